@@ -1,0 +1,37 @@
+"""mmtf: minimax-optimal defence of classifiers against adversarial examples.
+
+Names are imported when first used, so that `import mmtf` costs nothing.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Dataset": "mmtf.data.dataset",
+    "Schedule": "mmtf.config",
+    "ThreatModel": "mmtf.threat",
+    "evaluate": "mmtf.evaluation.payoff",
+    "load_data": "mmtf.data.named",
+    "run_config": "mmtf.presets",
+    "run_experiment": "mmtf.experiment",
+    "save_keras": "mmtf.export",
+    "save_serving": "mmtf.export",
+    "schedule_of": "mmtf.presets",
+    "train": "mmtf.training.train",
+}
+_ROOMS = ("attacks", "data", "evaluation", "games", "nets", "reports", "solvers", "training")
+
+__all__ = [*_PUBLIC, *_ROOMS, "__version__"]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"mmtf.{name}")
+    raise AttributeError(f"module 'mmtf' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

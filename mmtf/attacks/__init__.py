@@ -1,0 +1,17 @@
+"""Attacks: attack(classifier, x, y, seed) -> z in the ball around x and in the box (Eq. 5)."""
+
+from mmtf.lookup import Members
+
+ATTACKS = Members(
+    "attack",
+    {
+        "none": "mmtf.attacks.none:NoAttack",
+        "gradient_step": "mmtf.attacks.gradient_step:GradientStep",
+        "fgsm": "mmtf.attacks.fgsm:FGSM",
+        "fgm": "mmtf.attacks.fgm:FGM",
+        "ifgsm": "mmtf.attacks.ifgsm:IFGSM",
+        "pgd": "mmtf.attacks.pgd:PGD",
+    },
+)
+
+__all__ = ["ATTACKS"]

@@ -1,0 +1,78 @@
+"""What every attack is, and the gradient that most of them climb."""
+
+import inspect
+import weakref
+
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.config import ConfigError
+from mmtf.threat import ThreatModel
+
+
+class Attack:
+    """Maximises the risk of a fixed classifier over Z under a threat model (Eq. 4).
+
+    `attack(classifier, x, y, seed=...)` returns perturbed images z, float32 [N, H, W, C], with
+    ||z - x||_p <= eta and z in the box. It calls the classifier with training=False and never
+    changes it. It runs eagerly or inside a tf.function, and a seed fixes the result.
+
+    Attributes:
+      threat: the ball and the box.
+      norms: the norms for which the attack is defined.
+      deterministic: whether the seed is without effect.
+      compiles_itself: whether eager calls run compiled steps, fewer and fewer examples at a time.
+    """
+
+    norms = ("linf", "l2")
+    deterministic = True
+    compiles_itself = False
+
+    def __init__(self, threat: ThreatModel):
+        if threat.norm not in self.norms:
+            raise ConfigError(
+                f"Expected norm {' or '.join(self.norms)} for {type(self).__name__}. "
+                f"Received: {threat.norm!r}."
+            )
+        self.threat = threat
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        raise NotImplementedError(f"{type(self).__name__} must define __call__.")
+
+    def __repr__(self):
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({arguments})"
+
+
+def input_gradient(classifier, x, y, loss=risks.cross_entropy):
+    """(logits, d loss_i / d x_i) at `x`; the gradient has the shape of `x`.
+
+    Each example's gradient is its own: the losses are summed, not averaged, so that the batch
+    size does not scale it (and tiny gradients do not vanish in float32).
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        logits = classifier(x, training=False)
+        total = tf.reduce_sum(loss(logits, y))
+    return logits, tape.gradient(total, x)
+
+
+_COMPILED = weakref.WeakKeyDictionary()
+
+
+def compiled(classifier, owner, function):
+    """`function` as a tf.function, traced once for `owner` and `classifier` and kept with them.
+
+    Args:
+      classifier: the callable the function closes over; it may be collected.
+      owner: hashable, tells apart the functions kept for one classifier.
+      function: called as function(classifier, *tensors); must not hold the classifier itself.
+    """
+    kept = _COMPILED.setdefault(classifier, {})
+    if owner not in kept:
+        reference = weakref.ref(classifier)
+        kept[owner] = tf.function(
+            lambda *tensors: function(reference(), *tensors), reduce_retracing=True
+        )
+    return kept[owner]

@@ -1,0 +1,88 @@
+"""Projected steepest ascent, what IFGSM and PGD share."""
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import Attack, compiled, input_gradient
+from mmtf.config import require
+
+# Fewer examples than this share of the block still climb: the others leave it.
+COMPACT_BELOW = 0.9
+
+
+class IteratedAttack(Attack):
+    """z <- project(z + step_size * steepest(grad_z l)), `steps` times, from a start.
+
+    Args:
+      threat: the ball and the box.
+      steps: > 0.
+      step_size: length of a step, > 0; default 2.5 eta / steps (Madry et al. 2018), which lets an
+        example cross the ball and come back.
+      stop_early: keep each example's first misclassified iterate and, run eagerly, take it out of
+        the batch; else return the last iterate of every example, as training does.
+    """
+
+    compiles_itself = True
+
+    def __init__(self, threat, *, steps, step_size=None, stop_early=True):
+        super().__init__(threat)
+        require(steps > 0, "steps > 0", steps)
+        step_size = 2.5 * threat.eta / steps if step_size is None else step_size
+        require(step_size > 0, "step_size > 0", step_size)
+        self.steps = steps
+        self.step_size = step_size
+        self.stop_early = stop_early
+
+    def start(self, x, seed):
+        return x
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        if tf.executing_eagerly() and self.stop_early:
+            return self._climb_and_leave(classifier, x, y, seed)
+        return self._climb(classifier, x, y, seed)
+
+    def _climb(self, classifier, x, y, seed):
+        """All steps in one graph; no example leaves."""
+        z = self.start(x, seed)
+        kept, broken = z, tf.zeros(tf.shape(y), tf.bool)
+        for _ in range(self.steps):
+            after, wrong = self._step(classifier, z, x, y)
+            kept = _where(wrong & ~broken, z, kept)
+            broken |= wrong
+            z = after
+        return _where(broken, kept, z) if self.stop_early else z
+
+    def _climb_and_leave(self, classifier, x, y, seed):
+        """The same iterates, one compiled step a call, on the examples that still stand."""
+        step = compiled(classifier, (self, "step"), self._step)
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+        z = self.start(x, seed)
+        result = z.numpy()
+        rows = np.arange(len(result))
+        standing = np.ones(len(rows), bool)
+        for _ in range(self.steps):
+            after, wrong = step(z, x, y)
+            fell = standing & wrong.numpy()
+            if fell.any():
+                result[rows[fell]] = z.numpy()[fell]
+                standing &= ~fell
+            z = after
+            if not standing.any():
+                return tf.constant(result)
+            if standing.mean() < COMPACT_BELOW:
+                z, x, y = (tf.boolean_mask(tensor, standing) for tensor in (z, x, y))
+                rows, standing = rows[standing], np.ones(standing.sum(), bool)
+        result[rows[standing]] = z.numpy()[standing]
+        return tf.constant(result)
+
+    def _step(self, classifier, z, x, y):
+        """(next iterate, whether `z` is already misclassified)."""
+        logits, gradient = input_gradient(classifier, z, y)
+        direction = self.threat.steepest_step(gradient)
+        return self.threat.project(z + self.step_size * direction, x), risks.errors(logits, y) > 0
+
+
+def _where(condition, a, b):
+    """tf.where with a condition [N] for tensors [N, ...]."""
+    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)

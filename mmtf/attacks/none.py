@@ -1,0 +1,12 @@
+"""No attack: the clean images."""
+
+import tensorflow as tf
+
+from mmtf.attacks.base import Attack
+
+
+class NoAttack(Attack):
+    """z = x, the paper's `No attack` column."""
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        return tf.identity(x)

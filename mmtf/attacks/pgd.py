@@ -1,0 +1,56 @@
+"""Projected gradient descent on the negative loss (Madry et al. 2018)."""
+
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import compiled
+from mmtf.attacks.iterated import IteratedAttack
+from mmtf.config import require
+
+
+class PGD(IteratedAttack):
+    """Steepest ascent from random starts in the ball; restarts on the examples still standing.
+
+    Args:
+      threat: the ball and the box.
+      steps: of each restart, > 0.
+      step_size: default 2.5 eta / steps.
+      restarts: random starts tried in turn, > 0. Run eagerly, a later one is spent only on
+        examples that all earlier ones left correctly classified. In a graph restarts must be 1.
+      stop_early: see `IteratedAttack`; restarts > 1 need it.
+    """
+
+    deterministic = False
+
+    def __init__(self, threat, *, steps=40, step_size=None, restarts=1, stop_early=True):
+        super().__init__(threat, steps=steps, step_size=step_size, stop_early=stop_early)
+        require(restarts > 0, "restarts > 0", restarts)
+        require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
+        self.restarts = restarts
+
+    def start(self, x, seed):
+        return self.threat.random_start(x, seed)
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        seed = tf.convert_to_tensor(seed)
+        z = super().__call__(classifier, x, y, seed=seed)
+        if self.restarts == 1:
+            return z
+        require(tf.executing_eagerly(), "restarts=1 inside a tf.function", self.restarts)
+        wrong = compiled(classifier, "errors", _errors)
+        for restart in range(1, self.restarts):
+            standing = tf.where(wrong(z, y) == 0)[:, 0]
+            if not len(standing):
+                break
+            again = super().__call__(
+                classifier,
+                tf.gather(x, standing),
+                tf.gather(y, standing),
+                seed=tf.random.experimental.stateless_fold_in(seed, restart),
+            )
+            z = tf.tensor_scatter_nd_update(z, standing[:, None], again)
+        return z
+
+
+def _errors(classifier, z, y):
+    return risks.errors(classifier(z, training=False), y)

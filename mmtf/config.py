@@ -1,0 +1,139 @@
+"""What a run is: frozen, validated settings that go to JSON and back. No TensorFlow here."""
+
+import dataclasses
+import math
+from typing import Any
+
+NORMS = ("linf", "l2")
+INITIALIZERS = ("keras", "tutorial")
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("fast", "paper")
+DECAYS = ("constant", "cosine")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: the message says what was expected, what came, what to do."""
+
+
+def require(condition: bool, expected: str, received: Any) -> None:
+    """Raises ConfigError('Expected ... Received ...') unless `condition` holds."""
+    if not condition:
+        raise ConfigError(f"Expected {expected}. Received: {received!r}.")
+
+
+def require_choice(name: str, value: Any, choices) -> None:
+    """Raises ConfigError naming the choices unless `value` is one of them."""
+    choices = list(choices)
+    require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast the players learn (Adam throughout, as in the paper).
+
+    Attributes:
+      steps: min steps in all, or in each round of a game that is played in rounds. > 0.
+      first_steps: steps of round 0 (the undefended classifier) of such a game; 0: like `steps`.
+      batch_size: examples in one global batch, over all replicas. > 0.
+      learning_rate: Adam's rate, the peak where it varies. > 0.
+      warmup_steps: steps over which the rate climbs linearly from 0. >= 0.
+      decay: `constant`, or `cosine` down to 0 at the last step.
+    """
+
+    steps: int
+    first_steps: int = 0
+    batch_size: int = 128
+    learning_rate: float = 1e-4
+    warmup_steps: int = 0
+    decay: str = "constant"
+
+    def __post_init__(self):
+        require(self.steps > 0, "steps > 0", self.steps)
+        require(self.first_steps >= 0, "first_steps >= 0", self.first_steps)
+        require(self.batch_size > 0, "batch_size > 0", self.batch_size)
+        require(_positive(self.learning_rate), "learning_rate > 0 and finite", self.learning_rate)
+        require(self.warmup_steps >= 0, "warmup_steps >= 0", self.warmup_steps)
+        require_choice("decay", self.decay, DECAYS)
+
+    def round_lengths(self, rounds: int) -> list[int]:
+        """Steps of rounds 0, 1, ..., `rounds`; a game without rounds has round 0 alone."""
+        return [self.first_steps or self.steps] + [self.steps] * rounds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides the outcome of one run of `mmtf.run`, and nothing else.
+
+    Attributes:
+      game: name of a game in `mmtf.games`.
+      dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS.
+      eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5). > 0.
+      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      game_options: keyword arguments of the game, all of them (`lookup.options_of`).
+      net: name of a net in `mmtf.nets`.
+      net_options: keyword arguments of the net, all but image_shape, num_classes and seed.
+      schedule_name: which preset `schedule` started from.
+      schedule: the steps, batch size and learning rate in force.
+      precision: `float32` or `bfloat16` for training, or `auto`; evaluation is always float32.
+      attacks: attacks of the final table, in its order.
+      pgd_steps, pgd_restarts: of the table's PGD.
+      max_examples: test examples used for the table, 0 for all.
+      seed: of the initialiser, the batches, dropout and random starts.
+    """
+
+    game: str = "minimax_grad"
+    dataset: str = "mnist"
+    eta: float = 0.3
+    norm: str = "linf"
+    game_options: dict = dataclasses.field(default_factory=dict)
+    net: str = "mnist_cnn"
+    net_options: dict = dataclasses.field(default_factory=dict)
+    schedule_name: str = "fast"
+    schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
+    precision: str = "auto"
+    attacks: tuple[str, ...] = ("none", "fgsm", "ifgsm", "pgd")
+    pgd_steps: int = 40
+    pgd_restarts: int = 2
+    max_examples: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        require(_positive(self.eta), "eta > 0 and finite (pixels lie in [-1, 1])", self.eta)
+        require(self.pgd_steps > 0, "pgd_steps > 0", self.pgd_steps)
+        require(self.pgd_restarts > 0, "pgd_restarts > 0", self.pgd_restarts)
+        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
+        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        require(bool(self.attacks), "at least one attack for the table", self.attacks)
+        require_choice("norm", self.norm, NORMS)
+        require_choice("precision", self.precision, PRECISIONS)
+        require_choice("schedule", self.schedule_name, SCHEDULES)
+
+    def to_dict(self) -> dict:
+        """Plain JSON types only; `from_dict` is the inverse."""
+        as_dict = dataclasses.asdict(self)
+        as_dict["attacks"] = list(self.attacks)
+        return as_dict
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "RunConfig":
+        """The config that `to_dict` wrote; unknown or missing names raise ConfigError."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
+        schedule = Schedule(**values["schedule"])
+        return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
+
+
+def differences(ours: dict, theirs: dict, prefix: str = "") -> list[str]:
+    """Lines 'name: theirs -> ours' for every setting in which two config dicts differ."""
+    lines = []
+    for name in sorted(set(ours) | set(theirs)):
+        a, b = ours.get(name), theirs.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            lines.append(f"{prefix}{name}: {b!r} -> {a!r}")
+    return lines
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0

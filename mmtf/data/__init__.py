@@ -1,0 +1,20 @@
+"""Named datasets -> images and labels, checked at the door; batches drawn in the graph."""
+
+from mmtf.data.batches import Batches
+from mmtf.data.dataset import DataError, Dataset
+from mmtf.data.digits import load_digits
+from mmtf.data.named import EMBEDDED, load_data
+from mmtf.data.preprocessing import standardize_per_image, to_unit_box
+from mmtf.data.tfds_source import NotPreparedError
+
+__all__ = [
+    "EMBEDDED",
+    "Batches",
+    "DataError",
+    "Dataset",
+    "NotPreparedError",
+    "load_data",
+    "load_digits",
+    "standardize_per_image",
+    "to_unit_box",
+]

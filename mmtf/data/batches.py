@@ -1,0 +1,93 @@
+"""Batches as a pure function of (seed, step): what resumes a run bitwise, and 1 replica = many.
+
+The training examples are one endless stream. Position p of the stream belongs to epoch p // n
+and holds example shuffle_epoch(p % n), where shuffle_epoch is a seeded bijection of 0..n-1, so
+every example comes once an epoch, no example is dropped, and nothing has to be checkpointed but
+the step.
+"""
+
+import tensorflow as tf
+
+from mmtf.config import require
+from mmtf.data.dataset import Dataset
+
+# Leaves room for activations on the smallest cards and machines in use.
+MEMORY_LIMIT_BYTES = 4 * 2**30
+
+
+class Batches:
+    """Draws training batches, from device memory where the images fit, else by tf.data.
+
+    Args:
+      dataset: the training split is used.
+      batch_size: examples in one global batch. > 0.
+      seed: of the permutations, >= 0.
+      in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images.
+
+    Both ways give the same batches for the same seed, whatever the number of replicas.
+    """
+
+    def __init__(self, dataset: Dataset, *, batch_size: int, seed: int, in_memory=None):
+        require(batch_size > 0, "batch_size > 0", batch_size)
+        self.batch_size = batch_size
+        self.seed = seed
+        self._dataset = dataset
+        self._size = len(dataset.train_images)
+        if in_memory is None:
+            in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
+        self.in_memory = in_memory
+        if in_memory:
+            # Variables, so that a strategy's scope puts one copy on each of its devices.
+            self._images = tf.Variable(dataset.train_images, trainable=False)
+            self._labels = tf.Variable(dataset.train_labels, trainable=False)
+
+    def __repr__(self):
+        return (
+            f"Batches({self._dataset.name!r}, batch_size={self.batch_size}, seed={self.seed}, "
+            f"in_memory={self.in_memory})"
+        )
+
+    def indices(self, step, start=0, count=None):
+        """Examples `start`, ..., `start + count - 1` of the batch of `step`; int64 [count]."""
+        count = self.batch_size if count is None else count
+        first = tf.cast(step, tf.int64) * self.batch_size + tf.cast(start, tf.int64)
+        positions = first + tf.range(count, dtype=tf.int64)
+        epochs, offsets = positions // self._size, positions % self._size
+        # A batch no larger than the data touches two epochs at most.
+        spans = 1 + -(-count // self._size)
+        shuffled = self._shuffle(offsets, epochs[0])
+        for later in range(1, spans):
+            epoch = epochs[0] + later
+            shuffled = tf.where(epochs == epoch, self._shuffle(offsets, epoch), shuffled)
+        return shuffled
+
+    def _shuffle(self, offsets, epoch):
+        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        with tf.device("CPU:0"):  # the only kernel there is
+            return tf.random.experimental.index_shuffle(offsets, seed, self._size - 1)
+
+    def take(self, indices):
+        """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32."""
+        images = tf.gather(self._images, indices)
+        return self._dataset.inputs(images), tf.gather(self._labels, indices)
+
+    def stream(self, first_step: int, last_step: int, replicas: int = 1) -> tf.data.Dataset:
+        """A tf.data pipeline of the same batches: per step, one element for each replica."""
+        share = self.batch_size // replicas
+
+        def indices_of(position):
+            return self.indices(position // replicas, position % replicas * share, share)
+
+        def read(indices):
+            rows = indices.numpy()
+            return self._dataset.train_images[rows], self._dataset.train_labels[rows]
+
+        def load(indices):
+            dtype = self._dataset.train_images.dtype
+            images, labels = tf.py_function(read, [indices], [dtype, tf.int32])
+            images.set_shape([share, *self._dataset.image_shape])
+            labels.set_shape([share])
+            return self._dataset.inputs(images), labels
+
+        positions = tf.data.Dataset.range(first_step * replicas, last_step * replicas)
+        return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * replicas)

@@ -1,0 +1,149 @@
+"""A dataset in memory: uint8 or float32 images, labels, and what turns images into inputs."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.data import preprocessing
+
+BOX = (-1.0, 1.0)
+
+
+class DataError(ValueError):
+    """Data that cannot be used: what was expected, what came, what to do."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Images and labels of one classification problem, validated when built.
+
+    Attributes:
+      name: as in `--dataset`.
+      train_images, test_images: uint8 [N, H, W, C] (raw) or float32 in [-1, 1].
+      train_labels, test_labels: integers in [0, num_classes), [N].
+      num_classes: > 1.
+      preprocess: raw uint8 batch -> float32 batch in [-1, 1]; not applied to float32 images.
+      note: what a reader of the figures must know, e.g. that the test split is a part.
+
+    Raises:
+      DataError: wrong rank, an empty split, labels out of range or of another length, NaN, or
+        values outside the range.
+
+    Example:
+      >>> x = np.zeros([4, 8, 8, 1], np.float32)
+      >>> y = np.array([0, 1, 0, 1])
+      >>> Dataset(name="mine", train_images=x, train_labels=y, test_images=x, test_labels=y,
+      ...         num_classes=2).image_shape
+      (8, 8, 1)
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    num_classes: int
+    preprocess: Callable = preprocessing.to_unit_box
+    note: str = ""
+
+    def __post_init__(self):
+        if self.num_classes < 2:
+            raise DataError(f"Expected at least 2 classes. Received: {self.num_classes}.")
+        for split in ("train", "test"):
+            images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+            where = f"the {split} split of {self.name!r}"
+            _check_images(images, where)
+            _check_labels(labels, len(images), self.num_classes, where)
+            object.__setattr__(self, f"{split}_labels", np.asarray(labels, np.int32))
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise DataError(
+                f"Expected train and test images of one shape. Received: "
+                f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}."
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return tuple(self.train_images.shape[1:])
+
+    def inputs(self, images):
+        """What a classifier takes: float32 [N, H, W, C] in [-1, 1]."""
+        images = tf.convert_to_tensor(images)
+        return self.preprocess(images) if images.dtype == tf.uint8 else images
+
+    def test(self, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The first `count` (0: all) test images as float32 inputs, and their labels."""
+        return self._inputs_of(self.test_images, self.test_labels, count)
+
+    def train(self, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The first `count` (0: all) training images as float32 inputs, and their labels."""
+        return self._inputs_of(self.train_images, self.train_labels, count)
+
+    def holdout(self, count: int, seed: int = 0) -> "Dataset":
+        """Training data alone, split again: `count` random examples of it become the test split.
+
+        For choosing hyperparameters: the test split is not in the result.
+        """
+        size = len(self.train_images)
+        if not 0 < count < size:
+            raise DataError(f"Expected 0 < count < {size} held out. Received: {count}.")
+        order = np.random.default_rng(seed).permutation(size)
+        test, train = order[:count], np.sort(order[count:])
+        return dataclasses.replace(
+            self,
+            name=f"{self.name}_holdout{count}",
+            train_images=self.train_images[train],
+            train_labels=self.train_labels[train],
+            test_images=self.train_images[test],
+            test_labels=self.train_labels[test],
+            note=f"{count} training examples held out; the test split is not used",
+        )
+
+    def _inputs_of(self, images, labels, count):
+        if count < 0:
+            raise DataError(f"Expected a count >= 0 (0: all). Received: {count}.")
+        stop = min(count or len(images), len(images))
+        blocks = [
+            self.inputs(images[i : min(i + 4096, stop)]).numpy() for i in range(0, stop, 4096)
+        ]
+        return np.concatenate(blocks), labels[:stop]
+
+
+def _check_images(images, where):
+    if not isinstance(images, np.ndarray) or images.ndim != 4:
+        raise DataError(
+            f"Expected images of {where} as a NumPy array [N, H, W, C]. "
+            f"Received: {type(images).__name__} of shape {np.shape(images)}."
+        )
+    if not images.size:
+        raise DataError(f"Expected at least one example in {where}. Received: {images.shape}.")
+    if images.dtype == np.uint8:
+        return
+    if images.dtype != np.float32:
+        raise DataError(
+            f"Expected uint8 or float32 images in {where}. Received: {images.dtype}. Convert them "
+            f"with astype."
+        )
+    low, high = float(images.min()), float(images.max())
+    if np.isnan(low) or np.isnan(high):
+        raise DataError(f"Expected finite pixels in {where}. Received: NaN.")
+    if low < BOX[0] or high > BOX[1]:
+        raise DataError(
+            f"Expected float pixels of {where} in [-1, 1]. Received: [{low:g}, {high:g}]. For "
+            f"[0, 1] use 2 * x - 1; for [0, 255] pass uint8."
+        )
+
+
+def _check_labels(labels, count, num_classes, where):
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"Expected {count} integer labels [N] in {where}. "
+            f"Received: {labels.dtype} of shape {labels.shape}."
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(
+            f"Expected labels of {where} in [0, {num_classes}). "
+            f"Received: [{labels.min()}, {labels.max()}]."
+        )

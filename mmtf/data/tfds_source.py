@@ -1,0 +1,159 @@
+"""Image-classification datasets of TensorFlow Datasets, by name."""
+
+import os
+import socket
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.data.dataset import DataError, Dataset
+
+DOWNLOAD_HOST = "storage.googleapis.com"
+
+
+class NotPreparedError(DataError):
+    """The dataset's files are not here and cannot be fetched."""
+
+
+def default_data_dir() -> str:
+    return os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
+
+
+def load_tfds(name: str, preprocess, data_dir: str | None = None) -> Dataset:
+    """Reads `name` whole into memory, downloading and preparing it where that is needed.
+
+    Args:
+      name: a TFDS dataset with features `image` (one size) and `label`, and splits `train` and
+        `test` (or `validation`).
+      preprocess: raw uint8 batch -> float32 batch in [-1, 1].
+      data_dir: where TFDS keeps its files; default TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Raises:
+      DataError: TFDS does not know the name, or it is no image classification.
+      NotPreparedError: the files are absent and there is no network.
+    """
+    # Imported here: a run on embedded or user data does not need it.
+    import tensorflow_datasets as tfds
+
+    data_dir = os.path.expanduser(data_dir or default_data_dir())
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ImportError, ValueError, NotImplementedError) as error:
+        raise DataError(
+            f"Expected a dataset that mmtf or TensorFlow Datasets knows by name. "
+            f"Received: {name!r} ({_first_line(error)})."
+        ) from error
+    image, label = _features(builder, name)
+    if not _prepared(builder):
+        _prepare(builder, name, data_dir)
+    splits = builder.info.splits
+    test_split = "test" if "test" in splits else "validation"
+    if "train" not in splits or test_split not in splits:
+        raise DataError(
+            f"Expected splits train and test (or validation) in {name!r}. "
+            f"Received: {', '.join(splits)}."
+        )
+    train_images, train_labels = _read(builder, "train", image, label)
+    test_images, test_labels = _read(builder, test_split, image, label)
+    return Dataset(
+        name=name,
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        num_classes=builder.info.features[label].num_classes,
+        preprocess=preprocess,
+        note=_note(name, len(test_images)),
+    )
+
+
+OFFICIAL_TEST_COUNTS = {"mnist": 10_000, "cifar10": 10_000}
+
+
+def _note(name, count):
+    official = OFFICIAL_TEST_COUNTS.get(name, count)
+    return f"{count:,} of the {official:,} official test images" if count != official else ""
+
+
+def _prepared(builder) -> bool:
+    # `is_prepared` alone is true for a folder whose data files were taken away.
+    return builder.is_prepared() and all(
+        os.path.exists(path) for split in builder.info.splits.values() for path in split.filepaths
+    )
+
+
+def _prepare(builder, name, data_dir):
+    # Without a network a build takes minutes to fail: ask for the host's address first.
+    try:
+        socket.getaddrinfo(DOWNLOAD_HOST, 443)
+    except OSError as error:
+        raise NotPreparedError(
+            f"{name!r} is not prepared under {data_dir!r} and there is no network to download it "
+            f"({_first_line(error)})"
+        ) from error
+    # mnist and fashion_mnist share file names: one extraction cache would mix their bytes.
+    import tensorflow_datasets as tfds
+
+    folder = os.path.join(data_dir, "downloads")
+    config = tfds.download.DownloadConfig(
+        extract_dir=os.path.join(folder, "extracted", name),
+        manual_dir=os.path.join(folder, "manual"),
+    )
+    try:
+        builder.download_and_prepare(download_config=config)
+    except Exception as error:  # TFDS raises whatever its download and parsing layers raise
+        raise NotPreparedError(
+            f"{name!r} is not prepared under {data_dir!r} and preparing it failed "
+            f"({type(error).__name__}: {_first_line(error)})"
+        ) from error
+
+
+def _features(builder, name):
+    features = builder.info.features
+    image = "image" if "image" in features else None
+    label = "label" if "label" in features and hasattr(features["label"], "num_classes") else None
+    if image is None or label is None:
+        raise DataError(
+            f"Expected image classification with features 'image' and 'label' in {name!r}. "
+            f"Received: {', '.join(features)}."
+        )
+    shape = features[image].shape
+    if None in shape:
+        raise DataError(
+            f"Expected images of one size in {name!r}. Received: shape {shape}. Resize them and "
+            f"pass a mmtf.data.Dataset to mmtf.train."
+        )
+    return image, label
+
+
+def _read(builder, split, image, label):
+    # The order on disk, not that of the parallel readers: same data, same order, every time.
+    import tensorflow_datasets as tfds
+
+    config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    count = builder.info.splits[split].num_examples
+    images = np.empty((count, *builder.info.features[image].shape), np.uint8)
+    labels = np.empty(count, np.int32)
+    position = 0
+    try:
+        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=config)
+        for batch in dataset.batch(1000).as_numpy_iterator():
+            stop = position + len(batch[label])
+            images[position:stop], labels[position:stop] = batch[image], batch[label]
+            position = stop
+    except (tf.errors.OpError, KeyError) as error:
+        raise DataError(
+            f"Expected readable files of {builder.name!r} in {builder.data_dir!s}. "
+            f"Received: {type(error).__name__}: {_first_line(error)}. Delete that folder and "
+            f"prepare it again."
+        ) from error
+    if position != count:
+        raise DataError(
+            f"Expected {count} examples in split {split!r} of {builder.name!r}. "
+            f"Received: {position}. Delete {builder.data_dir!s} and prepare it again."
+        )
+    return images, labels
+
+
+def _first_line(error) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

@@ -1,0 +1,23 @@
+"""Errors of a defence under attacks: per example, re-checked, in float32, with intervals."""
+
+from mmtf.evaluation.intervals import wilson
+from mmtf.evaluation.measure import (
+    BrokenConstraint,
+    Outcome,
+    check_classifier,
+    measure,
+    misclassified,
+    perturb,
+    worst,
+)
+
+__all__ = [
+    "BrokenConstraint",
+    "Outcome",
+    "check_classifier",
+    "measure",
+    "misclassified",
+    "perturb",
+    "wilson",
+    "worst",
+]

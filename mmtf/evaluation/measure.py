@@ -1,0 +1,166 @@
+"""The test error of one defence under one attack, example by example."""
+
+import contextlib
+import dataclasses
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import Attack, compiled
+from mmtf.config import ConfigError, require
+from mmtf.evaluation.intervals import wilson
+from mmtf.nets.precision import computing_in
+
+BLOCK = 500
+
+
+class BrokenConstraint(RuntimeError):
+    """An attack returned images outside the ball or the box: its figure would be worthless."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an attack did to a defence.
+
+    Attributes:
+      attack: its name in tables.
+      wrong: bool [N], the examples that the classifier gets wrong after the attack.
+      seconds: of the attack.
+      images: the adversarial images of the first examples, float32 [k, H, W, C].
+    """
+
+    attack: str
+    wrong: np.ndarray
+    seconds: float
+    images: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.wrong)
+
+    @property
+    def error(self) -> float:
+        return float(np.mean(self.wrong))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the error."""
+        return wilson(int(self.wrong.sum()), self.n)
+
+
+def measure(
+    classifier, attack: Attack, x, y, *, name: str, seed: int = 0, keep: int = 0
+) -> Outcome:
+    """Runs `attack` against `classifier` in float32 on every example, and re-checks the result.
+
+    Args:
+      classifier: Keras model (or function with `training`) giving logits.
+      attack: any.
+      x: float32 [N, H, W, C] in the box.
+      y: int [N].
+      name: for the outcome.
+      seed: of random starts.
+      keep: how many adversarial images to keep in the outcome.
+
+    Raises:
+      BrokenConstraint: an image left the ball or the box, or holds a NaN.
+      ConfigError: no examples, or images outside the box.
+    """
+    began = time.monotonic()
+    z = perturb(classifier, attack, x, y, seed=seed)
+    return Outcome(name, misclassified(classifier, z, y), time.monotonic() - began, z[:keep])
+
+
+def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
+    """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`."""
+    x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
+    require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
+    low, high = attack.threat.box
+    if not (x.min() >= low and x.max() <= high):
+        raise ConfigError(
+            f"Expected images in the box [{low}, {high}]. Received: [{x.min()}, {x.max()}]."
+        )
+    blocks = []
+    with _float32(classifier):
+        for number, start in enumerate(range(0, len(x), BLOCK)):
+            images = tf.constant(x[start : start + BLOCK])
+            labels = tf.constant(y[start : start + BLOCK])
+            own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
+            z = _run(attack, classifier, images, labels, own).numpy()
+            broken = int(attack.threat.violations(z, images.numpy()).sum())
+            if broken:
+                raise BrokenConstraint(
+                    f"{attack!r} returned {broken} of {len(z)} images outside the ball of radius "
+                    f"{attack.threat.eta:g} or the box, or with NaN."
+                )
+            blocks.append(z)
+    return np.concatenate(blocks)
+
+
+def misclassified(classifier, z, y) -> np.ndarray:
+    """bool [N]: where `classifier`, in float32, does not give `z` its label `y`."""
+    with _float32(classifier):
+        judge = compiled(classifier, "errors", _errors)
+        blocks = [
+            judge(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
+            for i in range(0, len(z), BLOCK)
+        ]
+    return np.concatenate(blocks) > 0
+
+
+def worst(outcomes: list[Outcome]) -> Outcome:
+    """The per-example worst case over `outcomes`, all on the same examples."""
+    require(
+        len({outcome.n for outcome in outcomes}) == 1,
+        "outcomes on the same examples",
+        len(outcomes),
+    )
+    wrong = np.logical_or.reduce([outcome.wrong for outcome in outcomes])
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    return Outcome("worst", wrong, seconds, outcomes[0].images[:0])
+
+
+def check_classifier(classifier, x, num_classes: int) -> None:
+    """Refuses a classifier whose outputs cannot be attacked as logits.
+
+    Args:
+      classifier: a Keras model.
+      x: a few input images, float32.
+      num_classes: how many logits are expected.
+
+    Raises:
+      ConfigError: wrong shape, NaN, or probabilities instead of logits.
+    """
+    with _float32(classifier):
+        logits = np.asarray(classifier(tf.constant(x), training=False))
+    if logits.shape != (len(x), num_classes):
+        raise ConfigError(
+            f"Expected logits of shape {(len(x), num_classes)} from the classifier. "
+            f"Received: {logits.shape}."
+        )
+    if not np.isfinite(logits).all():
+        raise ConfigError("Expected finite logits from the classifier. Received: NaN or infinity.")
+    if (logits >= 0).all() and np.allclose(logits.sum(-1), 1, atol=1e-3):
+        raise ConfigError(
+            "Expected logits from the classifier. Received: rows that are positive and sum to 1, "
+            "as a softmax gives. Remove the softmax: its saturation hides gradients from attacks."
+        )
+
+
+def _run(attack, victim, images, labels, seed):
+    if attack.compiles_itself:
+        return attack(victim, images, labels, seed=seed)
+    once = compiled(victim, attack, lambda model, x, y, own: attack(model, x, y, seed=own))
+    return once(images, labels, seed)
+
+
+def _errors(classifier, z, y):
+    return risks.errors(classifier(z, training=False), y)
+
+
+def _float32(classifier):
+    is_model = isinstance(classifier, keras.Model)
+    return computing_in(classifier, "float32") if is_model else contextlib.nullcontext()

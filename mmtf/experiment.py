@@ -1,0 +1,235 @@
+"""One run from a config to its record: data, game, training, table, exports."""
+
+import dataclasses
+import os
+import time
+
+import keras
+
+from mmtf import export
+from mmtf.attacks import ATTACKS
+from mmtf.config import ConfigError, RunConfig
+from mmtf.data import Dataset
+from mmtf.evaluation.measure import measure
+from mmtf.evaluation.payoff import as_result, attack_classifier
+from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix
+from mmtf.games import GAMES
+from mmtf.nets import NETS
+from mmtf.provenance import provenance
+from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.threat import ThreatModel
+from mmtf.training.devices import default_strategy, resolve_precision
+from mmtf.training.logs import Logs
+from mmtf.training.loop import Events
+from mmtf.training.train import train
+from mmtf.workdir import Workdir
+
+CURVE_POINTS = 10
+CURVE_EXAMPLES = 500
+SHOWN_IMAGES = 8
+
+
+def make_game(config: RunConfig):
+    """The game of `config`, built with its options and threat model."""
+    threat = ThreatModel(eta=config.eta, norm=config.norm)
+    return GAMES[config.game](threat, **config.game_options)
+
+
+def make_attacks(config: RunConfig) -> dict:
+    """The attacks of the final table by column name: `none`, `fgsm_curr`, ..."""
+    threat = ThreatModel(eta=config.eta, norm=config.norm)
+    options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
+    return {
+        name if name == "none" else f"{name}_curr": ATTACKS[name](threat, **options.get(name, {}))
+        for name in config.attacks
+    }
+
+
+def run_experiment(
+    config: RunConfig,
+    workdir: Workdir,
+    dataset: Dataset,
+    *,
+    notice: str = "",
+    in_memory: bool | None = None,
+    say=print,
+) -> dict:
+    """Trains, measures and exports; goes on from where the workdir stands.
+
+    Args:
+      config: of the run.
+      workdir: entered.
+      dataset: that the config names; or another one, which `notice` then explains.
+      notice: what the reader of the record must know of the data.
+      in_memory: see `mmtf.data.Batches`.
+      say: takes lines for the user.
+
+    Returns:
+      The record, as in record.json.
+    """
+    began = time.monotonic()
+    strategy = default_strategy()
+    game = make_game(config)
+
+    def make_net():
+        return NETS[config.net](
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=config.seed,
+            **config.net_options,
+        )
+
+    precision = resolve_precision(config.precision)
+    say(
+        f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "
+        f"{len(dataset.test_images):,} test images, {config.net} ({config.net_options}), "
+        f"{precision}, {strategy.num_replicas_in_sync} replica(s), workdir {workdir.path}"
+    )
+    logs = Logs(workdir.log_dir, config.to_dict())
+    curve = Curve(config, dataset, workdir, logs)
+    try:
+        trained = train(
+            game,
+            dataset,
+            schedule=config.schedule,
+            model=make_net,
+            seed=config.seed,
+            precision=config.precision,
+            strategy=strategy,
+            in_memory=in_memory,
+            checkpoint_dir=workdir.checkpoint_dir,
+            events=lambda trainer: _events(trainer, curve, logs, workdir),
+        )
+        classifier = trained.classifier
+        say(f"Measuring {', '.join(config.attacks)} in float32 ...")
+        outcomes = attack_classifier(
+            classifier,
+            make_attacks(config),
+            dataset,
+            max_examples=config.max_examples,
+            seed=config.seed,
+            keep=SHOWN_IMAGES,
+        )
+        clean, _ = dataset.test(SHOWN_IMAGES)
+        for outcome in outcomes:
+            if len(outcome.images):
+                name, count = outcome.attack, len(outcome.images)
+                logs.attack_images(trained.trainer.total_steps, name, clean[:count], outcome.images)
+    finally:
+        logs.close()
+    record = {
+        "format": FORMAT,
+        "config": config.to_dict(),
+        "dataset": {
+            "name": dataset.name,
+            "note": dataset.note,
+            "notice": notice,
+            "train": len(dataset.train_images),
+            "test": len(dataset.test_images),
+        },
+        "seeds": [config.seed],
+        "precision": {"training": precision, "evaluation": "float32"},
+        "replicas": strategy.num_replicas_in_sync,
+        "results": [_with_paper(as_result(one), config) for one in outcomes],
+        "training": {
+            "steps": trained.steps,
+            "seconds": round(trained.seconds, 2),
+        },
+        "curve": curve.points,
+        "seconds_in_last_process": None,
+        **provenance(),
+    }
+    if game.rounds:
+        say("Replaying the rounds' attacks against the rounds' classifiers ...")
+        record["rounds"] = rounds_matrix(
+            workdir.round_dir, game.rounds, game.threat, dataset, config.max_examples
+        )
+    export.save_keras(classifier, workdir.keras_path)
+    export.save_serving(
+        classifier, dataset.preprocess, dataset.image_shape, workdir.saved_model_path
+    )
+    record["seconds_in_last_process"] = round(time.monotonic() - began, 2)
+    write_json(workdir.record_path, record)
+    return record
+
+
+class Curve:
+    """Test error against step on a fixed part of the test split (Figure 1), for looking only.
+
+    Nothing is chosen by it. Saved after every point, read back when a run resumes.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
+        self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
+        self._attacks = make_attacks(dataclasses.replace(config, pgd_steps=10, pgd_restarts=1))
+        self._path = workdir.curve_path
+        self._logs = logs
+        self.points = read_json(self._path) if os.path.exists(self._path) else []
+
+    def add(self, classifier, step: int) -> None:
+        point = {"step": step, "n": len(self._x)}
+        for name, attack in self._attacks.items():
+            point[name] = measure(classifier, attack, self._x, self._y, name=name).error
+        self.points = [old for old in self.points if old["step"] < step] + [point]
+        write_json(self._path, self.points)
+        errors = {f"test_error/{name}": point[name] for name in self._attacks}
+        self._logs.scalars(step, errors)
+
+
+def _events(trainer, curve, logs, workdir):
+    total = trainer.total_steps
+
+    def on_round_end(number):
+        if trainer.game.rounds:
+            os.makedirs(workdir.round_dir, exist_ok=True)
+            export.save_keras(trainer.players.classifier, round_path(workdir.round_dir, number))
+
+    return Events(
+        on_metrics=lambda step, metrics: logs.scalars(
+            step, {f"train/{name}": value for name, value in metrics.items()}
+        ),
+        on_evaluation=lambda step: curve.add(trainer.players.classifier, step),
+        evaluate_every=max(total // CURVE_POINTS, 1),
+        on_round_end=on_round_end,
+    )
+
+
+def _with_paper(result, config):
+    names = [config.game]
+    if config.game == "adv_fgsm":
+        names = [f"adv_fgsm{config.game_options['rounds']}"]
+    figures = [paper_figure(config.dataset, config.eta, name, result["attack"]) for name in names]
+    return {**result, "eta": config.eta, "paper": figures[0] if config.norm == "linf" else None}
+
+
+def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:
+    """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
+
+    Args:
+      config, workdir, dataset: of this run, finished.
+      source: workdir of an adv_fgsm run.
+      numbers: which k; None: 1, 2 and the last round's.
+      record: of this run.
+
+    Returns:
+      The record with `replays`, also written to the workdir.
+    """
+    folder = os.path.join(os.path.expanduser(source), "rounds")
+    kept = kept_rounds(folder)
+    if not kept:
+        raise ConfigError(
+            f"Expected --replay to name the workdir of an adv_fgsm run. Received: {source}, where "
+            f"no round's classifier is kept."
+        )
+    if numbers is None:
+        numbers = sorted({1, 2, kept[-1]} & {number + 1 for number in kept})
+    try:
+        numbers = [int(number) for number in numbers]
+    except ValueError as error:
+        raise ConfigError(f"Expected integers in --replay_rounds. Received: {numbers}.") from error
+    classifier = keras.models.load_model(workdir.keras_path)
+    threat = ThreatModel(eta=config.eta, norm=config.norm)
+    replays = replay({config.game: classifier}, folder, numbers, threat, dataset)
+    record = {**record, "replays": replays, "replays_of": os.path.abspath(source)}
+    write_json(workdir.record_path, record)
+    return record

@@ -1,0 +1,59 @@
+"""The classifier for those who put it into service: a Keras file and a SavedModel."""
+
+import os
+import shutil
+import tempfile
+
+import keras
+import tensorflow as tf
+
+from mmtf.nets.precision import computing_in
+from mmtf.reports.record import write_atomically
+
+
+def save_keras(classifier: keras.Model, path: str) -> None:
+    """Writes `path` (.keras), whole or not at all."""
+    write_atomically(path, classifier.save)
+
+
+def save_serving(classifier: keras.Model, preprocess, image_shape, path: str) -> None:
+    """Writes a SavedModel that plain TensorFlow loads, whole or not at all.
+
+    Its signatures, in float32:
+      serving_default: `images` uint8 [N, H, W, C], raw pixels -> `label` int32 [N] and
+        `probabilities` float32 [N, classes]; the preprocessing is inside.
+      logits: `images` float32 [N, H, W, C] in [-1, 1] -> `logits` float32 [N, classes].
+
+    Args:
+      classifier: gives logits.
+      preprocess: uint8 batch -> float32 batch in [-1, 1], TensorFlow operations only.
+      image_shape: (H, W, C).
+      path: a folder; one that is there is replaced.
+    """
+    raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
+    scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+
+    def serve(images):
+        logits = tf.cast(classifier(preprocess(images), training=False), tf.float32)
+        label = tf.argmax(logits, -1, tf.int32)
+        return {"label": label, "probabilities": tf.nn.softmax(logits)}
+
+    def logits_of(images):
+        return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
+
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = tempfile.mkdtemp(prefix=".partial-", dir=folder)
+    try:
+        with computing_in(classifier, "float32"):
+            archive = keras.export.ExportArchive()
+            archive.track(classifier)
+            archive.add_endpoint(name="serving_default", fn=serve, input_signature=[raw])
+            archive.add_endpoint(name="logits", fn=logits_of, input_signature=[scaled])
+            archive.write_out(temporary, verbose=False)
+        if os.path.exists(path):
+            shutil.rmtree(path)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            shutil.rmtree(temporary)

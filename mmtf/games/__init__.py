@@ -1,0 +1,16 @@
+"""The games of the paper: who plays, over which risk, by which step."""
+
+from mmtf.lookup import Members
+
+GAMES = Members(
+    "game",
+    {
+        "undefended": "mmtf.games.undefended:Undefended",
+        "adv_fgsm": "mmtf.games.adv_fgsm:AdvFGSM",
+        "lwa": "mmtf.games.lwa:LWA",
+        "adv_pgd": "mmtf.games.adv_pgd:AdvPGD",
+        "minimax_grad": "mmtf.games.minimax_grad:MinimaxGrad",
+    },
+)
+
+__all__ = ["GAMES"]

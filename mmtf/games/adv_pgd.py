@@ -1,0 +1,24 @@
+"""Multi-step adversarial training, the saddle point that the paper sets itself against."""
+
+from mmtf.attacks.pgd import PGD
+from mmtf.games.base import Game
+from mmtf.threat import ThreatModel
+
+
+class AdvPGD(Game):
+    """min_u f(u, Z) with Z by PGD from a random start (Madry et al. 2018, reference [17]).
+
+    Args:
+      threat: the constraint of Eq. 5.
+      max_steps: PGD steps of the attacker's answer, > 0; 1 gives a random start and one step.
+    """
+
+    def __init__(self, threat: ThreatModel, *, max_steps: int = 7):
+        super().__init__(threat)
+        self.max_steps = max_steps
+        # With one or two steps 2.5 eta / steps would overshoot the ball and always land on it.
+        step_size = threat.eta * min(2.5 / max_steps, 1.25)
+        self._attack = PGD(threat, steps=max_steps, step_size=step_size, stop_early=False)
+
+    def perturb(self, players, x, y, turn):
+        return self._attack(players.classifier, x, y, seed=turn.seed), y

@@ -1,0 +1,39 @@
+"""In which floating-point type a Keras model computes while it is traced."""
+
+import contextlib
+
+import keras
+
+
+@contextlib.contextmanager
+def computing_in(model: keras.Model, dtype: str):
+    """While open, `model`'s layers compute in `dtype`; its variables stay float32.
+
+    `bfloat16` leaves the layer that produces the logits in float32. A tf.function traced inside
+    keeps the type for good, so one set of weights serves a bfloat16 training step and a float32
+    evaluation.
+
+    Args:
+      model: a built Keras model with float32 variables.
+      dtype: `float32` or `bfloat16`.
+    """
+    layers = list(model._flatten_layers(include_self=True))
+    before = [layer.dtype_policy for layer in layers]
+    last = _output_layer(model)
+    try:
+        for layer in layers:
+            low = dtype == "bfloat16" and layer is not last and layer is not model
+            layer.dtype_policy = "mixed_bfloat16" if low else "float32"
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
+
+
+def _output_layer(model):
+    history = getattr(model.outputs[0], "_keras_history", None) if _is_functional(model) else None
+    return history.operation if history is not None else None
+
+
+def _is_functional(model):
+    return bool(getattr(model, "outputs", None))

@@ -1,0 +1,39 @@
+"""The figures that the paper prints, cell by cell, as printed."""
+
+import csv
+import functools
+import importlib.resources
+
+# What the paper calls the games of `mmtf.games`.
+_DEFENSES = {"undefended": "no_defense"}
+
+
+def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float | None:
+    """The error that the paper reports, or None where it has no such cell.
+
+    Tables 4 and 5 print Table 3's `worst` under FGSM-curr; Tables 1 to 3 and 6 to 8 come first,
+    so theirs is returned.
+
+    Args:
+      dataset: `mnist` or `cifar10`.
+      eta: the radius; without effect for the undefended net's clean error.
+      defense: a game of `mmtf.games`, or `adv_fgsm80` and the like.
+      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr`, `worst`.
+
+    Example:
+      >>> paper_figure("mnist", 0.3, "minimax_grad", "fgsm_curr")
+      0.036
+    """
+    defense = _DEFENSES.get(defense, defense)
+    for row in _rows():
+        same = (row["dataset"], row["defense"], row["attack"]) == (dataset, defense, attack)
+        if same and (not row["eta"] or abs(float(row["eta"]) - eta) < 1e-9):
+            return float(row["error"])
+    return None
+
+
+@functools.cache
+def _rows() -> tuple[dict, ...]:
+    source = importlib.resources.files("mmtf.reports") / "paper_tables.csv"
+    with source.open(newline="") as lines:
+        return tuple(sorted(csv.DictReader(lines), key=lambda row: int(row["table"])))

@@ -1,0 +1,60 @@
+"""JSON files that are whole or absent."""
+
+import json
+import os
+import tempfile
+
+FORMAT = 1
+
+
+def write_json(path: str, value) -> None:
+    """Writes `value` to `path` at once: a kill or a full disk leaves the old file."""
+    write_atomically(path, lambda temporary: _dump(value, temporary))
+
+
+def write_atomically(path: str, write) -> None:
+    """Calls write(temporary path) and renames the result to `path`.
+
+    The temporary file keeps the suffix of `path`, which some writers look at.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    suffix = "".join(os.path.splitext(path)[1:])
+    handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=".partial-", dir=folder)
+    os.close(handle)
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are the owner's alone
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def read_json(path: str):
+    """The value in `path`.
+
+    Raises:
+      ValueError: the file is no JSON; the message names it.
+    """
+    with open(path) as source:
+        try:
+            return json.load(source)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"Expected JSON in {path}. Received: {error}. Move the file away and start again."
+            ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _dump(value, path):
+    with open(path, "w") as target:
+        json.dump(value, target, indent=1, allow_nan=False)
+        target.write("\n")
+        target.flush()
+        os.fsync(target.fileno())

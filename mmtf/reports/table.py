@@ -1,0 +1,40 @@
+"""The table at the end of a run."""
+
+import pandas as pd
+
+from mmtf.reports.paper import paper_figure
+
+
+def result_table(results: list[dict]) -> pd.DataFrame:
+    """One row per attack: error, 95 % interval, n, and the paper's figure where it has one.
+
+    Args:
+      results: as in record.json: dicts with attack, error, ci_low, ci_high, n and, optionally,
+        paper.
+    """
+    rows = [
+        {
+            "attack": one["attack"],
+            "error": f"{one['error']:.4f}",
+            "95% interval": f"[{one['ci_low']:.4f}, {one['ci_high']:.4f}]",
+            "n": one["n"],
+            "paper": "" if one.get("paper") is None else f"{one['paper']:.3f}",
+        }
+        for one in results
+    ]
+    return pd.DataFrame(rows, columns=["attack", "error", "95% interval", "n", "paper"])
+
+
+def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
+    """Defences x attacks: measured error, and in brackets the paper's where it has the cell.
+
+    Args:
+      cells: dicts with defense, attack, error, as in record.json's `rounds`.
+      dataset, eta: of the run.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for cell in cells:
+        reported = paper_figure(dataset, eta, cell["defense"], cell["attack"])
+        text = f"{cell['error']:.4f}" + ("" if reported is None else f" ({reported:.3f})")
+        rows.setdefault(cell["defense"], {})[cell["attack"]] = text
+    return pd.DataFrame.from_dict(rows, orient="index")

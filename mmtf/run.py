@@ -1,0 +1,216 @@
+"""`python -m mmtf.run`: trains a classifier in a game, measures it, exports it.
+
+    python -m mmtf.run --game=minimax_grad --eta=0.3
+
+Ends with a table of test errors; leaves record.json, TensorBoard logs, checkpoints,
+classifier.keras and a SavedModel in the workdir. Stopped by any means, the same command goes on.
+"""
+
+import dataclasses
+import signal
+import sys
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.attacks import ATTACKS
+from mmtf.config import DECAYS, INITIALIZERS, NORMS, PRECISIONS, SCHEDULES, ConfigError
+from mmtf.games import GAMES
+from mmtf.lookup import Members
+from mmtf.nets import NETS
+from mmtf.workdir import Workdir, default_workdir, is_finished
+
+FLAGS = flags.FLAGS
+
+
+def _choice(name: str, default: str | None, choices, help_text: str) -> None:
+    names = ", ".join(choices)
+    flags.DEFINE_string(name, default, f"{help_text} One of: {names}.")
+
+
+_choice("game", "minimax_grad", GAMES, "The game to play.")
+flags.DEFINE_string(
+    "dataset",
+    None,
+    "mnist (the default), cifar10, digits (embedded), or an image classification of TensorFlow "
+    "Datasets by name.",
+)
+flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
+flags.DEFINE_float("eta", None, "Attack radius for pixels in [-1, 1]; default 0.3, cifar10 0.06.")
+_choice("norm", "linf", NORMS, "Norm of the radius.")
+flags.DEFINE_float("gamma", None, "Multiplies the sensitivity term of Eq. 8 (minimax_grad).")
+flags.DEFINE_integer("max_steps", None, "Steps of the attacker's answer in training; 1 is FGSM.")
+flags.DEFINE_string("penalty", None, "nested (Eq. 8) or finite_difference (minimax_grad).")
+flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm).")
+_choice("net", None, NETS, "The classifier; default by dataset.")
+_choice("init", None, INITIALIZERS, "How the net's weights begin.")
+flags.DEFINE_float("dropout", None, "Dropout rate of the net in training.")
+flags.DEFINE_float("weight_decay", None, "L2 weight of the net's dense layers; default none.")
+_choice("schedule", "fast", SCHEDULES, "Minutes, or the paper's own iterations.")
+flags.DEFINE_integer("steps", None, "Training steps, or steps of each round from 1 on.")
+flags.DEFINE_integer("first_steps", None, "Steps of round 0 of a game with rounds.")
+flags.DEFINE_integer("batch_size", None, "Examples in a global batch.")
+flags.DEFINE_float("learning_rate", None, "Adam's rate, the peak where it varies.")
+flags.DEFINE_integer("warmup_steps", None, "Steps of linear warm-up.")
+_choice("decay", None, DECAYS, "Of the learning rate.")
+_choice("precision", "auto", PRECISIONS, "Of training; evaluation is always float32.")
+flags.DEFINE_list("attacks", None, f"Attacks of the final table, of: {', '.join(ATTACKS)}.")
+flags.DEFINE_integer("pgd_steps", 40, "Steps of the final table's PGD.")
+flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of the final table's PGD.")
+flags.DEFINE_integer("max_examples", 0, "Test examples in the final table; 0 for all.")
+flags.DEFINE_integer("seed", 0, "Of the net, the batches, dropout and random starts.")
+flags.DEFINE_string("workdir", None, "Folder of the run; default under runs/, named by the config.")
+flags.DEFINE_boolean("in_memory", None, "Images in memory, or by tf.data; default: where they fit.")
+flags.DEFINE_string(
+    "replay",
+    None,
+    "Workdir of an adv_fgsm run: its FGSM1, FGSM2, ... are also tried against this classifier.",
+)
+flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 and the last.")
+
+
+def main(argv: list[str]) -> int:
+    """Flags -> config -> library. Returns the exit status."""
+    try:
+        if len(argv) > 1:
+            raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
+        return _run()
+    except KeyboardInterrupt:
+        print("SIGINT: what the last checkpoint holds is kept. The same command goes on from it.")
+        return 128 + signal.SIGINT
+    except Exception as error:
+        return _answer(error)
+
+
+def _run() -> int:
+    config = _config()
+    path = FLAGS.workdir or default_workdir(config)
+    dataset, notice = None, ""
+    if FLAGS.replay or not is_finished(path):
+        from mmtf.experiment import make_game
+
+        make_game(config)  # impossible combinations show before any data is read
+        dataset, notice = _dataset()
+        if notice:
+            config = dataclasses.replace(config, dataset=dataset.name)
+            path = FLAGS.workdir or default_workdir(config)
+    with Workdir(path, config) as workdir:
+        record = workdir.finished()
+        if record is None or FLAGS.replay:
+            record = _play(config, workdir, dataset, notice, record)
+        _show(record, workdir)
+    return 0
+
+
+def _config():
+    _refuse_unknown("game", FLAGS.game, GAMES)
+    if FLAGS.net is not None:
+        _refuse_unknown("net", FLAGS.net, NETS)
+    for name in FLAGS.attacks or ():
+        _refuse_unknown("attack", name, ATTACKS)
+    quiet.import_tensorflow()
+    from mmtf.presets import run_config
+
+    game_options = {name: FLAGS[name].value for name in ("gamma", "max_steps", "penalty", "rounds")}
+    schedule_options = ("steps", "first_steps", "batch_size", "learning_rate", "warmup_steps")
+    return run_config(
+        game=FLAGS.game,
+        dataset=FLAGS.dataset or "mnist",
+        eta=FLAGS.eta,
+        norm=FLAGS.norm,
+        game_options=game_options,
+        net=FLAGS.net,
+        net_options={name: FLAGS[name].value for name in ("init", "dropout", "weight_decay")},
+        schedule=FLAGS.schedule,
+        schedule_options={name: FLAGS[name].value for name in (*schedule_options, "decay")},
+        attacks=tuple(FLAGS.attacks) if FLAGS.attacks else None,
+        precision=FLAGS.precision,
+        pgd_steps=FLAGS.pgd_steps,
+        pgd_restarts=FLAGS.pgd_restarts,
+        max_examples=FLAGS.max_examples,
+        seed=FLAGS.seed,
+    )
+
+
+def _refuse_unknown(kind: str, name: str, members: Members) -> None:
+    if name not in list(members):
+        raise ConfigError(f"Expected {kind} to be one of {', '.join(members)}. Received: {name!r}.")
+
+
+def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -> dict:
+    from mmtf.experiment import add_replays, run_experiment
+
+    if record is None:
+        record = run_experiment(config, workdir, dataset, notice=notice, in_memory=FLAGS.in_memory)
+    if FLAGS.replay:
+        record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
+    return record
+
+
+def _dataset():
+    """(dataset, notice): MNIST unless told otherwise; the embedded digits only out loud."""
+    from mmtf.data import EMBEDDED, NotPreparedError, load_data
+
+    name = FLAGS.dataset or "mnist"
+    try:
+        return load_data(name, FLAGS.data_dir), ""
+    except NotPreparedError as error:
+        if FLAGS.dataset is not None:
+            raise NotPreparedError(
+                f"{error}. Three ways out: (1) put the prepared files somewhere and name that "
+                f"folder with --data_dir or TFDS_DATA_DIR, (2) run once where there is a network, "
+                f"(3) play on the embedded real digits with --dataset={EMBEDDED}."
+            ) from error
+        notice = (
+            f"MNIST COULD NOT BE HAD: {error}. This run plays on the embedded {EMBEDDED} "
+            f"(scikit-learn's 1,797 real handwritten digits) INSTEAD; its figures are not MNIST's."
+        )
+        print(notice, flush=True)
+        return load_data(EMBEDDED), notice
+
+
+def _show(record: dict, workdir: Workdir) -> None:
+    from mmtf.reports import result_table, rounds_table
+
+    config, dataset = record["config"], record["dataset"]
+    if dataset["notice"]:
+        print(dataset["notice"])
+    title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
+    print(
+        f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
+    )
+    print(result_table(record["results"]).to_string(index=False))
+    if record.get("rounds"):
+        print("\nCat and mouse: test errors, defences x attacks (in brackets: the paper's)")
+        print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
+    if record.get("replays"):
+        print("\nReplayed attacks: test errors (in brackets: the paper's)")
+        print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
+    training = record["training"]
+    print(
+        f"\n{training['steps']} steps in {training['seconds']:.0f} s; from start to table "
+        f"{record['seconds_in_last_process']:.0f} s. Everything is in {workdir.path}: "
+        f"record.json, classifier.keras, saved_model, logs (tensorboard --logdir)."
+    )
+
+
+def _answer(error: Exception) -> int:
+    """One line for what a user can mend; a traceback for what is ours."""
+    from mmtf.data import DataError
+    from mmtf.evaluation import BrokenConstraint
+    from mmtf.training.checkpoints import CheckpointError
+    from mmtf.training.loop import Interrupted, RiskNotFinite
+
+    if isinstance(error, Interrupted):
+        name = signal.Signals(error.signal).name
+        print(f"{name}: saved at step {error.step}. The same command goes on from there.")
+        return 128 + error.signal
+    theirs = (ConfigError, DataError, BrokenConstraint, CheckpointError, RiskNotFinite, OSError)
+    if not isinstance(error, theirs):
+        raise error
+    print(f"mmtf.run: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,117 @@
+"""The constraint of Eq. 5: ||z - x||_p <= eta and z in the box."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.config import NORMS, require, require_choice
+
+# Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
+# again for the ball's own edge x + eta.
+LINF_SLACK = 2.5e-7
+# The l2 length adds up to H*W*C such errors and rounds its own square root; relative to eta.
+L2_SLACK = 1e-5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ThreatModel:
+    """What the attacker may do to an image: move it by at most `eta` in `norm`, inside `box`.
+
+    Images are float tensors [N, ...]; norms are per example over all the other axes.
+
+    Attributes:
+      eta: radius, > 0, on the scale of the box. 0.3 here is eps 0.15 for images in [0, 1].
+      norm: `linf` or `l2`.
+      box: (low, high), the range of a pixel.
+
+    Example:
+      >>> threat = ThreatModel(eta=0.3)
+      >>> x = tf.constant([[0.9, 0.0]])
+      >>> threat.project(tf.constant([[1.5, -0.5]]), x).numpy().round(2).tolist()
+      [[1.0, -0.3]]
+    """
+
+    eta: float
+    norm: str = "linf"
+    box: tuple[float, float] = (-1.0, 1.0)
+
+    def __post_init__(self):
+        require(math.isfinite(self.eta) and self.eta > 0, "eta > 0 and finite", self.eta)
+        require_choice("norm", self.norm, NORMS)
+        require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+
+    def clip_box(self, z):
+        """The nearest point of the box."""
+        return tf.clip_by_value(z, *self.box)
+
+    def project(self, z, x):
+        """A point of both the ball around `x` and the box; the nearest one for `linf`.
+
+        For `l2` the ball comes first and the box second: the box step moves every pixel towards
+        `x`, which lies in the box, so it cannot leave the ball.
+        """
+        if self.norm == "linf":
+            return self.clip_box(tf.clip_by_value(z, x - self.eta, x + self.eta))
+        delta = z - x
+        length = _lengths(delta)
+        return self.clip_box(x + delta * tf.minimum(1.0, self.eta / tf.maximum(length, 1e-12)))
+
+    def steepest_step(self, gradient):
+        """argmax <gradient, d> over ||d||_p <= 1: sign(g) for linf, g / ||g|| for l2.
+
+        A zero gradient gives a zero step.
+        """
+        if self.norm == "linf":
+            return tf.sign(gradient)
+        # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
+        largest = tf.reduce_max(tf.abs(gradient), _axes(gradient), keepdims=True)
+        gradient = tf.math.divide_no_nan(gradient, largest)
+        return tf.math.divide_no_nan(gradient, _lengths(gradient))
+
+    def random_start(self, x, seed):
+        """A point drawn uniformly from the ball around `x`, then clipped to the box.
+
+        Args:
+          x: [N, ...] images.
+          seed: int tensor [2]; the same seed gives the same start.
+        """
+        shape = tf.shape(x)
+        if self.norm == "linf":
+            delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
+            return self.project(x + delta, x)
+        # Direction: a normalised Gaussian. Length: eta * U^(1/d), the radius law of a d-ball.
+        direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
+        count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
+        uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)
+        dimension = tf.cast(tf.reduce_prod(shape[1:]), x.dtype)
+        radius = self.eta * uniform ** (1.0 / dimension)
+        return self.project(x + radius * direction / _lengths(direction), x)
+
+    def size(self, delta) -> np.ndarray:
+        """Per-example ||delta||_p in float64, shape [N]."""
+        flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
+        if self.norm == "linf":
+            return np.abs(flat).max(axis=1, initial=0.0)
+        return np.sqrt((flat**2).sum(axis=1))
+
+    def violations(self, z, x) -> np.ndarray:
+        """Which examples break the ball, the box, or hold a NaN; bool [N], computed in float64.
+
+        The slack is float32 rounding and no more (LINF_SLACK, L2_SLACK).
+        """
+        z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
+        slack = LINF_SLACK * max(map(abs, self.box)) if self.norm == "linf" else L2_SLACK * self.eta
+        outside = self.size(z - x) > self.eta + slack
+        flat = z.reshape(len(z), -1)
+        outside |= (flat < self.box[0]).any(axis=1) | (flat > self.box[1]).any(axis=1)
+        return outside | ~np.isfinite(flat).all(axis=1)
+
+
+def _axes(tensor):
+    return list(range(1, tensor.shape.rank))
+
+
+def _lengths(delta):
+    return tf.sqrt(tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True))

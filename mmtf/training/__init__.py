@@ -1,0 +1,1 @@
+"""The training loop: many steps a call, checkpointed, resumable; it knows of no adversary."""

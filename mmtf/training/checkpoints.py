@@ -1,0 +1,95 @@
+"""The state of a run on disk: saved whole or not at all, read back past a damaged file."""
+
+import glob
+import os
+import re
+
+import tensorflow as tf
+
+from mmtf.games.base import Players
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written or read: what happened, what to do."""
+
+
+class Checkpoints:
+    """Keeps the newest `keep` checkpoints of a game's players, their step and seconds spent.
+
+    Models, optimisers and the step are all there is to save: batches, dropout masks and random
+    starts follow from (seed, step).
+
+    Args:
+      folder: made when missing.
+      players: the models and optimisers.
+      keep: > 0.
+    """
+
+    def __init__(self, folder: str, players: Players, keep: int = 2):
+        self.folder = folder
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            step=self.step, seconds=self.seconds, **_named(players)
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
+
+    def save(self, step: int, seconds: float) -> str:
+        """Writes a checkpoint of `step`, reached in `seconds` of steps.
+
+        The ones before stay valid until it is complete.
+        """
+        self.step.assign(step)
+        self.seconds.assign(seconds)
+        try:
+            return self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            raise CheckpointError(
+                f"Step {step} could not be saved in {self.folder} "
+                f"({str(error).splitlines()[0][:200]}). Make room or mend the folder and start the "
+                f"same command again: it goes on from the checkpoint before."
+            ) from error
+
+    def restore(self, report) -> int:
+        """Loads the newest readable checkpoint and returns its step, 0 where there is none.
+
+        Args:
+          report: called with a line for every checkpoint that had to be passed over.
+
+        Raises:
+          CheckpointError: there are checkpoints, and none can be read.
+        """
+        paths = self._paths()
+        for path in reversed(paths):
+            try:
+                status = self._checkpoint.restore(path)
+                status.assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError, OSError) as error:
+                reason = str(error).splitlines()[0][:160]
+                report(
+                    f"WARNING: checkpoint {path} cannot be read ({type(error).__name__}: {reason});"
+                    f" trying the one before."
+                )
+                continue
+            return int(self.step.numpy())
+        if paths:
+            raise CheckpointError(
+                f"None of the checkpoints in {self.folder} can be read. Delete that folder to "
+                f"start from step 0, or use another --workdir."
+            )
+        return 0
+
+    def _paths(self) -> list[str]:
+        # By the files, not by the manager's own list, which may be the damaged one.
+        found = {}
+        for index in glob.glob(os.path.join(glob.escape(self.folder), "ckpt-*.index")):
+            match = re.fullmatch(r"ckpt-(\d+)\.index", os.path.basename(index))
+            if match:
+                found[int(match.group(1))] = index.removesuffix(".index")
+        return [found[number] for number in sorted(found)]
+
+
+def _named(players: Players) -> dict:
+    models = {f"model_{name}": model for name, model in players.models.items()}
+    optimizers = {f"optimizer_{name}": one for name, one in players.optimizers.items()}
+    return {**models, **optimizers}

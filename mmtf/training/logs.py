@@ -1,0 +1,57 @@
+"""What TensorBoard shows of a run."""
+
+import contextlib
+import json
+
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+
+class Logs:
+    """Writes scalars, images, the config and its HParams under one folder.
+
+    Args:
+      folder: made when missing; a resumed run adds to it.
+      config: plain dict; its numbers, strings and booleans become HParams.
+    """
+
+    def __init__(self, folder: str, config: dict):
+        self._writer = tf.summary.create_file_writer(folder)
+        with self._writer.as_default():
+            tf.summary.text("config", f"```json\n{json.dumps(config, indent=1)}\n```", step=0)
+            hparams.hparams(dict(_flat(config)))
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """`values` by tag; flushed, so that a kill loses none."""
+        with self._writer.as_default():
+            for tag, value in values.items():
+                tf.summary.scalar(tag, value, step=step)
+        self._writer.flush()
+
+    def attack_images(self, step: int, name: str, clean, adversarial) -> None:
+        """Triples of clean, adversarial and difference side by side.
+
+        Args:
+          step: of the classifier.
+          name: of the attack.
+          clean, adversarial: float32 [k, H, W, C] in [-1, 1].
+        """
+        difference = (adversarial - clean) / 2.0
+        rows = tf.concat([clean, adversarial, difference], axis=2) / 2.0 + 0.5
+        with self._writer.as_default():
+            tag = f"images/{name} (clean, adversarial, difference)"
+            tf.summary.image(tag, rows, step=step, max_outputs=len(clean))
+
+    def close(self) -> None:
+        with contextlib.suppress(tf.errors.OpError):
+            self._writer.close()
+
+
+def _flat(config, prefix=""):
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{prefix}{name}", ",".join(map(str, value))
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,118 @@
+"""From a step to the last: calls of many steps, checkpoints, rounds, signals, broken risks."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.progress import Progress
+from mmtf.training.signals import StopRequest
+from mmtf.training.trainer import Trainer
+
+# A call of many steps ends about this often, so that a signal is answered soon.
+CALL_SECONDS = 2.0
+CHECKPOINT_SECONDS = 30.0
+FIRST_CALL_STEPS = 10
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after its state was saved."""
+
+    def __init__(self, number: int, step: int, saved: bool):
+        super().__init__(f"Stopped by signal {number} at step {step}.")
+        self.signal, self.step, self.saved = number, step, saved
+
+
+class RiskNotFinite(RuntimeError):
+    """The risk became NaN or infinite: at which step, and what to try."""
+
+
+@dataclasses.dataclass
+class Events:
+    """What the loop calls back; each is optional.
+
+    Attributes:
+      on_metrics: on_metrics(step, metrics) after every call of many steps.
+      on_evaluation: on_evaluation(step) at step 0, every `evaluate_every` steps and at the end.
+      evaluate_every: > 0.
+      on_round_end: on_round_end(number) when a round's classifier is complete.
+    """
+
+    on_metrics: Callable | None = None
+    on_evaluation: Callable | None = None
+    evaluate_every: int = 1_000_000_000
+    on_round_end: Callable | None = None
+
+
+def fit(
+    trainer: Trainer,
+    *,
+    checkpoints: Checkpoints | None = None,
+    events: Events | None = None,
+    progress: Progress | None = None,
+    first: int = 0,
+) -> float:
+    """Takes all steps from `first` on.
+
+    Returns:
+      The seconds spent in steps, tracing included, those before a resumed checkpoint too.
+
+    Raises:
+      Interrupted: SIGINT or SIGTERM came; the state is saved where there are checkpoints.
+      RiskNotFinite: the risk was NaN or infinite; nothing after the last good checkpoint is kept.
+      CheckpointError: a checkpoint could not be written.
+    """
+    events = events or Events()
+    total, step = trainer.total_steps, first
+    seconds, per_step = float(checkpoints.seconds.numpy()) if checkpoints else 0.0, None
+    saved_at, saved_step = time.monotonic(), first
+    number, round_first = trainer.round_of(step)
+    trainer.enter_round(number, begin=step == round_first)
+    if events.on_evaluation and step == 0:
+        events.on_evaluation(0)
+    with StopRequest() as stop:
+        while step < total:
+            number, round_first = trainer.round_of(step)
+            round_last = round_first + trainer.round_lengths[number]
+            if step == round_first and step != first:
+                trainer.enter_round(number, begin=True)
+            next_evaluation = (step // events.evaluate_every + 1) * events.evaluate_every
+            size = FIRST_CALL_STEPS if per_step is None else int(CALL_SECONDS / per_step)
+            count = min(max(size, 1), round_last - step, next_evaluation - step)
+            began = time.monotonic()
+            metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
+            spent = time.monotonic() - began
+            seconds += spent
+            # The first call traces and compiles: its pace says nothing.
+            traced = per_step is None
+            per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
+            bad = int(metrics.pop("first_bad_step"))
+            if bad >= 0:
+                raise RiskNotFinite(_advice(bad, metrics))
+            step += count
+            if progress:
+                progress.update(step, metrics)
+            if events.on_metrics:
+                events.on_metrics(step, metrics)
+            if step == round_last and events.on_round_end:
+                events.on_round_end(number)
+            due = time.monotonic() - saved_at > CHECKPOINT_SECONDS or step == total
+            if checkpoints and (due or stop.number):
+                checkpoints.save(step, seconds)
+                saved_at, saved_step = time.monotonic(), step
+            if stop.number and step < total:
+                raise Interrupted(stop.number, step, saved_step == step)
+            if events.on_evaluation and (step % events.evaluate_every == 0 or step == total):
+                events.on_evaluation(step)
+    return seconds
+
+
+def _advice(step, metrics):
+    risk = metrics["risk"]
+    value = "NaN" if math.isnan(risk) else "infinite"
+    return (
+        f"The risk became {value} at step {step}. Try a lower --learning_rate, a longer "
+        f"--warmup_steps, a smaller --gamma, or --precision=float32. Checkpoints from before that "
+        f"step are kept."
+    )

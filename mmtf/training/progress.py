@@ -1,0 +1,61 @@
+"""How far a run is: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+import tqdm
+
+LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Shows steps, steps/s, the metrics and the time left.
+
+    Args:
+      total: steps in all.
+      start: step the run starts or resumes from.
+      label: what is going on.
+      stream: where to; a bar where it is a terminal, else a line every ten seconds.
+    """
+
+    def __init__(self, total: int, *, start: int = 0, label: str = "train", stream=None):
+        self._stream = stream or sys.stderr
+        self._total, self._start, self._label = total, start, label
+        self._step = start
+        self._began = self._printed = time.monotonic()
+        self._bar = None
+        if self._stream.isatty():
+            self._bar = tqdm.tqdm(
+                total=total, initial=start, desc=label, unit="step", file=self._stream
+            )
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        if self._bar is not None:
+            shown = {name: f"{value:.4f}" for name, value in metrics.items()}
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(step - self._step)
+        self._step = step
+        now = time.monotonic()
+        done = step >= self._total
+        if self._bar is None and (now - self._printed >= LINE_SECONDS or done):
+            self._printed = now
+            self._line(step, metrics, now)
+
+    def _line(self, step, metrics, now):
+        rate = (step - self._start) / max(now - self._began, 1e-9)
+        left = (self._total - step) / rate if rate else float("inf")
+        values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        self.note(
+            f"{self._label} {step}/{self._total}  {rate:.1f} steps/s  {values}  {left:.0f} s left"
+        )
+
+    def note(self, text: str) -> None:
+        """A line of its own that does not break the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

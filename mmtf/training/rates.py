@@ -1,0 +1,38 @@
+"""The learning rate as a function of the optimiser's own step count."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from mmtf.config import Schedule
+
+
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to the peak, then constant or cosine down to 0 at the last step.
+
+    Args:
+      schedule: peak, warm-up and decay.
+      steps: the step at which the cosine ends; `set_steps` changes it for a round of another
+        length.
+    """
+
+    def __init__(self, schedule: Schedule, steps: int):
+        self.schedule = schedule
+        self._steps = tf.Variable(float(steps), trainable=False)
+
+    def set_steps(self, steps: int) -> None:
+        self._steps.assign(float(steps))
+
+    def __call__(self, step):
+        # The first step already moves: with step + 1 the warm-up's rate is never 0.
+        step = tf.cast(step, tf.float32) + 1.0
+        warmup = float(self.schedule.warmup_steps)
+        rate = self.schedule.learning_rate * tf.minimum(1.0, step / max(warmup, 1.0))
+        if self.schedule.decay == "cosine":
+            share = (step - 1.0 - warmup) / tf.maximum(self._steps - warmup, 1.0)
+            rate *= 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
+        return rate
+
+    def get_config(self):
+        return {"schedule": self.schedule, "steps": int(self._steps.numpy())}

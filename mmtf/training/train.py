@@ -1,0 +1,143 @@
+"""`mmtf.train`: plays a game on a dataset from Python, without files or flags."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from mmtf.config import ConfigError, Schedule
+from mmtf.data.batches import Batches
+from mmtf.data.dataset import Dataset
+from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.devices import default_strategy, resolve_precision
+from mmtf.training.loop import Events, fit
+from mmtf.training.progress import Progress
+from mmtf.training.trainer import Trainer
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """Attributes:
+    classifier: the defender, trained in place.
+    trainer: holds all players.
+    seconds: spent in steps, tracing included, over all processes of a resumed run.
+    steps: in all.
+    """
+
+    classifier: keras.Model
+    trainer: Trainer
+    seconds: float
+    steps: int
+
+
+def train(
+    game,
+    dataset: Dataset,
+    *,
+    schedule: Schedule,
+    model=None,
+    seed: int = 0,
+    precision: str = "auto",
+    strategy: tf.distribute.Strategy | None = None,
+    in_memory: bool | None = None,
+    checkpoint_dir: str | None = None,
+    events=None,
+    progress: bool | Progress = True,
+) -> Trained:
+    """Plays `game` on the training split of `dataset`.
+
+    Args:
+      game: of `mmtf.games`, e.g. MinimaxGrad(ThreatModel(eta=0.3)).
+      schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
+      model: a built Keras model giving logits with float32 variables, trained in place; or a
+        function without arguments that makes one (needed under a strategy of several devices);
+        None: the net that `mmtf.run` takes for the dataset.
+      seed: of the net's initial weights, the batches, dropout and random starts.
+      precision: `float32`, `bfloat16` or `auto`, of training; evaluation is always float32.
+      strategy: of tf.distribute; default: all GPUs, or the CPU.
+      in_memory: see `mmtf.data.Batches`.
+      checkpoint_dir: saves there and goes on from what is there; None: no checkpoints.
+      events: None, or a function that takes the Trainer and returns `mmtf.training.loop.Events`.
+      progress: show it on stderr.
+
+    Raises:
+      ConfigError: a model whose output does not fit, a batch size that cannot be divided.
+      RiskNotFinite, Interrupted, CheckpointError: see `mmtf.training.loop.fit`.
+
+    Example:
+      >>> import mmtf
+      >>> data = mmtf.load_data("digits")
+      >>> game = mmtf.games.MinimaxGrad(mmtf.ThreatModel(eta=0.3))
+      >>> trained = mmtf.train(game, data, schedule=mmtf.Schedule(steps=2), progress=False)
+      >>> trained.steps
+      2
+    """
+    strategy = strategy or default_strategy()
+    with strategy.scope():
+        classifier = _made(model, dataset, seed)
+        batches = Batches(dataset, batch_size=schedule.batch_size, seed=seed, in_memory=in_memory)
+    _check_model(classifier, dataset)
+    trainer = Trainer(
+        game,
+        classifier,
+        batches,
+        schedule=schedule,
+        strategy=strategy,
+        precision=resolve_precision(precision),
+        seed=seed,
+    )
+    bar = progress if isinstance(progress, Progress) else None
+    first, checkpoints = 0, None
+    if checkpoint_dir is not None:
+        checkpoints = Checkpoints(checkpoint_dir, trainer.players)
+        first = checkpoints.restore(print)
+    if progress and bar is None:
+        bar = Progress(trainer.total_steps, start=first)
+    if first and bar:
+        bar.note(f"Going on from step {first} of {trainer.total_steps}.")
+    try:
+        seconds = fit(
+            trainer,
+            checkpoints=checkpoints,
+            events=events(trainer) if callable(events) else Events(),
+            progress=bar,
+            first=first,
+        )
+    finally:
+        if bar:
+            bar.close()
+    return Trained(classifier, trainer, seconds, trainer.total_steps)
+
+
+def _made(model, dataset, seed):
+    if model is None:
+        from mmtf.nets import NETS
+        from mmtf.presets import default_net
+
+        make = NETS[default_net(dataset.name)]
+        return make(image_shape=dataset.image_shape, num_classes=dataset.num_classes, seed=seed)
+    return model if isinstance(model, keras.Model) else model()
+
+
+def _check_model(classifier, dataset):
+    if not classifier.built:
+        raise ConfigError(
+            "Expected a built model. Received: one without weights. Call it once on a batch, or "
+            "give it an Input."
+        )
+    shape = tuple(classifier.compute_output_shape((1, *dataset.image_shape)))
+    if shape != (1, dataset.num_classes):
+        raise ConfigError(
+            f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "
+            f"Received: output shape {shape[1:]}."
+        )
+    last = classifier.layers[-1] if classifier.layers else None
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        raise ConfigError(
+            "Expected a model that gives logits. Received: a softmax output. Remove the softmax."
+        )
+    if any(weight.dtype != "float32" for weight in classifier.trainable_variables):
+        raise ConfigError(
+            "Expected float32 variables. Received: another type. Use precision='bfloat16' to "
+            "compute in bfloat16."
+        )

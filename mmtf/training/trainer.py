@@ -1,0 +1,151 @@
+"""Many steps of a game in one compiled call, on one device or on many."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from mmtf.config import ConfigError, Schedule
+from mmtf.data.batches import Batches
+from mmtf.games.base import Turn
+from mmtf.nets.precision import computing_in
+from mmtf.training.randomness import seeded
+from mmtf.training.rates import Rate
+
+
+class Trainer:
+    """Plays a game's steps; holds its players.
+
+    A step draws its batch, its dropout masks and its random starts from (seed, step, replica)
+    alone, so a run stopped after any step goes on from there bitwise as if never stopped.
+
+    Args:
+      game: see `mmtf.games.base.Game`.
+      classifier: built Keras model with float32 variables, made inside the strategy's scope.
+      batches: where examples come from, made inside the strategy's scope.
+      schedule: steps and learning rate.
+      strategy: of tf.distribute; the global batch is divided among its replicas.
+      precision: `float32` or `bfloat16`, of the steps.
+      seed: of dropout and random starts.
+    """
+
+    def __init__(
+        self, game, classifier, batches: Batches, *, schedule: Schedule, strategy, precision, seed
+    ):
+        self.game = game
+        self.batches = batches
+        self.strategy = strategy
+        self.precision = precision
+        self.replicas = strategy.num_replicas_in_sync
+        self.round_lengths = schedule.round_lengths(game.rounds)
+        self._seed = seed
+        if batches.batch_size % self.replicas:
+            raise ConfigError(
+                f"Expected a batch size divisible by the {self.replicas} replicas. "
+                f"Received: {batches.batch_size}."
+            )
+        _refuse_local_statistics(classifier, self.replicas)
+
+        self._rates = []
+
+        def make_optimizer(variables):
+            self._rates.append(Rate(schedule, self.round_lengths[0]))
+            optimizer = keras.optimizers.Adam(self._rates[-1])
+            optimizer.build(variables)
+            return optimizer
+
+        with strategy.scope():
+            self.players = game.make_players(classifier, make_optimizer)
+        self._run = tf.function(self._run_steps)
+
+    @property
+    def total_steps(self) -> int:
+        return sum(self.round_lengths)
+
+    @property
+    def traces(self) -> int:
+        """How often the steps have been traced; 1 after any number of calls."""
+        return self._run.experimental_get_tracing_count()
+
+    def round_of(self, step: int) -> tuple[int, int]:
+        """(number of the round that `step` belongs to, its first step)."""
+        first = 0
+        for number, length in enumerate(self.round_lengths):
+            if step < first + length:
+                return number, first
+            first += length
+        return len(self.round_lengths) - 1, first - self.round_lengths[-1]
+
+    def enter_round(self, number: int, *, begin: bool) -> None:
+        """Before the first step of a round, or (begin=False) when a run resumes within it."""
+        for rate in self._rates:
+            rate.set_steps(self.round_lengths[number])
+        if begin and number:
+            self.game.begin_round(self.players, number)
+
+    def run(self, first: int, count: int) -> dict[str, tf.Tensor]:
+        """Takes steps first, ..., first + count - 1, all of one round.
+
+        Returns:
+          The metrics' means over these steps, and `first_bad_step`: the first step whose risk was
+          not finite, -1 if none was.
+        """
+        number, _ = self.round_of(first)
+        arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
+        if self.batches.in_memory:
+            return self._run(*arguments)
+        with self.strategy.scope():
+            stream = self.strategy.distribute_datasets_from_function(
+                lambda context: self.batches.stream(first, first + count, self.replicas)
+            )
+        return self._run(*arguments, iter(stream))
+
+    def _run_steps(self, first, count, number, iterator=None):
+        models = self.players.models.values()
+        with contextlib.ExitStack() as stack:
+            for model in models:
+                stack.enter_context(computing_in(model, self.precision))
+            totals = {name: tf.constant(0.0) for name in self.game.metrics}
+            bad = tf.constant(-1)
+            for step in tf.range(first, first + count):
+                metrics, broken = self._one_step(step, number, iterator)
+                totals = {name: totals[name] + metrics[name] for name in totals}
+                bad = tf.where(broken & (bad < 0), step, bad)
+        means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+        return {**means, "first_bad_step": bad}
+
+    def _one_step(self, step, number, iterator):
+        inputs = (next(iterator),) if iterator is not None else ()
+        parts = self.strategy.run(self._replica_step, (step, number, *inputs))
+        metrics = {
+            name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)
+            for name, part in parts.items()
+        }
+        return metrics, ~tf.math.is_finite(metrics["risk"])
+
+    def _replica_step(self, step, number, batch=None):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        if batch is None:
+            share = self.batches.batch_size // self.replicas
+            batch = self.batches.take(self.batches.indices(step, replica * share, share))
+        seed = tf.stack([tf.constant(self._seed, tf.int32), step])
+        seed = tf.random.experimental.stateless_fold_in(seed, replica)
+        turn = Turn(
+            round=number,
+            seed=seed,
+            global_batch_size=self.batches.batch_size,
+            replicas=self.replicas,
+            randomness=lambda model: seeded(model, seed),
+        )
+        return self.game.step(self.players, *batch, turn)
+
+
+def _refuse_local_statistics(model, replicas):
+    if replicas == 1:
+        return
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
+            raise ConfigError(
+                f"Expected BatchNormalization(synchronized=True) on {replicas} replicas, whose "
+                f"moving statistics would differ otherwise. Received: layer {layer.name!r}."
+            )

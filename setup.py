@@ -1,0 +1,37 @@
+"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu` and `bench`."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mmtf/__init__.py").read_text(), re.M)[1]
+
+setuptools.setup(
+    name="mmtf",
+    version=VERSION,
+    description="Minimax-optimal defence against adversarial examples, in TensorFlow and Keras",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    packages=setuptools.find_packages(include=["mmtf", "mmtf.*"]),
+    package_data={"mmtf.reports": ["*.csv"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "importlib_resources>=6.0",  # tensorflow-datasets needs it to build from archives
+        "keras>=3.12",
+        "numpy>=2.0",
+        "pandas>=2.2",
+        "scikit-learn>=1.5",
+        "tensorboard>=2.20",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.9",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "test": ["pytest>=8.0", "ruff>=0.6"],
+        "gpu": ["tensorflow[and-cuda]>=2.21"],
+        "bench": ["matplotlib>=3.9"],
+    },
+)
