@@ -20,7 +20,7 @@ from mmtf.reports import FORMAT, paper_figure, read_json, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.devices import default_strategy, resolve_precision
 from mmtf.training.logs import Logs
-from mmtf.training.loop import Events
+from mmtf.training.loop import CHECKPOINT_SECONDS, Events
 from mmtf.training.train import train
 from mmtf.workdir import Workdir
 
@@ -52,6 +52,7 @@ def run_experiment(
     *,
     notice: str = "",
     in_memory: bool | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     say=print,
 ) -> dict:
     """Trains, measures and exports; goes on from where the workdir stands.
@@ -62,6 +63,7 @@ def run_experiment(
       dataset: that the config names; or another one, which `notice` then explains.
       notice: what the reader of the record must know of the data.
       in_memory: see `mmtf.data.Batches`.
+      checkpoint_seconds: between two checkpoints.
       say: takes lines for the user.
 
     Returns:
@@ -98,6 +100,7 @@ def run_experiment(
             strategy=strategy,
             in_memory=in_memory,
             checkpoint_dir=workdir.checkpoint_dir,
+            checkpoint_seconds=checkpoint_seconds,
             events=lambda trainer: _events(trainer, curve, logs, workdir),
         )
         classifier = trained.classifier

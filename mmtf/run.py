@@ -60,6 +60,7 @@ flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of the final table's PG
 flags.DEFINE_integer("max_examples", 0, "Test examples in the final table; 0 for all.")
 flags.DEFINE_integer("seed", 0, "Of the net, the batches, dropout and random starts.")
 flags.DEFINE_string("workdir", None, "Folder of the run; default under runs/, named by the config.")
+flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between two checkpoints.")
 flags.DEFINE_boolean("in_memory", None, "Images in memory, or by tf.data; default: where they fit.")
 flags.DEFINE_string(
     "replay",
@@ -78,6 +79,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("SIGINT: what the last checkpoint holds is kept. The same command goes on from it.")
         return 128 + signal.SIGINT
+    except ConfigError as error:
+        return _fail(error)
     except Exception as error:
         return _answer(error)
 
@@ -141,7 +144,14 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -
     from mmtf.experiment import add_replays, run_experiment
 
     if record is None:
-        record = run_experiment(config, workdir, dataset, notice=notice, in_memory=FLAGS.in_memory)
+        record = run_experiment(
+            config,
+            workdir,
+            dataset,
+            notice=notice,
+            in_memory=FLAGS.in_memory,
+            checkpoint_seconds=FLAGS.checkpoint_seconds,
+        )
     if FLAGS.replay:
         record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
     return record
@@ -205,9 +215,13 @@ def _answer(error: Exception) -> int:
         name = signal.Signals(error.signal).name
         print(f"{name}: saved at step {error.step}. The same command goes on from there.")
         return 128 + error.signal
-    theirs = (ConfigError, DataError, BrokenConstraint, CheckpointError, RiskNotFinite, OSError)
+    theirs = (DataError, BrokenConstraint, CheckpointError, RiskNotFinite, OSError)
     if not isinstance(error, theirs):
         raise error
+    return _fail(error)
+
+
+def _fail(error: Exception) -> int:
     print(f"mmtf.run: {error}", file=sys.stderr)
     return 1
 

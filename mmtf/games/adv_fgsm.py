@@ -45,7 +45,8 @@ class AdvFGSM(Game):
         ):
             frozen.assign(current)
         for variable in players.optimizers["classifier"].variables:
-            variable.assign(tf.zeros_like(variable))
+            if not variable.path.endswith("learning_rate"):
+                variable.assign(tf.zeros_like(variable))
 
     def perturb(self, players, x, y, turn):
         clean, target = x[0::2], x[1::2]

@@ -117,9 +117,9 @@ class Game:
         return f"{type(self).__name__}({arguments})"
 
 
-def regularization(model) -> tf.Tensor:
+def regularization(model):
     """The sum of the model's own weight penalties, 0 where it has none."""
-    return tf.add_n(model.losses) if model.losses else tf.constant(0.0)
+    return tf.add_n(model.losses) if model.losses else 0.0
 
 
 def steepest_attack(threat: ThreatModel, steps: int):

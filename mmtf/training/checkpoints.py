@@ -64,7 +64,7 @@ class Checkpoints:
             try:
                 status = self._checkpoint.restore(path)
                 status.assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError, OSError) as error:
+            except (tf.errors.OpError, AssertionError, ValueError, IndexError, OSError) as error:
                 reason = str(error).splitlines()[0][:160]
                 report(
                     f"WARNING: checkpoint {path} cannot be read ({type(error).__name__}: {reason});"

@@ -1,7 +1,6 @@
 """From a step to the last: calls of many steps, checkpoints, rounds, signals, broken risks."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 
@@ -52,6 +51,7 @@ def fit(
     events: Events | None = None,
     progress: Progress | None = None,
     first: int = 0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> float:
     """Takes all steps from `first` on.
 
@@ -89,7 +89,7 @@ def fit(
             per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
             bad = int(metrics.pop("first_bad_step"))
             if bad >= 0:
-                raise RiskNotFinite(_advice(bad, metrics))
+                raise RiskNotFinite(_advice(bad))
             step += count
             if progress:
                 progress.update(step, metrics)
@@ -97,7 +97,7 @@ def fit(
                 events.on_metrics(step, metrics)
             if step == round_last and events.on_round_end:
                 events.on_round_end(number)
-            due = time.monotonic() - saved_at > CHECKPOINT_SECONDS or step == total
+            due = time.monotonic() - saved_at > checkpoint_seconds or step == total
             if checkpoints and (due or stop.number):
                 checkpoints.save(step, seconds)
                 saved_at, saved_step = time.monotonic(), step
@@ -108,11 +108,9 @@ def fit(
     return seconds
 
 
-def _advice(step, metrics):
-    risk = metrics["risk"]
-    value = "NaN" if math.isnan(risk) else "infinite"
+def _advice(step):
     return (
-        f"The risk became {value} at step {step}. Try a lower --learning_rate, a longer "
+        f"The risk became NaN or infinite at step {step}. Try a lower --learning_rate, a longer "
         f"--warmup_steps, a smaller --gamma, or --precision=float32. Checkpoints from before that "
         f"step are kept."
     )

@@ -10,7 +10,7 @@ from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.devices import default_strategy, resolve_precision
-from mmtf.training.loop import Events, fit
+from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
 
@@ -41,6 +41,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     in_memory: bool | None = None,
     checkpoint_dir: str | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     events=None,
     progress: bool | Progress = True,
 ) -> Trained:
@@ -57,6 +58,7 @@ def train(
       strategy: of tf.distribute; default: all GPUs, or the CPU.
       in_memory: see `mmtf.data.Batches`.
       checkpoint_dir: saves there and goes on from what is there; None: no checkpoints.
+      checkpoint_seconds: between two checkpoints; the last step is always saved.
       events: None, or a function that takes the Trainer and returns `mmtf.training.loop.Events`.
       progress: show it on stderr.
 
@@ -102,6 +104,7 @@ def train(
             events=events(trainer) if callable(events) else Events(),
             progress=bar,
             first=first,
+            checkpoint_seconds=checkpoint_seconds,
         )
     finally:
         if bar:

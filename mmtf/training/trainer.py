@@ -88,7 +88,7 @@ class Trainer:
 
         Returns:
           The metrics' means over these steps, and `first_bad_step`: the first step whose risk was
-          not finite, -1 if none was.
+          not finite, -1 if none was; the step after them where their weights are not.
         """
         number, _ = self.round_of(first)
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
@@ -111,6 +111,9 @@ class Trainer:
                 metrics, broken = self._one_step(step, number, iterator)
                 totals = {name: totals[name] + metrics[name] for name in totals}
                 bad = tf.where(broken & (bad < 0), step, bad)
+        weights = self.players.classifier.trainable_variables
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
+        bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
         return {**means, "first_bad_step": bad}
 

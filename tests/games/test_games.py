@@ -1,0 +1,129 @@
+"""A contract for every game, and the rounds of the cat-and-mouse game."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.attacks.fgsm import FGSM
+from mmtf.config import Schedule
+from mmtf.games import GAMES
+from mmtf.games.base import Turn
+from mmtf.presets import schedule_of
+from mmtf.threat import ThreatModel
+
+THREAT = ThreatModel(eta=0.2)
+
+
+def small_net(seed=0):
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(
+                8, activation="relu", kernel_initializer=keras.initializers.GlorotUniform(seed)
+            ),
+            keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(seed + 1)),
+        ]
+    )
+
+
+def players_of(game, net):
+    def make_optimizer(variables):
+        optimizer = keras.optimizers.Adam(0.01)
+        optimizer.build(variables)
+        return optimizer
+
+    return game.make_players(net, make_optimizer)
+
+
+def turn_of(size, number=0):
+    return Turn(
+        round=tf.constant(number),
+        seed=tf.constant([0, 1]),
+        global_batch_size=size,
+        replicas=1,
+        randomness=lambda model: contextlib.nullcontext(),
+    )
+
+
+def batch(size=6):
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, [size, 4, 4, 1]).astype(np.float32)
+    return tf.constant(x), tf.constant(random.integers(0, 3, size), tf.int32)
+
+
+@pytest.mark.parametrize("name", list(GAMES))
+def test_a_step_moves_the_classifier_and_reports_its_metrics(name):
+    game, net = GAMES[name](THREAT), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    before = net.get_weights()
+    metrics = tf.function(lambda: game.step(players, x, y, turn_of(6)))()
+    assert set(metrics) == set(game.metrics) and "risk" in metrics
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert any((a != b).any() for a, b in zip(before, net.get_weights(), strict=True))
+    assert repr(game).startswith(type(game).__name__ + "(threat=ThreatModel(eta=0.2")
+
+
+@pytest.mark.parametrize("name", list(GAMES))
+def test_the_max_step_stays_in_ball_and_box(name):
+    game, net = GAMES[name](THREAT), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    z, labels = game.perturb(players, x, y, turn_of(6, number=1))
+    order = [0, 2, 4, 1, 3, 5] if name == "adv_fgsm" else range(6)
+    assert not THREAT.violations(z.numpy(), x.numpy()[list(order)]).any()
+    np.testing.assert_array_equal(labels, y.numpy()[list(order)])
+
+
+@pytest.mark.parametrize("name", [name for name in GAMES if name != "undefended"])
+def test_the_max_step_raises_the_risk(name):
+    game, net = GAMES[name](THREAT), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    if game.rounds:
+        game.begin_round(players, 1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    z, labels = game.perturb(players, x, y, turn_of(6, number=1))
+    assert float(loss(labels, net(z))) > float(loss(y, net(x)))
+
+
+@pytest.mark.parametrize("name", list(GAMES))
+@pytest.mark.parametrize("schedule", ["fast", "paper"])
+def test_schedules_exist(name, schedule):
+    assert isinstance(schedule_of(name, "mnist", schedule), Schedule)
+    assert isinstance(schedule_of(name, "cifar10", schedule), Schedule)
+
+
+def test_cat_and_mouse_perturbs_every_other_example_by_the_frozen_classifier():
+    game, net = GAMES["adv_fgsm"](THREAT, rounds=2), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    game.begin_round(players, 1)
+    net.set_weights([2 * weight + 0.1 for weight in net.get_weights()])
+    frozen = players.models["frozen"]
+    expected = FGSM(THREAT)(frozen, x[1::2], y[1::2])
+    z, _ = game.perturb(players, x, y, turn_of(6, number=1))
+    np.testing.assert_array_equal(z[:3], x[0::2])
+    np.testing.assert_allclose(z[3:], expected, atol=1e-6)
+    assert (FGSM(THREAT)(net, x[1::2], y[1::2]).numpy() != expected.numpy()).any()
+
+
+def test_round_zero_is_undefended():
+    game, net = GAMES["adv_fgsm"](THREAT), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    z, _ = game.perturb(players, x, y, turn_of(6, number=0))
+    np.testing.assert_array_equal(z, tf.concat([x[0::2], x[1::2]], 0))
+
+
+def test_a_new_round_freezes_the_classifier_and_forgets_the_optimiser():
+    game, net = GAMES["adv_fgsm"](THREAT), small_net()
+    players, (x, y) = players_of(game, net), batch()
+    game.step(players, x, y, turn_of(6))
+    game.begin_round(players, 1)
+    for ours, theirs in zip(net.get_weights(), players.models["frozen"].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    optimizer = players.optimizers["classifier"]
+    assert int(optimizer.iterations) == 0
+    slots = [v for v in optimizer.variables if "momentum" in v.path or "velocity" in v.path]
+    assert slots and not any(slot.numpy().any() for slot in slots)
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)

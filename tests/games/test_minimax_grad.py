@@ -1,0 +1,201 @@
+"""Eq. 8's gradient against closed form, central differences and the finite-difference form."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.config import ConfigError
+from mmtf.games.base import Players, Turn
+from mmtf.games.lwa import LWA
+from mmtf.games.minimax_grad import MinimaxGrad
+from mmtf.nets import NETS
+from mmtf.threat import ThreatModel
+
+THREAT = ThreatModel(eta=0.3)
+
+
+def a_turn(size):
+    return Turn(
+        round=tf.constant(0),
+        seed=tf.constant([0, 1]),
+        global_batch_size=size,
+        replicas=1,
+        randomness=lambda model: contextlib.nullcontext(),
+    )
+
+
+def linear_net(seed=0):
+    dense = keras.layers.Dense(
+        3, kernel_initializer=keras.initializers.RandomNormal(0, 0.7, seed=seed), dtype="float64"
+    )
+    return keras.Sequential(
+        [keras.Input((2, 2, 1), dtype="float64"), keras.layers.Flatten(dtype="float64"), dense]
+    )
+
+
+def some_batch(size=5, seed=1):
+    random = np.random.default_rng(seed)
+    return random.uniform(-1, 1, [size, 2, 2, 1]), random.integers(0, 3, size)
+
+
+def closed_form(weights, bias, z, y, factor):
+    """(objective, d/dW, d/db) of mean l + factor/2 mean ||dl/dz||^2 for logits z W + b.
+
+    With p = softmax, e = onehot, r = p - e, J = diag(p) - pp': dl/dz = W r, and
+    d/dW' [||W r||^2 / 2] = r (W r)' + (J W' W r) z'.
+    """
+    n, flat = len(z), z.reshape(len(z), -1)
+    value, d_weights, d_bias = 0.0, np.zeros_like(weights), np.zeros_like(bias)
+    for x, label in zip(flat, y, strict=True):
+        logits = x @ weights + bias
+        p = np.exp(logits - logits.max())
+        p /= p.sum()
+        r = p - np.eye(len(bias))[label]
+        g = weights @ r
+        jacobian = np.diag(p) - np.outer(p, p)
+        through = jacobian @ (weights.T @ g)
+        value += (-np.log(p[label]) + factor / 2 * g @ g) / n
+        d_weights += (np.outer(x, r) + factor * (np.outer(g, r) + np.outer(x, through))) / n
+        d_bias += (r + factor * through) / n
+    return value, d_weights, d_bias
+
+
+def gradients(game, net, z, y):
+    z = tf.constant(z)
+    with tf.GradientTape() as tape:
+        objective, metrics = game.objective(net, z, tf.constant(y), a_turn(len(y)))
+    return objective, tape.gradient(objective, net.trainable_variables), metrics
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.5])
+def test_gradient_is_the_closed_form(gamma):
+    net, (z, y) = linear_net(), some_batch()
+    objective, found, _ = gradients(MinimaxGrad(THREAT, gamma=gamma), net, z, y)
+    weights, bias = (variable.numpy() for variable in net.trainable_variables)
+    value, d_weights, d_bias = closed_form(weights, bias, z, y, gamma * THREAT.eta)
+    # float64 throughout: sums of some ten products, 1e-12 is a thousand roundings.
+    np.testing.assert_allclose(objective, value, rtol=1e-12)
+    np.testing.assert_allclose(found[0], d_weights, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found[1], d_bias, rtol=1e-12, atol=1e-12)
+
+
+def smooth_net():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1), dtype="float64"),
+            layers.Conv2D(4, 3, activation="softplus", dtype="float64"),
+            layers.AveragePooling2D(2, dtype="float64"),
+            layers.Flatten(dtype="float64"),
+            layers.Dense(3, dtype="float64"),
+        ]
+    )
+
+
+def image_batch(size=6):
+    random = np.random.default_rng(3)
+    return random.uniform(-1, 1, [size, 8, 8, 1]), random.integers(0, 3, size)
+
+
+def test_gradient_agrees_with_central_differences():
+    keras.utils.set_random_seed(0)
+    net, (z, y) = smooth_net(), image_batch()
+    game = MinimaxGrad(THREAT, gamma=3.0)
+    _, found, _ = gradients(game, net, z, y)
+    h = 1e-5
+    for variable, gradient in zip(net.trainable_variables, found, strict=True):
+        direction = np.random.default_rng(0).standard_normal(variable.shape)
+        start = variable.numpy()
+        values = []
+        for sign in (1, -1):
+            variable.assign(start + sign * h * direction)
+            values.append(float(gradients(game, net, z, y)[0]))
+        variable.assign(start)
+        # Truncation h^2 = 1e-10 times third derivatives of order 10, rounding 1e-16 / h = 1e-11.
+        numeric = (values[0] - values[1]) / (2 * h)
+        np.testing.assert_allclose(np.sum(gradient * direction), numeric, rtol=1e-6, atol=1e-8)
+
+
+def penalty_gradient(net, z, y, **options):
+    """The flattened gradient of the penalty alone, by difference with gamma = 0."""
+    parts = []
+    for gamma in (1.0, 0.0):
+        found = gradients(MinimaxGrad(THREAT, gamma=gamma, **options), net, z, y)[1]
+        parts.append(np.concatenate([np.ravel(one) for one in found]))
+    return parts[0] - parts[1]
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_finite_difference_equals_nested_on_a_smooth_net():
+    keras.utils.set_random_seed(0)
+    net, (z, y) = smooth_net(), image_batch()
+    nested = penalty_gradient(net, z, y)
+    difference = penalty_gradient(net, z, y, penalty="finite_difference", difference_length=1e-5)
+    # One-sided: the error is of order length times third derivatives.
+    np.testing.assert_allclose(difference, nested, rtol=1e-3, atol=1e-5 * np.abs(nested).max())
+
+
+def test_finite_difference_is_another_regulariser_on_a_relu_net():
+    net = NETS["mnist_cnn"](dropout=0.0, seed=2)
+    random = np.random.default_rng(4)
+    z = random.uniform(-1, 1, [16, 28, 28, 1]).astype(np.float32)
+    y = random.integers(0, 10, 16).astype(np.int32)
+    nested = penalty_gradient(net, z, y)
+    difference = penalty_gradient(net, z, y, penalty="finite_difference")
+    assert cosine(nested, difference) < 0.9
+
+
+def test_min_step_holds_z_constant():
+    """The step's move under SGD is the closed form at z = FGSM(x), with no path through z."""
+    net, (x, y) = linear_net(), some_batch()
+    game = MinimaxGrad(THREAT)
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(net.trainable_variables)
+    players = Players({"classifier": net}, {"classifier": optimizer})
+    before = [variable.numpy() for variable in net.trainable_variables]
+    weights, bias = before
+    flat = x.reshape(len(x), -1)
+    logits = flat @ weights + bias
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    towards = np.sign((p - np.eye(3)[y]) @ weights.T).reshape(x.shape)
+    z = np.clip(x + 0.3 * towards, -1, 1)
+    _, d_weights, d_bias = closed_form(weights, bias, z, y, THREAT.eta)
+    game.step(players, tf.constant(x), tf.constant(y), a_turn(len(y)))
+    after = [variable.numpy() for variable in net.trainable_variables]
+    np.testing.assert_allclose(before[0] - after[0], d_weights, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(before[1] - after[1], d_bias, rtol=1e-9, atol=1e-12)
+
+
+def test_gamma_zero_is_lwa():
+    moves = []
+    for game in (MinimaxGrad(THREAT, gamma=0.0), LWA(THREAT)):
+        net, (x, y) = linear_net(), some_batch()
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build(net.trainable_variables)
+        players = Players({"classifier": net}, {"classifier": optimizer})
+        game.step(players, tf.constant(x), tf.constant(y), a_turn(len(y)))
+        moves.append(net.get_weights())
+    np.testing.assert_array_equal(moves[0][0], moves[1][0])
+
+
+def test_several_max_steps_raise_the_risk():
+    net, (x, y) = smooth_net(), image_batch()
+    one = MinimaxGrad(THREAT).perturb(Players({"classifier": net}, {}), tf.constant(x), y, None)[0]
+    many = MinimaxGrad(THREAT, max_steps=10).perturb(
+        Players({"classifier": net}, {}), tf.constant(x), y, None
+    )[0]
+    risk = [float(gradients(LWA(THREAT), net, z, y)[0]) for z in (one.numpy(), many.numpy())]
+    assert not THREAT.violations(many.numpy(), x).any()
+    assert risk[1] > risk[0] - 1e-3
+
+
+@pytest.mark.parametrize("options", [{"gamma": -1}, {"penalty": "exact"}, {"max_steps": 0}])
+def test_impossible_options(options):
+    with pytest.raises(ConfigError, match="Expected .* Received"):
+        MinimaxGrad(THREAT, **options)

@@ -1,0 +1,276 @@
+"""The command line as a user meets it: real processes, real kills, real signals."""
+
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
+
+
+def command(workdir, *flags):
+    return [sys.executable, "-m", "mmtf.run", f"--workdir={workdir}", *flags]
+
+
+def run(workdir, *flags, env=None, **options):
+    return subprocess.run(
+        command(workdir, *flags),
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def final_weights(workdir):
+    import keras
+
+    return keras.models.load_model(os.path.join(workdir, "classifier.keras")).get_weights()
+
+
+def assert_same_weights(ours, theirs):
+    for a, b in zip(final_weights(ours), final_weights(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A whole small run, and what it printed."""
+    workdir = str(tmp_path_factory.mktemp("runs") / "finished")
+    done = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    workdir, done = finished
+    with open(os.path.join(workdir, "record.json")) as source:
+        record = json.load(source)
+    results = {one["attack"]: one for one in record["results"]}
+    assert list(results) == ["none", "fgsm_curr", "worst"]
+    for one in results.values():
+        assert one["ci_low"] <= one["error"] <= one["ci_high"]
+        assert one["n"] == 50 and one["eta"] == 0.3
+    assert results["worst"]["error"] >= results["fgsm_curr"]["error"]
+    assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
+    assert {"versions", "hardware", "commit", "curve"} <= set(record)
+    assert [point["step"] for point in record["curve"]] == list(range(0, 61, 6))
+    for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
+        assert os.path.exists(os.path.join(workdir, name)), name
+    assert glob.glob(os.path.join(workdir, "logs", "events*"))
+    assert re.search(r"fgsm_curr +0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\] +50", done.stdout)
+
+
+def test_a_finished_run_prints_its_result_at_once(finished):
+    workdir, first = finished
+    again = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    assert again.returncode == 0
+    table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
+    assert table in again.stdout and "Measuring" not in again.stdout
+
+
+def test_another_config_in_the_same_workdir_is_refused(finished):
+    done = run(finished[0], *SMALL, "--steps=61", "--seed=3")
+    assert done.returncode == 1
+    assert "schedule.steps: 60 -> 61" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_kill_minus_nine_costs_nothing(finished, tmp_path):
+    """Killed as soon as a checkpoint is there, started again: bitwise the weights of `finished`."""
+    workdir = str(tmp_path / "killed")
+    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=0"]
+    process = subprocess.Popen(
+        command(workdir, *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not glob.glob(os.path.join(workdir, "checkpoints", "ckpt-*.index")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not os.path.exists(os.path.join(workdir, "record.json"))
+    done = run(workdir, *flags)
+    assert done.returncode == 0 and "Going on from step" in done.stderr
+    assert_same_weights(workdir, finished[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_say_how_to_go_on(finished, tmp_path, number):
+    workdir = str(tmp_path / "stopped")
+    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=1000"]
+    process = subprocess.Popen(
+        command(workdir, *flags),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # The point of step 0 is written inside the loop's reach, just before the first steps.
+    deadline = time.monotonic() + 120
+    while not os.path.exists(os.path.join(workdir, "curve.json")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, output
+    assert "The same command goes on" in output and "Traceback" not in output
+    done = run(workdir, *flags)
+    assert done.returncode == 0, done.stderr
+    assert_same_weights(workdir, finished[0])
+
+
+def test_a_second_process_on_a_workdir_is_refused(tmp_path):
+    workdir = str(tmp_path / "busy")
+    process = subprocess.Popen(
+        command(workdir, *SMALL, "--steps=100000"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not os.path.exists(os.path.join(workdir, "config.json")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        done = run(workdir, *SMALL, "--steps=100000", timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert done.returncode == 1 and "which another run holds" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--game=chess"], "one of undefended, adv_fgsm, lwa, adv_pgd, minimax_grad"),
+        (["--attacks=none,magic"], "Expected attack to be one of none"),
+        (["--eta=0"], "Expected eta > 0"),
+        (["--eta=-0.1"], "Expected eta > 0"),
+        (["--game=lwa", "--gamma=2"], "Expected an option of lwa (max_steps)"),
+        (["--game=adv_fgsm", "--norm=l2"], "Expected norm linf for FGSM"),
+        (["--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
+        (["extra"], "Expected flags only"),
+        (["--dataset=no_such_dataset"], "knows by name"),
+    ],
+)
+def test_a_users_mistake_gets_one_line(tmp_path, flags, message):
+    done = run(str(tmp_path / "w"), *flags)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unwritable_workdir_gets_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run(str(tmp_path / "file" / "w"), *SMALL, "--steps=1")
+    assert done.returncode == 1 and "Expected a --workdir that can be written" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_risk_that_explodes_names_the_step_and_what_to_try(tmp_path):
+    done = run(str(tmp_path / "w"), *SMALL, "--steps=30", "--learning_rate=1e30")
+    assert done.returncode == 1
+    assert re.search(r"The risk became NaN or infinite at step \d+\. Try a lower", done.stderr)
+
+
+def without_network(tmp_path):
+    """No prepared data, and a resolver that knows no host."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
+        "def nobody(*unused, **more):\n"
+        "    raise socket.gaierror(-2, 'Name or service not known')\n"
+        "socket.getaddrinfo = nobody\n"
+    )
+    return {"TFDS_DATA_DIR": str(tmp_path / "none"), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+
+def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path):
+    flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
+    done = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("MNIST COULD NOT BE HAD")
+    assert "embedded digits" in done.stdout.splitlines()[0]
+    with open(tmp_path / "w" / "record.json") as source:
+        record = json.load(source)
+    assert record["dataset"]["name"] == record["config"]["dataset"] == "digits"
+    assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE HAD")
+
+
+def test_a_dataset_that_was_asked_for_is_never_swapped(tmp_path):
+    done = run(str(tmp_path / "w"), "--dataset=mnist", env=without_network(tmp_path))
+    assert done.returncode == 1
+    for way_out in ("--data_dir", "network", "--dataset=digits"):
+        assert way_out in done.stderr
+    assert not os.path.exists(tmp_path / "w" / "record.json")
+
+
+def test_help_is_quick_and_imports_no_tensorflow():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mmtf.run", "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert time.monotonic() - began < 2
+    assert "--game" in done.stdout
+    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, re.M)
+
+
+def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
+    flags = [*SMALL, "--game=adv_fgsm", "--rounds=2", "--first_steps=20", "--steps=10"]
+    cat = str(tmp_path / "cat")
+    done = run(cat, *flags)
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(os.path.join(cat, "rounds"))) == [
+        "000.keras",
+        "001.keras",
+        "002.keras",
+    ]
+    with open(os.path.join(cat, "record.json")) as source:
+        cells = json.load(source)["rounds"]
+    assert {(cell["defense"], cell["attack"]) for cell in cells} == {
+        (defense, attack)
+        for defense in ("no_defense", "adv_fgsm1", "adv_fgsm2")
+        for attack in ("none", "fgsm1", "fgsm2", "fgsm_curr")
+    }
+    # FGSM 1 is made on the undefended classifier: for that row it is FGSM-curr.
+    errors = {(cell["defense"], cell["attack"]): cell["error"] for cell in cells}
+    assert errors["no_defense", "fgsm1"] == errors["no_defense", "fgsm_curr"]
+    assert errors["adv_fgsm1", "fgsm2"] == errors["adv_fgsm1", "fgsm_curr"]
+    other = str(tmp_path / "other")
+    done = run(other, *SMALL, "--game=undefended", "--steps=5", f"--replay={cat}")
+    assert done.returncode == 0 and "Replayed attacks" in done.stdout, done.stderr
+    with open(os.path.join(other, "record.json")) as source:
+        assert [cell["attack"] for cell in json.load(source)["replays"]] == [
+            "fgsm1",
+            "fgsm2",
+            "fgsm3",
+        ]
+
+
+def test_every_flagfile_names_a_run_that_can_be():
+    files = sorted(glob.glob(os.path.join(ROOT, "flags", "*", "*.flags")))
+    assert len(files) >= 10
+    check = (
+        "import sys; from absl import flags; import mmtf.run as r\n"
+        "for path in sys.argv[1:]:\n"
+        "    flags.FLAGS.unparse_flags()\n"
+        "    for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
+        "    flags.FLAGS(['run', '--flagfile=' + path])\n"
+        "    config = r._config()\n"
+        "    assert config.game in path and config.dataset in path, path\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

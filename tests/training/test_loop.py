@@ -1,0 +1,153 @@
+"""Checkpoints that survive, signals, broken risks, rates and progress."""
+
+import glob
+import io
+import math
+import os
+import pathlib
+import signal
+
+import numpy as np
+import pytest
+import test_trainer
+
+from mmtf.config import Schedule
+from mmtf.training.checkpoints import CheckpointError, Checkpoints
+from mmtf.training.devices import resolve_precision
+from mmtf.training.loop import Events, Interrupted, RiskNotFinite, fit
+from mmtf.training.progress import Progress
+from mmtf.training.rates import Rate
+
+
+def state(trainer):
+    models = [w for model in trainer.players.models.values() for w in model.get_weights()]
+    slots = [v.numpy() for v in trainer.players.optimizers["classifier"].variables]
+    return models + slots
+
+
+@pytest.mark.parametrize("game", ["minimax_grad", "adv_fgsm", "adv_pgd"])
+def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
+    def trainer():
+        return test_trainer.make_trainer(game, net=test_trainer.tiny_net(0.5), steps=20)
+
+    whole = trainer()
+    fit(whole)
+    first = trainer()
+    stop_at = 33 if first.total_steps > 40 else 13
+    checkpoints = Checkpoints(str(tmp_path), first.players)
+    events = Events(on_metrics=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM))
+    events.evaluate_every = stop_at  # a call ends there
+    seen = []
+
+    def stop(step, metrics):
+        seen.append(step)
+        if step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    events.on_metrics = stop
+    with pytest.raises(Interrupted) as stopped:
+        fit(first, checkpoints=checkpoints, events=events)
+    assert stopped.value.step == stop_at and stopped.value.saved
+    second = trainer()
+    checkpoints = Checkpoints(str(tmp_path), second.players)
+    step = checkpoints.restore(print)
+    assert step == stop_at
+    fit(second, checkpoints=checkpoints, first=step)
+    for ours, theirs in zip(state(second), state(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def saved_twice(folder):
+    trainer = test_trainer.make_trainer()
+    checkpoints = Checkpoints(folder, trainer.players)
+    for step in (3, 6):
+        trainer.run(step - 3, 3)
+        checkpoints.save(step, seconds=float(step))
+    return trainer
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "index"])
+def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, damage):
+    saved_twice(str(tmp_path))
+    (data,) = glob.glob(str(tmp_path / "ckpt-6.data*"))
+    content = bytearray(pathlib.Path(data).read_bytes())
+    if damage == "flipped":
+        for place in range(0, len(content), 64):
+            content[place] ^= 0xFF
+    elif damage == "cut":
+        content = content[: len(content) // 2]
+    if damage == "index":
+        (tmp_path / "ckpt-6.index").write_bytes(b"")
+    else:
+        pathlib.Path(data).write_bytes(content)
+    trainer = test_trainer.make_trainer()
+    said = []
+    assert Checkpoints(str(tmp_path), trainer.players).restore(said.append) == 3
+    assert len(said) == 1 and "ckpt-6" in said[0] and "trying the one before" in said[0]
+    reference = test_trainer.make_trainer()
+    reference.run(0, 3)
+    for ours, theirs in zip(state(trainer), state(reference), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_no_readable_checkpoint_is_an_error_and_none_at_all_is_step_zero(tmp_path):
+    trainer = test_trainer.make_trainer()
+    assert Checkpoints(str(tmp_path), trainer.players).restore(print) == 0
+    saved_twice(str(tmp_path))
+    for data in glob.glob(str(tmp_path / "ckpt-*.data*")):
+        pathlib.Path(data).write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="Delete that folder"):
+        Checkpoints(str(tmp_path), trainer.players).restore(lambda line: None)
+
+
+def test_a_checkpoint_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    trainer = test_trainer.make_trainer()
+    with pytest.raises(CheckpointError, match="goes on from the checkpoint before"):
+        Checkpoints(str(tmp_path / "file" / "folder"), trainer.players).save(1, seconds=0.0)
+
+
+def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):
+    trainer = test_trainer.make_trainer()
+    bias = trainer.players.classifier.trainable_variables[-1]
+    bias.assign(np.full(bias.shape, np.nan))
+    checkpoints = Checkpoints(str(tmp_path), trainer.players)
+    with pytest.raises(RiskNotFinite, match="NaN or infinite at step 0.*learning_rate"):
+        fit(trainer, checkpoints=checkpoints)
+    assert not glob.glob(str(tmp_path / "ckpt*"))
+
+
+def test_events_come_in_order(tmp_path):
+    trainer = test_trainer.make_trainer("adv_fgsm", steps=10, rounds=2)
+    evaluated, ended = [], []
+    events = Events(on_evaluation=evaluated.append, evaluate_every=8, on_round_end=ended.append)
+    fit(trainer, events=events)
+    assert evaluated == [0, 8, 16, 24, 30]
+    assert ended == [0, 1, 2]
+
+
+def test_rate_against_its_formula():
+    schedule = Schedule(steps=100, learning_rate=2e-3, warmup_steps=10, decay="cosine")
+    rate = Rate(schedule, 100)
+    assert float(rate(0)) == pytest.approx(2e-4)
+    assert float(rate(9)) == pytest.approx(2e-3)
+    assert float(rate(55)) == pytest.approx(1e-3, rel=1e-5)
+    assert float(rate(99)) == pytest.approx(1e-3 * (1 + math.cos(math.pi * 89 / 90)), rel=1e-3)
+    rate.set_steps(200)
+    assert float(rate(105)) == pytest.approx(1e-3, rel=1e-5)
+    assert float(Rate(Schedule(steps=5, learning_rate=1e-4), 5)(3)) == pytest.approx(1e-4)
+
+
+def test_progress_prints_plain_lines_without_a_terminal():
+    stream = io.StringIO()
+    progress = Progress(10, stream=stream)
+    progress.update(5, {"risk": 1.0})
+    progress.update(10, {"risk": 0.5})
+    progress.close()
+    assert stream.getvalue().count("\n") == 1
+    assert "10/10" in stream.getvalue() and "risk 0.5000" in stream.getvalue()
+
+
+def test_precision_auto_is_a_real_type():
+    assert resolve_precision("auto") in ("float32", "bfloat16")
+    assert resolve_precision("float32") == "float32"
