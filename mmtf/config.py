@@ -103,8 +103,8 @@ class RunConfig:
         require(self.pgd_restarts > 0, "pgd_restarts > 0", self.pgd_restarts)
         require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
         require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
-        require(bool(self.attacks), "at least one attack for the table", self.attacks)
         require_choice("norm", self.norm, NORMS)
+        require(bool(self.attacks), "at least one attack for the table", self.attacks)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("schedule", self.schedule_name, SCHEDULES)
 

@@ -30,8 +30,13 @@ def provenance() -> dict:
             "gpus": [detail.get("device_name", "GPU") for detail in details],
         },
         "commit": _commit(),
-        "command": [os.path.basename(sys.argv[0]), *sys.argv[1:]],
+        "command": [os.path.basename(sys.argv[0]), *filter(_decides, sys.argv[1:])],
     }
+
+
+def _decides(argument: str) -> bool:
+    """Whether a flag is part of the recipe, and not a folder of the machine it ran on."""
+    return not argument.lstrip("-").startswith(("workdir=", "data_dir=", "replay=", "output="))
 
 
 def _cpu_name() -> str:

@@ -29,8 +29,8 @@ class ThreatModel:
     Example:
       >>> threat = ThreatModel(eta=0.3)
       >>> x = tf.constant([[0.9, 0.0]])
-      >>> threat.project(tf.constant([[1.5, -0.5]]), x).numpy().round(2).tolist()
-      [[1.0, -0.3]]
+      >>> print(threat.project(tf.constant([[1.5, -0.5]]), x).numpy().round(2))
+      [[ 1.  -0.3]]
     """
 
     eta: float

@@ -254,7 +254,6 @@ def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
         assert [cell["attack"] for cell in json.load(source)["replays"]] == [
             "fgsm1",
             "fgsm2",
-            "fgsm3",
         ]
 
 

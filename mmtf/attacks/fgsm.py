@@ -13,7 +13,7 @@ class FGSM(Attack):
       >>> from mmtf.threat import ThreatModel
       >>> linear = lambda x, training: tf.concat([x, -x], 1)
       >>> attack = FGSM(ThreatModel(eta=0.3))
-      >>> attack(linear, tf.constant([[0.5]]), tf.constant([0])).numpy().round(1).tolist()
+      >>> print(attack(linear, tf.constant([[0.5]]), tf.constant([0])).numpy().round(1))
       [[0.2]]
     """
 

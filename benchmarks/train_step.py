@@ -1,0 +1,170 @@
+"""Steps/s of the loop that `mmtf.run` uses, against the bare step on one staged batch.
+
+    python -m benchmarks.train_step
+
+For every game and precision the two are timed in turn, block by block, in one process; the ratio
+is that of their medians. Then `--memory_steps` steps of one game show that memory stays flat.
+Writes results/benchmarks/train_step.json and prints the table.
+"""
+
+import os
+import statistics
+import time
+
+from absl import app, flags
+
+from mmtf import quiet
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
+flags.DEFINE_integer("batch_size", 128, "Examples a step.")
+flags.DEFINE_integer("blocks", 7, "Timed blocks of each variant; the median counts.")
+flags.DEFINE_integer("steps", 20, "Steps in a block.")
+flags.DEFINE_integer("memory_steps", 2000, "Steps over which memory is watched.")
+flags.DEFINE_list("precisions", "float32,bfloat16", "Of training.")
+flags.DEFINE_string("output", "results/benchmarks/train_step.json", "Where the record goes.")
+
+GAMES = {
+    "plain": ("undefended", {}),
+    "lwa": ("lwa", {}),
+    "minimax_grad, nested": ("minimax_grad", {}),
+    "minimax_grad, finite difference": ("minimax_grad", {"penalty": "finite_difference"}),
+}
+
+
+def make_trainer(dataset, game, options, precision):
+    """The trainer that `mmtf.run` would build."""
+    import tensorflow as tf
+
+    from mmtf.config import Schedule
+    from mmtf.data import Batches
+    from mmtf.games import GAMES as KINDS
+    from mmtf.nets import NETS
+    from mmtf.presets import default_net
+    from mmtf.threat import ThreatModel
+    from mmtf.training.trainer import Trainer
+
+    net = NETS[default_net(dataset.name)](
+        image_shape=dataset.image_shape, num_classes=dataset.num_classes, dropout=0.25
+    )
+    return Trainer(
+        KINDS[game](ThreatModel(eta=0.3), **options),
+        net,
+        Batches(dataset, batch_size=FLAGS.batch_size, seed=0),
+        schedule=Schedule(steps=1_000_000, learning_rate=1e-4),
+        strategy=tf.distribute.get_strategy(),
+        precision=precision,
+        seed=0,
+    )
+
+
+def bare_step(trainer):
+    """The same game's step compiled alone, on one batch that stays where it is."""
+    import tensorflow as tf
+
+    from mmtf.games.base import Turn
+    from mmtf.nets.precision import computing_in
+    from mmtf.training.randomness import seeded
+
+    x, y = trainer.batches.take(trainer.batches.indices(0))
+    seed = tf.constant([0, 0])
+
+    @tf.function
+    def step():
+        turn = Turn(
+            round=tf.constant(0),
+            seed=seed,
+            global_batch_size=trainer.batches.batch_size,
+            replicas=1,
+            randomness=lambda model: seeded(model, seed),
+        )
+        with computing_in(trainer.players.classifier, trainer.precision):
+            return trainer.game.step(trainer.players, x, y, turn)["risk"]
+
+    return step
+
+
+def compare(trainer) -> dict:
+    """Median seconds a step of both, in alternating blocks."""
+    step, at = bare_step(trainer), 0
+    step()
+    trainer.run(0, 2)
+    loop_times, bare_times = [], []
+    for _ in range(FLAGS.blocks):
+        began = time.perf_counter()
+        trainer.run(at, FLAGS.steps)
+        at += FLAGS.steps
+        loop_times.append((time.perf_counter() - began) / FLAGS.steps)
+        began = time.perf_counter()
+        for _ in range(FLAGS.steps):
+            risk = step()
+        float(risk)
+        bare_times.append((time.perf_counter() - began) / FLAGS.steps)
+    loop, bare = statistics.median(loop_times), statistics.median(bare_times)
+    return {
+        "loop_steps_per_s": 1 / loop,
+        "bare_steps_per_s": 1 / bare,
+        "ratio": bare / loop,
+        "loop_ms": sorted(1000 * one for one in loop_times),
+        "bare_ms": sorted(1000 * one for one in bare_times),
+    }
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as source:
+        return int(source.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def watch_memory(trainer) -> dict:
+    """Resident memory after each tenth of the steps; the first is where it starts."""
+    part = FLAGS.memory_steps // 10
+    sizes = []
+    for number in range(10):
+        trainer.run(number * part, part)
+        sizes.append(resident_bytes() / 2**20)
+    return {
+        "steps": part * 10,
+        "mib": [round(size, 1) for size in sizes],
+        "growth_mib": round(sizes[-1] - sizes[0], 1),
+    }
+
+
+def main(_):
+    quiet.import_tensorflow()
+    import pandas as pd
+
+    from mmtf.data import load_data
+    from mmtf.provenance import provenance
+    from mmtf.reports import write_json
+
+    dataset = load_data(FLAGS.dataset)
+    rows = []
+    for name, (game, options) in GAMES.items():
+        for precision in FLAGS.precisions:
+            row = compare(make_trainer(dataset, game, options, precision))
+            rows.append({"game": name, "precision": precision, **row})
+            print(f"{name}, {precision}: {row['ratio']:.3f}", flush=True)
+    memory = watch_memory(make_trainer(dataset, "minimax_grad", {}, FLAGS.precisions[-1]))
+    record = {
+        "dataset": FLAGS.dataset,
+        "batch_size": FLAGS.batch_size,
+        "blocks": FLAGS.blocks,
+        "steps_per_block": FLAGS.steps,
+        "rows": rows,
+        "memory": memory,
+        **provenance(),
+    }
+    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+    write_json(FLAGS.output, record)
+    frame = pd.DataFrame(rows)[
+        ["game", "precision", "loop_steps_per_s", "bare_steps_per_s", "ratio"]
+    ]
+    print(frame.round(3).to_string(index=False))
+    print(
+        f"memory over {memory['steps']} steps of minimax_grad: {memory['mib'][0]:.0f} MiB to "
+        f"{memory['mib'][-1]:.0f} MiB ({memory['growth_mib']:+.1f})"
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
