@@ -1,0 +1,282 @@
+"""How far from the minimax set every solver ends on every test surface, over many starts.
+
+    python -m benchmarks.solvers [--starts=100] [--steps=1000] [--output=...] [--render]
+
+For each rule: every setting of its grid from `TUNING_STARTS` starts; the best one setting for all
+surfaces, and the best setting for each surface, then again from `--starts` other starts, which
+are what is reported. The starts of all surfaces run as one batch of independent games. Writes
+the record (JSON), the tables of docs/solvers.md and the figure; `--render` makes the tables
+again from the record, without running anything.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import platform
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmtf import solvers
+from mmtf.solvers.surfaces import HIGH, LOW, SURFACES
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "results" / "benchmarks" / "solvers.json"
+DOCS = ROOT / "docs" / "solvers.md"
+FIGURE = ROOT / "docs" / "figures" / "solvers.png"
+
+SOLVED = 0.01
+TUNING_STARTS = 100
+TUNING_SEED, REPORT_SEED, FIGURE_SEED = 1, 2, 3
+
+RATES = {
+    "u_rate": [0.01, 0.03, 0.1],
+    "v_rate": [0.01, 0.03, 0.1],
+    "schedule": ["constant", "cosine"],
+}
+GAMMAS = {"gamma": [0.1, 0.3, 1.0, 3.0]}
+SPREADS = {"spread": [1.0, 3.0]}
+# label -> (rule, what is fixed, what is searched besides the rates)
+RULES = {
+    "simultaneous": ("simultaneous", {}, {}),
+    "alternating": ("alternating", {}, {}),
+    "alternating, 10 ascent steps": ("alternating", {"v_steps": 10}, {}),
+    "sensitivity (Alg. 1)": ("sensitivity", {"order": "simultaneous"}, GAMMAS),
+    "sensitivity, sequential": ("sensitivity", {"order": "sequential"}, GAMMAS),
+    "unrolled": ("unrolled", {}, {"k": [1, 5], "rate": [0.1, 0.5]}),
+    "extragradient": ("extragradient", {}, {}),
+    "optimistic": ("optimistic", {}, {}),
+    "consensus": ("consensus", {}, GAMMAS),
+    "K-beam, K = 1": ("k_beam", {"beams": 1}, {}),
+    "K-beam, K = 2": ("k_beam", {"beams": 2}, SPREADS),
+    "K-beam, K = 5": ("k_beam", {"beams": 5}, SPREADS),
+    "K-beam, K = 10": ("k_beam", {"beams": 10}, SPREADS),
+}
+DRAWN = ["alternating", "sensitivity (Alg. 1)", "extragradient", "K-beam, K = 10"]
+
+
+def settings_of(label, rates=RATES):
+    """Every setting of a rule's grid, as dictionaries."""
+    _, fixed, searched = RULES[label]
+    grid = {**rates, **searched}
+    return [{**fixed, **dict(zip(grid, x, strict=True))} for x in itertools.product(*grid.values())]
+
+
+def make(label, setting, steps):
+    """The solver of one setting, on the box |u|, |v| <= 1/2."""
+    own = dict(setting)
+    box = solvers.Box(LOW, HIGH)
+    rates = [own.pop("u_rate"), own.pop("v_rate")]
+    if own.pop("schedule") == "cosine":
+        rates = [keras.optimizers.schedules.CosineDecay(rate, steps) for rate in rates]
+    return solvers.SOLVERS[RULES[label][0]](
+        u_optimizer=rates[0], v_optimizer=rates[1], project_u=box, project_v=box, **own
+    )
+
+
+def all_surfaces(u, v):
+    """Row i of u and v plays surface i; every entry is a game of its own."""
+    return tf.stack([surface.f(u[i], v[i]) for i, surface in enumerate(SURFACES.values())])
+
+
+def starts_of(seed, starts):
+    shape = (2, len(SURFACES), starts)
+    return np.random.default_rng(seed).uniform(LOW, HIGH, shape).astype("float32")
+
+
+def ends(label, setting, seed, starts, steps):
+    """After `steps` steps: |u - u*|, and max_v f(u, .) - f(u, v); arrays [surfaces, starts]."""
+    if RULES[label][0] == "k_beam":
+        setting = {**setting, "seed": seed}
+    u0, v0 = starts_of(seed, starts)
+    solver = make(label, setting, steps)
+    solution = solvers.solve(all_surfaces, u0, v0, solver=solver, steps=steps)
+    grid = tf.linspace(LOW, HIGH, 1001)[:, None]
+    rows = list(zip(SURFACES.values(), solution.u, strict=True))
+    best = [tf.reduce_max(surface.f(u, grid), axis=0) for surface, u in rows]
+    distance = [surface.distance(u) for surface, u in rows]
+    return np.array(distance), np.array(best) - solution.value.numpy()
+
+
+def choose(means):
+    """From mean distances [settings, surfaces]: the best setting for all, and for each."""
+    overall = min(range(len(means)), key=lambda i: (-np.sum(means[i] < SOLVED), means[i].mean()))
+    return overall, [int(i) for i in np.argmin(means, axis=0)]
+
+
+def measure(label, *, starts, steps, rates=RATES):
+    """Tunes one rule and measures what was chosen: a list of records, one for each cell."""
+    settings = settings_of(label, rates)
+    tuning = [ends(label, x, TUNING_SEED, TUNING_STARTS, steps)[0] for x in settings]
+    means = np.mean(tuning, axis=2)
+    overall, each = choose(means)
+    fresh = {i: ends(label, settings[i], REPORT_SEED, starts, steps) for i in {overall, *each}}
+    cells = []
+    for tuned, chosen in (("all surfaces", [overall] * len(each)), ("this surface", each)):
+        for row, (surface, i) in enumerate(zip(SURFACES, chosen, strict=True)):
+            distance, gap = (x[row] for x in fresh[i])
+            cells.append(
+                {
+                    "rule": label,
+                    "surface": surface,
+                    "tuned_on": tuned,
+                    "setting": settings[i],
+                    "mean": float(distance.mean()),
+                    "sd": float(distance.std()),
+                    "solved": float((distance < SOLVED).mean()),
+                    "v_gap": float(gap.mean()),
+                }
+            )
+    return cells
+
+
+def table(record, tuned_on, text):
+    """A Markdown table, rules x surfaces, of `text` of each cell; solved ones in bold."""
+    lines = ["| rule | " + " | ".join(SURFACES) + " |", "|---" * (len(SURFACES) + 1) + "|"]
+    for label in record["grids"]:
+        cells = [c for c in record["cells"] if (c["rule"], c["tuned_on"]) == (label, tuned_on)]
+        texts = [f"**{text(c)}**" if c["mean"] < SOLVED else text(c) for c in cells]
+        lines.append(f"| {label} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def distance_text(cell):
+    return f"{cell['mean']:.4f} ± {cell['sd']:.4f}"
+
+
+def gap_text(cell):
+    return f"{max(cell['v_gap'], 0.0):.3f}"
+
+
+def settings_table(record):
+    """A Markdown table of the one setting chosen for all surfaces."""
+    lines = ["| rule | u rate | v rate | schedule | rule's own |", "|---|---|---|---|---|"]
+    for label in record["grids"]:
+        setting = next(
+            dict(c["setting"])
+            for c in record["cells"]
+            if c["rule"] == label and c["tuned_on"] == "all surfaces"
+        )
+        first = [setting.pop(k) for k in ("u_rate", "v_rate", "schedule")]
+        own = ", ".join(f"{k}={v}" for k, v in setting.items())
+        lines.append(f"| {label} | {first[0]} | {first[1]} | {first[2]} | {own} |")
+    return "\n".join(lines)
+
+
+def surfaces_table():
+    """A Markdown table of the surfaces and their solutions."""
+    lines = ["| surface | f(u, v) | minimax u | value | saddle point |", "|---|---|---|---|---|"]
+    for name, s in SURFACES.items():
+        u_star = ", ".join(f"{u:g}" for u in s.u_star)
+        saddle = "yes" if s.saddle else "no"
+        lines.append(f"| {name} | `{s.formula}` | {u_star} | {s.value:.5g} | {saddle} |")
+    return "\n".join(lines)
+
+
+def render(record):
+    """The generated part of docs/solvers.md."""
+    run = (
+        f"{record['starts']} starts, {record['steps']} steps; made by `{record['command']}` "
+        f"with TensorFlow {record['versions']['tensorflow']}. Bold: below {SOLVED}."
+    )
+    return "\n\n".join(
+        [
+            surfaces_table(),
+            "### One setting for all surfaces",
+            f"Mean ± standard deviation of |u - u*|, {run}",
+            table(record, "all surfaces", distance_text),
+            "The settings, chosen on other starts than those reported:",
+            settings_table(record),
+            "### The best setting for each surface",
+            table(record, "this surface", distance_text),
+            "### Is v the maximiser?",
+            "Mean of max_v f(u, ·) - f(u, v) where the runs of the first table ended. Bold as "
+            "there: a bold figure not near 0 is a minimiser u met at a v that is no maximiser.",
+            table(record, "all surfaces", gap_text),
+        ]
+    )
+
+
+def insert(text, generated):
+    """`text` with what stands between its two markers replaced."""
+    begin, end = "<!-- generated: begin -->\n", "<!-- generated: end -->"
+    head, rest = text.split(begin)
+    _, tail = rest.split(end)
+    return head + begin + "\n" + generated + "\n\n" + end + tail
+
+
+def draw(record, path, paths=6):
+    """Contours of every surface with the trajectories of a few rules, as settings chose them."""
+    from matplotlib import figure
+
+    steps = record["steps"]
+    grid = np.linspace(LOW, HIGH, 201).astype("float32")
+    page = figure.Figure(figsize=(2.6 * len(SURFACES), 2.5 * len(DRAWN)), layout="constrained")
+    axes = page.subplots(len(DRAWN), len(SURFACES), sharex=True, sharey=True)
+    for row, label in enumerate(DRAWN):
+        setting = next(c["setting"] for c in record["cells"] if c["rule"] == label)
+        u0, v0 = starts_of(FIGURE_SEED, paths)
+        solution = solvers.solve(
+            all_surfaces, u0, v0, solver=make(label, setting, steps), steps=steps, trajectory=True
+        )
+        us, vs = (x.numpy() for x in solution.trajectory)
+        for column, (name, surface) in enumerate(SURFACES.items()):
+            axis = axes[row, column]
+            f = surface.f(tf.constant(grid[None, :]), tf.constant(grid[:, None])).numpy()
+            axis.contour(grid, grid, f, levels=14, colors="0.8", linewidths=0.6)
+            for u_star in surface.u_star:
+                axis.axvline(u_star, color="tab:green", linestyle="--", linewidth=1)
+            axis.plot(us[:, column], vs[:, column], color="tab:blue", linewidth=0.8, alpha=0.7)
+            axis.plot(us[0, column], vs[0, column], ".", color="tab:blue", markersize=4)
+            axis.plot(us[-1, column], vs[-1, column], "o", color="tab:red", markersize=4)
+            axis.set(xlim=(LOW - 0.02, HIGH + 0.02), ylim=(LOW - 0.02, HIGH + 0.02), aspect="equal")
+            if row == 0:
+                axis.set_title(name)
+            if row == len(DRAWN) - 1:
+                axis.set_xlabel("u")
+        axes[row, 0].set_ylabel(f"{label}\nv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.savefig(path, dpi=80)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.solvers", description=__doc__)
+    parser.add_argument("--starts", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--output", type=pathlib.Path, default=RECORD)
+    parser.add_argument("--render", action="store_true", help="only render the record")
+    options = parser.parse_args(arguments)
+    if options.render:
+        record = json.loads(options.output.read_text())
+    else:
+        cells = []
+        for label in RULES:
+            cells += measure(label, starts=options.starts, steps=options.steps)
+            print(label, [round(c["mean"], 4) for c in cells[-2 * len(SURFACES) :]], flush=True)
+        record = {
+            "command": f"python -m benchmarks.solvers --starts={options.starts} "
+            f"--steps={options.steps}",
+            "starts": options.starts,
+            "steps": options.steps,
+            "tuning_starts": TUNING_STARTS,
+            "seeds": {"tuning": TUNING_SEED, "report": REPORT_SEED, "figure": FIGURE_SEED},
+            "grids": {k: {**RATES, **fixed, **own} for k, (_, fixed, own) in RULES.items()},
+            "versions": {
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+            },
+            "cells": cells,
+        }
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(record, indent=1) + "\n")
+        if options.output == RECORD:
+            draw(record, FIGURE)
+    if options.output == RECORD:
+        DOCS.write_text(insert(DOCS.read_text(), render(record)))
+
+
+if __name__ == "__main__":
+    main()

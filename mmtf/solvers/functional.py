@@ -1,0 +1,60 @@
+"""Keras models as functions of tensors: what makes f(u, v) out of two networks.
+
+Rules that look ahead or keep several attackers need f at other values than those the models
+hold. `call` evaluates a model at tensors in place of its trainable variables, differentiably;
+`substitute` does so for a block of code, to reach a model's regularisation losses, for instance.
+
+    f = lambda u, v: risk(call(classifier, u, call(attacker, v, images)), labels)
+    solver.build(classifier.trainable_variables, attacker.trainable_variables)
+    solver.step(f)
+
+State that the call updates (the seeds of dropout, the moving averages of batch normalisation)
+is updated as in an ordinary call, once for every call.
+"""
+
+import contextlib
+
+import keras
+
+
+def call(model, tensors, *args, **kwargs):
+    """model(*args, **kwargs) with `tensors` in place of its trainable variables, in their order.
+
+    >>> import tensorflow as tf
+    >>> model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
+    >>> weights = [tf.constant([[2.0]]), tf.constant([1.0])]
+    >>> call(model, weights, tf.constant([[3.0]])).numpy().tolist()
+    [[7.0]]
+    """
+    with substitute(model.trainable_variables, tensors):
+        return model(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def substitute(variables, tensors):
+    """Within the block, Keras `variables` read as `tensors`, of equal shapes and in the same order.
+
+    One block at a time: an inner block hides an outer one's substitutes, so give the variables of
+    several models as one list.
+    """
+    variables, tensors = list(variables), list(tensors)
+    if len(variables) != len(tensors):
+        raise ValueError(
+            f"Expected a tensor for each of {len(variables)} variables. Received {len(tensors)}."
+        )
+    with _Scope(list(zip(variables, tensors, strict=True)), initialize_variables=False) as scope:
+        yield
+    for variable in scope.updated.values():
+        variable.assign(scope.get_current_value(variable))
+
+
+class _Scope(keras.StatelessScope):
+    """A StatelessScope that remembers which variables were assigned to, not only their values."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.updated = {}
+
+    def add_update(self, update):
+        super().add_update(update)
+        self.updated[id(update[0])] = update[0]

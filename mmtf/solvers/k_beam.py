@@ -1,0 +1,165 @@
+"""K-beam (Hamm and Noh 2018): K candidates for the maximiser, descent on the best of them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmtf.solvers.base import Solver, assign, differentiate, values_of
+
+
+class KBeam(Solver):
+    """min_u max_v f as min_u max_k f(u, v_k) over K candidates v_k, which all keep ascending.
+
+        u   <- u - lambda df/du (u, v_best),  v_best the candidate with the largest f(u, v_k)
+        v_k <- v_k + sigma df/dv (u, v_k)     for every k, `v_steps` times
+
+    The rule for inner maxima which are several or jump as u moves: there the other rules follow
+    one maximiser and lose the others. It costs about K gradients a step, and K copies of v.
+
+    Args:
+        beams: K, at least 1. K = 1 is descent and ascent by turns, descent first.
+        v_steps: ascent steps of each candidate after each step of u, at least 1.
+        epsilon: u descends the mean of the gradients over all candidates within epsilon of the
+            largest value (an epsilon-subgradient of max_v f); 0 takes one largest.
+        spread: candidate 0 starts at v, the others in pairs at v + noise and v - noise, normal
+            noise of this standard deviation, then projected: pairs, so that no direction is left
+            to luck. `set_beam` places a candidate elsewhere.
+        seed: of that noise.
+
+    v's variables always hold the candidate that u last descended on, after its own ascent. Where
+    f returns one value for each of several independent games, each game has its own best
+    candidate; v's leading axes are then the games.
+
+    Source: Hamm and Noh, "K-Beam Minimax: Efficient Optimization for Deep Adversarial Learning",
+    ICML 2018, Algorithm 1.
+
+    >>> from mmtf.solvers import Box, solve
+    >>> box = Box(-0.5, 0.5)
+    >>> solver = KBeam(
+    ...     u_optimizer=0.01, v_optimizer=0.1, project_u=box, project_v=box, spread=1.0
+    ... )
+    >>> f = lambda u, v: 2 * v**2 - (u - v) ** 2
+    >>> solution = solve(f, 0.4, 0.0, solver=solver, steps=200)
+    >>> abs(float(solution.u)) < 0.02, abs(float(solution.v))
+    (True, 0.5)
+    """
+
+    def __init__(
+        self,
+        *,
+        u_optimizer=0.01,
+        v_optimizer=0.01,
+        project_u=None,
+        project_v=None,
+        beams=10,
+        v_steps=1,
+        epsilon=0.0,
+        spread=0.1,
+        seed=0,
+    ):
+        super().__init__(
+            u_optimizer=u_optimizer,
+            v_optimizer=v_optimizer,
+            project_u=project_u,
+            project_v=project_v,
+        )
+        if beams < 1 or v_steps < 1 or epsilon < 0:
+            raise ValueError(
+                "Expected beams and v_steps of at least 1 and epsilon of at least 0. "
+                f"Received beams={beams!r}, v_steps={v_steps!r}, epsilon={epsilon!r}."
+            )
+        self.beams = beams
+        self.v_steps = v_steps
+        self.epsilon = epsilon
+        self.spread = spread
+        self.seed = seed
+
+    def build(self, u_variables, v_variables):
+        v_variables = list(v_variables)
+        rng = np.random.default_rng(self.seed)
+        starts = [np.array(variable) for variable in v_variables]
+        candidates = [starts]
+        for k in range(1, self.beams):
+            if k % 2:
+                noise = [self.spread * rng.normal(size=x.shape).astype(x.dtype) for x in starts]
+            else:
+                noise = [-x for x in noise]
+            moved = [x + y for x, y in zip(starts, noise, strict=True)]
+            candidates.append(self.project_v(moved) if self.project_v else moved)
+        self.candidates = [
+            keras.Variable(np.stack(values), dtype=variable.dtype, name="candidates")
+            for variable, *values in zip(v_variables, *candidates, strict=True)
+        ]
+        return super().build(u_variables, v_variables)
+
+    def set_beam(self, k, values):
+        """Places candidate k, 0 <= k < K, at a list of values shaped like v's variables."""
+        if not 0 <= k < self.beams:
+            raise ValueError(f"Expected k in 0 to {self.beams - 1}. Received {k!r}.")
+        for stack, value in zip(self.candidates, values, strict=True):
+            now = np.array(stack)
+            now[k] = value
+            stack.assign(now)
+
+    def step(self, f, f_max=None):
+        def risks(u, stacks):
+            return tf.stack([f(u, v) for v in self._candidates(stacks)])
+
+        def gains(u, stacks):
+            return tf.stack([(f_max or f)(u, v) for v in self._candidates(stacks)])
+
+        u, _ = self.read()
+        stacks = values_of(self.candidates)
+        (values,) = self.reduce([gains(u, stacks)])
+        best = tf.argmax(values)
+        if values.shape.rank == 1 and self.epsilon == 0:
+            # One backward pass instead of K.
+            value, descent = differentiate(f, u, _pick(stacks, best), u)
+        else:
+            weights = self._weights(values, best)
+            value, descent = differentiate(lambda u, v: weights * risks(u, v), u, stacks, u)
+        descent = self.reduce(descent)
+        self.minimise(descent)
+        u, _ = self.read()
+        for _ in range(self.v_steps):
+            stacks = values_of(self.candidates)
+            _, ascent = differentiate(gains, u, stacks, stacks)
+            ascent = self.reduce(ascent)
+            self.maximise(ascent)
+        assign(self.v_variables, _pick(values_of(self.candidates), best))
+        return self.metrics(value, descent, ascent)
+
+    def _ascended(self):
+        return self.candidates
+
+    def _projected(self, stacks):
+        # Each candidate by itself: a ball is one for all tensors that it is given.
+        candidates = [self.project_v(v) for v in self._candidates(stacks)]
+        return [tf.stack(values) for values in zip(*candidates, strict=True)]
+
+    def _candidates(self, stacks):
+        return [[stack[k] for stack in stacks] for k in range(self.beams)]
+
+    def _weights(self, values, best):
+        if self.epsilon == 0:
+            return tf.one_hot(best, self.beams, axis=0, dtype=values.dtype)
+        active = tf.cast(values >= tf.reduce_max(values, axis=0) - self.epsilon, values.dtype)
+        return active / tf.reduce_sum(active, axis=0)
+
+
+def _pick(stacks, best):
+    # From each [K, games..., rest...] the candidate of index best [games...]: [games..., rest...].
+    if best.shape.rank == 0:
+        return [tf.gather(stack, best) for stack in stacks]
+    picked = []
+    for stack in stacks:
+        games = stack.shape[1 : 1 + best.shape.rank]
+        if games != best.shape:
+            raise ValueError(
+                "Expected the leading axes of v's variables to be the games that f returns values "
+                f"of, {best.shape}. Received a variable of shape {stack.shape[1:]}."
+            )
+        chosen = tf.one_hot(best, stack.shape[0], axis=0, dtype=stack.dtype)
+        rest = [1] * (stack.shape.rank - 1 - best.shape.rank)
+        picked.append(tf.reduce_sum(stack * tf.reshape(chosen, [*chosen.shape, *rest]), axis=0))
+    return picked
