@@ -26,11 +26,11 @@ setuptools.setup(
         "scikit-learn>=1.5",
         "tensorboard>=2.20",
         "tensorflow>=2.21",
-        "tensorflow-datasets>=4.9.9",
+        "tensorflow-datasets>=4.9.10",  # 4.9.9 cannot read its metadata with protobuf 7
         "tqdm>=4.66",
     ],
     extras_require={
-        "test": ["pytest>=8.0", "ruff>=0.6"],
+        "test": ["pytest>=8.0", "ruff>=0.13"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "bench": ["matplotlib>=3.9"],
     },

@@ -7,6 +7,7 @@ is that of their medians. Then `--memory_steps` steps of one game show that memo
 Writes results/benchmarks/train_step.json and prints the table.
 """
 
+import functools
 import os
 import statistics
 import time
@@ -76,7 +77,7 @@ def bare_step(trainer):
             seed=seed,
             global_batch_size=trainer.batches.batch_size,
             replicas=1,
-            randomness=lambda model: seeded(model, seed),
+            randomness=functools.partial(seeded, seed=seed),
         )
         with computing_in(trainer.players.classifier, trainer.precision):
             return trainer.game.step(trainer.players, x, y, turn)["risk"]

@@ -119,7 +119,10 @@ class RunConfig:
         """The config that `to_dict` wrote; unknown or missing names raise ConfigError."""
         known = {field.name for field in dataclasses.fields(cls)}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
-        schedule = Schedule(**values["schedule"])
+        fields = {field.name for field in dataclasses.fields(Schedule)}
+        given = values["schedule"]
+        require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
+        schedule = Schedule(**given)
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
 
 
@@ -127,7 +130,7 @@ def differences(ours: dict, theirs: dict, prefix: str = "") -> list[str]:
     """Lines 'name: theirs -> ours' for every setting in which two config dicts differ."""
     lines = []
     for name in sorted(set(ours) | set(theirs)):
-        a, b = ours.get(name), theirs.get(name)
+        a, b = ours.get(name, "(absent)"), theirs.get(name, "(absent)")
         if isinstance(a, dict) and isinstance(b, dict):
             lines += differences(a, b, f"{prefix}{name}.")
         elif a != b:

@@ -198,11 +198,14 @@ def _events(trainer, curve, logs, workdir):
 
 
 def _with_paper(result, config):
-    names = [config.game]
-    if config.game == "adv_fgsm":
-        names = [f"adv_fgsm{config.game_options['rounds']}"]
-    figures = [paper_figure(config.dataset, config.eta, name, result["attack"]) for name in names]
-    return {**result, "eta": config.eta, "paper": figures[0] if config.norm == "linf" else None}
+    game = config.game
+    if game == "adv_fgsm":
+        game = f"adv_fgsm{config.game_options['rounds']}"
+    paper = None
+    # The paper's `worst` is over other attacks than ours: no figure to stand beside.
+    if config.norm == "linf" and result["attack"] != "worst":
+        paper = paper_figure(config.dataset, config.eta, game, result["attack"])
+    return {**result, "eta": config.eta, "paper": paper}
 
 
 def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:

@@ -11,7 +11,7 @@ from mmtf.config import NORMS, require, require_choice
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.
 LINF_SLACK = 2.5e-7
-# The l2 length adds up to H*W*C such errors and rounds its own square root; relative to eta.
+# The l2 length adds up H*W*C such errors, and rounds its own sum and square root relative to eta.
 L2_SLACK = 1e-5
 
 
@@ -52,6 +52,7 @@ class ThreatModel:
         For `l2` the ball comes first and the box second: the box step moves every pixel towards
         `x`, which lies in the box, so it cannot leave the ball.
         """
+        z, x = tf.convert_to_tensor(z), tf.convert_to_tensor(x)
         if self.norm == "linf":
             return self.clip_box(tf.clip_by_value(z, x - self.eta, x + self.eta))
         delta = z - x
@@ -102,7 +103,9 @@ class ThreatModel:
         The slack is float32 rounding and no more (LINF_SLACK, L2_SLACK).
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
-        slack = LINF_SLACK * max(map(abs, self.box)) if self.norm == "linf" else L2_SLACK * self.eta
+        slack = LINF_SLACK * max(map(abs, self.box))
+        if self.norm == "l2":
+            slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
         outside = self.size(z - x) > self.eta + slack
         flat = z.reshape(len(z), -1)
         outside |= (flat < self.box[0]).any(axis=1) | (flat > self.box[1]).any(axis=1)

@@ -51,6 +51,7 @@ def input_gradient(classifier, x, y, loss=risks.cross_entropy):
     Each example's gradient is its own: the losses are summed, not averaged, so that the batch
     size does not scale it (and tiny gradients do not vanish in float32).
     """
+    x = tf.convert_to_tensor(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         logits = classifier(x, training=False)

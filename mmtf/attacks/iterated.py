@@ -23,8 +23,6 @@ class IteratedAttack(Attack):
         the batch; else return the last iterate of every example, as training does.
     """
 
-    compiles_itself = True
-
     def __init__(self, threat, *, steps, step_size=None, stop_early=True):
         super().__init__(threat)
         require(steps > 0, "steps > 0", steps)
@@ -33,6 +31,7 @@ class IteratedAttack(Attack):
         self.steps = steps
         self.step_size = step_size
         self.stop_early = stop_early
+        self.compiles_itself = stop_early
 
     def start(self, x, seed):
         return x

@@ -62,7 +62,9 @@ class Batches:
         return shuffled
 
     def _shuffle(self, offsets, epoch):
-        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        # Hashed, for index_shuffle reads no more than the low bits of each word of its seed.
+        seed = tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)
         with tf.device("CPU:0"):  # the only kernel there is
             return tf.random.experimental.index_shuffle(offsets, seed, self._size - 1)
 

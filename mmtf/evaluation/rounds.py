@@ -20,7 +20,8 @@ def round_path(folder: str, number: int) -> str:
 def kept_rounds(folder: str) -> list[int]:
     """Numbers of the rounds whose classifiers are in `folder`."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(int(name[:3]) for name in names if name.endswith(".keras") and name[:3].isdigit())
+    stems = [name.removesuffix(".keras") for name in names if name.endswith(".keras")]
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def shown_rounds(rounds: int) -> list[int]:

@@ -10,6 +10,9 @@ GAMES = Members(
         "lwa": "mmtf.games.lwa:LWA",
         "adv_pgd": "mmtf.games.adv_pgd:AdvPGD",
         "minimax_grad": "mmtf.games.minimax_grad:MinimaxGrad",
+        "minimax_attnet": "mmtf.games.minimax_attnet:MinimaxAttNet",
+        "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
+        "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
     },
 )
 

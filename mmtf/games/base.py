@@ -14,13 +14,13 @@ from mmtf.threat import ThreatModel
 
 @dataclasses.dataclass(frozen=True)
 class Players:
-    """The models of a game and the optimisers that move them, under one name each.
+    """The models of a game and what moves them, optimisers or a solver, under one name each.
 
     Everything here is checkpointed. `models["classifier"]` is the defender.
     """
 
     models: dict[str, keras.Model]
-    optimizers: dict[str, keras.optimizers.Optimizer]
+    optimizers: dict[str, Any]
 
     @property
     def classifier(self) -> keras.Model:
@@ -36,15 +36,16 @@ class Turn:
       seed: int32 [2], of this step and replica.
       global_batch_size: examples over all replicas: mean risks divide by it.
       replicas: number of replicas.
-      randomness: randomness(model) is a context in which the model's dropout draws from this
-        step's seed; entered again, it draws the same masks again.
+      randomness: randomness(*models) is a context in which the models' dropout draws from this
+        step's seed; entered again, it draws the same masks again. With also=[(variable, tensor)]
+        these variables read as the tensors.
     """
 
     round: tf.Tensor
     seed: tf.Tensor
     global_batch_size: int
     replicas: int
-    randomness: Callable[[keras.Model], Any]
+    randomness: Callable[..., Any]
 
     def mean(self, per_example):
         """This replica's part of the mean over the global batch; the replicas' parts add up."""
@@ -81,7 +82,8 @@ class Game:
 
         Args:
           classifier: built Keras model, images -> logits.
-          make_optimizer: make_optimizer(variables) -> a built Keras optimiser.
+          make_optimizer: make_optimizer(variables) -> a built Keras optimiser; without variables
+            one yet to be built; scale=s multiplies its learning rate.
         """
         optimizer = make_optimizer(classifier.trainable_variables)
         return Players({"classifier": classifier}, {"classifier": optimizer})

@@ -1,4 +1,8 @@
-"""Keras classifiers: images float [N, H, W, C] in [-1, 1] -> logits float32 [N, classes]."""
+"""Keras models.
+
+Classifiers (`NETS`): images float [N, H, W, C] in [-1, 1] -> logits float32 [N, classes].
+Attack networks (`ATTACK_NETS`): [images, labels int [N]] -> perturbed images float32.
+"""
 
 from mmtf.lookup import Members
 
@@ -10,4 +14,13 @@ NETS = Members(
     },
 )
 
-__all__ = ["NETS"]
+ATTACK_NETS = Members(
+    "attack net",
+    {
+        "mlp": "mmtf.nets.attack_mlp:attack_mlp",
+        "conv": "mmtf.nets.attack_conv:attack_conv",
+        "universal": "mmtf.nets.attack_universal:attack_universal",
+    },
+)
+
+__all__ = ["ATTACK_NETS", "NETS"]

@@ -54,4 +54,4 @@ def _flat(config, prefix=""):
         elif isinstance(value, (list, tuple)):
             yield f"{prefix}{name}", ",".join(map(str, value))
         else:
-            yield f"{prefix}{name}", value
+            yield f"{prefix}{name}", "default" if value is None else value

@@ -7,23 +7,24 @@ import tensorflow as tf
 
 
 @contextlib.contextmanager
-def seeded(model: keras.Model, seed):
-    """While open, the seed generators in `model` start from `seed`, and their state is dropped.
+def seeded(*models: keras.Model, seed, also=()):
+    """While open, the seed generators in `models` start from `seed`, and their state is dropped.
 
     Other variables that layers update in the forward pass (moving statistics) keep their updates.
 
     Args:
-      model: a Keras model.
+      models: Keras models.
       seed: int32 [2].
+      also: pairs (variable, tensor): these variables read as the tensors.
     """
-    generators = seed_variables(model)
-    mapping = []
+    generators = [state for model in models for state in seed_variables(model)]
+    mapping = list(also)
     for number, state in enumerate(generators):
         own = tf.random.experimental.stateless_fold_in(seed, number)
         mapping.append((state, tf.cast(own, state.dtype)))
     with keras.StatelessScope(state_mapping=mapping) as scope:
         yield
-    for variable in model.non_trainable_weights:
+    for variable in (one for model in models for one in model.non_trainable_weights):
         value = scope.get_current_value(variable)
         if value is not None:
             variable.assign(value)

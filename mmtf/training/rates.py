@@ -15,10 +15,12 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
       schedule: peak, warm-up and decay.
       steps: the step at which the cosine ends; `set_steps` changes it for a round of another
         length.
+      scale: multiplies the rate.
     """
 
-    def __init__(self, schedule: Schedule, steps: int):
+    def __init__(self, schedule: Schedule, steps: int, scale: float = 1.0):
         self.schedule = schedule
+        self.scale = scale
         self._steps = tf.Variable(float(steps), trainable=False)
 
     def set_steps(self, steps: int) -> None:
@@ -28,11 +30,11 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         # The first step already moves: with step + 1 the warm-up's rate is never 0.
         step = tf.cast(step, tf.float32) + 1.0
         warmup = float(self.schedule.warmup_steps)
-        rate = self.schedule.learning_rate * tf.minimum(1.0, step / max(warmup, 1.0))
+        rate = self.scale * self.schedule.learning_rate * tf.minimum(1.0, step / max(warmup, 1.0))
         if self.schedule.decay == "cosine":
             share = (step - 1.0 - warmup) / tf.maximum(self._steps - warmup, 1.0)
             rate *= 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
         return rate
 
     def get_config(self):
-        return {"schedule": self.schedule, "steps": int(self._steps.numpy())}
+        return {"schedule": self.schedule, "steps": int(self._steps.numpy()), "scale": self.scale}

@@ -48,7 +48,7 @@ def train(
     """Plays `game` on the training split of `dataset`.
 
     Args:
-      game: of `mmtf.games`, e.g. MinimaxGrad(ThreatModel(eta=0.3)).
+      game: of `mmtf.games`, e.g. GAMES["minimax_grad"](ThreatModel(eta=0.3)).
       schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
       model: a built Keras model giving logits with float32 variables, trained in place; or a
         function without arguments that makes one (needed under a strategy of several devices);
@@ -69,7 +69,7 @@ def train(
     Example:
       >>> import mmtf
       >>> data = mmtf.load_data("digits")
-      >>> game = mmtf.games.MinimaxGrad(mmtf.ThreatModel(eta=0.3))
+      >>> game = mmtf.games.GAMES["minimax_grad"](mmtf.ThreatModel(eta=0.3))
       >>> trained = mmtf.train(game, data, schedule=mmtf.Schedule(steps=2), progress=False)
       >>> trained.steps
       2

@@ -1,6 +1,7 @@
 """Many steps of a game in one compiled call, on one device or on many."""
 
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
@@ -48,10 +49,11 @@ class Trainer:
 
         self._rates = []
 
-        def make_optimizer(variables):
-            self._rates.append(Rate(schedule, self.round_lengths[0]))
+        def make_optimizer(variables=None, scale=1.0):
+            self._rates.append(Rate(schedule, self.round_lengths[0], scale))
             optimizer = keras.optimizers.Adam(self._rates[-1])
-            optimizer.build(variables)
+            if variables is not None:
+                optimizer.build(variables)
             return optimizer
 
         with strategy.scope():
@@ -138,7 +140,7 @@ class Trainer:
             seed=seed,
             global_batch_size=self.batches.batch_size,
             replicas=self.replicas,
-            randomness=lambda model: seeded(model, seed),
+            randomness=functools.partial(seeded, seed=seed),
         )
         return self.game.step(self.players, *batch, turn)
 

@@ -1,0 +1,51 @@
+"""From an attack network's raw output to images inside the ball and the box (section 4.1)."""
+
+import keras
+from keras import ops
+
+from mmtf.config import require_choice
+from mmtf.threat import ThreatModel
+
+OUTPUTS = ("tanh", "normalized")
+# Of the raw output's mean square: an all-zero output stays all-zero instead of dividing by 0.
+EPSILON = 1e-6
+
+
+def perturbed(images, raw, threat: ThreatModel, output: str):
+    """Keras tensors: images + a perturbation of norm at most eta made of `raw`, in the box.
+
+    Args:
+      images: [N, H, W, C] in the box.
+      raw: the network's last layer, of the same shape.
+      threat: ball and box.
+      output: how `raw` is bounded in l-infinity. `tanh`: eta tanh(raw), which saturates as raw
+        grows and then no longer learns. `normalized`: eta tanh(raw / rms(raw)), with the root
+        mean square over the pixels of one example, which cannot saturate everywhere. In l2 both
+        are eta raw / max(||raw||, 1) and eta raw / ||raw||.
+    """
+    require_choice("output", output, OUTPUTS)
+    square = ops.square(raw)
+    axes = tuple(range(1, len(raw.shape)))
+    if threat.norm == "linf":
+        if output == "normalized":
+            raw = raw * ops.rsqrt(ops.mean(square, axes, keepdims=True) + EPSILON)
+        # tanh of a large float32 rounds to 1: eta is reached and never passed.
+        delta = threat.eta * ops.tanh(raw)
+    else:
+        length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
+        delta = threat.eta * raw / (length if output == "normalized" else ops.maximum(length, 1.0))
+    return ops.clip(images + delta, *threat.box)
+
+
+def attacker_model(raw_of, image_shape, num_classes, threat, output, name) -> keras.Model:
+    """The Keras model (images, labels) -> perturbed images around raw_of(images, one_hot).
+
+    Args:
+      raw_of: Keras tensors images [N, H, W, C], one-hot labels [N, classes] -> raw [N, H, W, C].
+    """
+    images = keras.Input(image_shape, name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    raw = raw_of(images, ops.one_hot(labels, num_classes))
+    # Logits, and perturbations, in float32 whatever the layers compute in.
+    raw = ops.cast(raw, "float32")
+    return keras.Model([images, labels], perturbed(images, raw, threat, output), name=name)

@@ -1,0 +1,85 @@
+"""Records as Markdown, reported beside measured."""
+
+import re
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A GitHub table; every row has as many cells as the header."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def games_table(records: list[dict]) -> str:
+    """One row per game: `measured [interval]`, then the paper's figure where it has the cell.
+
+    Args:
+      records: of runs on one dataset and eta, as in record.json.
+    """
+    attacks = ["none", "fgsm_curr", "ifgsm_curr", "pgd_curr"]
+    titles = {"none": "no attack", "fgsm_curr": "FGSM", "ifgsm_curr": "IFGSM", "pgd_curr": "PGD-40"}
+    header = ["game", "eta", "n", *(titles[attack] for attack in attacks), "steps", "train s"]
+    rows = []
+    for record in records:
+        cells = {one["attack"]: one for one in record["results"]}
+        config = record["config"]
+        rows.append(
+            [
+                _name(config),
+                f"{config['eta']:g}",
+                f"{cells['none']['n']:,}",
+                *(_cell(cells.get(attack)) for attack in attacks),
+                f"{record['training']['steps']:,}",
+                f"{record['training']['seconds']:.0f}",
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def matrix_table(cells: list[dict], reported) -> str:
+    """Defences x attacks, measured and reported.
+
+    Args:
+      cells: as in record.json's `rounds`.
+      reported: reported(defense, attack) -> the paper's figure or None.
+    """
+    defenses = list(dict.fromkeys(cell["defense"] for cell in cells))
+    attacks = list(dict.fromkeys(cell["attack"] for cell in cells))
+    found = {(cell["defense"], cell["attack"]): cell["error"] for cell in cells}
+    rows = []
+    for defense in defenses:
+        row = [defense]
+        for attack in attacks:
+            paper = reported(defense, attack)
+            row.append(f"{found[defense, attack]:.4f}" + (f" ({paper:.3f})" if paper else ""))
+        rows.append(row)
+    return markdown_table(["defence", *attacks], rows)
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+
+    Raises:
+      ValueError: there is no such block.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"Expected a block <!-- {name} --> ... <!-- /{name} -->. Received: none.")
+    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
+
+
+def _name(config):
+    parts = [config["game"]]
+    if config["game_options"].get("penalty", "nested") != "nested":
+        parts.append(config["game_options"]["penalty"])
+    if config["game_options"].get("rounds"):
+        parts.append(f"{config['game_options']['rounds']} rounds")
+    if config["net_options"].get("init", "keras") != "keras":
+        parts.append(f"{config['net_options']['init']} initialiser")
+    return ", ".join(parts)
+
+
+def _cell(result):
+    if result is None:
+        return ""
+    measured = f"{result['error']:.4f} [{result['ci_low']:.4f}, {result['ci_high']:.4f}]"
+    return measured + (f" ({result['paper']:.3f})" if result.get("paper") is not None else "")

@@ -1,0 +1,128 @@
+"""Renders the tables and the figure of section 3's games from their committed records.
+
+    python -m scripts.gradient_games
+
+Reads results/section3/*.json (each the record.json of the run that its own `command` names) and
+results/benchmarks/train_step.json; rewrites the marked blocks of README.md and
+docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no TensorFlow.
+"""
+
+import pathlib
+
+from absl import app
+
+from mmtf.reports import paper_figure, read_json
+from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "results" / "section3"
+BENCHMARK = ROOT / "results" / "benchmarks" / "train_step.json"
+FIGURE = ROOT / "docs" / "figures" / "minimax_grad.png"
+MAIN = "mnist_minimax_grad"
+CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD-10"}
+
+
+def records(dataset: str) -> dict[str, dict]:
+    """The committed records of one dataset by file name."""
+    return {path.stem: read_json(path) for path in sorted(RECORDS.glob(f"{dataset}_*.json"))}
+
+
+def command(record: dict) -> str:
+    """What to type for the same run."""
+    return "python -m mmtf.run " + " ".join(record["command"][1:])
+
+
+def blocks() -> dict[str, str]:
+    """The content of every generated block by its name."""
+    mnist, cifar = records("mnist"), records("cifar10")
+    content = {
+        "mnist": games_table(list(mnist.values())),
+        "commands": "\n".join(
+            f"- `{command(record)}`: {_where(record)}"
+            for record in [*mnist.values(), *cifar.values()]
+        ),
+    }
+    if cifar:
+        content["cifar10"] = games_table(list(cifar.values()))
+    for name, record in mnist.items():
+        if "rounds" in record:
+            eta = record["config"]["eta"]
+            content[f"rounds {name}"] = matrix_table(
+                record["rounds"],
+                lambda row, column, eta=eta: paper_figure("mnist", eta, row, column),
+            )
+    if BENCHMARK.exists():
+        content["train_step"] = _benchmark(read_json(BENCHMARK))
+    return content
+
+
+def rendered(path: pathlib.Path) -> str:
+    """The text of `path` with its blocks as the records have them."""
+    text = path.read_text()
+    for name, content in blocks().items():
+        if f"<!-- {name} -->" in text:
+            text = replace_block(text, name, content)
+    return text
+
+
+def _where(record):
+    versions, hardware = record["versions"], record["hardware"]
+    commit = (record["commit"] or "unknown")[:12]
+    return (
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
+        f"{hardware['cores']} cores of {hardware['cpu']}, training in "
+        f"{record['precision']['training']}, seed {record['seeds'][0]}, commit {commit}"
+    )
+
+
+def _benchmark(record):
+    rows = [
+        [
+            row["game"],
+            row["precision"],
+            f"{row['loop_steps_per_s']:.1f}",
+            f"{row['bare_steps_per_s']:.1f}",
+            f"{row['ratio']:.3f}",
+        ]
+        for row in record["rows"]
+    ]
+    memory = record["memory"]
+    table = markdown_table(["game", "precision", "loop, steps/s", "bare step", "ratio"], rows)
+    return (
+        f"{table}\n\nResident memory over {memory['steps']:,} steps of minimax_grad: "
+        f"{memory['mib'][0]:.0f} MiB after a tenth of them, {memory['mib'][-1]:.0f} MiB at the end."
+    )
+
+
+def draw() -> None:
+    """Figure 1's curves from the main record."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    record = read_json(RECORDS / f"{MAIN}.json")
+    points = [point for point in record["curve"] if point["step"] > 0]
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    for name, label in CURVES.items():
+        axes.plot([p["step"] for p in points], [p[name] for p in points], "o-", ms=3, label=label)
+    axes.set_xlabel("training step of 128 images")
+    axes.set_ylabel(f"test error, n = {points[0]['n']}")
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"Minimax-Grad on MNIST, eta {record['config']['eta']:g}", fontsize=10)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    FIGURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURE, dpi=150)
+
+
+def main(_):
+    for path in (ROOT / "README.md", ROOT / "docs" / "gradient_games.md"):
+        path.write_text(rendered(path))
+        print(f"rendered {path.relative_to(ROOT)}")
+    draw()
+    print(f"drew {FIGURE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    app.run(main)

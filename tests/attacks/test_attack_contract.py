@@ -1,0 +1,196 @@
+"""What every attack promises, over a table of all of them: a new attack is one row."""
+
+import functools
+import inspect
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.iterated import IteratedAttack
+from mmtf.config import NORMS, ConfigError
+from mmtf.threat import ThreatModel
+
+# Name -> (norms, further arguments).
+TABLE = {
+    "none": (NORMS, [{}]),
+    "gradient_step": (NORMS, [{}]),
+    "fgsm": (("linf",), [{}]),
+    "fgm": (("l2",), [{}]),
+    "ifgsm": (("linf",), [{"steps": 6}, {"steps": 6, "stop_early": False}]),
+    "pgd": (NORMS, [{"steps": 6}, {"steps": 6, "stop_early": False}]),
+}
+CASES = [
+    pytest.param(name, norm, options, id="-".join([name, norm, *map(str, options.values())]))
+    for name, (norms, variants) in TABLE.items()
+    for norm in norms
+    for options in variants
+]
+every_case = pytest.mark.parametrize("name, norm, options", CASES)
+every_name = pytest.mark.parametrize("name", TABLE)
+ETA = {"linf": 0.2, "l2": 0.7}
+SHAPE = (4, 4, 1)
+# An iterate is a sum of numbers up to 1: two roundings of 2^-24 a step, six steps; in l2 the
+# direction adds a relative 1e-6 of the step, which the net's own curvature can double.
+NOISE = 1e-5
+SEED = (1, 2)
+
+
+def make(name, norm, options):
+    return ATTACKS[name](ThreatModel(eta=ETA[norm], norm=norm), **options)
+
+
+@pytest.fixture
+def batch(rng, smooth):
+    """40 images in the box, some in its corners; most labels as predicted, some already wrong."""
+    x = np.clip(rng.uniform(-1.3, 1.3, (40, *SHAPE)), -1, 1).astype(np.float32)
+    y = smooth(x, training=False).numpy().argmax(1)
+    y[::7] = (y[::7] + 1) % 3
+    return tf.constant(x), tf.constant(y, tf.int32)
+
+
+def in_graph(attack, classifier):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *SHAPE], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([2], tf.int32),
+        ]
+    )
+    def run(x, y, seed):
+        z = attack(classifier, x, y, seed=seed)
+        assert z.shape[1:] == SHAPE
+        return z
+
+    return lambda x, y, seed=SEED: run(x, y, tf.constant(seed)).numpy()
+
+
+def test_the_table_is_complete():
+    assert set(TABLE) == set(ATTACKS)
+
+
+@every_name
+def test_the_norms_are_those_of_the_table(name):
+    assert set(ATTACKS[name].norms) == set(TABLE[name][0])
+    for norm in set(NORMS) - set(TABLE[name][0]):
+        with pytest.raises(ConfigError, match=f"for {ATTACKS[name].__name__}. Received: '{norm}'"):
+            make(name, norm, {})
+
+
+@every_case
+def test_eager_equals_graph(name, norm, options, smooth, batch):
+    attack = make(name, norm, options)
+    eager = attack(smooth, *batch, seed=SEED).numpy()
+    assert eager.dtype == np.float32
+    np.testing.assert_allclose(in_graph(attack, smooth)(*batch), eager, rtol=0, atol=NOISE)
+
+
+@every_case
+def test_unknown_batch_sizes_in_a_graph(name, norm, options, smooth, batch):
+    attack, (x, y) = make(name, norm, options), batch
+    run = in_graph(attack, smooth)
+    for count in (40, 7, 1):
+        expected = attack(smooth, x[:count], y[:count], seed=SEED)
+        np.testing.assert_allclose(run(x[:count], y[:count]), expected, rtol=0, atol=NOISE)
+
+
+@every_case
+def test_ball_and_box_are_held(name, norm, options, smooth, batch, excess):
+    attack, (x, y) = make(name, norm, options), batch
+    for z in (attack(smooth, x, y, seed=SEED), in_graph(attack, smooth)(x, y)):
+        assert not attack.threat.violations(z, x).any()
+        # Without mmtf: some ulps of numbers up to 1.
+        assert excess(z, x, attack.threat).max() < 5e-7
+        assert name == "none" or np.abs(z - x).max() > 0.01
+
+
+@every_case
+def test_the_seed_decides(name, norm, options, smooth, batch):
+    attack, again = make(name, norm, options), make(name, norm, options)
+    z = attack(smooth, *batch, seed=SEED).numpy()
+    np.testing.assert_array_equal(attack(smooth, *batch, seed=SEED), z)
+    np.testing.assert_array_equal(again(smooth, *batch, seed=SEED), z)
+    differs = np.abs(attack(smooth, *batch, seed=(1, 3)) - z).max() > 1e-3
+    assert differs != attack.deterministic
+
+
+@every_case
+def test_a_batch_of_one(name, norm, options, smooth, batch, excess):
+    attack, (x, y) = make(name, norm, options), batch
+    z = attack(smooth, x[:1], y[:1], seed=SEED)
+    assert z.shape == (1, *SHAPE) and excess(z, x[:1], attack.threat) < 5e-7
+
+
+@every_case
+def test_splitting_a_batch_changes_nothing(name, norm, options, smooth, batch):
+    attack, (x, y) = make(name, norm, options), batch
+    if not attack.deterministic:
+        # The start is a matter of the place in the batch; from a start on, nothing else is.
+        attack.start = lambda x, seed: x
+    whole = attack(smooth, x, y, seed=SEED)
+    parts = [attack(smooth, x[a:b], y[a:b], seed=SEED) for a, b in ((0, 1), (1, 14), (14, 40))]
+    np.testing.assert_allclose(tf.concat(parts, 0), whole, rtol=0, atol=NOISE)
+
+
+@every_case
+def test_inputs_and_attack_are_left_alone(name, norm, options, smooth, batch):
+    attack, (x, y) = make(name, norm, options), batch
+    before, images, labels = dict(vars(attack)), x.numpy(), y.numpy()
+    attack(smooth, x, y, seed=SEED)
+    assert vars(attack) == before
+    np.testing.assert_array_equal(x, images)
+    np.testing.assert_array_equal(y, labels)
+
+
+@every_case
+def test_evaluation_mode_is_stated(name, norm, options, batch, linear):
+    """The mocks of this test assert training=False; here one shows that they would notice."""
+    attack, modes = make(name, norm, options), []
+    classifier = linear(np.eye(16)[:, :3])
+
+    def note(x, training):
+        modes.append(training)
+        return classifier.logits(x)
+
+    attack(note, *batch, seed=SEED)
+    assert set(modes) == (set() if name == "none" else {False})
+    with pytest.raises(AssertionError):
+        classifier(batch[0], training=True)
+
+
+@every_case
+def test_repr_says_every_argument(name, norm, options):
+    attack = make(name, norm, options)
+    text = repr(attack)
+    again = eval(text, {type(attack).__name__: type(attack), "ThreatModel": ThreatModel})
+    assert repr(again) == text
+    for argument in inspect.signature(type(attack)).parameters:
+        assert f"{argument}={getattr(attack, argument)!r}" in text
+    for argument, value in options.items():
+        assert f"{argument}={value!r}" in text
+
+
+ITERATED = [name for name in TABLE if issubclass(ATTACKS[name], IteratedAttack)]
+MAKERS = [*(ATTACKS[name] for name in ITERATED), IteratedAttack]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"steps": 0}, "steps > 0"),
+        ({"steps": 3, "step_size": 0.0}, "step_size > 0"),
+        ({"steps": 3, "step_size": -0.1}, "step_size > 0"),
+    ],
+)
+def test_impossible_steps_are_refused(maker, options, message):
+    with pytest.raises(ConfigError, match=message):
+        maker(ThreatModel(eta=0.3), **options)
+
+
+def test_all_iterated_attacks_share_the_default_step():
+    for maker in MAKERS:
+        attack = functools.partial(maker, ThreatModel(eta=0.3))
+        assert attack(steps=5).step_size == pytest.approx(2.5 * 0.3 / 5)
+        assert attack(steps=5, step_size=0.01).step_size == 0.01

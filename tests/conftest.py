@@ -1,0 +1,101 @@
+"""Models with known answers, and a ball and a box checked without mmtf."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.data import Dataset
+
+
+class _Evaluated:
+    """A classifier that insists on evaluation mode, as an attack must call it."""
+
+    def __call__(self, x, training):
+        assert training is False
+        return self.logits(x)
+
+
+class Linear(_Evaluated):
+    """logits = flatten(x) @ weights + bias."""
+
+    def __init__(self, weights, bias=0.0):
+        self.weights = np.asarray(weights, np.float32)
+        self.bias = np.asarray(bias, np.float32)
+
+    def logits(self, x):
+        return tf.reshape(x, [-1, len(self.weights)]) @ self.weights + self.bias
+
+    def logits64(self, x):
+        """The same in NumPy and float64, for x of shape [..., H, W, C]."""
+        x = np.asarray(x, np.float64)
+        return x.reshape(*x.shape[:-3], -1) @ self.weights.astype(np.float64) + self.bias
+
+
+class Smooth(_Evaluated):
+    """A small tanh net: its gradients bend, and no ReLU or pool makes ties."""
+
+    def __init__(self, seed=0, shape=(4, 4, 1), hidden=16, classes=3):
+        rng = np.random.default_rng(seed)
+        self.size = int(np.prod(shape))
+        self.inner = rng.normal(0, 0.5, (self.size, hidden)).astype(np.float32)
+        self.outer = rng.normal(0, 1.0, (hidden, classes)).astype(np.float32)
+
+    def logits(self, x):
+        return tf.tanh(tf.reshape(x, [-1, self.size]) @ self.inner) @ self.outer
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def linear():
+    """Makes a Linear classifier."""
+    return Linear
+
+
+@pytest.fixture
+def smooth():
+    """A nonlinear classifier of 4x4x1 images in 3 classes."""
+    return Smooth()
+
+
+@pytest.fixture
+def excess():
+    """excess(z, x, threat): by how much an example leaves the ball or the box, float64 [N]."""
+
+    def excess_of(z, x, threat):
+        z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
+        delta = (z - x).reshape(len(z), -1)
+        order = np.inf if threat.norm == "linf" else 2
+        beyond_ball = np.linalg.norm(delta, order, axis=1) - threat.eta
+        beyond_box = np.maximum(threat.box[0] - z, z - threat.box[1]).reshape(len(z), -1).max(1)
+        assert np.isfinite(z).all()
+        return np.maximum(beyond_ball, beyond_box)
+
+    return excess_of
+
+
+@pytest.fixture
+def make_dataset():
+    """make_dataset(**changes): 10 training and 4 test images 2x3x1, every image another."""
+
+    def make(**changes):
+        images = np.arange(14 * 6, dtype=np.uint8).reshape(14, 2, 3, 1)
+        labels = np.arange(14) % 3
+        settings = {
+            "name": "tiny",
+            "train_images": images[:10],
+            "train_labels": labels[:10],
+            "test_images": images[10:],
+            "test_labels": labels[10:],
+            "num_classes": 3,
+        }
+        return Dataset(**{**settings, **changes})
+
+    return make

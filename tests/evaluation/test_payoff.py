@@ -1,0 +1,94 @@
+"""`mmtf.evaluate`: several attacks, one frame."""
+
+import keras
+import numpy as np
+import pytest
+
+from mmtf.attacks import ATTACKS
+from mmtf.config import ConfigError
+from mmtf.data import Dataset
+from mmtf.evaluation.payoff import attack_classifier, evaluate
+from mmtf.threat import ThreatModel
+
+COLUMNS = ["attack", "error", "ci_low", "ci_high", "n", "seconds"]
+THREAT = ThreatModel(eta=0.3)
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.uniform(-1, 1, (90, 2, 2, 1)).astype(np.float32)
+    y = (x.sum((1, 2, 3)) > 0).astype(int)
+    return Dataset(
+        name="halves",
+        train_images=x[:10],
+        train_labels=y[:10],
+        test_images=x[10:],
+        test_labels=y[10:],
+        num_classes=2,
+    )
+
+
+@pytest.fixture
+def classifier():
+    """Right on all of `data`: logits (-sum x, sum x)."""
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2, use_bias=False))
+    model.set_weights([np.array([[-1.0, 1.0]] * 4, np.float32)])
+    return model
+
+
+def falls(data, count=0):
+    """Which test examples FGSM turns: sum(clip(x -+ eta)) changes its sign."""
+    x, y = data.test(count)
+    z = np.clip(x - 0.3 * np.where(y, 1, -1)[:, None, None, None], -1, 1)
+    return (z.sum((1, 2, 3)) > 0) != y
+
+
+def test_evaluate(data, classifier):
+    frame = evaluate(classifier, ["none", "fgsm"], data, threat=THREAT)
+    assert list(frame.columns) == COLUMNS
+    assert list(frame.attack) == ["none", "fgsm", "worst"]
+    expected = falls(data).mean()
+    assert 0.1 < expected < 0.9
+    assert frame.error.tolist() == [0.0, expected, expected]
+    assert frame.n.tolist() == [80, 80, 80]
+    assert (frame.ci_low <= frame.error).all() and (frame.error <= frame.ci_high).all()
+
+
+def test_attacks_by_their_own_names_and_fewer_examples(data, classifier):
+    attacks = {"mine": ATTACKS["ifgsm"](THREAT, steps=5)}
+    frame = evaluate(classifier, attacks, data, threat=ThreatModel(eta=1.0), max_examples=7)
+    assert list(frame.attack) == ["mine", "worst"] and frame.n.tolist() == [7, 7]
+    assert frame.error[0] == falls(data, 7).mean()
+
+
+def test_worst_counts_examples_not_rates(data, classifier):
+    """Two attacks, each of which turns examples that the other leaves."""
+    x, y = data.test()
+
+    class Only(type(ATTACKS["none"](THREAT))):
+        def __init__(self, threat, *, label):
+            super().__init__(threat)
+            self.label = label
+
+        def __call__(self, classifier, x, y, *, seed=(0, 0)):
+            step = 0.3 * (1 - 2.0 * self.label)
+            return self.threat.project(x + step, x)
+
+    attacks = {"down": Only(THREAT, label=1), "up": Only(THREAT, label=0)}
+    down, up, both = attack_classifier(classifier, attacks, data, keep=2)
+    np.testing.assert_array_equal(down.wrong, falls(data) & (y == 1))
+    np.testing.assert_array_equal(up.wrong, falls(data) & (y == 0))
+    assert both.error == down.error + up.error > max(down.error, up.error)
+    assert len(down.images) == 2
+
+
+def test_a_hidden_softmax_is_refused(data, classifier):
+    classifier.add(keras.layers.Softmax())
+    with pytest.raises(ConfigError, match="Remove the softmax"):
+        evaluate(classifier, ["none"], data, threat=THREAT)
+
+
+def test_an_unknown_attack_is_refused(data, classifier):
+    with pytest.raises(ConfigError, match="attack to be one of none, .* Received: 'gfsm'"):
+        evaluate(classifier, ["gfsm"], data, threat=THREAT)

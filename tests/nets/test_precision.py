@@ -1,0 +1,89 @@
+"""bfloat16 where it was asked for, and nowhere else."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.nets import NETS
+from mmtf.nets.precision import computing_in
+
+
+@pytest.fixture
+def net():
+    return NETS["mnist_cnn"](image_shape=(8, 8, 1), num_classes=4, init="tutorial")
+
+
+@pytest.fixture
+def x(rng):
+    return tf.constant(rng.uniform(-1, 1, (16, 8, 8, 1)), tf.float32)
+
+
+def traced(model, x):
+    """`model` in a graph that is traced now."""
+    function = tf.function(lambda images: model(images, training=False))
+    function(x)
+    return function
+
+
+def policies(model):
+    return [layer.dtype_policy.name for layer in model._flatten_layers()]
+
+
+def test_bfloat16_inside_float32_outside(net, x):
+    before = net(x, training=False).numpy()
+    plain = traced(net, x)(x).numpy()
+    with computing_in(net, "bfloat16"):
+        low = traced(net, x)
+        logits = low(x)
+    assert logits.dtype == tf.float32
+    error = np.abs(logits - plain).max() / np.abs(plain).max()
+    # bfloat16 keeps 8 bits: 2^-9 a rounding, some tens of which meet in a logit; float32 alone
+    # would be near 1e-7.
+    assert 1e-4 < error < 0.05
+    np.testing.assert_array_equal(net(x, training=False), before)
+    np.testing.assert_array_equal(traced(net, x)(x), plain)
+    # What was traced inside keeps its type.
+    np.testing.assert_array_equal(low(x), logits)
+
+
+def test_the_last_layer_computes_in_float32(net, x):
+    with computing_in(net, "bfloat16"):
+        inside = policies(net)
+        logits = traced(net, x)(x)
+    assert inside[-1] == "float32" and inside.count("mixed_bfloat16") >= len(net.layers) - 2
+    # Logits rounded to bfloat16 would be unchanged by rounding them again.
+    assert (tf.cast(tf.cast(logits, tf.bfloat16), tf.float32) != logits).numpy().mean() > 0.9
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_variables_stay_float32(net, x, functional):
+    if functional:
+        net = keras.Model(net.inputs, net.outputs)
+    weights = [np.array(value) for value in net.get_weights()]
+    with computing_in(net, "bfloat16"), tf.GradientTape() as tape:
+        loss = tf.reduce_sum(net(x, training=True))
+        gradients = tape.gradient(loss, net.trainable_variables)
+        assert {variable.dtype for variable in net.weights} == {"float32"}
+    assert {gradient.dtype for gradient in gradients} == {tf.float32}
+    for value, weight in zip(net.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(value, weight)
+
+
+def test_policies_are_restored_after_an_exception(net, x):
+    before, plain = policies(net), net(x, training=False).numpy()
+    with pytest.raises(ZeroDivisionError), computing_in(net, "bfloat16"):
+        assert policies(net) != before
+        raise ZeroDivisionError
+    assert policies(net) == before
+    np.testing.assert_array_equal(net(x, training=False), plain)
+
+
+def test_contexts_nest(net, x):
+    plain = net(x, training=False).numpy()
+    with computing_in(net, "bfloat16"):
+        low = policies(net)
+        with computing_in(net, "float32"):
+            np.testing.assert_array_equal(net(x, training=False), plain)
+        assert policies(net) == low
+        assert (net(x, training=False).numpy() != plain).any()

@@ -1,0 +1,22 @@
+"""Tables and blocks."""
+
+import pytest
+
+from mmtf.reports.markdown import markdown_table, matrix_table, replace_block
+
+
+def test_table_and_matrix():
+    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    cells = [
+        {"defense": "no_defense", "attack": "none", "error": 0.01},
+        {"defense": "no_defense", "attack": "fgsm1", "error": 0.5},
+    ]
+    table = matrix_table(cells, lambda defense, attack: 0.026 if attack == "none" else None)
+    assert table.splitlines()[-1] == "| no_defense | 0.0100 (0.026) | 0.5000 |"
+
+
+def test_blocks_are_replaced_and_must_exist():
+    text = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
+    assert replace_block(text, "x", "new") == "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n"
+    with pytest.raises(ValueError, match="Expected a block"):
+        replace_block(text, "y", "new")

@@ -1,0 +1,182 @@
+"""The ball and the box against NumPy, dual norms and laws of chance."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.config import ConfigError
+from mmtf.threat import ThreatModel
+
+NORMS = ("linf", "l2")
+# A few roundings of numbers up to 2: 2 ulps of 2^-23 each.
+ROUNDING = 5e-7
+
+
+def project(threat, z, x):
+    return threat.project(tf.constant(z), tf.constant(x)).numpy()
+
+
+def images(rng, count=200, shape=(5, 4, 2), low=-1.0, high=1.0):
+    return rng.uniform(low, high, (count, *shape)).astype(np.float32)
+
+
+def projection(z, x, eta, norm, box=(-1.0, 1.0)):
+    """Eq. 5's constraint in NumPy: pixel by pixel for linf, ball then box for l2."""
+    z, x = z.astype(np.float64), x.astype(np.float64)
+    if norm == "linf":
+        return np.minimum(np.maximum(z, np.maximum(x - eta, box[0])), np.minimum(x + eta, box[1]))
+    result = np.empty_like(z)
+    for i, (one, center) in enumerate(zip(z, x, strict=True)):
+        length = np.linalg.norm((one - center).ravel())
+        shrunk = center + (one - center) * (eta / length if length > eta else 1.0)
+        result[i] = np.clip(shrunk, *box)
+    return result
+
+
+@pytest.mark.parametrize("box", [(-1.0, 1.0), (0.0, 1.0)])
+@pytest.mark.parametrize("spread", [0.01, 0.5, 30.0])
+@pytest.mark.parametrize("norm", NORMS)
+def test_project_is_numpys(norm, spread, box, rng):
+    threat = ThreatModel(eta=0.3, norm=norm, box=box)
+    x = images(rng, low=box[0], high=box[1])
+    z = (x + rng.normal(0, spread, x.shape)).astype(np.float32)
+    # z - x is rounded at z's own size before it is scaled back into the ball.
+    atol = ROUNDING if norm == "linf" else ROUNDING * max(1.0, 0.3 * spread)
+    expected = projection(z, x, 0.3, norm, box)
+    np.testing.assert_allclose(project(threat, z, x), expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_project_leaves_feasible_points(norm, rng):
+    threat = ThreatModel(eta=0.3, norm=norm)
+    x = images(rng, low=-0.6, high=0.6)
+    z = x + 0.29 * threat.steepest_step(tf.constant(rng.normal(size=x.shape), tf.float32))
+    z = z.numpy()
+    np.testing.assert_allclose(project(threat, z, x), z, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_project_gives_the_nearest_feasible_point(norm, rng):
+    threat, count = ThreatModel(eta=0.4, norm=norm), 500
+    # The box binds for linf only: there the nearest point is claimed with it.
+    limit = 1.0 if norm == "linf" else 0.5
+    for center in images(rng, 20, (6,), -limit, limit).astype(np.float64):
+        z = center + rng.normal(0, 0.6, 6)
+        if norm == "linf":
+            feasible = center + rng.uniform(-0.4, 0.4, (count, 6))
+            feasible = feasible[(np.abs(feasible) <= 1).all(1)]
+        else:
+            direction = rng.normal(size=(count, 6))
+            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+            feasible = center + 0.4 * rng.uniform(size=(count, 1)) ** (1 / 6) * direction
+        assert len(feasible) > 10
+        nearest = project(threat, z[None].astype("f"), center[None].astype("f"))[0]
+        distances = np.linalg.norm(feasible - z, axis=1)
+        assert np.linalg.norm(nearest - z) <= distances.min() + ROUNDING * 6
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
+@pytest.mark.parametrize("norm", NORMS)
+def test_steepest_step_attains_the_dual_norm(norm, scale, rng):
+    threat = ThreatModel(eta=0.1, norm=norm)
+    gradient = (rng.normal(size=(50, 4, 4, 1)) * scale).astype(np.float32)
+    flat = gradient.reshape(50, -1).astype(np.float64)
+    step = threat.steepest_step(tf.constant(gradient)).numpy().reshape(50, -1)
+    np.testing.assert_array_less(threat.size(step), 1 + ROUNDING)
+    dual = np.linalg.norm(flat, 1 if norm == "linf" else 2, axis=1)
+    # 16 terms, each with a few relative roundings of 2^-24.
+    np.testing.assert_allclose((flat * step).sum(1), dual, rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_steepest_step_of_zero_is_zero(norm):
+    gradient = np.zeros((2, 3, 3, 1), np.float32)
+    gradient[1, 0, 0, 0] = 2.0
+    step = ThreatModel(eta=0.1, norm=norm).steepest_step(tf.constant(gradient)).numpy()
+    np.testing.assert_array_equal(step, gradient / 2)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_random_start_keeps_ball_and_box(norm, rng, excess):
+    threat = ThreatModel(eta=0.7, norm=norm)
+    x = images(rng)
+    z = threat.random_start(x, tf.constant([3, 4]))
+    assert excess(z, x, threat).max() <= ROUNDING
+    assert np.abs(z).max() == 1.0  # the box did bind
+    np.testing.assert_array_equal(z, threat.random_start(x, tf.constant([3, 4])))
+    assert np.abs(z - threat.random_start(x, tf.constant([3, 5]))).max() > 0.01
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_random_start_is_uniform_in_the_ball(norm):
+    count, shape = 4000, (2, 3, 1)
+    threat = ThreatModel(eta=0.5, norm=norm)
+    delta = threat.random_start(tf.zeros([count, *shape]), tf.constant([1, 2])).numpy()
+    # P(size <= r) = (r / eta)^d, so its d-th power is uniform on [0, 1]: mean 1/2, variance 1/12.
+    uniform = (threat.size(delta) / 0.5) ** 6
+    assert abs(uniform.mean() - 1 / 2) < 4 * np.sqrt(1 / 12 / count)
+    # Its square has mean 1/3 and variance 1/5 - 1/9.
+    assert abs((uniform**2).mean() - 1 / 3) < 4 * np.sqrt(4 / 45 / count)
+    # No direction is preferred: per coordinate mean 0; E x^2 = eta^2 / (d + 2), or / 3 for a cube.
+    deviation = 0.5 / np.sqrt(3 if norm == "linf" else 8)
+    flat = delta.reshape(count, -1)
+    assert np.abs(flat.mean(0)).max() < 4.5 * deviation / np.sqrt(count)
+    np.testing.assert_allclose(flat.std(0), deviation, rtol=5 / np.sqrt(count))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_violations_flags_what_leaves(norm):
+    threat = ThreatModel(eta=0.3, norm=norm)
+    x = np.zeros((6, 2, 2, 1), np.float32)
+    x[3:5] = 0.9
+    z = x.copy()
+    z[0, 0, 0, 0] = 0.3  # on the ball
+    z[1, 0, 0, 0] = -0.3 - 1e-4
+    z[2, 1, 1, 0] = np.nan
+    z[3, 1, 0, 0] = 1.0  # on the box
+    z[4, 1, 0, 0] = 1.0 + 1e-6
+    z[5, 0, 1, 0] = -np.inf
+    assert threat.violations(z, x).tolist() == [False, True, True, False, True, True]
+
+
+def test_l2_violations_sees_the_length_of_the_whole_image():
+    threat = ThreatModel(eta=0.3, norm="l2")
+    x = np.zeros((2, 10, 10, 1), np.float32)
+    z = np.stack([x[0] + 0.03, x[1] + 0.03 + 1e-5])  # lengths 0.3 and 0.3001
+    assert threat.violations(z, x).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("eta", [0.001, 0.01, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
+@pytest.mark.parametrize("norm", NORMS)
+def test_violations_accepts_what_project_gives(norm, shape, eta, rng):
+    threat = ThreatModel(eta=eta, norm=norm)
+    x = images(rng, 100, shape)
+    z = (x + rng.normal(0, 1, x.shape)).astype(np.float32)
+    assert not threat.violations(project(threat, z, x), x).any()
+
+
+def test_size_is_numpys_in_float64(rng):
+    delta = images(rng, 7)
+    flat = delta.reshape(7, -1).astype(np.float64)
+    for norm, order in (("linf", np.inf), ("l2", 2)):
+        size = ThreatModel(eta=1.0, norm=norm).size(delta)
+        assert size.dtype == np.float64
+        # 40 float64 squares and their sum.
+        np.testing.assert_allclose(size, np.linalg.norm(flat, order, axis=1), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"eta": 0.0}, "eta > 0"),
+        ({"eta": -0.1}, "eta > 0"),
+        ({"eta": float("nan")}, "eta > 0"),
+        ({"eta": float("inf")}, "eta > 0"),
+        ({"eta": 0.3, "norm": "l1"}, "linf, l2"),
+        ({"eta": 0.3, "box": (1.0, -1.0)}, "low < high"),
+    ],
+)
+def test_impossible_threats_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        ThreatModel(**settings)
