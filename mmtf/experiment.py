@@ -7,9 +7,16 @@ import time
 import keras
 
 from mmtf import export
-from mmtf.attacks import ATTACKS
-from mmtf.config import ConfigError, RunConfig
+from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
+from mmtf.attacks.learned import LearnedAttack
+from mmtf.config import ConfigError, RunConfig, require
 from mmtf.data import Dataset
+from mmtf.evaluation.best_response import (
+    ATTNET,
+    ATTNET_PAPER,
+    ATTNET_PAPER_FAST,
+    FreshAttNet,
+)
 from mmtf.evaluation.measure import measure
 from mmtf.evaluation.payoff import as_result, attack_classifier
 from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix
@@ -35,14 +42,31 @@ def make_game(config: RunConfig):
     return GAMES[config.game](threat, **config.game_options)
 
 
-def make_attacks(config: RunConfig) -> dict:
-    """The attacks of the final table by column name: `none`, `fgsm_curr`, ..."""
+def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None) -> dict:
+    """The attacks of the final table by column name: `none`, `fgsm_curr`, ...
+
+    Args:
+      config: of the run.
+      attacker: the attack network that the game trained, for `attnet_met`.
+      cache_dir: where freshly trained attack networks are kept.
+    """
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
-    return {
-        name if name == "none" else f"{name}_curr": ATTACKS[name](threat, **options.get(name, {}))
-        for name in config.attacks
-    }
+    paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
+    recipes = {"attnet": ATTNET, "attnet_paper": paper}
+    attacks = {}
+    for name in config.attacks:
+        if name == "attnet_met":
+            require(attacker is not None, "a game that trains an attacker", config.game)
+            attacks[name] = LearnedAttack(threat, attacker)
+        elif name in recipes:
+            attacks[f"{name}_curr"] = FreshAttNet(
+                threat, recipes[name], seed=config.seed, cache_dir=cache_dir
+            )
+        else:
+            column = name if name == "none" else f"{name}_curr"
+            attacks[column] = ATTACKS[name](threat, **options.get(name, {}))
+    return attacks
 
 
 def run_experiment(
@@ -104,10 +128,11 @@ def run_experiment(
             events=lambda trainer: _events(trainer, curve, logs, workdir),
         )
         classifier = trained.classifier
+        attacker = trained.trainer.players.models.get("attacker")
         say(f"Measuring {', '.join(config.attacks)} in float32 ...")
         outcomes = attack_classifier(
             classifier,
-            make_attacks(config),
+            make_attacks(config, attacker, workdir.inside("attackers")),
             dataset,
             max_examples=config.max_examples,
             seed=config.seed,
@@ -147,6 +172,9 @@ def run_experiment(
         record["rounds"] = rounds_matrix(
             workdir.round_dir, game.rounds, game.threat, dataset, config.max_examples
         )
+    if attacker is not None:
+        export.save_keras(attacker, workdir.inside("attacker.keras"))
+        export.save_attacker(attacker, dataset.image_shape, workdir.inside("attacker_saved_model"))
     export.save_keras(classifier, workdir.keras_path)
     export.save_serving(
         classifier, dataset.preprocess, dataset.image_shape, workdir.saved_model_path
@@ -164,18 +192,27 @@ class Curve:
 
     def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
         self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
-        self._attacks = make_attacks(dataclasses.replace(config, pgd_steps=10, pgd_restarts=1))
+        quick = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
+        quick = dataclasses.replace(
+            config, attacks=quick or ("none",), pgd_steps=10, pgd_restarts=1
+        )
+        self._attacks = make_attacks(quick)
+        self._threat = ThreatModel(eta=config.eta, norm=config.norm)
         self._path = workdir.curve_path
         self._logs = logs
         self.points = read_json(self._path) if os.path.exists(self._path) else []
 
-    def add(self, classifier, step: int) -> None:
+    def add(self, players, step: int) -> None:
+        """Measures the classifier at `step`, an attacker in training included."""
+        classifier, attacks = players.classifier, dict(self._attacks)
+        if "attacker" in players.models:
+            attacks["attnet_met"] = LearnedAttack(self._threat, players.models["attacker"])
         point = {"step": step, "n": len(self._x)}
-        for name, attack in self._attacks.items():
+        for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error
         self.points = [old for old in self.points if old["step"] < step] + [point]
         write_json(self._path, self.points)
-        errors = {f"test_error/{name}": point[name] for name in self._attacks}
+        errors = {f"test_error/{name}": point[name] for name in attacks}
         self._logs.scalars(step, errors)
 
 
@@ -191,7 +228,7 @@ def _events(trainer, curve, logs, workdir):
         on_metrics=lambda step, metrics: logs.scalars(
             step, {f"train/{name}": value for name, value in metrics.items()}
         ),
-        on_evaluation=lambda step: curve.add(trainer.players.classifier, step),
+        on_evaluation=lambda step: curve.add(trainer.players, step),
         evaluate_every=max(total // CURVE_POINTS, 1),
         on_round_end=on_round_end,
     )

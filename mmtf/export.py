@@ -41,15 +41,35 @@ def save_serving(classifier: keras.Model, preprocess, image_shape, path: str) ->
     def logits_of(images):
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
+    with computing_in(classifier, "float32"):
+        _write(classifier, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+
+
+def save_attacker(attacker: keras.Model, image_shape, path: str) -> None:
+    """Writes an attack network as a SavedModel, whole or not at all.
+
+    Its signature serving_default takes `images` float32 [N, H, W, C] in [-1, 1] and `labels` int32
+    [N], and gives `perturbed` float32 [N, H, W, C].
+    """
+    images = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+    labels = tf.TensorSpec([None], tf.int32, name="labels")
+
+    def perturb(images, labels):
+        return {"perturbed": attacker([images, labels], training=False)}
+
+    with computing_in(attacker, "float32"):
+        _write(attacker, {"serving_default": (perturb, images, labels)}, path)
+
+
+def _write(model, endpoints, path):
     folder = os.path.dirname(os.path.abspath(path))
     temporary = tempfile.mkdtemp(prefix=".partial-", dir=folder)
     try:
-        with computing_in(classifier, "float32"):
-            archive = keras.export.ExportArchive()
-            archive.track(classifier)
-            archive.add_endpoint(name="serving_default", fn=serve, input_signature=[raw])
-            archive.add_endpoint(name="logits", fn=logits_of, input_signature=[scaled])
-            archive.write_out(temporary, verbose=False)
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        for name, (function, *signature) in endpoints.items():
+            archive.add_endpoint(name=name, fn=function, input_signature=signature)
+        archive.write_out(temporary, verbose=False)
         if os.path.exists(path):
             shutil.rmtree(path)
         os.chmod(temporary, 0o755)

@@ -6,6 +6,7 @@ from mmtf.lookup import options_of
 from mmtf.nets import NETS
 
 DEFAULT_ETA = {"cifar10": 0.06}
+NETWORK_GAME_ATTACKS = ("none", "fgsm", "pgd", "attnet", "attnet_paper", "attnet_met")
 DEFAULT_ATTACKS = {"linf": ("none", "fgsm", "ifgsm", "pgd"), "l2": ("none", "fgm", "pgd")}
 # App. A and B: Adam 1e-4, batch 128. `fast` was chosen on 5,000 held-out training examples.
 PAPER = {"learning_rate": 1e-4}
@@ -75,6 +76,9 @@ def run_config(
         given = {name: value for name, value in (net_options or {}).items() if value is not None}
         net_options = {**FAST_NET.get(net, {}), **given}
     without = ("image_shape", "num_classes", "seed")
+    default = DEFAULT_ATTACKS.get(norm, ())
+    if GAMES[game].learns_attacker:
+        default = tuple(name for name in NETWORK_GAME_ATTACKS if norm == "linf" or name != "fgsm")
     return RunConfig(
         game=game,
         dataset=dataset,
@@ -85,6 +89,6 @@ def run_config(
         net_options=options_of(net, NETS[net], net_options or {}, without),
         schedule_name=schedule,
         schedule=schedule_of(game, dataset, schedule, **(schedule_options or {})),
-        attacks=tuple(attacks or DEFAULT_ATTACKS.get(norm, ())),
+        attacks=tuple(attacks or default),
         **others,
     )

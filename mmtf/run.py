@@ -13,10 +13,9 @@ import sys
 from absl import app, flags
 
 from mmtf import quiet
-from mmtf.attacks import ATTACKS
+from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.config import DECAYS, INITIALIZERS, NORMS, PRECISIONS, SCHEDULES, ConfigError
 from mmtf.games import GAMES
-from mmtf.lookup import Members
 from mmtf.nets import NETS
 from mmtf.workdir import Workdir, default_workdir, is_finished
 
@@ -43,6 +42,9 @@ flags.DEFINE_integer("max_steps", None, "Steps of the attacker's answer in train
 flags.DEFINE_string("penalty", None, "nested (Eq. 8) or finite_difference (minimax_grad).")
 flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm).")
 _choice("net", None, NETS, "The classifier; default by dataset.")
+flags.DEFINE_string("solver", None, "Update rule of a network game, of mmtf.solvers.")
+flags.DEFINE_string("order", None, "Of Algorithm 1's steps: simultaneous (printed) or sequential.")
+flags.DEFINE_string("attack_net", None, "The attacker of a network game: mlp, conv or universal.")
 _choice("init", None, INITIALIZERS, "How the net's weights begin.")
 flags.DEFINE_float("dropout", None, "Dropout rate of the net in training.")
 flags.DEFINE_float("weight_decay", None, "L2 weight of the net's dense layers; default none.")
@@ -54,7 +56,9 @@ flags.DEFINE_float("learning_rate", None, "Adam's rate, the peak where it varies
 flags.DEFINE_integer("warmup_steps", None, "Steps of linear warm-up.")
 _choice("decay", None, DECAYS, "Of the learning rate.")
 _choice("precision", "auto", PRECISIONS, "Of training; evaluation is always float32.")
-flags.DEFINE_list("attacks", None, f"Attacks of the final table, of: {', '.join(ATTACKS)}.")
+flags.DEFINE_list(
+    "attacks", None, f"Attacks of the final table, of: {', '.join((*ATTACKS, *NETWORK_ATTACKS))}."
+)
 flags.DEFINE_integer("pgd_steps", 40, "Steps of the final table's PGD.")
 flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of the final table's PGD.")
 flags.DEFINE_integer("max_examples", 0, "Test examples in the final table; 0 for all.")
@@ -110,11 +114,13 @@ def _config():
     if FLAGS.net is not None:
         _refuse_unknown("net", FLAGS.net, NETS)
     for name in FLAGS.attacks or ():
-        _refuse_unknown("attack", name, ATTACKS)
+        _refuse_unknown("attack", name, (*ATTACKS, *NETWORK_ATTACKS))
     quiet.import_tensorflow()
     from mmtf.presets import run_config
 
-    game_options = {name: FLAGS[name].value for name in ("gamma", "max_steps", "penalty", "rounds")}
+    names = ("gamma", "max_steps", "penalty", "rounds", "solver", "order")
+    game_options = {name: FLAGS[name].value for name in names}
+    game_options["net"] = FLAGS.attack_net
     schedule_options = ("steps", "first_steps", "batch_size", "learning_rate", "warmup_steps")
     return run_config(
         game=FLAGS.game,
@@ -135,7 +141,7 @@ def _config():
     )
 
 
-def _refuse_unknown(kind: str, name: str, members: Members) -> None:
+def _refuse_unknown(kind: str, name: str, members) -> None:
     if name not in list(members):
         raise ConfigError(f"Expected {kind} to be one of {', '.join(members)}. Received: {name!r}.")
 

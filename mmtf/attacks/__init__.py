@@ -14,4 +14,8 @@ ATTACKS = Members(
     },
 )
 
-__all__ = ["ATTACKS"]
+# Attack networks: trained against the classifier in the row by the strongest or by the paper's
+# recipe, or the one that the game itself has trained.
+NETWORK_ATTACKS = ("attnet", "attnet_paper", "attnet_met")
+
+__all__ = ["ATTACKS", "NETWORK_ATTACKS"]

@@ -63,6 +63,7 @@ class Game:
       threat: the constraint of Eq. 5.
       rounds: after round 0, how often the players are re-made by `begin_round`.
       metrics: names of what `step` returns.
+      learns_attacker: whether the players include an attack network, under `attacker`.
       paper_steps: iterations in the paper (App. A and B), by dataset.
       fast_steps: steps that reach about the same errors at a higher, decaying rate.
       fast_first_steps: the same for round 0 of a game with rounds.
@@ -73,6 +74,7 @@ class Game:
     fast_first_steps: dict[str, int] | None = None
     rounds = 0
     metrics = ("risk",)
+    learns_attacker = False
 
     def __init__(self, threat: ThreatModel):
         self.threat = threat

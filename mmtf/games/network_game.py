@@ -31,7 +31,9 @@ class NetworkGame(Game):
     """
 
     metrics = ("risk", "sensitivity")
+    learns_attacker = True
     default_solver = "alternating"
+    risk_sign = 1.0
 
     def __init__(
         self,
@@ -79,8 +81,6 @@ class NetworkGame(Game):
             "risk": tf.cast(self.risk_sign * found["value"], tf.float32) / turn.replicas,
             "sensitivity": tf.cast(found["penalty"], tf.float32) / turn.replicas,
         }
-
-    risk_sign = 1.0
 
     def solve(self, solver, risk_of):
         """One step of the rule: u descends its risk, v ascends the one without dropout."""
