@@ -138,6 +138,8 @@ def run_experiment(
             seed=config.seed,
             keep=SHOWN_IMAGES,
         )
+        errors = {f"final_error/{outcome.attack}": outcome.error for outcome in outcomes}
+        logs.scalars(trained.trainer.total_steps, errors)
         clean, _ = dataset.test(SHOWN_IMAGES)
         for outcome in outcomes:
             if len(outcome.images):

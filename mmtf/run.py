@@ -76,13 +76,16 @@ flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 a
 
 def main(argv: list[str]) -> int:
     """Flags -> config -> library. Returns the exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         if len(argv) > 1:
             raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
         return _run()
-    except KeyboardInterrupt:
-        print("SIGINT: what the last checkpoint holds is kept. The same command goes on from it.")
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as stop:
+        number = stop.args[0] if stop.args else signal.SIGINT
+        name = signal.Signals(number).name
+        print(f"{name}: what the last checkpoint holds is kept. The same command goes on from it.")
+        return 128 + number
     except ConfigError as error:
         return _fail(error)
     except Exception as error:
@@ -208,6 +211,10 @@ def _show(record: dict, workdir: Workdir) -> None:
         f"{record['seconds_in_last_process']:.0f} s. Everything is in {workdir.path}: "
         f"record.json, classifier.keras, saved_model, logs (tensorboard --logdir)."
     )
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt(number)
 
 
 def _answer(error: Exception) -> int:

@@ -31,6 +31,8 @@ class Batches:
         require(batch_size > 0, "batch_size > 0", batch_size)
         self.batch_size = batch_size
         self.seed = seed
+        self.image_shape = dataset.image_shape
+        self.num_classes = dataset.num_classes
         self._dataset = dataset
         self._size = len(dataset.train_images)
         if in_memory is None:

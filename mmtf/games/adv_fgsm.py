@@ -32,8 +32,8 @@ class AdvFGSM(Game):
         self.rounds = rounds
         self._attack = FGSM(threat)
 
-    def make_players(self, classifier, make_optimizer):
-        players = super().make_players(classifier, make_optimizer)
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
+        players = super().make_players(classifier, make_optimizer, image_shape, num_classes)
         frozen = keras.models.clone_model(classifier)
         frozen.trainable = False
         players.models["frozen"] = frozen

@@ -79,13 +79,15 @@ class Game:
     def __init__(self, threat: ThreatModel):
         self.threat = threat
 
-    def make_players(self, classifier, make_optimizer) -> Players:
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes) -> Players:
         """Names the players; called inside the strategy's scope, before any step.
 
         Args:
           classifier: built Keras model, images -> logits.
           make_optimizer: make_optimizer(variables) -> a built Keras optimiser; without variables
             one yet to be built; scale=s multiplies its learning rate.
+          image_shape: (H, W, C).
+          num_classes: number of logits.
         """
         optimizer = make_optimizer(classifier.trainable_variables)
         return Players({"classifier": classifier}, {"classifier": optimizer})

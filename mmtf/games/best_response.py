@@ -44,9 +44,13 @@ class BestResponse(Game):
         self.loss = loss
         self.attacker_seed = attacker_seed
 
-    def make_players(self, classifier, make_optimizer):
-        attacker = make_attacker(
-            classifier, self.threat, self.net, self.net_options, self.attacker_seed
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
+        attacker = ATTACK_NETS[self.net](
+            self.threat,
+            image_shape=image_shape,
+            num_classes=num_classes,
+            seed=self.attacker_seed,
+            **self.net_options,
         )
         optimizer = make_optimizer(attacker.trainable_variables)
         return Players({"classifier": classifier, "attacker": attacker}, {"attacker": optimizer})
@@ -64,14 +68,3 @@ class BestResponse(Game):
         gradients = tape.gradient(gain, [variable.value for variable in variables])
         players.optimizers["attacker"].apply([-gradient for gradient in gradients], variables)
         return {"risk": gain}
-
-
-def make_attacker(classifier, threat, net, net_options, seed):
-    """The attack network `net` that fits the classifier's images and classes."""
-    return ATTACK_NETS[net](
-        threat,
-        image_shape=tuple(classifier.input_shape[1:]),
-        num_classes=classifier.output_shape[-1],
-        seed=seed,
-        **net_options,
-    )

@@ -5,7 +5,6 @@ import tensorflow as tf
 from mmtf import risks
 from mmtf.config import require, require_choice
 from mmtf.games.base import Game, Players, regularization
-from mmtf.games.best_response import make_attacker
 from mmtf.lookup import options_of
 from mmtf.nets import ATTACK_NETS
 from mmtf.solvers import SOLVERS
@@ -60,8 +59,10 @@ class NetworkGame(Game):
         self.order = order
         self.attacker_rate = attacker_rate
 
-    def make_players(self, classifier, make_optimizer):
-        attacker = make_attacker(classifier, self.threat, self.net, self.net_options, seed=0)
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
+        attacker = ATTACK_NETS[self.net](
+            self.threat, image_shape=image_shape, num_classes=num_classes, **self.net_options
+        )
         u, v = classifier.trainable_variables, attacker.trainable_variables
         descent, ascent = make_optimizer(), make_optimizer(scale=self.attacker_rate)
         first, second = self.order_players((u, descent), (v, ascent))

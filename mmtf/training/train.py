@@ -128,7 +128,7 @@ def _check_model(classifier, dataset):
             "Expected a built model. Received: one without weights. Call it once on a batch, or "
             "give it an Input."
         )
-    shape = tuple(classifier.compute_output_shape((1, *dataset.image_shape)))
+    shape = tuple(classifier(tf.zeros([1, *dataset.image_shape]), training=False).shape)
     if shape != (1, dataset.num_classes):
         raise ConfigError(
             f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "

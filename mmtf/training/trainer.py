@@ -57,7 +57,9 @@ class Trainer:
             return optimizer
 
         with strategy.scope():
-            self.players = game.make_players(classifier, make_optimizer)
+            self.players = game.make_players(
+                classifier, make_optimizer, batches.image_shape, batches.num_classes
+            )
         self._run = tf.function(self._run_steps)
 
     @property

@@ -38,7 +38,7 @@ def players_of(game, net):
             optimizer.build(variables)
         return optimizer
 
-    return game.make_players(net, make_optimizer)
+    return game.make_players(net, make_optimizer, (4, 4, 1), 3)
 
 
 def turn_of(size, number=0):
