@@ -1,29 +1,20 @@
 """One run from a config to its record: data, game, training, table, exports."""
 
-import dataclasses
 import os
 import time
 
 import keras
 
 from mmtf import export
-from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
-from mmtf.attacks.learned import LearnedAttack
-from mmtf.config import ConfigError, RunConfig, require
+from mmtf.config import ConfigError, RunConfig
+from mmtf.curve import Curve, make_attacks
 from mmtf.data import Dataset
-from mmtf.evaluation.best_response import (
-    ATTNET,
-    ATTNET_PAPER,
-    ATTNET_PAPER_FAST,
-    FreshAttNet,
-)
-from mmtf.evaluation.measure import measure
 from mmtf.evaluation.payoff import as_result, attack_classifier
 from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.provenance import provenance
-from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.reports import FORMAT, paper_figure, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.devices import default_strategy, resolve_precision
 from mmtf.training.logs import Logs
@@ -32,7 +23,6 @@ from mmtf.training.train import train
 from mmtf.workdir import Workdir
 
 CURVE_POINTS = 10
-CURVE_EXAMPLES = 500
 SHOWN_IMAGES = 8
 
 
@@ -40,33 +30,6 @@ def make_game(config: RunConfig):
     """The game of `config`, built with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
-
-
-def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None) -> dict:
-    """The attacks of the final table by column name: `none`, `fgsm_curr`, ...
-
-    Args:
-      config: of the run.
-      attacker: the attack network that the game trained, for `attnet_met`.
-      cache_dir: where freshly trained attack networks are kept.
-    """
-    threat = ThreatModel(eta=config.eta, norm=config.norm)
-    options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
-    paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
-    recipes = {"attnet": ATTNET, "attnet_paper": paper}
-    attacks = {}
-    for name in config.attacks:
-        if name == "attnet_met":
-            require(attacker is not None, "a game that trains an attacker", config.game)
-            attacks[name] = LearnedAttack(threat, attacker)
-        elif name in recipes:
-            attacks[f"{name}_curr"] = FreshAttNet(
-                threat, recipes[name], seed=config.seed, cache_dir=cache_dir
-            )
-        else:
-            column = name if name == "none" else f"{name}_curr"
-            attacks[column] = ATTACKS[name](threat, **options.get(name, {}))
-    return attacks
 
 
 def run_experiment(
@@ -184,38 +147,6 @@ def run_experiment(
     record["seconds_in_last_process"] = round(time.monotonic() - began, 2)
     write_json(workdir.record_path, record)
     return record
-
-
-class Curve:
-    """Test error against step on a fixed part of the test split (Figure 1), for looking only.
-
-    Nothing is chosen by it. Saved after every point, read back when a run resumes.
-    """
-
-    def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
-        self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
-        quick = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
-        quick = dataclasses.replace(
-            config, attacks=quick or ("none",), pgd_steps=10, pgd_restarts=1
-        )
-        self._attacks = make_attacks(quick)
-        self._threat = ThreatModel(eta=config.eta, norm=config.norm)
-        self._path = workdir.curve_path
-        self._logs = logs
-        self.points = read_json(self._path) if os.path.exists(self._path) else []
-
-    def add(self, players, step: int) -> None:
-        """Measures the classifier at `step`, an attacker in training included."""
-        classifier, attacks = players.classifier, dict(self._attacks)
-        if "attacker" in players.models:
-            attacks["attnet_met"] = LearnedAttack(self._threat, players.models["attacker"])
-        point = {"step": step, "n": len(self._x)}
-        for name, attack in attacks.items():
-            point[name] = measure(classifier, attack, self._x, self._y, name=name).error
-        self.points = [old for old in self.points if old["step"] < step] + [point]
-        write_json(self._path, self.points)
-        errors = {f"test_error/{name}": point[name] for name in attacks}
-        self._logs.scalars(step, errors)
 
 
 def _events(trainer, curve, logs, workdir):

@@ -1,6 +1,6 @@
 """From a few named choices to a full RunConfig: what `--schedule=fast` and `paper` stand for."""
 
-from mmtf.config import SCHEDULES, RunConfig, Schedule, require_choice
+from mmtf.config import SCHEDULES, ConfigError, RunConfig, Schedule, require_choice
 from mmtf.games import GAMES
 from mmtf.lookup import options_of
 from mmtf.nets import NETS
@@ -82,6 +82,10 @@ def run_config(
     default = DEFAULT_ATTACKS.get(norm, ())
     if GAMES[game].learns_attacker:
         default = tuple(name for name in NETWORK_GAME_ATTACKS if norm == "linf" or name != "fgsm")
+    if "attnet_met" in (attacks or ()) and not GAMES[game].learns_attacker:
+        raise ConfigError(
+            f"Expected attnet_met with a game that trains an attacker. Received: {game}."
+        )
     return RunConfig(
         game=game,
         dataset=dataset,
