@@ -19,6 +19,8 @@ setuptools.setup(
     package_data={"mmtf.reports": ["*.csv"]},
     install_requires=[
         "absl-py>=2.1",
+        # Later etils sends pip's resolver into minutes of backtracking on Python 3.10.
+        'etils<1.14; python_version < "3.11"',
         "importlib_resources>=6.0",  # tensorflow-datasets needs it to build from archives
         "keras>=3.12",
         "numpy>=2.0",
