@@ -69,9 +69,9 @@ def fit(
     saved_at, saved_step = time.monotonic(), first
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
-    if events.on_evaluation and step == 0:
-        events.on_evaluation(0)
     with StopRequest() as stop:
+        if events.on_evaluation and step == 0:
+            events.on_evaluation(0)
         while step < total:
             number, round_first = trainer.round_of(step)
             round_last = round_first + trainer.round_lengths[number]
@@ -101,10 +101,12 @@ def fit(
             if checkpoints and (due or stop.number):
                 checkpoints.save(step, seconds)
                 saved_at, saved_step = time.monotonic(), step
-            if stop.number and step < total:
+            if stop.number:
                 raise Interrupted(stop.number, step, saved_step == step)
             if events.on_evaluation and (step % events.evaluate_every == 0 or step == total):
                 events.on_evaluation(step)
+    if stop.number:  # it came during the last evaluation: the final state is saved
+        raise Interrupted(stop.number, step, saved_step == step)
     return seconds
 
 
