@@ -70,8 +70,9 @@ def fit(
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
     with StopRequest() as stop:
-        if events.on_evaluation and step == 0:
-            events.on_evaluation(0)
+        # At the end too: the process before may have been stopped just short of it.
+        if events.on_evaluation and step in (0, total):
+            events.on_evaluation(step)
         while step < total:
             number, round_first = trainer.round_of(step)
             round_last = round_first + trainer.round_lengths[number]
