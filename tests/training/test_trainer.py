@@ -193,7 +193,10 @@ two = tf.distribute.MirroredStrategy(
     ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice())
 assert two.num_replicas_in_sync == 2
 one = tf.distribute.get_strategy()
-for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False)]:
+attacker = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
+for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False),
+                                 ("minimax_attnet", attacker, True), ("alt_attnet", attacker, True),
+                                 ("maximin_attnet", attacker, True)]:
     ours, theirs = weights(two, game, in_memory, **options), weights(one, game, True, **options)
     worst = max(np.abs(a - b).max() for a, b in zip(ours, theirs))
     # Adam divides by sqrt(v): a gradient entry near 0 whose sum is reassociated (2^-24
