@@ -23,8 +23,8 @@ class AdvFGSM(Game):
     """
 
     paper_steps = {"mnist": 50_000, "cifar10": 100_000}
-    fast_steps = {"mnist": 600, "cifar10": 800}
-    fast_first_steps = {"mnist": 1500, "cifar10": 3000}
+    fast_steps = {"mnist": 600, "cifar10": 3000}
+    fast_first_steps = {"mnist": 1500, "cifar10": 12_000}
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)
