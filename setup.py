@@ -31,6 +31,8 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",  # 4.9.9 cannot read its metadata with protobuf 7
         "tqdm>=4.66",
     ],
+    # On disks that ignore case, setuptools' own `build` would be Bazel's BUILD.
+    options={"build": {"build_base": "_build"}},
     extras_require={
         "test": ["pytest>=8.0", "ruff>=0.13"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
