@@ -45,7 +45,7 @@ class AttNetRecipe:
         return dataclasses.asdict(self)
 
 
-# The strongest recipe found; docs/attack_networks.md has the evidence.
+# What single trials found strongest; not yet compared at length, so a lower bound on this class.
 ATTNET = AttNetRecipe(
     net_options={"layer_norm": True, "output": "normalized", "dropout": 0.0},
     loss="margin",
