@@ -178,17 +178,15 @@ def _with_paper(result, config):
     return {**result, "eta": config.eta, "paper": paper}
 
 
-def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:
-    """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
+def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
+    """(folder of the kept rounds, which FGSM k to replay), checked before anything is trained.
 
     Args:
-      config, workdir, dataset: of this run, finished.
       source: workdir of an adv_fgsm run.
       numbers: which k; None: 1, 2 and the last round's.
-      record: of this run.
 
-    Returns:
-      The record with `replays`, also written to the workdir.
+    Raises:
+      ConfigError: no kept rounds there, or a k that is no integer or was not kept.
     """
     folder = os.path.join(os.path.expanduser(source), "rounds")
     kept = kept_rounds(folder)
@@ -197,15 +195,30 @@ def add_replays(config, workdir, dataset, source: str, numbers, record: dict) ->
             f"Expected --replay to name the workdir of an adv_fgsm run. Received: {source}, where "
             f"no round's classifier is kept."
         )
+    made = {number + 1 for number in kept}
     if numbers is None:
-        numbers = sorted({1, 2, kept[-1]} & {number + 1 for number in kept})
-    try:
-        numbers = [int(number) for number in numbers]
-    except ValueError as error:
-        raise ConfigError(f"Expected integers in --replay_rounds. Received: {numbers}.") from error
+        return folder, sorted({1, 2, kept[-1]} & made)
+    chosen = [int(number) if str(number).isdigit() else number for number in numbers]
+    if not set(chosen) <= made:
+        raise ConfigError(f"Expected --replay_rounds among {sorted(made)}. Received: {numbers}.")
+    return folder, chosen
+
+
+def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:
+    """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
+
+    Args:
+      config, workdir, dataset: of this run, finished.
+      source, numbers: see `replay_plan`.
+      record: of this run.
+
+    Returns:
+      The record with `replays`, also written to the workdir.
+    """
+    folder, numbers = replay_plan(source, numbers)
     classifier = keras.models.load_model(workdir.keras_path)
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     replays = replay({config.game: classifier}, folder, numbers, threat, dataset)
-    record = {**record, "replays": replays, "replays_of": os.path.abspath(source)}
+    record = {**record, "replays": replays, "replays_of": os.path.basename(source.rstrip("/"))}
     write_json(workdir.record_path, record)
     return record

@@ -97,9 +97,11 @@ def _run() -> int:
     path = FLAGS.workdir or default_workdir(config)
     dataset, notice = None, ""
     if FLAGS.replay or not is_finished(path):
-        from mmtf.experiment import make_game
+        from mmtf.experiment import make_game, replay_plan
 
         make_game(config)  # impossible combinations show before any data is read
+        if FLAGS.replay:
+            replay_plan(FLAGS.replay, FLAGS.replay_rounds)
         dataset, notice = _dataset()
         if notice:
             config = dataclasses.replace(config, dataset=dataset.name)

@@ -158,6 +158,7 @@ def test_a_second_process_on_a_workdir_is_refused(tmp_path):
         (["--game=lwa", "--gamma=2"], "Expected an option of lwa (max_steps)"),
         (["--game=adv_fgsm", "--norm=l2"], "Expected norm linf for FGSM"),
         (["--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
+        (["--replay=nowhere"], "Expected --replay to name the workdir of an adv_fgsm run"),
         (["extra"], "Expected flags only"),
         (["--dataset=no_such_dataset"], "knows by name"),
     ],

@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from mmtf import risks
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.iterated import IteratedAttack
 from mmtf.threat import ThreatModel
 
 
@@ -130,10 +132,6 @@ def regularization(model):
 
 def steepest_attack(threat: ThreatModel, steps: int):
     """The attacker's answer in training: one steepest step (FGSM, FGM), or `steps` smaller ones."""
-    from mmtf.attacks import ATTACKS
-
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
-    from mmtf.attacks.iterated import IteratedAttack
-
     return IteratedAttack(threat, steps=steps, stop_early=False)
