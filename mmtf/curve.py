@@ -27,8 +27,7 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
     """
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
-    paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
-    recipes = {"attnet": ATTNET, "attnet_paper": paper}
+    recipes = network_recipes(config)
     attacks = {}
     for name in config.attacks:
         if name == "attnet_met":
@@ -42,6 +41,12 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
             column = name if name == "none" else f"{name}_curr"
             attacks[column] = ATTACKS[name](threat, **options.get(name, {}))
     return attacks
+
+
+def network_recipes(config: RunConfig) -> dict:
+    """How `attnet` and `attnet_paper` are trained in a run."""
+    paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
+    return {"attnet": ATTNET, "attnet_paper": paper}
 
 
 class Curve:

@@ -1,18 +1,21 @@
 """One run from a config to its record: data, game, training, table, exports."""
 
+import dataclasses
 import os
 import time
 
 import keras
 
 from mmtf import export
-from mmtf.config import ConfigError, RunConfig
-from mmtf.curve import Curve, make_attacks
+from mmtf.config import ConfigError, RunConfig, require
+from mmtf.curve import Curve, make_attacks, network_recipes
 from mmtf.data import Dataset
+from mmtf.evaluation.network_pair import pair_exploitability
 from mmtf.evaluation.payoff import as_result, attack_classifier
 from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix
 from mmtf.games import GAMES
 from mmtf.nets import NETS
+from mmtf.presets import schedule_of
 from mmtf.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, write_json
 from mmtf.threat import ThreatModel
@@ -30,6 +33,20 @@ def make_game(config: RunConfig):
     """The game of `config`, built with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
+
+
+def net_maker(config: RunConfig, dataset: Dataset, seed: int | None = None):
+    """A function that makes the classifier of `config` afresh, by default from its seed."""
+
+    def make_net():
+        return NETS[config.net](
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=config.seed if seed is None else seed,
+            **config.net_options,
+        )
+
+    return make_net
 
 
 def run_experiment(
@@ -60,14 +77,7 @@ def run_experiment(
     strategy = default_strategy()
     game = make_game(config)
 
-    def make_net():
-        return NETS[config.net](
-            image_shape=dataset.image_shape,
-            num_classes=dataset.num_classes,
-            seed=config.seed,
-            **config.net_options,
-        )
-
+    make_net = net_maker(config, dataset)
     precision = resolve_precision(config.precision)
     say(
         f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "
@@ -138,7 +148,7 @@ def run_experiment(
             workdir.round_dir, game.rounds, game.threat, dataset, config.max_examples
         )
     if attacker is not None:
-        export.save_keras(attacker, workdir.inside("attacker.keras"))
+        export.save_keras(attacker, workdir.attacker_path)
         export.save_attacker(attacker, dataset.image_shape, workdir.inside("attacker_saved_model"))
     export.save_keras(classifier, workdir.keras_path)
     export.save_serving(
@@ -220,5 +230,55 @@ def add_replays(config, workdir, dataset, source: str, numbers, record: dict) ->
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     replays = replay({config.game: classifier}, folder, numbers, threat, dataset)
     record = {**record, "replays": replays, "replays_of": os.path.basename(source.rstrip("/"))}
+    write_json(workdir.record_path, record)
+    return record
+
+
+def require_attacker(config: RunConfig) -> None:
+    """Raises ConfigError where the game trains no attacker whose exploitability could be asked."""
+    require(
+        GAMES[config.game].learns_attacker,
+        "--exploitability with a game that trains an attacker "
+        f"({', '.join(name for name in GAMES if GAMES[name].learns_attacker)})",
+        config.game,
+    )
+
+
+def add_exploitability(config, workdir, dataset, record: dict, *, progress=True) -> dict:
+    """Measures the pair that a run trained against best responses trained afresh (Lemma 1).
+
+    The attacker's are the game's own network, trained on the risk itself, and the strongest
+    recipe, whichever does more on training images; the defender's is the run's net, trained from
+    another seed as long as an undefended one.
+
+    Args:
+      config, workdir, dataset: of this run, finished.
+      record: of this run.
+
+    Returns:
+      The record with `exploitability`, also written to the workdir.
+    """
+    require_attacker(config)
+    game = make_game(config)
+    recipes = network_recipes(config)
+    own = {"net": game.net, "net_options": game.net_options, "loss": "cross_entropy"}
+    recipes = {
+        "attnet": recipes["attnet"],
+        "own": dataclasses.replace(recipes["attnet_paper"], **own),
+    }
+    report = pair_exploitability(
+        keras.models.load_model(workdir.keras_path),
+        keras.models.load_model(workdir.attacker_path),
+        dataset,
+        game.threat,
+        make_net=net_maker(config, dataset, config.seed + 1),
+        recipes=recipes,
+        schedule=schedule_of("undefended", config.dataset, config.schedule_name),
+        max_examples=config.max_examples,
+        seed=config.seed + 1,
+        cache_dir=workdir.inside("attackers"),
+        progress=progress,
+    )
+    record = {**record, "exploitability": report}
     write_json(workdir.record_path, record)
     return record

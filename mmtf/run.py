@@ -16,7 +16,7 @@ from mmtf import quiet
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.config import DECAYS, INITIALIZERS, NORMS, PRECISIONS, SCHEDULES, ConfigError
 from mmtf.games import GAMES
-from mmtf.nets import NETS
+from mmtf.nets import ATTACK_NETS, NETS
 from mmtf.workdir import Workdir, default_workdir, is_finished
 
 FLAGS = flags.FLAGS
@@ -44,7 +44,9 @@ flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm
 _choice("net", None, NETS, "The classifier; default by dataset.")
 flags.DEFINE_string("solver", None, "Update rule of a network game, of mmtf.solvers.")
 flags.DEFINE_string("order", None, "Of Algorithm 1's steps: simultaneous (printed) or sequential.")
-flags.DEFINE_string("attack_net", None, "The attacker of a network game: mlp, conv or universal.")
+flags.DEFINE_string(
+    "attack_net", None, f"The attacker of a network game: {', '.join(ATTACK_NETS)}."
+)
 _choice("init", None, INITIALIZERS, "How the net's weights begin.")
 flags.DEFINE_float("dropout", None, "Dropout rate of the net in training.")
 flags.DEFINE_float("weight_decay", None, "L2 weight of the net's dense layers; default none.")
@@ -71,6 +73,11 @@ flags.DEFINE_string(
     None,
     "Workdir of an adv_fgsm run: its FGSM1, FGSM2, ... are also tried against this classifier.",
 )
+flags.DEFINE_boolean(
+    "exploitability",
+    False,
+    "After a network game: train best responses of both players afresh, and check Lemma 1.",
+)
 flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 and the last.")
 
 
@@ -96,9 +103,11 @@ def _run() -> int:
     config = _config()
     path = FLAGS.workdir or default_workdir(config)
     dataset, notice = None, ""
-    if FLAGS.replay or not is_finished(path):
-        from mmtf.experiment import make_game, replay_plan
+    if FLAGS.replay or FLAGS.exploitability or not is_finished(path):
+        from mmtf.experiment import make_game, replay_plan, require_attacker
 
+        if FLAGS.exploitability:
+            require_attacker(config)
         make_game(config)  # impossible combinations show before any data is read
         if FLAGS.replay:
             replay_plan(FLAGS.replay, FLAGS.replay_rounds)
@@ -108,7 +117,7 @@ def _run() -> int:
             path = FLAGS.workdir or default_workdir(config)
     with Workdir(path, config) as workdir:
         record = workdir.finished()
-        if record is None or FLAGS.replay:
+        if record is None or FLAGS.replay or FLAGS.exploitability:
             record = _play(config, workdir, dataset, notice, record)
         _show(record, workdir)
     return 0
@@ -152,7 +161,7 @@ def _refuse_unknown(kind: str, name: str, members) -> None:
 
 
 def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -> dict:
-    from mmtf.experiment import add_replays, run_experiment
+    from mmtf.experiment import add_exploitability, add_replays, run_experiment
 
     if record is None:
         record = run_experiment(
@@ -165,6 +174,8 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -
         )
     if FLAGS.replay:
         record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
+    if FLAGS.exploitability and "exploitability" not in record:
+        record = add_exploitability(config, workdir, dataset, record)
     return record
 
 
@@ -191,7 +202,7 @@ def _dataset():
 
 
 def _show(record: dict, workdir: Workdir) -> None:
-    from mmtf.reports import result_table, rounds_table
+    from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
 
     config, dataset = record["config"], record["dataset"]
     if dataset["notice"]:
@@ -207,6 +218,12 @@ def _show(record: dict, workdir: Workdir) -> None:
     if record.get("replays"):
         print("\nReplayed attacks: test errors (in brackets: the paper's)")
         print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
+    if record.get("exploitability"):
+        report = record["exploitability"]
+        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error")
+        print(risk_table(report).to_string(index=False))
+        print("\nLemma 1: differences of mean risk")
+        print(lemma_table(report).to_string(index=False))
     training = record["training"]
     print(
         f"\n{training['steps']} steps in {training['seconds']:.0f} s; from start to table "

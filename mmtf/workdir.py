@@ -29,6 +29,7 @@ class Workdir:
         self.round_dir = self.inside("rounds")
         self.curve_path = self.inside("curve.json")
         self.keras_path = self.inside("classifier.keras")
+        self.attacker_path = self.inside("attacker.keras")
         self.saved_model_path = self.inside("saved_model")
 
     def inside(self, name: str) -> str:

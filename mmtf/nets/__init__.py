@@ -19,6 +19,7 @@ ATTACK_NETS = Members(
     {
         "mlp": "mmtf.nets.attack_mlp:attack_mlp",
         "conv": "mmtf.nets.attack_conv:attack_conv",
+        "unet": "mmtf.nets.attack_unet:attack_unet",
         "universal": "mmtf.nets.attack_universal:attack_universal",
     },
 )

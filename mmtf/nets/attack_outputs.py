@@ -6,35 +6,49 @@ from keras import ops
 from mmtf.config import require_choice
 from mmtf.threat import ThreatModel
 
-OUTPUTS = ("tanh", "normalized")
+OUTPUTS = ("tanh", "normalized", "full")
 # Of the raw output's mean square: an all-zero output stays all-zero instead of dividing by 0.
 EPSILON = 1e-6
+# tanh(3) = 0.995: a pixel of typical size spends its whole budget, a small one still learns.
+FULL_GAIN = 3.0
 
 
 def perturbed(images, raw, threat: ThreatModel, output: str):
     """Keras tensors: images + a perturbation of norm at most eta made of `raw`, in the box.
 
+    How `raw` is bounded in l-infinity (docs/attack_networks.md compares the three):
+
+    - `tanh`: eta tanh(raw), which saturates as raw grows and then no longer learns.
+    - `normalized`: eta tanh(raw / rms(raw)), with the root mean square over the pixels of one
+      example, which cannot saturate everywhere, but spends only some 0.6 of the budget.
+    - `full`: eta tanh(3 raw / rms(raw)), and the gradient passes the clip to the box as if it
+      were not there, so that a pixel at the edge of the box can come back.
+
+    In l2 `tanh` is eta raw / max(||raw||, 1) and the others are eta raw / ||raw||.
+
     Args:
       images: [N, H, W, C] in the box.
       raw: the network's last layer, of the same shape.
       threat: ball and box.
-      output: how `raw` is bounded in l-infinity. `tanh`: eta tanh(raw), which saturates as raw
-        grows and then no longer learns. `normalized`: eta tanh(raw / rms(raw)), with the root
-        mean square over the pixels of one example, which cannot saturate everywhere. In l2 both
-        are eta raw / max(||raw||, 1) and eta raw / ||raw||.
+      output: one of the three.
     """
     require_choice("output", output, OUTPUTS)
     square = ops.square(raw)
     axes = tuple(range(1, len(raw.shape)))
     if threat.norm == "linf":
-        if output == "normalized":
-            raw = raw * ops.rsqrt(ops.mean(square, axes, keepdims=True) + EPSILON)
+        if output != "tanh":
+            gain = FULL_GAIN if output == "full" else 1.0
+            raw = raw * (gain * ops.rsqrt(ops.mean(square, axes, keepdims=True) + EPSILON))
         # tanh of a large float32 rounds to 1: eta is reached and never passed.
         delta = threat.eta * ops.tanh(raw)
     else:
         length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
-        delta = threat.eta * raw / (length if output == "normalized" else ops.maximum(length, 1.0))
-    return ops.clip(images + delta, *threat.box)
+        delta = threat.eta * raw / (ops.maximum(length, 1.0) if output == "tanh" else length)
+    moved = images + delta
+    if output == "full":
+        moved = moved + ops.stop_gradient(ops.clip(moved, *threat.box) - moved)
+    # For `full` a formality: up to twice the box the difference above is exact (Sterbenz).
+    return ops.clip(moved, *threat.box)
 
 
 def attacker_model(raw_of, image_shape, num_classes, threat, output, name) -> keras.Model:

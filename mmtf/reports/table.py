@@ -38,3 +38,38 @@ def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
         text = f"{cell['error']:.4f}" + ("" if reported is None else f" ({reported:.3f})")
         rows.setdefault(cell["defense"], {})[cell["attack"]] = text
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def risk_table(report: dict) -> pd.DataFrame:
+    """One row per pair of players: mean risk and test error.
+
+    Args:
+      report: `exploitability` of a record.json.
+    """
+    rows = [
+        {"pair": name, "risk": f"{value:.4f}", "error": f"{report['errors'][name]:.4f}"}
+        for name, value in report["risks"].items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def lemma_table(report: dict) -> pd.DataFrame:
+    """What each player and both lose to best responses, then Lemma 1's five inequalities.
+
+    Args:
+      report: `exploitability` of a record.json.
+    """
+    names = {"defender": "exploitability of u", "attacker": "exploitability of v", "gap": "sum"}
+    rows = [{"claim": title, **report[key], "verdict": ""} for key, title in names.items()]
+    rows += [{**one, "claim": f"{i}. {one['claim']}"} for i, one in enumerate(report["lemma"], 1)]
+    return pd.DataFrame(
+        [
+            {
+                "quantity or claim": row["claim"],
+                "difference": f"{row['mean']:+.4f}",
+                "95% interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]",
+                "verdict": row["verdict"],
+            }
+            for row in rows
+        ]
+    )
