@@ -3,7 +3,7 @@
 from mmtf.config import SCHEDULES, ConfigError, RunConfig, Schedule, require_choice
 from mmtf.games import GAMES
 from mmtf.lookup import options_of
-from mmtf.nets import NETS
+from mmtf.nets import ATTACK_NETS, NETS
 
 DEFAULT_ETA = {"cifar10": 0.06}
 NETWORK_GAME_ATTACKS = ("none", "fgsm", "pgd", "attnet", "attnet_paper", "attnet_met")
@@ -13,6 +13,10 @@ PAPER = {"learning_rate": 1e-4}
 FAST = {"learning_rate": 4e-3, "warmup_steps": 300, "decay": "cosine"}
 # Far from its minimum after as many images: smaller batches take more steps in the same time.
 FAST_FOR = {"cifar10": {"learning_rate": 1e-3, "batch_size": 32}}
+# The network games, chosen on 5,000 held-out training images of MNIST: docs/network_games.md.
+FAST_NETWORK = {"learning_rate": 2e-3, "warmup_steps": 100, "batch_size": 64}
+FAST_NETWORK_GAME = {"net": "unet", "attacker_rate": 2.0}
+FAST_GAME = {"minimax_attnet": {"gamma": 5.0}}
 # The tutorial's 0.5 is for tens of thousands of steps; in a few thousand it costs both errors.
 FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}
@@ -33,6 +37,7 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
     preset = {"steps": steps.get(dataset, steps["mnist"]), **(PAPER if name == "paper" else FAST)}
     if name == "fast":
         preset.update(FAST_FOR.get(dataset, {}))
+        preset.update(FAST_NETWORK if kind.learns_attacker else {})
     if name == "fast" and kind.fast_first_steps:
         preset["first_steps"] = kind.fast_first_steps.get(dataset, kind.fast_first_steps["mnist"])
     given = {field: value for field, value in given.items() if value is not None}
@@ -79,6 +84,9 @@ def run_config(
     if schedule == "fast":
         given = {name: value for name, value in (net_options or {}).items() if value is not None}
         net_options = {**FAST_NET.get(net, {}), **given}
+        given = {name: value for name, value in game_options.items() if value is not None}
+        preset = FAST_NETWORK_GAME if GAMES[game].learns_attacker else {}
+        game_options = {**preset, **FAST_GAME.get(game, {}), **given}
     without = ("image_shape", "num_classes", "seed")
     default = DEFAULT_ATTACKS.get(norm, ())
     if GAMES[game].learns_attacker:
@@ -87,12 +95,16 @@ def run_config(
         raise ConfigError(
             f"Expected attnet_met with a game that trains an attacker. Received: {game}."
         )
+    game_options = options_of(game, GAMES[game], game_options)
+    if GAMES[game].learns_attacker:
+        name, given = game_options["net"], game_options["net_options"] or {}
+        game_options["net_options"] = options_of(name, ATTACK_NETS[name], given, without)
     return RunConfig(
         game=game,
         dataset=dataset,
         eta=DEFAULT_ETA.get(dataset, 0.3) if eta is None else eta,
         norm=norm,
-        game_options=options_of(game, GAMES[game], game_options),
+        game_options=game_options,
         net=net,
         net_options=options_of(net, NETS[net], net_options or {}, without),
         schedule_name=schedule,

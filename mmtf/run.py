@@ -47,6 +47,8 @@ flags.DEFINE_string("order", None, "Of Algorithm 1's steps: simultaneous (printe
 flags.DEFINE_string(
     "attack_net", None, f"The attacker of a network game: {', '.join(ATTACK_NETS)}."
 )
+flags.DEFINE_string("attack_output", None, "How its output is bounded: tanh, normalized or full.")
+flags.DEFINE_float("attacker_rate", None, "The attacker's learning rate over the defender's.")
 _choice("init", None, INITIALIZERS, "How the net's weights begin.")
 flags.DEFINE_float("dropout", None, "Dropout rate of the net in training.")
 flags.DEFINE_float("weight_decay", None, "L2 weight of the net's dense layers; default none.")
@@ -132,9 +134,11 @@ def _config():
     quiet.import_tensorflow()
     from mmtf.presets import run_config
 
-    names = ("gamma", "max_steps", "penalty", "rounds", "solver", "order")
+    names = ("gamma", "max_steps", "penalty", "rounds", "solver", "order", "attacker_rate")
     game_options = {name: FLAGS[name].value for name in names}
     game_options["net"] = FLAGS.attack_net
+    if FLAGS.attack_output:
+        game_options["net_options"] = {"output": FLAGS.attack_output}
     schedule_options = ("steps", "first_steps", "batch_size", "learning_rate", "warmup_steps")
     return run_config(
         game=FLAGS.game,

@@ -109,3 +109,17 @@ def test_further_fields():
     config = run_config(seed=5, precision="float32", pgd_steps=3)
     assert (config.seed, config.precision, config.pgd_steps) == (5, "float32", 3)
     assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_network_games_play_the_strongest_network_fast_and_the_papers_on_paper():
+    fast = run_config(game="minimax_attnet")
+    assert fast.game_options["net"] == "unet" and fast.game_options["gamma"] == 5.0
+    assert fast.schedule.batch_size == 64
+    own = run_config(game="minimax_attnet", game_options={"net": "mlp", "gamma": 1.0})
+    assert own.game_options["net"] == "mlp" and own.game_options["gamma"] == 1.0
+    assert own.game_options["net_options"]["output"] == "tanh"
+    paper = run_config(game="minimax_attnet", schedule="paper")
+    assert (paper.game_options["net"], paper.game_options["gamma"]) == ("mlp", 1.0)
+    assert paper.game_options["attacker_rate"] == 10.0
+    # The leader of maximin_attnet is the attacker: its penalty is another quantity.
+    assert run_config(game="maximin_attnet").game_options["gamma"] == 1.0

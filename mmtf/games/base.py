@@ -72,7 +72,7 @@ class Game:
     """
 
     paper_steps = {"mnist": 100_000, "cifar10": 100_000}
-    fast_steps = {"mnist": 2200, "cifar10": 14_000}
+    fast_steps = {"mnist": 2200, "cifar10": 30_000}
     fast_first_steps: dict[str, int] | None = None
     rounds = 0
     metrics = ("risk",)

@@ -1,0 +1,157 @@
+"""What makes a learned attack strong: one change at a time from the strongest recipe.
+
+    python -m scripts.attack_networks --classifiers=glorot=runs/undefended-mnist-eta0.3-seed0,...
+
+Each recipe trains a network afresh against each classifier on 55,000 training images; its error is
+measured on the 5,000 training images held out, by which recipes may be compared and chosen, and on
+the test split. Writes results/section4/attack_networks.json after every cell; cells that are there
+are not trained again. `python -m scripts.network_games` renders docs/attack_networks.md from it.
+"""
+
+import dataclasses
+import os
+import pathlib
+import time
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.config import ConfigError, Schedule
+from mmtf.reports import read_json, write_json
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "results" / "section4" / "attack_networks.json"
+HELD_OUT = 5000
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list(
+    "classifiers",
+    ["glorot=runs/undefended-mnist-eta0.3-seed0"],
+    "NAME=FOLDER of finished runs of mmtf.run.",
+)
+flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper_30000.")
+flags.DEFINE_string("dataset", "mnist", "That the classifiers were trained on.")
+flags.DEFINE_float("eta", 0.3, "Radius of the attacks.")
+flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
+flags.DEFINE_string("output", str(RECORD), "Where the cells are kept.")
+
+
+def recipes() -> dict:
+    """Name -> AttNetRecipe: the strongest, one change each, other networks, the paper's."""
+    from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, AttNetRecipe
+
+    half = dataclasses.replace(ATTNET.schedule, steps=ATTNET.schedule.steps // 2)
+    base = dataclasses.replace(ATTNET, schedule=half)
+
+    def net(**options):
+        return dataclasses.replace(base, net_options=options)
+
+    def schedule(**changes):
+        return dataclasses.replace(base, schedule=dataclasses.replace(half, **changes))
+
+    mlp = {"dropout": 0.0, "layer_norm": True, "output": "full"}
+    other = {
+        "mlp": AttNetRecipe(net="mlp", net_options=mlp, loss="margin", schedule=half),
+        "conv": AttNetRecipe(
+            net="conv",
+            net_options={"layer_norm": True, "output": "full", "width": 16},
+            loss="margin",
+            schedule=half,
+        ),
+        "universal": AttNetRecipe(
+            net="universal", net_options={"output": "full"}, loss="margin", schedule=half
+        ),
+    }
+    other["mlp, 1000 wide"] = dataclasses.replace(other["mlp"], net_options={**mlp, "width": 1000})
+    other["mlp, 6 deep"] = dataclasses.replace(other["mlp"], net_options={**mlp, "depth": 6})
+    return {
+        "strongest": ATTNET,
+        "base": base,
+        "seed 1": base,
+        "seed 2": base,
+        "output normalized": net(output="normalized"),
+        "output tanh": net(output="tanh"),
+        "loss cross-entropy": dataclasses.replace(base, loss="cross_entropy"),
+        "rate 1e-3": schedule(learning_rate=1e-3),
+        "constant rate": schedule(decay="constant"),
+        "batch 128, as many images": schedule(steps=half.steps // 4, batch_size=128),
+        "no layer norm": net(layer_norm=False),
+        "no label": net(label=False),
+        "width 16": net(width=16),
+        "float32": dataclasses.replace(base, precision="float32"),
+        **other,
+        "paper, 1,500 steps": ATTNET_PAPER_FAST,
+        "paper with full output and margin": dataclasses.replace(
+            ATTNET_PAPER_FAST, net_options={"output": "full"}, loss="margin"
+        ),
+        "paper without dropout": dataclasses.replace(ATTNET_PAPER_FAST, net_options={"dropout": 0}),
+        "paper_30000": dataclasses.replace(
+            ATTNET_PAPER, schedule=Schedule(steps=30_000, learning_rate=1e-3)
+        ),
+    }
+
+
+def main(argv):
+    quiet.import_tensorflow()
+    import keras
+
+    from mmtf import ThreatModel, load_data
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.best_response import best_response
+    from mmtf.evaluation.measure import measure
+    from mmtf.provenance import provenance
+
+    known = recipes()
+    names = FLAGS.recipes or [name for name in known if name != "paper_30000"]
+    if set(names) - set(known):
+        raise app.UsageError(f"Expected recipes among {', '.join(known)}.")
+    data = load_data(FLAGS.dataset)
+    held = data.holdout(HELD_OUT)
+    splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
+    threat = ThreatModel(eta=FLAGS.eta)
+    os.makedirs(os.path.dirname(FLAGS.output), exist_ok=True)
+    cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
+    done = {(cell["classifier"], cell["recipe"], cell["eta"]) for cell in cells}
+
+    def keep(classifier, name, attack, about):
+        results = {}
+        for split, (x, y) in splits.items():
+            found = measure(classifiers[classifier], attack, x, y, name=name)
+            low, high = found.interval
+            results[split] = {
+                "error": found.error,
+                "ci_low": low,
+                "ci_high": high,
+                "n": found.n,
+            }
+        cells.append(
+            {"classifier": classifier, "recipe": name, "eta": FLAGS.eta, **results, **about}
+        )
+        write_json(FLAGS.output, {"cells": cells, **provenance()})
+        print(f"{classifier:14} {name:36} held out {results['held_out']['error']:.4f}", flush=True)
+
+    classifiers = {}
+    for one in FLAGS.classifiers:
+        label, _, folder = one.partition("=")
+        path = os.path.join(folder, "classifier.keras")
+        if not os.path.exists(path):
+            raise ConfigError(f"Expected NAME=FOLDER of a finished run. Received: {one}.")
+        classifiers[label] = keras.models.load_model(path)
+        for attack in ("none", "fgsm", "pgd"):
+            if (label, attack, FLAGS.eta) not in done:
+                keep(label, attack, ATTACKS[attack](threat), {})
+        for name in names:
+            if (label, name, FLAGS.eta) in done:
+                continue
+            seed = int(name.split()[1]) if name.startswith("seed ") else 0
+            recipe, began = known[name], time.monotonic()
+            attack = best_response(
+                classifiers[label], held, threat, recipe, seed=seed, progress=False
+            )
+            seconds = round(time.monotonic() - began, 1)
+            about = {"settings": recipe.to_dict(), "seconds": seconds, "seed": seed}
+            keep(label, name, attack, about)
+
+
+if __name__ == "__main__":
+    app.run(main)

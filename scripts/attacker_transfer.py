@@ -1,0 +1,117 @@
+"""The matrix of attack-network architectures against defences trained against each of them.
+
+    python -m scripts.attacker_transfer [--dataset=mnist] [--eta=0.3]
+
+Rows: the undefended classifier, and one Minimax-AttNet for each architecture. Columns: a best
+response of each architecture, trained afresh against the classifier in the row by one recipe.
+Classifiers are runs of mmtf.run under --runs and are not trained twice; neither are best responses.
+Writes results/section4/transfer.json after every row, then docs/figures/transfer.png.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.reports import read_json, write_json
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "results" / "section4" / "transfer.json"
+FIGURE = ROOT / "docs" / "figures" / "transfer.png"
+# Name -> (attack net, its options); one output map for all, so that only the architecture differs.
+ARCHITECTURES = {
+    "universal": ("universal", {"output": "full"}),
+    "mlp": ("mlp", {"output": "full", "layer_norm": True, "dropout": 0.0}),
+    "mlp, no label": (
+        "mlp",
+        {"output": "full", "layer_norm": True, "dropout": 0.0, "label": False},
+    ),
+    "conv": ("conv", {"output": "full", "layer_norm": True, "width": 16}),
+    "unet": ("unet", {"output": "full"}),
+}
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
+flags.DEFINE_float("eta", 0.3, "Radius.")
+flags.DEFINE_integer("steps", None, "Training steps of the defences; default: the fast schedule's.")
+flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
+flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
+flags.DEFINE_integer("seed", 0, "Of everything.")
+flags.DEFINE_string("runs", "runs/transfer", "Where the runs and best responses are kept.")
+flags.DEFINE_string("output", str(RECORD), "The record.")
+flags.DEFINE_string("figure", str(FIGURE), "The heat map.")
+
+
+def main(argv):
+    quiet.import_tensorflow()
+    from mmtf import load_data
+    from mmtf.presets import run_config
+    from mmtf.provenance import provenance
+    from mmtf.reports.heat_map import heat_map
+    from mmtf.threat import ThreatModel
+
+    data, threat = load_data(FLAGS.dataset), ThreatModel(eta=FLAGS.eta)
+    schedule = {"steps": FLAGS.steps}
+    shared = {"dataset": FLAGS.dataset, "eta": FLAGS.eta, "seed": FLAGS.seed, "attacks": ("none",)}
+    configs = {"undefended": run_config(game="undefended", **shared)}
+    for name, (net, options) in ARCHITECTURES.items():
+        configs[name] = run_config(
+            game="minimax_attnet",
+            game_options={"net": net, "net_options": options},
+            schedule_options=schedule,
+            **shared,
+        )
+    cells = []
+    for number, (defense, config) in enumerate(configs.items()):
+        print(f"Row {number + 1} of {len(configs)}: {defense}", flush=True)
+        folder = os.path.join(FLAGS.runs, defense.replace(", ", "-").replace(" ", "-"))
+        cells += _row(defense, config, data, threat, folder)
+        record = {
+            "dataset": FLAGS.dataset,
+            "eta": FLAGS.eta,
+            "attack_steps": FLAGS.attack_steps,
+            "steps": {name: one.schedule.steps for name, one in configs.items()},
+            "seed": FLAGS.seed,
+            "cells": cells,
+            **provenance(),
+        }
+        os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+        write_json(FLAGS.output, record)
+    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.figure)), exist_ok=True)
+    heat_map(read_json(FLAGS.output)["cells"], FLAGS.figure, "attacker", "defence trained against")
+
+
+def _row(defense, config, data, threat, folder):
+    import keras
+
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.best_response import ATTNET, FreshAttNet
+    from mmtf.evaluation.payoff import as_result, attack_classifier
+    from mmtf.experiment import run_experiment
+    from mmtf.workdir import Workdir
+
+    with Workdir(folder, config) as workdir:
+        if workdir.finished() is None:
+            run_experiment(config, workdir, data)
+        classifier = keras.models.load_model(workdir.keras_path)
+        attacks = {"none": ATTACKS["none"](threat), "fgsm": ATTACKS["fgsm"](threat)}
+        for name, (net, options) in ARCHITECTURES.items():
+            recipe = dataclasses.replace(
+                ATTNET,
+                net=net,
+                net_options=options,
+                schedule=dataclasses.replace(ATTNET.schedule, steps=FLAGS.attack_steps),
+            )
+            attacks[name] = FreshAttNet(
+                threat, recipe, seed=FLAGS.seed, cache_dir=workdir.inside("attackers")
+            )
+        outcomes = attack_classifier(
+            classifier, attacks, data, max_examples=FLAGS.max_examples, seed=FLAGS.seed
+        )
+    return [{"defense": defense, **as_result(outcome)} for outcome in outcomes]
+
+
+if __name__ == "__main__":
+    app.run(main)
