@@ -11,6 +11,9 @@ import tensorflow as tf
 
 import mmtf
 
+# Flags whose values are folders of the machine, not part of a recipe.
+FOLDERS = ("workdir", "data_dir", "replay", "output", "classifiers", "runs", "figure")
+
 
 def provenance() -> dict:
     """Versions, hardware and commit, as plain JSON types."""
@@ -36,7 +39,8 @@ def provenance() -> dict:
 
 def _decides(argument: str) -> bool:
     """Whether a flag is part of the recipe, and not a folder of the machine it ran on."""
-    return not argument.lstrip("-").startswith(("workdir=", "data_dir=", "replay=", "output="))
+    name = argument.lstrip("-").partition("=")[0]
+    return name not in FOLDERS
 
 
 def _cpu_name() -> str:

@@ -11,6 +11,7 @@ are not trained again. `python -m scripts.network_games` renders docs/attack_net
 import dataclasses
 import os
 import pathlib
+import sys
 import time
 
 from absl import app, flags
@@ -24,16 +25,6 @@ RECORD = ROOT / "results" / "section4" / "attack_networks.json"
 HELD_OUT = 5000
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list(
-    "classifiers",
-    ["glorot=runs/undefended-mnist-eta0.3-seed0"],
-    "NAME=FOLDER of finished runs of mmtf.run.",
-)
-flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper_30000.")
-flags.DEFINE_string("dataset", "mnist", "That the classifiers were trained on.")
-flags.DEFINE_float("eta", 0.3, "Radius of the attacks.")
-flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
-flags.DEFINE_string("output", str(RECORD), "Where the cells are kept.")
 
 
 def recipes() -> dict:
@@ -92,6 +83,14 @@ def recipes() -> dict:
 
 
 def main(argv):
+    try:
+        return _study()
+    except (ConfigError, OSError) as error:
+        print(f"scripts.attack_networks: {error}", file=sys.stderr)
+        return 1
+
+
+def _study():
     quiet.import_tensorflow()
     import keras
 
@@ -104,7 +103,8 @@ def main(argv):
     known = recipes()
     names = FLAGS.recipes or [name for name in known if name != "paper_30000"]
     if set(names) - set(known):
-        raise app.UsageError(f"Expected recipes among {', '.join(known)}.")
+        raise ConfigError(f"Expected recipes among {', '.join(known)}. Received: {names}.")
+    _check_folders()
     data = load_data(FLAGS.dataset)
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
@@ -133,10 +133,7 @@ def main(argv):
     classifiers = {}
     for one in FLAGS.classifiers:
         label, _, folder = one.partition("=")
-        path = os.path.join(folder, "classifier.keras")
-        if not os.path.exists(path):
-            raise ConfigError(f"Expected NAME=FOLDER of a finished run. Received: {one}.")
-        classifiers[label] = keras.models.load_model(path)
+        classifiers[label] = keras.models.load_model(os.path.join(folder, "classifier.keras"))
         for attack in ("none", "fgsm", "pgd"):
             if (label, attack, FLAGS.eta) not in done:
                 keep(label, attack, ATTACKS[attack](threat), {})
@@ -153,5 +150,27 @@ def main(argv):
             keep(label, name, attack, about)
 
 
+def _check_folders():
+    for one in FLAGS.classifiers:
+        _, _, folder = one.partition("=")
+        if not os.path.exists(os.path.join(folder, "classifier.keras")):
+            raise ConfigError(f"Expected NAME=FOLDER of a finished run. Received: {one}.")
+
+
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_list(
+        "classifiers",
+        ["glorot=runs/undefended-mnist-eta0.3-seed0"],
+        "NAME=FOLDER of finished runs of mmtf.run.",
+    )
+    flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper_30000.")
+    flags.DEFINE_string("dataset", "mnist", "That the classifiers were trained on.")
+    flags.DEFINE_float("eta", 0.3, "Radius of the attacks.")
+    flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
+    flags.DEFINE_string("output", str(RECORD), "Where the cells are kept.")
+
+
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

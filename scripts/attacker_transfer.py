@@ -33,15 +33,6 @@ ARCHITECTURES = {
 }
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
-flags.DEFINE_float("eta", 0.3, "Radius.")
-flags.DEFINE_integer("steps", None, "Training steps of the defences; default: the fast schedule's.")
-flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
-flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
-flags.DEFINE_integer("seed", 0, "Of everything.")
-flags.DEFINE_string("runs", "runs/transfer", "Where the runs and best responses are kept.")
-flags.DEFINE_string("output", str(RECORD), "The record.")
-flags.DEFINE_string("figure", str(FIGURE), "The heat map.")
 
 
 def main(argv):
@@ -113,5 +104,21 @@ def _row(defense, config, data, threat, folder):
     return [{"defense": defense, **as_result(outcome)} for outcome in outcomes]
 
 
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
+    flags.DEFINE_float("eta", 0.3, "Radius.")
+    flags.DEFINE_integer(
+        "steps", None, "Training steps of the defences; default: the fast schedule's."
+    )
+    flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
+    flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
+    flags.DEFINE_integer("seed", 0, "Of everything.")
+    flags.DEFINE_string("runs", "runs/transfer", "Where the runs and best responses are kept.")
+    flags.DEFINE_string("output", str(RECORD), "The record.")
+    flags.DEFINE_string("figure", str(FIGURE), "The heat map.")
+
+
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

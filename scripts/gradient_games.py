@@ -38,7 +38,7 @@ def blocks() -> dict[str, str]:
     content = {
         "mnist": games_table(list(mnist.values())),
         "commands": "\n".join(
-            f"- `{command(record)}`: {_where(record)}"
+            f"- `{command(record)}`: {where(record)}"
             for record in [*mnist.values(), *cifar.values()]
         ),
     }
@@ -65,14 +65,19 @@ def rendered(path: pathlib.Path) -> str:
     return text
 
 
-def _where(record):
+def where(record: dict) -> str:
+    """Versions, machine, precision, seed and commit of a record, as far as it has them."""
     versions, hardware = record["versions"], record["hardware"]
     commit = (record["commit"] or "unknown")[:12]
-    return (
+    parts = [
         f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
-        f"{hardware['cores']} cores of {hardware['cpu']}, training in "
-        f"{record['precision']['training']}, seed {record['seeds'][0]}, commit {commit}"
-    )
+        f"{hardware['cores']} cores of {hardware['cpu']}"
+    ]
+    if "precision" in record:
+        parts.append(f"training in {record['precision']['training']}")
+    if "seeds" in record:
+        parts.append(f"seed {record['seeds'][0]}")
+    return ", ".join([*parts, f"commit {commit}"])
 
 
 def _benchmark(record):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import gradient_games
+from scripts import gradient_games, network_games
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -15,6 +15,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("name", ["README.md", "docs/gradient_games.md"])
 def test_the_tables_are_those_of_the_records(name):
     assert (ROOT / name).read_text() == gradient_games.rendered(ROOT / name)
+
+
+@pytest.mark.parametrize("path", network_games.PAGES, ids=lambda path: path.name)
+def test_the_tables_of_the_network_games_are_those_of_the_records(path):
+    assert path.read_text() == network_games.rendered(path, network_games.blocks())
 
 
 def examples():

@@ -9,15 +9,26 @@ def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def games_table(records: list[dict]) -> str:
+TITLES = {
+    "none": "no attack",
+    "fgsm_curr": "FGSM",
+    "ifgsm_curr": "IFGSM",
+    "pgd_curr": "PGD-40",
+    "attnet_curr": "AttNet, strongest",
+    "attnet_paper_curr": "AttNet, paper's",
+    "attnet_met": "AttNet met",
+}
+GRADIENT_ATTACKS = ("none", "fgsm_curr", "ifgsm_curr", "pgd_curr")
+
+
+def games_table(records: list[dict], attacks=GRADIENT_ATTACKS) -> str:
     """One row per game: `measured [interval]`, then the paper's figure where it has the cell.
 
     Args:
       records: of runs on one dataset and eta, as in record.json.
+      attacks: the columns, of TITLES; a cell that a record does not have stays empty.
     """
-    attacks = ["none", "fgsm_curr", "ifgsm_curr", "pgd_curr"]
-    titles = {"none": "no attack", "fgsm_curr": "FGSM", "ifgsm_curr": "IFGSM", "pgd_curr": "PGD-40"}
-    header = ["game", "eta", "n", *(titles[attack] for attack in attacks), "steps", "train s"]
+    header = ["game", "eta", "n", *(TITLES.get(a, a) for a in attacks), "steps", "train s"]
     rows = []
     for record in records:
         cells = {one["attack"]: one for one in record["results"]}
@@ -71,6 +82,8 @@ def _name(config):
     parts = [config["game"]]
     if config["game_options"].get("penalty", "nested") != "nested":
         parts.append(config["game_options"]["penalty"])
+    if "solver" in config["game_options"]:
+        parts.append(f"{config['game_options']['net']} attacker")
     if config["game_options"].get("rounds"):
         parts.append(f"{config['game_options']['rounds']} rounds")
     if config["net_options"].get("init", "keras") != "keras":
