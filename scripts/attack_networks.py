@@ -53,8 +53,8 @@ def recipes() -> dict:
             net="universal", net_options={"output": "full"}, loss="margin", schedule=half
         ),
     }
-    other["mlp, 1000 wide"] = dataclasses.replace(other["mlp"], net_options={**mlp, "width": 1000})
-    other["mlp, 6 deep"] = dataclasses.replace(other["mlp"], net_options={**mlp, "depth": 6})
+    other["mlp 1000 wide"] = dataclasses.replace(other["mlp"], net_options={**mlp, "width": 1000})
+    other["mlp 6 deep"] = dataclasses.replace(other["mlp"], net_options={**mlp, "depth": 6})
     return {
         "strongest": ATTNET,
         "base": base,
@@ -65,18 +65,18 @@ def recipes() -> dict:
         "loss cross-entropy": dataclasses.replace(base, loss="cross_entropy"),
         "rate 1e-3": schedule(learning_rate=1e-3),
         "constant rate": schedule(decay="constant"),
-        "batch 128, as many images": schedule(steps=half.steps // 4, batch_size=128),
+        "batch 128 as many images": schedule(steps=half.steps // 4, batch_size=128),
         "no layer norm": net(layer_norm=False),
         "no label": net(label=False),
         "width 16": net(width=16),
         "float32": dataclasses.replace(base, precision="float32"),
         **other,
-        "paper, 1,500 steps": ATTNET_PAPER_FAST,
+        "paper 1500 steps": ATTNET_PAPER_FAST,
         "paper with full output and margin": dataclasses.replace(
             ATTNET_PAPER_FAST, net_options={"output": "full"}, loss="margin"
         ),
         "paper without dropout": dataclasses.replace(ATTNET_PAPER_FAST, net_options={"dropout": 0}),
-        "paper_30000": dataclasses.replace(
+        "paper 30000 steps": dataclasses.replace(
             ATTNET_PAPER, schedule=Schedule(steps=30_000, learning_rate=1e-3)
         ),
     }
@@ -101,7 +101,7 @@ def _study():
     from mmtf.provenance import provenance
 
     known = recipes()
-    names = FLAGS.recipes or [name for name in known if name != "paper_30000"]
+    names = FLAGS.recipes or [name for name in known if name != "paper 30000 steps"]
     if set(names) - set(known):
         raise ConfigError(f"Expected recipes among {', '.join(known)}. Received: {names}.")
     _check_folders()
@@ -164,7 +164,7 @@ def define_flags() -> None:
         ["glorot=runs/undefended-mnist-eta0.3-seed0"],
         "NAME=FOLDER of finished runs of mmtf.run.",
     )
-    flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper_30000.")
+    flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper 30000 steps.")
     flags.DEFINE_string("dataset", "mnist", "That the classifiers were trained on.")
     flags.DEFINE_float("eta", 0.3, "Radius of the attacks.")
     flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")

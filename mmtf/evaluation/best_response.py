@@ -8,6 +8,7 @@ import os
 import keras
 import numpy as np
 
+from mmtf import export
 from mmtf.attacks.learned import LearnedAttack
 from mmtf.config import Schedule, require
 from mmtf.data.dataset import Dataset
@@ -98,8 +99,9 @@ def best_response(
       classifier: stays as it is.
       recipe: how.
       seed: of batches, dropout and initial weights.
-      cache_dir: where the network is kept under a key made of the classifier's weights, the
-        recipe, the threat model, the dataset and the seed; None: not kept.
+      cache_dir: where the network is kept, as .keras and as a SavedModel (`save_attacker`), under
+        a key made of the classifier's weights, the recipe, the threat model, the dataset and the
+        seed; None: not kept.
       progress: show it on stderr.
     """
     path = None
@@ -136,6 +138,7 @@ def best_response(
             best = attack
     if path is not None:
         write_atomically(path, best.network.save)
+        export.save_attacker(best.network, dataset.image_shape, path.removesuffix(".keras"))
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
         write_json(path.removesuffix(".keras") + ".json", about)
     return best

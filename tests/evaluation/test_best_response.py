@@ -78,6 +78,8 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
     model.layers[-1].set_weights([w + 0.01 for w in model.layers[-1].get_weights()])
     best_response(model, data(), THREAT, RECIPE, **options)
     assert len(count) == 4
+    served = [name for name in os.listdir(tmp_path) if "." not in name]
+    assert len(served) == 4 and os.path.exists(tmp_path / served[0] / "saved_model.pb")
     notes = [name for name in os.listdir(tmp_path) if name.endswith(".json")]
     assert len(notes) == 4
     with open(tmp_path / notes[0]) as source:
