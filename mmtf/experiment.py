@@ -184,7 +184,8 @@ def _with_paper(result, config):
     paper = None
     # The paper's `worst` is over other attacks than ours: no figure to stand beside.
     if config.norm == "linf" and result["attack"] != "worst":
-        paper = paper_figure(config.dataset, config.eta, game, result["attack"])
+        column = result["attack"].replace("attnet_paper_curr", "attnet_curr")
+        paper = paper_figure(config.dataset, config.eta, game, column)
     return {**result, "eta": config.eta, "paper": paper}
 
 
