@@ -11,6 +11,9 @@ ATTACKS = Members(
         "fgm": "mmtf.attacks.fgm:FGM",
         "ifgsm": "mmtf.attacks.ifgsm:IFGSM",
         "pgd": "mmtf.attacks.pgd:PGD",
+        "apgd": "mmtf.attacks.apgd:APGD",
+        "apgd_targeted": "mmtf.attacks.apgd:APGDTargeted",
+        "square": "mmtf.attacks.square:Square",
     },
 )
 

@@ -1,14 +1,11 @@
 """Projected steepest ascent, what IFGSM and PGD share."""
 
-import numpy as np
 import tensorflow as tf
 
 from mmtf import risks
 from mmtf.attacks.base import Attack, compiled, input_gradient
+from mmtf.attacks.standing import Standing
 from mmtf.config import require
-
-# Fewer examples than this share of the block still climb: the others leave it.
-COMPACT_BELOW = 0.9
 
 
 class IteratedAttack(Attack):
@@ -57,23 +54,14 @@ class IteratedAttack(Attack):
         step = compiled(classifier, (self, "step"), self._step)
         x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
         z = self.start(x, seed)
-        result = z.numpy()
-        rows = np.arange(len(result))
-        standing = np.ones(len(rows), bool)
+        standing = Standing(z)
         for _ in range(self.steps):
             after, wrong = step(z, x, y)
-            fell = standing & wrong.numpy()
-            if fell.any():
-                result[rows[fell]] = z.numpy()[fell]
-                standing &= ~fell
-            z = after
-            if not standing.any():
-                return tf.constant(result)
-            if standing.mean() < COMPACT_BELOW:
-                z, x, y = (tf.boolean_mask(tensor, standing) for tensor in (z, x, y))
-                rows, standing = rows[standing], np.ones(standing.sum(), bool)
-        result[rows[standing]] = z.numpy()[standing]
-        return tf.constant(result)
+            standing.note(z, wrong)
+            if not standing.anyone:
+                return tf.constant(standing.result)
+            z, x, y = standing.compact(after, x, y)
+        return standing.finish(z)
 
     def _step(self, classifier, z, x, y):
         """(next iterate, whether `z` is already misclassified)."""

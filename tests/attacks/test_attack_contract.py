@@ -19,6 +19,9 @@ TABLE = {
     "fgsm": (("linf",), [{}]),
     "fgm": (("l2",), [{}]),
     "ifgsm": (("linf",), [{"steps": 6}, {"steps": 6, "stop_early": False}]),
+    "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}]),
+    "apgd_targeted": (NORMS, [{"steps": 6}]),
+    "square": (NORMS, [{"steps": 20}]),
     "pgd": (NORMS, [{"steps": 6}, {"steps": 6, "stop_early": False}]),
 }
 CASES = [

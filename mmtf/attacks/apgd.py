@@ -1,0 +1,330 @@
+"""Auto-PGD: projected gradient ascent that chooses its own step sizes (Croce & Hein 2020a)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.losses import dlr, targeted_dlr
+from mmtf.attacks.standing import Standing
+from mmtf.config import require, require_choice
+
+LOSSES = {"cross_entropy": risks.cross_entropy, "dlr": dlr}
+# The first phase's share of the steps, by how much each later one is shorter, and the shortest.
+FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
+MOMENTUM = 0.75
+
+
+def checkpoints(steps: int) -> list[int]:
+    """After which steps the step size is judged: 22 % of the steps, then 19 %, ... at least 6 %.
+
+    >>> checkpoints(100)[:4]
+    [22, 41, 57, 70]
+    """
+    length, last, at = max(int(FIRST * steps), 1), 0, []
+    while last + length <= steps:
+        last += length
+        at.append(last)
+        length = max(length - max(int(SHORTER * steps), 1), max(int(SHORTEST * steps), 1))
+    return at
+
+
+class APGD(Attack):
+    """max_z loss over the ball and the box: momentum, and a step that halves when it stops paying.
+
+    Starts with steps of 2 eta. At every checkpoint an example whose loss rose in fewer than `rho`
+    of the steps since the last one, or whose best loss and step have not changed since, goes
+    back to its best point with half the step.
+
+    Args:
+      threat: the ball and the box.
+      steps: of each restart, > 0.
+      loss: `cross_entropy` or `dlr` (`mmtf.attacks.losses`).
+      restarts: random starts, > 0; a later one is spent on the examples still standing. In a
+        graph it must be 1.
+      rho: share in (0, 1).
+
+    Source: Croce & Hein (2020a), Algorithm 1.
+    """
+
+    deterministic = False
+    compiles_itself = True
+
+    def __init__(self, threat, *, steps=100, loss="cross_entropy", restarts=1, rho=0.75):
+        super().__init__(threat)
+        require(steps > 0, "steps > 0", steps)
+        require_choice("loss", loss, LOSSES)
+        require(restarts > 0, "restarts > 0", restarts)
+        require(0 < rho < 1, "0 < rho < 1", rho)
+        self.steps = steps
+        self.loss = loss
+        self.restarts = restarts
+        self.rho = rho
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+        seed = tf.convert_to_tensor(seed)
+        if not tf.executing_eagerly():
+            require(self.restarts == 1, "restarts=1 inside a tf.function", self.restarts)
+            return self._climb(classifier, x, y, y, self.start(x, seed))
+        return restarted(
+            classifier,
+            x,
+            y,
+            seed,
+            self.restarts,
+            self.start,
+            lambda x, y, number, start: self._climb_and_leave(classifier, x, y, y, start),
+        )
+
+    def start(self, x, seed):
+        return self.threat.random_start(x, seed)
+
+    def losses(self, logits, labels, targets):
+        """What is raised, [N]; `targets` are for the targeted form."""
+        return LOSSES[self.loss](logits, labels)
+
+    def _climb(self, classifier, x, y, targets, start):
+        """All steps in one graph; no example leaves."""
+        state, wrong = self._begin(classifier, x, y, targets, start)
+        kept, broken = state.z, wrong
+        at = checkpoints(self.steps)
+        for step in range(1, self.steps + 1):
+            state, wrong = self._step(classifier, state, step == 1)
+            kept = _where(wrong & ~broken, state.z, kept)
+            broken |= wrong
+            if step in at:
+                state = self._judge(state, _phase(at, step))
+        unmoved = risks.errors(classifier(x, training=False), y) > 0
+        return _where(unmoved, x, _where(broken, kept, state.best_z))
+
+    def _climb_and_leave(self, classifier, x, y, targets, start):
+        """The same iterates, one compiled step a call, on the examples that still stand."""
+        begin = compiled(classifier, (self, "begin"), _flat(self._begin))
+        advance = compiled(classifier, (self, "step"), _flat(self._advance))
+        judge = compiled(classifier, (self, "judge"), _flat(self._judge_flat))
+        wrong_at = compiled(classifier, "errors", _errors)
+        standing = Standing(x)
+        standing.note(x, wrong_at(x, y) > 0)
+        x, y, targets, start = standing.compact(x, y, targets, start)
+        if not standing.anyone:
+            return tf.constant(standing.result)
+        *state, wrong = begin(x, y, targets, start)
+        at = checkpoints(self.steps)
+        standing.note(state[_Z], wrong)
+        for step in range(1, self.steps + 1):
+            if not standing.anyone:
+                return tf.constant(standing.result)
+            state = standing.compact(*state)
+            *state, wrong = advance(tf.constant(step == 1), *state)
+            standing.note(state[_Z], wrong)
+            if step in at:
+                state = judge(tf.constant(_phase(at, step)), *state)
+        return standing.finish(state[_BEST])
+
+    def _begin(self, classifier, x, y, targets, start):
+        loss, gradient, wrong = self._evaluate(classifier, start, y, targets)
+        zeros = tf.zeros_like(loss)
+        state = _State(
+            x=x,
+            y=y,
+            targets=targets,
+            z=start,
+            previous=start,
+            loss=loss,
+            gradient=gradient,
+            best_z=start,
+            best_loss=loss,
+            best_gradient=gradient,
+            size=zeros + 2.0 * self.threat.eta,
+            rises=zeros,
+            loss_before=loss,
+            halved=tf.ones_like(loss, tf.bool),
+        )
+        return state, wrong
+
+    def _advance(self, classifier, first, *state):
+        return self._step(classifier, _State(*state), first)
+
+    def _judge_flat(self, classifier, length, *state):
+        return self._judge(_State(*state), length)
+
+    def _step(self, classifier, old, first):
+        """One step of every example: (state, whether its new point is misclassified)."""
+        project, shape = self.threat.project, [-1] + [1] * (old.z.shape.rank - 1)
+        size = tf.reshape(old.size, shape)
+        ahead = project(old.z + size * self.threat.steepest_step(old.gradient), old.x)
+        momentum = tf.where(first, 1.0, MOMENTUM)
+        z = old.z + momentum * (ahead - old.z) + (1.0 - momentum) * (old.z - old.previous)
+        z = project(z, old.x)
+        loss, gradient, wrong = self._evaluate(classifier, z, old.y, old.targets)
+        better = loss > old.best_loss
+        state = dataclasses.replace(
+            old,
+            z=z,
+            previous=old.z,
+            loss=loss,
+            gradient=gradient,
+            best_z=_where(better, z, old.best_z),
+            best_loss=tf.maximum(loss, old.best_loss),
+            best_gradient=_where(better, gradient, old.best_gradient),
+            rises=old.rises + tf.cast(loss > old.loss, tf.float32),
+        )
+        return state, wrong
+
+    def _judge(self, old, length):
+        """At a checkpoint, `length` steps after the last one."""
+        few = old.rises < self.rho * tf.cast(length, tf.float32)
+        stuck = ~old.halved & (old.best_loss <= old.loss_before)
+        halve = few | stuck
+        return dataclasses.replace(
+            old,
+            size=tf.where(halve, old.size / 2.0, old.size),
+            z=_where(halve, old.best_z, old.z),
+            gradient=_where(halve, old.best_gradient, old.gradient),
+            loss=tf.where(halve, old.best_loss, old.loss),
+            halved=halve,
+            loss_before=old.best_loss,
+            rises=tf.zeros_like(old.rises),
+        )
+
+    def _evaluate(self, classifier, z, y, targets):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(z)
+            logits = classifier(z, training=False)
+            loss = self.losses(logits, y, targets)
+            total = tf.reduce_sum(loss)
+        return loss, tape.gradient(total, z), risks.errors(logits, y) > 0
+
+
+class APGDTargeted(APGD):
+    """APGD on the targeted DLR loss, for each of the most likely wrong classes in turn (APGD-T).
+
+    Args:
+      threat: the ball and the box.
+      steps: for each target, > 0.
+      targets: how many wrong classes, by their logits at the clean image, > 0; at most all.
+      rho: as in APGD.
+
+    Source: Croce & Hein (2020a), section 4; 9 targets in AutoAttack.
+    """
+
+    def __init__(self, threat, *, steps=100, targets=9, rho=0.75):
+        super().__init__(threat, steps=steps, rho=rho)
+        require(targets > 0, "targets > 0", targets)
+        self.targets = targets
+
+    def losses(self, logits, labels, targets):
+        return targeted_dlr(logits, labels, targets)
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+        seed = tf.convert_to_tensor(seed)
+        if not tf.executing_eagerly():
+            return self._in_graph(classifier, x, y, seed)
+        rank = compiled(classifier, "wrong classes by rank", wrong_classes)
+        count = min(self.targets, classifier_classes(classifier, x) - 1)
+
+        def attempt(x, y, number, start):
+            return self._climb_and_leave(classifier, x, y, rank(x, y)[:, number], start)
+
+        return restarted(classifier, x, y, seed, count, self.start, attempt)
+
+    def _in_graph(self, classifier, x, y, seed):
+        order = wrong_classes(classifier, x, y)
+        z, broken = x, risks.errors(classifier(x, training=False), y) > 0
+        for number in range(min(self.targets, order.shape[1])):
+            start = self.start(x, _seed(seed, number))
+            after = self._climb(classifier, x, y, order[:, number], start)
+            z = _where(broken, z, after)
+            broken |= risks.errors(classifier(after, training=False), y) > 0
+        return z
+
+
+def wrong_classes(classifier, x, y):
+    """int32 [N, C - 1]: the wrong classes, the likeliest first."""
+    logits = tf.cast(classifier(x, training=False), tf.float32)
+    classes = logits.shape[-1]
+    true = tf.one_hot(y, classes, on_value=True, off_value=False, dtype=tf.bool)
+    return tf.math.top_k(tf.where(true, logits.dtype.min, logits), classes - 1).indices
+
+
+def classifier_classes(classifier, x) -> int:
+    """How many logits `classifier` gives for images like `x`."""
+    return int(classifier(x[:1], training=False).shape[-1])
+
+
+def restarted(classifier, x, y, seed, count: int, start, attempt):
+    """attempt(x, y, number, start(x, seed)) for number 0, ... on the examples that still stand.
+
+    An example's start is that of its place in the whole batch, whoever else has fallen.
+    """
+    wrong = compiled(classifier, "errors", _errors)
+    z = attempt(x, y, 0, start(x, seed))
+    for number in range(1, count):
+        standing = tf.where(wrong(z, y) == 0)[:, 0]
+        if not len(standing):
+            break
+        own = tf.gather(start(x, _seed(seed, number)), standing)
+        again = attempt(tf.gather(x, standing), tf.gather(y, standing), number, own)
+        z = tf.tensor_scatter_nd_update(z, standing[:, None], again)
+    return z
+
+
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """Of every example; tensors [n, ...] in this order when flat."""
+
+    x: tf.Tensor
+    y: tf.Tensor
+    targets: tf.Tensor
+    z: tf.Tensor
+    previous: tf.Tensor
+    loss: tf.Tensor
+    gradient: tf.Tensor
+    best_z: tf.Tensor
+    best_loss: tf.Tensor
+    best_gradient: tf.Tensor
+    size: tf.Tensor
+    rises: tf.Tensor
+    loss_before: tf.Tensor
+    halved: tf.Tensor
+
+    def flat(self) -> list:
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+
+
+_NAMES = [field.name for field in dataclasses.fields(_State)]
+_Z, _BEST = _NAMES.index("z"), _NAMES.index("best_z")
+
+
+def _flat(method):
+    """`method` with its _State, alone or first of a pair, as a flat list."""
+
+    def call(*arguments):
+        found = method(*arguments)
+        if isinstance(found, _State):
+            return found.flat()
+        return [*found[0].flat(), *found[1:]]
+
+    return call
+
+
+def _phase(at, step):
+    """How many steps the phase that ends at `step` has taken."""
+    number = at.index(step)
+    return step - (at[number - 1] if number else 0)
+
+
+def _seed(seed, number):
+    return tf.random.experimental.stateless_fold_in(seed, number) if number else seed
+
+
+def _errors(classifier, z, y):
+    return risks.errors(classifier(z, training=False), y)
+
+
+def _where(condition, a, b):
+    """tf.where with a condition [N] for tensors [N, ...]."""
+    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)

@@ -1,0 +1,45 @@
+"""What attacks raise besides the risk: per-example functions of logits [N, C] and labels [N]."""
+
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.config import ConfigError
+
+# Below the scale of float32 logits: equal top logits give 0 / 1e-12 = 0, not NaN.
+TINY = 1e-12
+
+
+def dlr(logits, labels):
+    """Difference of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)).
+
+    Unchanged when the logits are shifted or scaled, so that large logits do not flatten its
+    gradient as they do the cross-entropy's. > 0 where misclassified; needs 3 classes.
+
+    Source: Croce & Hein (2020a), Eq. 6.
+    """
+    top = _sorted(logits, 3, "dlr")
+    return risks.margin(logits, labels) / (top[:, 0] - top[:, 2] + TINY)
+
+
+def targeted_dlr(logits, labels, targets):
+    """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t; needs 3 classes.
+
+    With 3 classes, where there is no z_(4), z_(3) stands for it.
+
+    Source: Croce & Hein (2020a), Eq. 7.
+    """
+    top = _sorted(logits, 3, "targeted_dlr", wanted=4)
+    logits = tf.cast(logits, top.dtype)
+    own = tf.gather(logits, labels, axis=-1, batch_dims=1)
+    other = tf.gather(logits, targets, axis=-1, batch_dims=1)
+    return (other - own) / (top[:, 0] - (top[:, 2] + top[:, -1]) / 2 + TINY)
+
+
+def _sorted(logits, needed, name, wanted=None):
+    classes = logits.shape[-1]
+    if classes < needed:
+        raise ConfigError(
+            f"Expected at least {needed} classes for the loss {name}. Received: {classes}. Use "
+            f"cross_entropy."
+        )
+    return tf.math.top_k(tf.cast(logits, tf.float32), min(wanted or needed, classes)).values

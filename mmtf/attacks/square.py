@@ -1,0 +1,189 @@
+"""Square: a black-box attack by random search over squares (Andriushchenko et al. 2020)."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.standing import Standing
+from mmtf.config import require
+
+# The share p of changed pixels is halved after these queries of 10,000.
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+SMALLEST_L2 = 3
+TINY = 1e-12
+
+
+class Square(Attack):
+    """Tries squares of +-eta (linf) or bumps of mass (l2), and keeps what raises the margin.
+
+    Sees logits alone, no gradient: where it beats an attack by gradients, these are masked. All
+    examples of a batch try the same squares, each from its own start.
+
+    Args:
+      threat: the ball and the box.
+      steps: queries of each example, > 0.
+      p: share of the pixels in the first square, in (0, 1].
+
+    Source: Andriushchenko et al. (2020), Algorithms 1 to 3.
+    """
+
+    deterministic = False
+    compiles_itself = True
+
+    def __init__(self, threat, *, steps=5000, p=0.8):
+        super().__init__(threat)
+        require(steps > 0, "steps > 0", steps)
+        require(0 < p <= 1, "0 < p <= 1", p)
+        self.steps = steps
+        self.p = p
+
+    def share(self, step: int) -> float:
+        """The share of pixels that query `step` changes, from 1 on."""
+        scaled = 10_000 * step / self.steps
+        return self.p / 2 ** sum(scaled > bound for bound in HALVINGS)
+
+    def side(self, step: int, shape) -> int:
+        """Of the square of query `step`, for images (H, W, C)."""
+        height, width = shape[0], shape[1]
+        side = max(int(round(float(np.sqrt(self.share(step) * height * width)))), 1)
+        if self.threat.norm == "l2":
+            side = max(side, SMALLEST_L2) | 1  # odd: its middle is a pixel
+        return min(side, height, width)
+
+    def start(self, x, seed):
+        """linf: columns of +-eta; l2: a tiling by bumps of random sign."""
+        shape = tf.shape(x)
+        if self.threat.norm == "linf":
+            signs = _signs([shape[0], 1, shape[2], shape[3]], seed)
+            return self.threat.project(x + self.threat.eta * signs, x)
+        height, width, channels = x.shape[1:]
+        side = max(min(height, width) // 5, 1)
+        rows, columns = height // side, width // side
+        bump = np.zeros([height, width], np.float32)
+        bump[: rows * side, : columns * side] = np.tile(_bump(side), (rows, columns))
+        signs = _signs([shape[0], rows, columns, channels], seed)
+        signs = tf.repeat(tf.repeat(signs, side, 1), side, 2)
+        signs = tf.pad(
+            signs, [[0, 0], [0, height - rows * side], [0, width - columns * side], [0, 0]]
+        )
+        return self._scaled(x, signs * bump[None, :, :, None])
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        x, y, seed = tf.convert_to_tensor(x), tf.convert_to_tensor(y), tf.convert_to_tensor(seed)
+        first, search = self._begin, self._search
+        leaves = tf.executing_eagerly()
+        if leaves:
+            first = compiled(classifier, (self, "begin"), first)
+            search = compiled(classifier, (self, "search"), search)
+        else:
+            first = functools.partial(first, classifier)
+            search = functools.partial(search, classifier)
+        z, best, unmoved = first(x, y, seed)
+        standing = Standing(x) if leaves else None
+        for step in range(1, self.steps + 1):
+            if leaves:
+                standing.note(x, unmoved)
+                standing.note(z, best > 0)
+                if not standing.anyone:
+                    return tf.constant(standing.result)
+                z, best, x, y, unmoved = standing.compact(z, best, x, y, unmoved)
+            side = self.side(step, x.shape[1:])
+            own = tf.random.experimental.stateless_fold_in(seed, step)
+            bump = tf.constant(_placed_bump(side, x.shape[1], x.shape[2], self.threat.norm))
+            z, best = search(z, best, x, y, own, tf.constant(side), bump)
+        if leaves:
+            return standing.finish(z)
+        return tf.where(tf.reshape(unmoved, [-1] + [1] * (x.shape.rank - 1)), x, z)
+
+    def _begin(self, classifier, x, y, seed):
+        """(start, its margin, whether `x` itself is misclassified)."""
+        z = self.start(x, seed)
+        unmoved = risks.errors(classifier(x, training=False), y) > 0
+        return z, risks.margin(classifier(z, training=False), y), unmoved
+
+    def _search(self, classifier, z, best, x, y, seed, side, bump):
+        """One query of every example that is not yet misclassified: (z, margin)."""
+        height, width, channels = x.shape[1:]
+        draw = tf.random.stateless_uniform([4], seed)
+        room = tf.cast(tf.stack([height - side, width - side] * 2) + 1, tf.float32)
+        corner = tf.cast(draw * room, tf.int32)
+        here = _window(height, width, corner[0], corner[1], side)
+        signs = _signs([1, 1, 1, channels], seed + 1)
+        if self.threat.norm == "linf":
+            candidate = self.threat.project(z + 2.0 * self.threat.eta * signs * here, x)
+        else:
+            there = _window(height, width, corner[2], corner[3], side)
+            turned = tf.random.stateless_uniform([], seed + 2) < 0.5
+            bump = tf.where(turned, tf.transpose(bump), bump) if height == width else bump
+            bump = tf.roll(bump, corner[:2], [0, 1])[None, :, :, None]
+            candidate = self._move_mass(z, x, here, there, signs * bump)
+        margin = risks.margin(classifier(candidate, training=False), y)
+        better = (margin > best) & (best <= 0)
+        chosen = tf.reshape(better, [-1] + [1] * (x.shape.rank - 1))
+        return tf.where(chosen, candidate, z), tf.where(better, margin, best)
+
+    def _move_mass(self, z, x, here, there, bump):
+        """Algorithm 3: the mass of the window `there` moves to the window `here`."""
+        delta = z - x
+        channels = delta.shape[-1]
+        inside = _length(delta * here, [1, 2])
+        both = _length(delta * tf.maximum(here, there), [1, 2])
+        unspent = tf.maximum(self.threat.eta**2 - _length(delta, [1, 2, 3]) ** 2, 0.0)
+        new = bump + delta * here / (inside + TINY)
+        new *= tf.sqrt(unspent / channels + both**2) / (_length(new, [1, 2]) + TINY)
+        return self._scaled(x, delta * (1.0 - here) * (1.0 - there) + new * here)
+
+    def _scaled(self, x, delta):
+        """x + delta stretched to the ball's surface, in the box."""
+        length = _length(delta, [1, 2, 3])
+        return self.threat.project(x + self.threat.eta * delta / (length + TINY), x)
+
+
+def _signs(shape, seed):
+    draw = tf.random.stateless_uniform(shape, seed)
+    return tf.where(draw < 0.5, -1.0, 1.0)
+
+
+def _length(delta, axes):
+    return tf.sqrt(tf.reduce_sum(tf.square(delta), axes, keepdims=True))
+
+
+def _window(height, width, top, left, side):
+    """1 inside a square, else 0; [1, H, W, 1]."""
+    rows, columns = tf.range(height), tf.range(width)
+    down = (rows >= top) & (rows < top + side)
+    across = (columns >= left) & (columns < left + side)
+    return tf.cast(down[:, None] & across[None, :], tf.float32)[None, :, :, None]
+
+
+@functools.cache
+def _placed_bump(side, height, width, norm):
+    """The bump in the top left corner of an image; nothing for linf."""
+    placed = np.zeros([height, width], np.float32)
+    if norm == "l2":
+        placed[:side, :side] = _bump(side)
+    return placed
+
+
+@functools.cache
+def _bump(side):
+    """eta of Algorithm 3: two concentric pyramids of opposite sign, side by side; length 1."""
+    upper = side // 2
+    bump = np.concatenate([_pyramid(upper, side), -_pyramid(side - upper, side)])
+    return (bump / max(np.linalg.norm(bump), TINY)).astype(np.float32)
+
+
+def _pyramid(height, width):
+    """Sum over k of 1 / (k + 1)^2 on centred rectangles of half-width k; length 1."""
+    pyramid = np.zeros([height, width])
+    if not pyramid.size:
+        return pyramid
+    top, left = height // 2, width // 2
+    for k in range(max(top, left) + 1):
+        rows = slice(max(top - k, 0), min(top + k + 1, height))
+        columns = slice(max(left - k, 0), min(left + k + 1, width))
+        pyramid[rows, columns] += 1.0 / (k + 1) ** 2
+    return pyramid / np.linalg.norm(pyramid)

@@ -1,0 +1,88 @@
+"""Square: its schedule, its squares, and what it finds without a gradient."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.attacks.square import Square, _bump
+from mmtf.config import ConfigError
+from mmtf.threat import ThreatModel
+
+
+def test_the_share_is_halved_as_in_the_paper():
+    attack = Square(ThreatModel(eta=0.1), steps=10_000, p=0.8)
+    shares = [attack.share(step) for step in (1, 10, 11, 50, 51, 201, 501, 1001, 2001, 4001, 8001)]
+    halvings = [0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert shares == [0.8 / 2**number for number in halvings]
+    # Fewer queries run through the same shares.
+    assert Square(ThreatModel(eta=0.1), steps=1000).share(2) == 0.8 / 2
+
+
+def test_the_side_of_the_square():
+    attack = Square(ThreatModel(eta=0.1), steps=10_000, p=0.8)
+    assert attack.side(1, (28, 28, 1)) == 25  # sqrt(0.8 * 784) = 25.04
+    assert attack.side(9000, (28, 28, 1)) == 1
+    l2 = Square(ThreatModel(eta=0.1, norm="l2"), steps=10_000, p=0.8)
+    assert l2.side(9000, (28, 28, 1)) == 3 and l2.side(1, (28, 28, 3)) == 25
+
+
+def test_linf_candidates_differ_in_one_square_and_sit_on_the_balls_edge():
+    threat = ThreatModel(eta=0.1)
+    attack = Square(threat, steps=1, p=0.3)
+    x, y = tf.zeros([1, 8, 8, 2]), tf.zeros(1, tf.int32)
+    start = attack.start(x, tf.constant([3, 4]))
+    np.testing.assert_allclose(np.abs(start), 0.1, rtol=1e-6)
+    np.testing.assert_array_equal(start, tf.repeat(start[:, :1], 8, 1))  # columns
+
+    def rising(z, training):
+        """The wrong class gains by any change from the start."""
+        changed = tf.reduce_sum(tf.abs(z - start), [1, 2, 3]) - 100.0
+        return tf.stack([tf.zeros_like(changed), changed, changed - 1.0], 1)
+
+    side = attack.side(1, (8, 8, 2))
+    for seed in range(8):
+        own = tf.constant([seed, 1])
+        z, _ = attack._search(
+            rising, start, tf.constant([-100.0]), x, y, own, tf.constant(side), tf.zeros([8, 8])
+        )
+        changed = np.abs(z - start)[0].max(-1) > 1e-3
+        rows, columns = np.where(changed)
+        if len(rows):
+            assert rows.max() - rows.min() < side and columns.max() - columns.min() < side
+        np.testing.assert_allclose(np.abs(z), 0.1, rtol=1e-5)
+
+
+def test_bumps_have_length_one_and_two_signs():
+    for side in (3, 5, 9, 28):
+        bump = _bump(side)
+        assert np.linalg.norm(bump) == pytest.approx(1, abs=1e-6)
+        assert (bump[: side // 2] > 0).all() and (bump[side // 2 :] < 0).all()
+
+
+@pytest.mark.parametrize("norm, eta", [("linf", 0.25), ("l2", 0.9)])
+def test_more_queries_find_more(norm, eta, smooth, rng):
+    threat = ThreatModel(eta=eta, norm=norm)
+    x = tf.constant(rng.uniform(-1, 1, (200, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    errors = []
+    for steps in (1, 30, 300):
+        z = Square(threat, steps=steps)(smooth, x, y)
+        errors.append(np.mean(np.argmax(smooth(z, training=False), 1) != y))
+    assert errors[0] < errors[1] <= errors[2] and errors[2] > 0.3
+
+
+def test_a_linear_model_is_solved(linear):
+    """linf: the margin of a linear model is raised by every square of the right sign."""
+    weights = np.zeros((16, 2), np.float32)
+    weights[:, 1] = 1.0
+    classifier = linear(weights, [0.0, -1.5])
+    x, y = tf.zeros([3, 4, 4, 1]), tf.zeros(3, tf.int32)
+    z = Square(ThreatModel(eta=0.1), steps=200)(classifier, x, y)
+    # 16 pixels of 0.1 give 1.6 > 1.5, all but one in 32 of them must have been found.
+    assert (np.argmax(classifier(z, training=False), 1) == 1).all()
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"p": 0.0}, {"p": 1.1}])
+def test_impossible_settings_are_refused(options):
+    with pytest.raises(ConfigError):
+        Square(ThreatModel(eta=0.1), **options)
