@@ -13,7 +13,9 @@ ATTACKS = Members(
         "pgd": "mmtf.attacks.pgd:PGD",
         "apgd": "mmtf.attacks.apgd:APGD",
         "apgd_targeted": "mmtf.attacks.apgd:APGDTargeted",
+        "fab": "mmtf.attacks.fab:FAB",
         "square": "mmtf.attacks.square:Square",
+        "autoattack": "mmtf.attacks.autoattack:AutoAttack",
     },
 )
 

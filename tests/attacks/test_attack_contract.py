@@ -21,6 +21,8 @@ TABLE = {
     "ifgsm": (("linf",), [{"steps": 6}, {"steps": 6, "stop_early": False}]),
     "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}]),
     "apgd_targeted": (NORMS, [{"steps": 6}]),
+    "fab": (NORMS, [{"steps": 6}]),
+    "autoattack": (NORMS, [{"steps": 3, "queries": 8}]),
     "square": (NORMS, [{"steps": 20}]),
     "pgd": (NORMS, [{"steps": 6}, {"steps": 6, "stop_early": False}]),
 }
@@ -130,7 +132,8 @@ def test_splitting_a_batch_changes_nothing(name, norm, options, smooth, batch):
     attack, (x, y) = make(name, norm, options), batch
     if not attack.deterministic:
         # The start is a matter of the place in the batch; from a start on, nothing else is.
-        attack.start = lambda x, seed: x
+        for part in (attack, *getattr(attack, "parts", ())):
+            part.start = lambda x, seed: x
     whole = attack(smooth, x, y, seed=SEED)
     parts = [attack(smooth, x[a:b], y[a:b], seed=SEED) for a, b in ((0, 1), (1, 14), (14, 40))]
     np.testing.assert_allclose(tf.concat(parts, 0), whole, rtol=0, atol=NOISE)

@@ -1,0 +1,50 @@
+"""AutoAttack: the per-example worst case over its parts."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.attacks.apgd import APGD
+from mmtf.attacks.autoattack import AutoAttack
+from mmtf.attacks.square import Square
+from mmtf.threat import ThreatModel
+
+
+@pytest.mark.parametrize("norm, eta", [("linf", 0.15), ("l2", 0.5)])
+def test_no_part_alone_does_more(norm, eta, smooth, rng):
+    threat = ThreatModel(eta=eta, norm=norm)
+    x = tf.constant(rng.uniform(-1, 1, (200, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    attack = AutoAttack(threat, steps=20, queries=50)
+    errors = {}
+    for one in (attack, *attack.parts):
+        z = one(smooth, x, y, seed=(0, 1))
+        errors[type(one).__name__] = np.mean(np.argmax(smooth(z, training=False), 1) != y)
+    assert 0.1 < errors.pop("AutoAttack") + 1e-9 >= max(errors.values())
+
+
+def test_a_later_part_is_spent_on_the_standing_alone(smooth, rng):
+    x = tf.constant(rng.uniform(-1, 1, (100, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    y = tf.tensor_scatter_nd_update(y, [[0]], [(y[0] + 1) % 3])  # wrong before any attack
+    threat = ThreatModel(eta=0.15)
+    first = AutoAttack(threat, steps=10, queries=1).parts[0]
+    seed = tf.random.experimental.stateless_fold_in(tf.constant([0, 1]), 0)
+    after = first(smooth, x, y, seed=seed)
+    fallen = np.argmax(smooth(after, training=False), 1) != y.numpy()
+    assert 5 < fallen.sum() < 95
+    z = AutoAttack(threat, steps=10, queries=1)(smooth, x, y, seed=(0, 1))
+    np.testing.assert_array_equal(z.numpy()[fallen], after.numpy()[fallen])
+    np.testing.assert_array_equal(z[0], x[0])
+
+
+def test_the_standard_settings():
+    parts = AutoAttack(ThreatModel(eta=0.3)).parts
+    assert [type(part).__name__ for part in parts] == ["APGD", "APGDTargeted", "FAB", "Square"]
+    assert isinstance(parts[0], APGD) and isinstance(parts[3], Square)
+    assert (parts[0].steps, parts[1].targets, parts[2].targets, parts[3].steps) == (
+        100,
+        9,
+        9,
+        5000,
+    )
