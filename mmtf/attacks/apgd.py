@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
 from mmtf.attacks.losses import dlr, targeted_dlr
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
@@ -92,19 +92,19 @@ class APGD(Attack):
         at = checkpoints(self.steps)
         for step in range(1, self.steps + 1):
             state, wrong = self._step(classifier, state, step == 1)
-            kept = _where(wrong & ~broken, state.z, kept)
+            kept = choose(wrong & ~broken, state.z, kept)
             broken |= wrong
             if step in at:
                 state = self._judge(state, _phase(at, step))
-        unmoved = risks.errors(classifier(x, training=False), y) > 0
-        return _where(unmoved, x, _where(broken, kept, state.best_z))
+        unmoved = errors_at(classifier, x, y) > 0
+        return choose(unmoved, x, choose(broken, kept, state.best_z))
 
     def _climb_and_leave(self, classifier, x, y, targets, start):
         """The same iterates, one compiled step a call, on the examples that still stand."""
         begin = compiled(classifier, (self, "begin"), _flat(self._begin))
         advance = compiled(classifier, (self, "step"), _flat(self._advance))
-        judge = compiled(classifier, (self, "judge"), _flat(self._judge_flat))
-        wrong_at = compiled(classifier, "errors", _errors)
+        review = compiled(classifier, (self, "judge"), _flat(self._judge_flat))
+        wrong_at = judge(classifier)
         standing = Standing(x)
         standing.note(x, wrong_at(x, y) > 0)
         x, y, targets, start = standing.compact(x, y, targets, start)
@@ -120,7 +120,7 @@ class APGD(Attack):
             *state, wrong = advance(tf.constant(step == 1), *state)
             standing.note(state[_Z], wrong)
             if step in at:
-                state = judge(tf.constant(_phase(at, step)), *state)
+                state = review(tf.constant(_phase(at, step)), *state)
         return standing.finish(state[_BEST])
 
     def _begin(self, classifier, x, y, targets, start):
@@ -166,9 +166,9 @@ class APGD(Attack):
             previous=old.z,
             loss=loss,
             gradient=gradient,
-            best_z=_where(better, z, old.best_z),
+            best_z=choose(better, z, old.best_z),
             best_loss=tf.maximum(loss, old.best_loss),
-            best_gradient=_where(better, gradient, old.best_gradient),
+            best_gradient=choose(better, gradient, old.best_gradient),
             rises=old.rises + tf.cast(loss > old.loss, tf.float32),
         )
         return state, wrong
@@ -181,8 +181,8 @@ class APGD(Attack):
         return dataclasses.replace(
             old,
             size=tf.where(halve, old.size / 2.0, old.size),
-            z=_where(halve, old.best_z, old.z),
-            gradient=_where(halve, old.best_gradient, old.gradient),
+            z=choose(halve, old.best_z, old.z),
+            gradient=choose(halve, old.best_gradient, old.gradient),
             loss=tf.where(halve, old.best_loss, old.loss),
             halved=halve,
             loss_before=old.best_loss,
@@ -233,12 +233,12 @@ class APGDTargeted(APGD):
 
     def _in_graph(self, classifier, x, y, seed):
         order = wrong_classes(classifier, x, y)
-        z, broken = x, risks.errors(classifier(x, training=False), y) > 0
+        z, broken = x, errors_at(classifier, x, y) > 0
         for number in range(min(self.targets, order.shape[1])):
             start = self.start(x, _seed(seed, number))
             after = self._climb(classifier, x, y, order[:, number], start)
-            z = _where(broken, z, after)
-            broken |= risks.errors(classifier(after, training=False), y) > 0
+            z = choose(broken, z, after)
+            broken |= errors_at(classifier, after, y) > 0
         return z
 
 
@@ -260,7 +260,7 @@ def restarted(classifier, x, y, seed, count: int, start, attempt):
 
     An example's start is that of its place in the whole batch, whoever else has fallen.
     """
-    wrong = compiled(classifier, "errors", _errors)
+    wrong = judge(classifier)
     z = attempt(x, y, 0, start(x, seed))
     for number in range(1, count):
         standing = tf.where(wrong(z, y) == 0)[:, 0]
@@ -319,12 +319,3 @@ def _phase(at, step):
 
 def _seed(seed, number):
     return tf.random.experimental.stateless_fold_in(seed, number) if number else seed
-
-
-def _errors(classifier, z, y):
-    return risks.errors(classifier(z, training=False), y)
-
-
-def _where(condition, a, b):
-    """tf.where with a condition [N] for tensors [N, ...]."""
-    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)

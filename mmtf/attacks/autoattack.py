@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf import risks
 from mmtf.attacks.apgd import APGD, APGDTargeted, classifier_classes
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack, choose, errors_at, judge
 from mmtf.attacks.fab import FAB
 from mmtf.attacks.square import Square
 
@@ -43,7 +42,7 @@ class AutoAttack(Attack):
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in range(len(self.parts))]
         if not tf.executing_eagerly():
             return self._in_graph(classifier, x, y, seeds)
-        wrong = compiled(classifier, "errors", _errors)
+        wrong = judge(classifier)
         classes, z = classifier_classes(classifier, x), x
         unmoved = wrong(x, y) > 0
         for part, own in zip(self.parts, seeds, strict=True):
@@ -53,21 +52,13 @@ class AutoAttack(Attack):
             # Under another label the fallen are misclassified where they stand: the part leaves
             # them out at once, and the places of the others, which decide their starts, stay.
             labels = tf.where(broken & ~unmoved, (y + 1) % classes, y)
-            z = _where(broken, z, part(classifier, x, labels, seed=own))
+            z = choose(broken, z, part(classifier, x, labels, seed=own))
         return z
 
     def _in_graph(self, classifier, x, y, seeds):
         z = x
         for part, own in zip(self.parts, seeds, strict=True):
-            broken = risks.errors(classifier(z, training=False), y) > 0
+            broken = errors_at(classifier, z, y) > 0
             again = part(classifier, x, y, seed=own)
-            z = _where(broken, z, again)
+            z = choose(broken, z, again)
         return z
-
-
-def _where(condition, a, b):
-    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)
-
-
-def _errors(classifier, z, y):
-    return risks.errors(classifier(z, training=False), y)

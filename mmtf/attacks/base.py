@@ -77,3 +77,18 @@ def compiled(classifier, owner, function):
             lambda *tensors: function(reference(), *tensors), reduce_retracing=True
         )
     return kept[owner]
+
+
+def errors_at(classifier, z, y):
+    """1.0 [N] where `classifier` gets `z` wrong, else 0.0."""
+    return risks.errors(classifier(z, training=False), y)
+
+
+def judge(classifier):
+    """`errors_at` of this classifier, compiled: (z, y) -> float32 [N]."""
+    return compiled(classifier, "errors", errors_at)
+
+
+def choose(condition, a, b):
+    """tf.where with a condition [N] for tensors [N, ...]."""
+    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)

@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf import risks
 from mmtf.attacks.apgd import classifier_classes, restarted, wrong_classes
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -61,21 +60,21 @@ class FAB(Attack):
 
     def _in_graph(self, classifier, x, y, count):
         order = wrong_classes(classifier, x, y)
-        result, broken = x, risks.errors(classifier(x, training=False), y) > 0
+        result, broken = x, errors_at(classifier, x, y) > 0
         for number in range(count):
             state, kept, found = self._begin(x), x, tf.zeros_like(broken)
             for _ in range(self.steps):
                 state, within = self._step(classifier, *state, x, y, order[:, number])
-                kept = _where(within & ~found, state[1], kept)
+                kept = choose(within & ~found, state[1], kept)
                 found |= within
-            z = _where(found, kept, self._answer(state, x))
-            result = _where(broken, result, z)
-            broken |= risks.errors(classifier(z, training=False), y) > 0
+            z = choose(found, kept, self._answer(state, x))
+            result = choose(broken, result, z)
+            broken |= errors_at(classifier, z, y) > 0
         return result
 
     def _search_and_leave(self, classifier, x, y, targets):
         step = compiled(classifier, (self, "step"), self._flat_step)
-        wrong = compiled(classifier, "errors", _errors)
+        wrong = judge(classifier)
         standing = Standing(x)
         standing.note(x, wrong(x, y) > 0)
         state = self._begin(x)
@@ -99,7 +98,7 @@ class FAB(Attack):
     def _answer(self, state, x):
         """The nearest misclassified point, in the ball; the last iterate where none was found."""
         z, best, distance = state
-        return self.threat.project(_where(tf.math.is_finite(distance), best, z), x)
+        return self.threat.project(choose(tf.math.is_finite(distance), best, z), x)
 
     def _step(self, classifier, z, best, distance, x, y, targets):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -121,13 +120,13 @@ class FAB(Attack):
             x + self.overshoot * from_x
         ) * alpha
         ahead = self.threat.clip_box(ahead)
-        wrong = risks.errors(classifier(ahead, training=False), y) > 0
+        wrong = errors_at(classifier, ahead, y) > 0
         reached = self._size(ahead - x)
         nearer = wrong & (reached < distance)
-        best = _where(nearer, ahead, best)
+        best = choose(nearer, ahead, best)
         distance = tf.where(nearer, reached, distance)
         back = (1.0 - self.beta) * x + self.beta * ahead
-        return (_where(wrong, back, ahead), best, distance), distance <= self.threat.eta
+        return (choose(wrong, back, ahead), best, distance), distance <= self.threat.eta
 
     def _size(self, delta):
         axes = list(range(1, delta.shape.rank))
@@ -176,11 +175,3 @@ def _dot(a, b):
 
 def _column(values, like):
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
-
-
-def _where(condition, a, b):
-    return tf.where(_column(condition, a), a, b)
-
-
-def _errors(classifier, z, y):
-    return risks.errors(classifier(z, training=False), y)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, compiled, input_gradient
+from mmtf.attacks.base import Attack, choose, compiled, input_gradient
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -44,10 +44,10 @@ class IteratedAttack(Attack):
         kept, broken = z, tf.zeros(tf.shape(y), tf.bool)
         for _ in range(self.steps):
             after, wrong = self._step(classifier, z, x, y)
-            kept = _where(wrong & ~broken, z, kept)
+            kept = choose(wrong & ~broken, z, kept)
             broken |= wrong
             z = after
-        return _where(broken, kept, z) if self.stop_early else z
+        return choose(broken, kept, z) if self.stop_early else z
 
     def _climb_and_leave(self, classifier, x, y, seed):
         """The same iterates, one compiled step a call, on the examples that still stand."""
@@ -68,8 +68,3 @@ class IteratedAttack(Attack):
         logits, gradient = input_gradient(classifier, z, y)
         direction = self.threat.steepest_step(gradient)
         return self.threat.project(z + self.step_size * direction, x), risks.errors(logits, y) > 0
-
-
-def _where(condition, a, b):
-    """tf.where with a condition [N] for tensors [N, ...]."""
-    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)

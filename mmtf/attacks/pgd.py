@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.base import compiled
+from mmtf.attacks.base import judge
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.config import require
 
@@ -37,7 +36,7 @@ class PGD(IteratedAttack):
         if self.restarts == 1:
             return z
         require(tf.executing_eagerly(), "restarts=1 inside a tf.function", self.restarts)
-        wrong = compiled(classifier, "errors", _errors)
+        wrong = judge(classifier)
         for restart in range(1, self.restarts):
             standing = tf.where(wrong(z, y) == 0)[:, 0]
             if not len(standing):
@@ -50,7 +49,3 @@ class PGD(IteratedAttack):
             )
             z = tf.tensor_scatter_nd_update(z, standing[:, None], again)
         return z
-
-
-def _errors(classifier, z, y):
-    return risks.errors(classifier(z, training=False), y)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack, choose, compiled, errors_at
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -96,12 +96,12 @@ class Square(Attack):
             z, best = search(z, best, x, y, own, tf.constant(side), bump)
         if leaves:
             return standing.finish(z)
-        return tf.where(tf.reshape(unmoved, [-1] + [1] * (x.shape.rank - 1)), x, z)
+        return choose(unmoved, x, z)
 
     def _begin(self, classifier, x, y, seed):
         """(start, its margin, whether `x` itself is misclassified)."""
         z = self.start(x, seed)
-        unmoved = risks.errors(classifier(x, training=False), y) > 0
+        unmoved = errors_at(classifier, x, y) > 0
         return z, risks.margin(classifier(z, training=False), y), unmoved
 
     def _search(self, classifier, z, best, x, y, seed, side, bump):
@@ -122,8 +122,7 @@ class Square(Attack):
             candidate = self._move_mass(z, x, here, there, signs * bump)
         margin = risks.margin(classifier(candidate, training=False), y)
         better = (margin > best) & (best <= 0)
-        chosen = tf.reshape(better, [-1] + [1] * (x.shape.rank - 1))
-        return tf.where(chosen, candidate, z), tf.where(better, margin, best)
+        return choose(better, candidate, z), tf.where(better, margin, best)
 
     def _move_mass(self, z, x, here, there, bump):
         """Algorithm 3: the mass of the window `there` moves to the window `here`."""

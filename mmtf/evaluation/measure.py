@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack, compiled, judge
 from mmtf.config import ConfigError, require
 from mmtf.evaluation.intervals import wilson
 from mmtf.nets.precision import computing_in
@@ -103,9 +102,9 @@ def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
 def misclassified(classifier, z, y) -> np.ndarray:
     """bool [N]: where `classifier`, in float32, does not give `z` its label `y`."""
     with _float32(classifier):
-        judge = compiled(classifier, "errors", _errors)
+        wrong = judge(classifier)
         blocks = [
-            judge(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
+            wrong(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
             for i in range(0, len(z), BLOCK)
         ]
     return np.concatenate(blocks) > 0
@@ -155,10 +154,6 @@ def _run(attack, victim, images, labels, seed):
         return attack(victim, images, labels, seed=seed)
     once = compiled(victim, attack, lambda model, x, y, own: attack(model, x, y, seed=own))
     return once(images, labels, seed)
-
-
-def _errors(classifier, z, y):
-    return risks.errors(classifier(z, training=False), y)
 
 
 def _float32(classifier):
