@@ -26,6 +26,7 @@ setuptools.setup(
         "numpy>=2.0",
         "pandas>=2.2",
         "scikit-learn>=1.5",
+        "scipy>=1.13",
         "tensorboard>=2.20",
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.10",  # 4.9.9 cannot read its metadata with protobuf 7

@@ -83,7 +83,7 @@ def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
             f"Expected images in the box [{low}, {high}]. Received: [{x.min()}, {x.max()}]."
         )
     blocks = []
-    with _float32(classifier):
+    with evaluating_in_float32(classifier):
         for number, start in enumerate(range(0, len(x), BLOCK)):
             images = tf.constant(x[start : start + BLOCK])
             labels = tf.constant(y[start : start + BLOCK])
@@ -101,7 +101,7 @@ def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
 
 def misclassified(classifier, z, y) -> np.ndarray:
     """bool [N]: where `classifier`, in float32, does not give `z` its label `y`."""
-    with _float32(classifier):
+    with evaluating_in_float32(classifier):
         wrong = judge(classifier)
         blocks = [
             wrong(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
@@ -133,7 +133,7 @@ def check_classifier(classifier, x, num_classes: int) -> None:
     Raises:
       ConfigError: wrong shape, NaN, or probabilities instead of logits.
     """
-    with _float32(classifier):
+    with evaluating_in_float32(classifier):
         logits = np.asarray(classifier(tf.constant(x), training=False))
     if logits.shape != (len(x), num_classes):
         raise ConfigError(
@@ -156,6 +156,7 @@ def _run(attack, victim, images, labels, seed):
     return once(images, labels, seed)
 
 
-def _float32(classifier):
+def evaluating_in_float32(classifier):
+    """A context in which a Keras model computes in float32; other callables as they do."""
     is_model = isinstance(classifier, keras.Model)
     return computing_in(classifier, "float32") if is_model else contextlib.nullcontext()

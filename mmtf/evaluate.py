@@ -1,0 +1,199 @@
+"""`python -m mmtf.evaluate`: the true worst case of any Keras model, with intervals and checks.
+
+    python -m mmtf.evaluate --model=runs/minimax_grad-mnist-eta0.3-seed0 \\
+        --attacks=none,fgsm,pgd,autoattack --eta=0.3 --max_examples=1000 --output=report
+
+Several models and radii make a payoff matrix. With --output a stopped evaluation goes on from its
+finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
+"""
+
+import os
+import signal
+import sys
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.attacks import ATTACKS
+from mmtf.config import NORMS, ConfigError, require, require_choice
+
+NETWORKS = ("attnet", "attnet_paper")
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_multi_string(
+        "model",
+        [],
+        "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
+        "NAME=PATH names it in the tables. Repeat for several.",
+    )
+    flags.DEFINE_list(
+        "attacks",
+        ["none", "fgsm", "pgd"],
+        f"Any of: {', '.join((*ATTACKS, *NETWORKS))}.",
+    )
+    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
+    flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
+    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run; its test split is used.")
+    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
+    flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")
+    flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.")
+    flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.")
+    flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
+
+
+def main(argv) -> int:
+    """Flags -> library -> tables. Returns the exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        require(len(argv) == 1, "flags only", " ".join(argv[1:]))
+        return _run()
+    except KeyboardInterrupt:
+        kept = f"; what is finished is in {FLAGS.output}" if FLAGS.output else ""
+        print(f"Stopped{kept}. The same command goes on from there.")
+        return 130
+    except Exception as error:
+        if not _is_theirs(error):
+            raise
+        print(f"mmtf.evaluate: {error}", file=sys.stderr)
+        return 1
+
+
+def _run():
+    etas = _etas()
+    require(bool(FLAGS.model), "at least one --model", "none")
+    require(bool(FLAGS.attacks), "at least one of --attacks", "none")
+    require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
+    require_choice("norm", FLAGS.norm, NORMS)
+    for name in FLAGS.attacks:
+        require_choice("attack", name, (*ATTACKS, *NETWORKS))
+    quiet.import_tensorflow()
+    from mmtf.data import load_data
+    from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER_FAST
+    from mmtf.evaluation.matrix import payoff_matrix
+    from mmtf.evaluation.models import load_defense
+    from mmtf.provenance import provenance
+    from mmtf.reports.evaluation import payoff_frame
+
+    defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
+    names = [one.name for one in defenses]
+    require(len(set(names)) == len(names), "models of different names (NAME=PATH)", names)
+    dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
+    options = {"pgd": {"steps": FLAGS.pgd_steps, "restarts": FLAGS.pgd_restarts}}
+    matrix = payoff_matrix(
+        defenses,
+        {name: options.get(name, {}) for name in FLAGS.attacks},
+        dataset,
+        etas=etas,
+        norm=FLAGS.norm,
+        max_examples=FLAGS.max_examples,
+        seed=FLAGS.seed,
+        cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+        recipes={"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST},
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    record = {
+        "dataset": dataset.name,
+        "note": dataset.note,
+        "norm": FLAGS.norm,
+        "etas": etas,
+        "n": len(matrix.cells[0].wrong),
+        "seed": FLAGS.seed,
+        "pgd": options["pgd"],
+        "cells": [one.to_dict() for one in matrix.cells],
+        "signs": [
+            {"defense": one.defense, "check": one.check, "text": str(one)} for one in matrix.signs
+        ],
+        "comparisons": {f"{eta:g}": tests for eta, tests in matrix.comparisons.items() if tests},
+        **provenance(),
+    }
+    for eta in etas:
+        note = f" ({dataset.note})" if dataset.note else ""
+        print(f"\n{dataset.name}{note}, {FLAGS.norm}, eta {eta:g}, n = {record['n']:,}: test error")
+        print(payoff_frame(record, eta).to_string())
+        for test in record["comparisons"].get(f"{eta:g}", []):
+            print(
+                f"{test['a']} against {test['b']} under worst: {test['error_a']:.4f}, "
+                f"{test['error_b']:.4f}, McNemar p {test['p']:.2g}, Holm {test['p_holm']:.2g}"
+            )
+    for sign in record["signs"]:
+        print(f"! {sign['text']}")
+    if not record["signs"]:
+        print("Checks: no sign of masked gradients.")
+    if FLAGS.output:
+        _write(record, matrix, dataset)
+    return 0
+
+
+def _write(record, matrix, dataset):
+    import numpy as np
+    import tensorflow as tf
+
+    from mmtf.reports import write_json
+    from mmtf.reports.evaluation import evaluation_frame, evaluation_html, evaluation_markdown
+    from mmtf.reports.record import write_atomically
+
+    def inside(name):
+        return os.path.join(FLAGS.output, name)
+
+    os.makedirs(FLAGS.output, exist_ok=True)
+    arrays, galleries = {}, {}
+    for cell in matrix.cells:
+        key = f"{cell.defense}/{cell.attack}/{cell.eta:g}"
+        arrays[f"{key}/wrong"] = cell.wrong
+        arrays[f"{key}/distance"] = cell.distance
+        if len(cell.images):
+            pixels = tf.cast(tf.round((cell.images + 1.0) * 127.5), tf.uint8)
+            galleries[key] = [tf.io.encode_png(one).numpy() for one in pixels]
+    write_json(inside("record.json"), record)
+    write_atomically(inside("examples.npz"), lambda path: np.savez_compressed(path, **arrays))
+    texts = {
+        "table.csv": evaluation_frame(record).to_csv(index=False),
+        "table.md": evaluation_markdown(record),
+        "report.html": evaluation_html(record, galleries),
+    }
+    for name, text in texts.items():
+        write_atomically(inside(name), lambda path, text=text: _write_text(path, text))
+    print(
+        f"\nEverything is in {FLAGS.output}: {', '.join([*texts, 'record.json', 'examples.npz'])}."
+    )
+
+
+def _write_text(path, text):
+    with open(path, "w") as target:
+        target.write(text)
+
+
+def _etas():
+    try:
+        etas = sorted({float(one) for one in FLAGS.eta})
+    except ValueError:
+        etas = []
+    good = bool(etas) and all(0 < eta < float("inf") for eta in etas)
+    require(good, "radii --eta > 0, separated by commas", ",".join(FLAGS.eta))
+    return etas
+
+
+def _path_and_name(given):
+    name, separator, path = given.partition("=")
+    return (path, name) if separator else (given, None)
+
+
+def _is_theirs(error):
+    if isinstance(error, (ConfigError, OSError)):
+        return True
+    from mmtf.data import DataError
+    from mmtf.evaluation import BrokenConstraint
+
+    return isinstance(error, (DataError, BrokenConstraint))
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt(number)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

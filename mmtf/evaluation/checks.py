@@ -1,0 +1,145 @@
+"""Signs that an attack's figure says more about the attack than about the defence."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import risks
+from mmtf.attacks.base import compiled, input_gradient
+from mmtf.attacks.pgd import PGD
+from mmtf.evaluation.compare import mcnemar
+from mmtf.evaluation.measure import evaluating_in_float32, measure
+from mmtf.threat import ThreatModel
+
+# Examples that the checks of one classifier look at.
+EXAMPLES = 200
+# A gradient of the margin below this is float32 noise for pixels and logits of order 1.
+ZERO_GRADIENT = 1e-8
+ZERO_SHARE = 0.05
+UNBOUNDED_ERROR = 0.99
+PROBE_SHARE = 0.1
+PROBE_DIRECTIONS = 10
+LEVEL = 0.01
+# What raises each sign, what it means, what to do.
+MEANINGS = {
+    "random_output": (
+        "two calls on the same images gave different logits: the defence is randomised; average "
+        "its gradients over draws and report several evaluations"
+    ),
+    "zero_gradient": (
+        "the gradient of the margin is zero or not finite: attacks by gradients cannot move; look "
+        "for saturating or rounding layers, and trust Square's figure alone"
+    ),
+    "bounded_without_bound": (
+        "PGD fails even where the ball is the whole box: no classifier is robust there, so its "
+        "gradients are masked"
+    ),
+    "rough_loss": (
+        "random directions raise the loss more than the gradient's: the loss surface is too rough "
+        "for gradients to lead"
+    ),
+    "black_box_wins": (
+        "a black-box attack beats every white-box attack: gradients are masked, the true worst "
+        "case is worse"
+    ),
+    "larger_eta_weaker": (
+        "a larger radius gives a smaller error: the attack is not converged, give it more steps"
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sign:
+    """Attributes:
+    defense: whose figures are in doubt.
+    check: name in MEANINGS.
+    value: what was measured, in words.
+    """
+
+    defense: str
+    check: str
+    value: str
+
+    def __str__(self):
+        return f"{self.defense}: {self.check} ({self.value}): {MEANINGS[self.check]}."
+
+
+def check_defense(name: str, classifier, x, y, threat: ThreatModel, seed: int = 0) -> list[Sign]:
+    """Signs of masked gradients in a classifier, on the first examples that it gets right.
+
+    Args:
+      name: for the signs.
+      classifier: gives logits.
+      x: float32 [N, H, W, C] in the box.
+      y: int [N].
+      threat: whose eta the loss surface is probed at.
+      seed: of random directions.
+    """
+    x, y = np.asarray(x[:EXAMPLES], np.float32), np.asarray(y[:EXAMPLES], np.int32)
+    images, labels = tf.constant(x), tf.constant(y)
+    signs = []
+    with evaluating_in_float32(classifier):
+        call = compiled(classifier, "logits", lambda model, x: model(x, training=False))
+        if np.abs(call(images) - call(images)).max() > 0:
+            share = float(np.mean(np.abs(call(images) - call(images)).max(-1) > 0))
+            signs.append(Sign(name, "random_output", f"{share:.0%} of {len(x)} examples"))
+        _, gradient = input_gradient(classifier, images, labels, risks.margin)
+    if gradient is None:
+        return [*signs, Sign(name, "zero_gradient", "no gradient at all")]
+    size = np.abs(gradient.numpy()).reshape(len(x), -1).max(1)
+    dead = float(np.mean(~(size > ZERO_GRADIENT)))
+    if dead > ZERO_SHARE:
+        signs.append(Sign(name, "zero_gradient", f"{dead:.0%} of {len(x)} examples"))
+    low, high = threat.box
+    whole = ThreatModel(eta=high - low, box=threat.box)
+    error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
+    if error < UNBOUNDED_ERROR:
+        signs.append(Sign(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}"))
+    rough = _rough_share(classifier, images, labels, gradient, threat, seed)
+    if rough > PROBE_SHARE:
+        signs.append(Sign(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
+    return signs
+
+
+def _rough_share(classifier, x, y, gradient, threat, seed):
+    """Share of examples whose margin one of some random steps raises more than the gradient's."""
+    with evaluating_in_float32(classifier):
+        margin = compiled(
+            classifier, "margin", lambda model, x, y: risks.margin(model(x, training=False), y)
+        )
+        led = margin(threat.project(x + threat.eta * threat.steepest_step(gradient), x), y)
+        best = None
+        for number in range(PROBE_DIRECTIONS):
+            direction = tf.random.stateless_normal(tf.shape(x), [seed, number])
+            step = threat.eta * threat.steepest_step(direction)
+            found = margin(threat.project(x + step, x), y)
+            best = found if best is None else tf.maximum(best, found)
+    return float(tf.reduce_mean(tf.cast(best > led, tf.float32)))
+
+
+def check_table(wrong: dict, black_box=("square",)) -> list[Sign]:
+    """Signs in a whole table of outcomes.
+
+    Args:
+      wrong: (defence, attack, eta) -> bool [N], where the defence errs.
+      black_box: names of the attacks that see no gradient.
+    """
+    signs = []
+    for defense in dict.fromkeys(key[0] for key in wrong):
+        own = {key[1:]: value for key, value in wrong.items() if key[0] == defense}
+        for eta in sorted({eta for _, eta in own}):
+            here = {attack: value for (attack, at), value in own.items() if at == eta}
+            white = [np.mean(v) for name, v in here.items() if name not in (*black_box, "none")]
+            for name in set(black_box) & set(here):
+                if white and np.mean(here[name]) > max(white):
+                    value = f"{name} {np.mean(here[name]):.4f} > {max(white):.4f} at eta {eta:g}"
+                    signs.append(Sign(defense, "black_box_wins", value))
+        for attack in dict.fromkeys(attack for attack, _ in own):
+            etas = sorted(eta for name, eta in own if name == attack)
+            for small, large in zip(etas, etas[1:], strict=False):
+                a, b = own[attack, small], own[attack, large]
+                if np.mean(b) < np.mean(a) and mcnemar(a, b) < LEVEL:
+                    value = f"{attack} {np.mean(a):.4f} at {small:g}, {np.mean(b):.4f} at {large:g}"
+                    signs.append(Sign(defense, "larger_eta_weaker", value))
+    return signs

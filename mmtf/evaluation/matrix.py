@@ -1,0 +1,212 @@
+"""Payoff matrices: defences x attacks x radii, cell by cell, kept as they are finished."""
+
+import dataclasses
+import hashlib
+import os
+import time
+
+import keras
+import numpy as np
+
+from mmtf.attacks import ATTACKS
+from mmtf.config import ConfigError
+from mmtf.data.dataset import Dataset
+from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.checks import Sign, check_defense, check_table
+from mmtf.evaluation.compare import comparisons
+from mmtf.evaluation.intervals import wilson
+from mmtf.evaluation.measure import misclassified, perturb
+from mmtf.evaluation.models import Defense, admit
+from mmtf.reports.record import write_atomically
+from mmtf.threat import ThreatModel
+
+SHOWN = 8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cell:
+    """One defence under one attack at one radius.
+
+    Attributes:
+      wrong: bool [N], the examples it gets wrong.
+      distance: float64 [N], ||z - x|| of these, NaN of the others.
+      images: the first adversarial images, float32 [k, H, W, C].
+      seconds: of the attack.
+    """
+
+    defense: str
+    attack: str
+    eta: float
+    wrong: np.ndarray
+    distance: np.ndarray
+    images: np.ndarray
+    seconds: float
+
+    def to_dict(self) -> dict:
+        """What a record holds of it."""
+        count, n = int(self.wrong.sum()), len(self.wrong)
+        low, high = wilson(count, n)
+        found = self.distance[np.isfinite(self.distance)]
+        return {
+            "defense": self.defense,
+            "attack": self.attack,
+            "eta": self.eta,
+            "error": count / n,
+            "ci_low": low,
+            "ci_high": high,
+            "n": n,
+            "median_distance": float(np.median(found)) if len(found) else None,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Matrix:
+    """Attributes:
+    cells: every defence x attack x radius, and `worst`, the per-example worst case.
+    signs: of masked gradients; they mark the figures they concern.
+    comparisons: by radius, McNemar's tests of the defences under `worst`.
+    """
+
+    cells: list[Cell]
+    signs: list[Sign]
+    comparisons: dict[float, list[dict]]
+
+
+def payoff_matrix(
+    defenses: list[Defense],
+    attacks: dict[str, dict],
+    dataset: Dataset,
+    *,
+    etas: list[float],
+    norm: str = "linf",
+    max_examples: int = 0,
+    seed: int = 0,
+    cache_dir: str | None = None,
+    recipes: dict | None = None,
+    say=print,
+) -> Matrix:
+    """Every attack against every defence at every radius, on the test split, in float32.
+
+    Args:
+      defenses: refused before anything is measured where they do not fit the dataset.
+      attacks: name of `ATTACKS` or of `recipes` -> its options. `none` is measured once.
+      dataset: its test split is used.
+      etas: radii, > 0.
+      norm: of the balls.
+      max_examples: the first so many test examples, 0 for all.
+      seed: of random starts.
+      cache_dir: finished cells are kept there and read back by the same call; None: not kept.
+      recipes: AttNetRecipes by name, for attack networks trained against each defence.
+      say: takes a line for every cell.
+
+    Raises:
+      ConfigError: a defence that does not fit, an attack without this norm.
+      BrokenConstraint: an attack left its ball or the box.
+    """
+    x, y = dataset.test(max_examples)
+    threats = {eta: ThreatModel(eta=eta, norm=norm) for eta in etas}
+    made = {
+        (name, eta): _make(name, options, threat, recipes or {}, seed, cache_dir)
+        for eta, threat in threats.items()
+        for name, options in attacks.items()
+    }
+    for defense in defenses:
+        admit(defense, dataset)
+    signs, cells = [], []
+    for defense in defenses:
+        signs += check_defense(defense.name, defense.classifier, x, y, threats[etas[-1]], seed)
+        weights = _digest(defense)
+        for eta in etas:
+            here = []
+            for name in attacks:
+                attack = made[name, eta]
+                key = [weights, repr(attack), dataset.name, len(x), seed]
+                path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
+                cell = _kept(path, defense.name, name, eta)
+                if cell is None:
+                    cell = _measure(defense, name, attack, dataset, threats[eta], x, y, seed)
+                    _keep(path, cell)
+                here.append(cell)
+                say(f"{defense.name}  eta {eta:g}  {name}: error {cell.wrong.mean():.4f}")
+            cells += [*here, _worst(here, x)]
+    table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
+    signs += check_table({key: wrong for key, wrong in table.items() if key[1] != "worst"})
+    tests = {
+        eta: comparisons({one.name: table[one.name, "worst", eta] for one in defenses})
+        for eta in etas
+    }
+    return Matrix(cells, signs, tests)
+
+
+def _make(name, options, threat, recipes, seed, cache_dir):
+    if name in recipes:
+        return FreshAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)
+    return ATTACKS[name](threat, **options)
+
+
+def _measure(defense, name, attack, dataset, threat, x, y, seed):
+    began = time.monotonic()
+    if isinstance(attack, FreshAttNet):
+        if not isinstance(defense.classifier, keras.Model):
+            raise ConfigError(
+                f"Expected a Keras model for {name}, which trains a network against it. Received: "
+                f"the SavedModel {defense.name}. Give its .keras file."
+            )
+        attack = attack.fit(defense.classifier, dataset)
+    z = perturb(defense.classifier, attack, x, y, seed=seed)
+    wrong = misclassified(defense.classifier, z, y)
+    distance = np.where(wrong, threat.size(z - x), np.nan)
+    seconds = time.monotonic() - began
+    return Cell(defense.name, name, threat.eta, wrong, distance, z[:SHOWN], seconds)
+
+
+def _worst(cells, x):
+    """The per-example worst case; of each example the smallest of the perturbations found."""
+    distances = np.stack([cell.distance for cell in cells])
+    distance = np.fmin.reduce(distances)
+    wrong = np.logical_or.reduce([cell.wrong for cell in cells])
+    seconds = sum(cell.seconds for cell in cells)
+    return Cell(cells[0].defense, "worst", cells[0].eta, wrong, distance, x[:0], seconds)
+
+
+def _digest(defense) -> str:
+    """Of the classifier's weights; a SavedModel's variables."""
+    model = defense.classifier
+    weights = model.get_weights() if isinstance(model, keras.Model) else model.weights()
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _hash(key) -> str:
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+
+
+def _kept(path, defense, attack, eta) -> Cell | None:
+    if path is None or not os.path.exists(path):
+        return None
+    try:
+        with np.load(path) as kept:
+            arrays = (kept["wrong"], kept["distance"], kept["images"])
+            return Cell(defense, attack, eta, *arrays, float(kept["seconds"]))
+    except (ValueError, OSError, KeyError, EOFError) as error:
+        print(f"WARNING: {path} cannot be read ({error}): its cell is measured again.")
+        return None
+
+
+def _keep(path, cell) -> None:
+    if path is None:
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_atomically(
+        path,
+        lambda temporary: np.savez_compressed(
+            temporary,
+            wrong=cell.wrong,
+            distance=cell.distance,
+            images=cell.images,
+            seconds=cell.seconds,
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Any trained classifier by its path: a .keras file, a SavedModel, a workdir of mmtf.run."""
+
+import dataclasses
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmtf.config import ConfigError
+from mmtf.evaluation.measure import check_classifier, misclassified
+
+FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
+# Scales that users train on: name -> from the box [-1, 1] to theirs.
+SCALES = {"[0, 1]": lambda x: (x + 1.0) / 2.0, "[0, 255]": lambda x: (x + 1.0) * 127.5}
+SCALE_EXAMPLES = 500
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Defense:
+    """A classifier under a name of its own.
+
+    Attributes:
+      name: in tables.
+      classifier: called as classifier(images, training=False), gives logits.
+    """
+
+    name: str
+    classifier: Any
+
+
+class ServedLogits:
+    """The `logits` signature of a SavedModel as a classifier; gradients pass through it."""
+
+    def __init__(self, path: str):
+        self._loaded = tf.saved_model.load(path)
+        signature = self._loaded.signatures.get("logits")
+        if signature is None:
+            names = ", ".join(self._loaded.signatures) or "none"
+            raise ConfigError(
+                f"Expected a SavedModel with a signature `logits`. Received: {path} with {names}."
+            )
+        inputs = signature.structured_input_signature[1]
+        if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+            raise ConfigError(
+                f"Expected a signature `logits` from images to logits. Received: inputs "
+                f"{list(inputs)}, outputs {list(signature.structured_outputs)} in {path}."
+            )
+        self._signature = signature
+        (self._input,), (self._output,) = inputs, signature.structured_outputs
+
+    def weights(self) -> list:
+        """Its variables as NumPy arrays."""
+        return [variable.numpy() for variable in self._loaded.variables]
+
+    def __call__(self, x, training=False):
+        return self._signature(**{self._input: x})[self._output]
+
+
+def load_defense(path: str, name: str | None = None) -> Defense:
+    """The classifier at `path`.
+
+    Args:
+      path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
+      name: default: the name of the file or folder.
+
+    Raises:
+      ConfigError: nothing there, or nothing that can be loaded.
+    """
+    path = os.path.expanduser(path).rstrip("/")
+    name = name or os.path.basename(path).removesuffix(".keras")
+    kept = os.path.join(path, "classifier.keras")
+    if os.path.isfile(kept):
+        return Defense(name, _keras(kept))
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        return Defense(name, ServedLogits(path))
+    if os.path.isfile(path):
+        return Defense(name, _keras(path))
+    found = "a folder without a model" if os.path.isdir(path) else "nothing"
+    raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
+
+
+def _keras(path):
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConfigError(
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason}"
+        ) from error
+
+
+def admit(defense: Defense, dataset) -> None:
+    """Refuses a classifier whose figures could mean nothing.
+
+    Args:
+      defense: any.
+      dataset: whose images it is to classify.
+
+    Raises:
+      ConfigError: it takes other images, gives other logits, or probabilities, or NaN; or pixels
+        on another scale than [-1, 1] suit it far better.
+    """
+    x, y = dataset.test(SCALE_EXAMPLES)
+    try:
+        check_classifier(defense.classifier, x[:100], dataset.num_classes)
+    except (ValueError, tf.errors.InvalidArgumentError, TypeError) as error:
+        if isinstance(error, ConfigError):
+            raise ConfigError(f"{defense.name}: {error}") from error
+        raise ConfigError(
+            f"{defense.name}: Expected a classifier of images {dataset.image_shape}. Received: one "
+            f"that cannot be called on them ({str(error).strip().splitlines()[0]})."
+        ) from error
+    given = float(np.mean(misclassified(defense.classifier, x, y)))
+    for scale, change in SCALES.items():
+        other = float(np.mean(misclassified(defense.classifier, change(x), y)))
+        if given - other > 0.2 and other < 0.5 * given:
+            raise ConfigError(
+                f"{defense.name}: Expected a classifier of pixels in [-1, 1]. Received: one that "
+                f"errs on {given:.2f} of them, but on {other:.2f} with pixels in {scale}. Put a "
+                f"keras.layers.Rescaling in front of it."
+            )

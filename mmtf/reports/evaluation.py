@@ -1,0 +1,163 @@
+"""What `python -m mmtf.evaluate` leaves: a frame, Markdown, and one HTML page that needs no net."""
+
+import base64
+import html
+
+import pandas as pd
+
+from mmtf.reports.markdown import markdown_table
+
+MARK = " !"
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
+
+
+def evaluation_frame(record: dict) -> pd.DataFrame:
+    """One row per defence x attack x radius.
+
+    Args:
+      record: of `mmtf.evaluate`, with `cells` and `signs`.
+    """
+    doubted = {one["defense"] for one in record["signs"]}
+    columns = ["defense", "attack", "eta", "error", "ci_low", "ci_high", "n", "median_distance"]
+    frame = pd.DataFrame(record["cells"])[[*columns, "seconds"]]
+    return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
+
+
+def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
+    """Defences x attacks at one radius: `error [interval]`; a doubted figure ends in `!`."""
+    rows = {}
+    for row in evaluation_frame(record).itertuples():
+        if row.eta == eta:
+            mark = MARK if row.in_doubt else ""
+            text = f"{row.error:.4f} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
+            rows.setdefault(row.defense, {})[row.attack] = text
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def evaluation_markdown(record: dict) -> str:
+    """The matrices, the tests and the signs as Markdown."""
+    parts = [f"# Test errors on {record['dataset']}, {record['norm']}, n = {record['n']:,}"]
+    for eta in record["etas"]:
+        frame = payoff_frame(record, eta)
+        rows = [[name, *map(str, row)] for name, row in zip(frame.index, frame.values, strict=True)]
+        parts += [f"## eta {eta:g}", markdown_table(["defence", *frame.columns], rows)]
+        tests = record["comparisons"].get(f"{eta:g}")
+        if tests:
+            parts.append(markdown_table(*_tests(tests)))
+    parts += ["## Signs of an attack that fails", *(f"- {text}" for text in _signs(record))]
+    return "\n\n".join(parts) + "\n"
+
+
+def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
+    """A self-contained page: heat maps, error against eta, adversarial images, tests and signs.
+
+    Args:
+      record: of `mmtf.evaluate`.
+      galleries: title -> PNG images.
+    """
+    title = f"Test errors on {record['dataset']}, {record['norm']}, n = {record['n']:,}"
+    body = [f"<h1>{html.escape(title)}</h1>"]
+    for eta in record["etas"]:
+        body += [f"<h2>eta {eta:g}</h2>", _heat_map(record, eta)]
+        tests = record["comparisons"].get(f"{eta:g}")
+        if tests:
+            body.append(_table(*_tests(tests)))
+    if len(record["etas"]) > 1:
+        body += ["<h2>Error against eta</h2>", _curves(record)]
+    body.append("<h2>Signs of an attack that fails</h2><ul>")
+    body += [f"<li>{html.escape(text)}</li>" for text in _signs(record)] + ["</ul>"]
+    for name, images in galleries.items():
+        body.append(f"<h3>{html.escape(name)}</h3>")
+        for image in images:
+            data = base64.b64encode(image).decode()
+            body.append(f'<img alt="" width="84" src="data:image/png;base64,{data}">')
+    style = (
+        "body{font:14px sans-serif;margin:2em;max-width:70em}td,th{padding:.3em .6em;"
+        "text-align:right}table{border-collapse:collapse}img{image-rendering:pixelated;margin:2px}"
+    )
+    page = "\n".join(body)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{style}</style>{page}</html>\n"
+    )
+
+
+def _signs(record):
+    return [one["text"] for one in record["signs"]] or ["none was found by the checks"]
+
+
+def _tests(tests):
+    header = ["A", "B", "error of A", "error of B", "p (McNemar)", "p (Holm)"]
+    rows = [
+        [
+            one["a"],
+            one["b"],
+            f"{one['error_a']:.4f}",
+            f"{one['error_b']:.4f}",
+            f"{one['p']:.2g}",
+            f"{one['p_holm']:.2g}",
+        ]
+        for one in tests
+    ]
+    return header, rows
+
+
+def _table(header, rows):
+    head = "".join(f"<th>{html.escape(str(one))}</th>" for one in header)
+    lines = [
+        "<tr>" + "".join(f"<td>{html.escape(str(one))}</td>" for one in row) + "</tr>"
+        for row in rows
+    ]
+    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _heat_map(record, eta):
+    frame = evaluation_frame(record)
+    frame = frame[frame.eta == eta]
+    attacks = list(dict.fromkeys(frame.attack))
+    lines = ["<tr><th></th>" + "".join(f"<th>{html.escape(a)}</th>" for a in attacks) + "</tr>"]
+    for defense in dict.fromkeys(frame.defense):
+        cells = []
+        for row in frame[frame.defense == defense].itertuples():
+            red = round(255 - 155 * row.error)
+            tip = f"[{row.ci_low:.4f}, {row.ci_high:.4f}], n = {row.n}"
+            mark = MARK if row.in_doubt else ""
+            cells.append(
+                f'<td title="{tip}" style="background:rgb(255,{red},{red})">{row.error:.4f}{mark}'
+                f"</td>"
+            )
+        lines.append(f"<tr><th>{html.escape(defense)}</th>{''.join(cells)}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _curves(record):
+    """One SVG a defence: error against eta, a line an attack."""
+    frame = evaluation_frame(record)
+    low, high = min(record["etas"]), max(record["etas"])
+    parts = []
+    for defense in dict.fromkeys(frame.defense):
+        lines = []
+        own = frame[frame.defense == defense]
+        for number, attack in enumerate(dict.fromkeys(own.attack)):
+            points = own[own.attack == attack].sort_values("eta")
+            places = [
+                (40 + 300 * (row.eta - low) / (high - low), 180 - 160 * row.error)
+                for row in points.itertuples()
+            ]
+            colour = COLOURS[number % len(COLOURS)]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+            lines.append(f'<polyline fill="none" stroke="{colour}" points="{path}"/>')
+            y = 20 + 14 * number
+            name = html.escape(attack)
+            lines.append(f'<text x="350" y="{y}" fill="{colour}" font-size="11">{name}</text>')
+        axes = (
+            f'<line x1="40" y1="180" x2="340" y2="180" stroke="#888"/>'
+            f'<line x1="40" y1="20" x2="40" y2="180" stroke="#888"/>'
+            f'<text x="10" y="24" font-size="11">1</text>'
+            f'<text x="10" y="184" font-size="11">0</text>'
+            f'<text x="40" y="196" font-size="11">{low:g}</text>'
+            f'<text x="325" y="196" font-size="11">{high:g}</text>'
+            f'<text x="40" y="12" font-size="12">{html.escape(defense)}</text>'
+        )
+        parts.append(f'<svg width="460" height="205">{axes}{"".join(lines)}</svg>')
+    return "".join(parts)

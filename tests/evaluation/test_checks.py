@@ -1,0 +1,86 @@
+"""Each sign is raised by the defence it is meant for, and by no honest one."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.evaluation.checks import MEANINGS, Sign, check_defense, check_table
+from mmtf.threat import ThreatModel
+
+THREAT = ThreatModel(eta=0.2)
+
+
+@pytest.fixture
+def data(rng, smooth):
+    x = rng.uniform(-1, 1, (120, 4, 4, 1)).astype(np.float32)
+    return x, np.argmax(smooth(x, training=False), 1).astype(np.int32)
+
+
+def checks_of(classifier, data):
+    return [sign.check for sign in check_defense("d", classifier, *data, THREAT)]
+
+
+class Wrapped:
+    """A defence around an honest classifier."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, x, training):
+        return self.call(x)
+
+
+def test_an_honest_classifier_raises_none(smooth, data):
+    assert checks_of(smooth, data) == []
+
+
+def test_rounding_gives_zero_gradients(smooth, data):
+    def rounded(x):
+        return smooth(tf.round(4.0 * x) / 4.0, training=False)
+
+    assert "zero_gradient" in checks_of(Wrapped(rounded), data)
+
+
+def test_a_detached_classifier_has_no_gradient(smooth, data):
+    detached = Wrapped(lambda x: smooth(tf.stop_gradient(x), training=False))
+    assert checks_of(detached, data) == ["zero_gradient"]
+
+
+def test_random_logits_are_noticed(smooth, data):
+    noisy = Wrapped(
+        lambda x: smooth(x, training=False) + 0.01 * tf.random.normal([tf.shape(x)[0], 3])
+    )
+    assert "random_output" in checks_of(noisy, data)
+
+
+def test_a_gradient_that_leads_astray_is_noticed(smooth, data):
+    """Forward as it is, backward with the sign turned: PGD fails even without a ball."""
+
+    @tf.custom_gradient
+    def turned(x):
+        return tf.identity(x), lambda upstream: -upstream
+
+    found = checks_of(Wrapped(lambda x: smooth(turned(x), training=False)), data)
+    assert {"bounded_without_bound", "rough_loss"} <= set(found)
+
+
+def test_a_black_box_that_wins():
+    few, many = np.arange(100) < 5, np.arange(100) < 9
+    table = {("d", "pgd", 0.1): few, ("d", "square", 0.1): many, ("e", "pgd", 0.1): many}
+    (sign,) = check_table(table)
+    assert (sign.defense, sign.check) == ("d", "black_box_wins")
+    assert check_table({("d", "pgd", 0.1): many, ("d", "square", 0.1): few}) == []
+
+
+def test_a_larger_eta_that_does_less():
+    few, many = np.arange(100) < 5, np.arange(100) < 30
+    (sign,) = check_table({("d", "pgd", 0.1): many, ("d", "pgd", 0.2): few})
+    assert sign.check == "larger_eta_weaker"
+    assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): many}) == []
+    # One example less is noise.
+    assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): np.arange(100) < 4}) == []
+
+
+def test_every_sign_says_what_it_means():
+    for check, meaning in MEANINGS.items():
+        assert meaning in str(Sign("d", check, "x"))

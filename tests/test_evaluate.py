@@ -1,0 +1,127 @@
+"""`python -m mmtf.evaluate` as a user meets it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmtf.data import load_digits
+from mmtf.export import save_serving
+from mmtf.nets import NETS
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SHAPE = (28, 28, 1)
+
+
+def evaluate(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "mmtf.evaluate", "--dataset=digits", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A classifier of the digits, as .keras and as SavedModel."""
+    folder = tmp_path_factory.mktemp("models")
+    data = load_digits()
+    model = NETS["mnist_cnn"](init="keras", seed=1)
+    x, y = data.train()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+    model.save(folder / "net.keras")
+    save_serving(model, data.preprocess, SHAPE, str(folder / "served"))
+    return folder, model
+
+
+def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", f"--model=other={folder}/served"]
+    flags += ["--attacks=none,fgsm,pgd", "--eta=0.1,0.3", "--max_examples=60", "--pgd_steps=5"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "report" / "table.csv")
+    assert len(frame) == 2 * 2 * 4 and set(frame.attack) == {"none", "fgsm", "pgd", "worst"}
+    errors = frame.pivot_table(index=["attack", "eta"], columns="defense", values="error")
+    # Two float32 graphs of one net: an example at the boundary may differ.
+    assert (errors["net"] - errors["other"]).abs().max() <= 1 / 60 + 1e-9
+    worst = errors["net"]["worst"]
+    for eta in (0.1, 0.3):
+        assert worst[eta] >= errors["net"]["pgd"][eta] >= errors["net"]["none"][eta]
+    with np.load(tmp_path / "report" / "examples.npz") as kept:
+        wrong, distance = kept["net/pgd/0.1/wrong"], kept["net/pgd/0.1/distance"]
+    assert wrong.shape == (60,) and np.isfinite(distance[wrong]).all()
+    assert np.nanmax(distance) <= 0.1 + 1e-6 and np.isnan(distance[~wrong]).all()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<svg" in page and "data:image/png;base64" in page and "http" not in page
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert record["comparisons"]["0.1"][0]["a"] == "net"
+    # Again: read back, not measured.
+    cells = sorted(os.listdir(tmp_path / "report" / "cells"))
+    stamp = os.stat(tmp_path / "report" / "cells" / cells[0]).st_mtime_ns
+    assert evaluate(*flags, f"--output={tmp_path}/report").returncode == 0
+    assert os.stat(tmp_path / "report" / "cells" / cells[0]).st_mtime_ns == stamp
+
+
+def saved(model, path):
+    model.save(path)
+    return str(path)
+
+
+def wrapped(model, before=None, after=None):
+    layers = [keras.Input(SHAPE)] + ([before] if before else []) + [model]
+    return keras.Sequential(layers + ([after] if after else []))
+
+
+def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
+    _, model = trained
+    five = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(5)])
+    cases = {
+        saved(five, tmp_path / "five.keras"): "Expected logits of shape (100, 10)",
+        saved(
+            wrapped(model, after=keras.layers.Softmax()), tmp_path / "soft.keras"
+        ): "Remove the softmax",
+        saved(
+            wrapped(model, before=keras.layers.Rescaling(1 / 127.5, offset=-1)),
+            tmp_path / "raw.keras",
+        ): "pixels in [0, 255]",
+        str(tmp_path / "nothing"): "nothing.",
+        __file__: "which Keras cannot load",
+        str(tmp_path): "a folder without a model",
+    }
+    for path, message in cases.items():
+        done = evaluate(f"--model={path}", "--attacks=none", "--max_examples=20")
+        assert done.returncode == 1 and message in done.stderr, (path, done.stderr)
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "at least one --model"),
+        (["--model=x", "--eta=0"], "radii --eta > 0"),
+        (["--model=x", "--eta=a"], "radii --eta > 0"),
+        (["--model=x", "--attacks=magic"], "attack to be one of none"),
+        (["--model=x", "--attacks="], "at least one of --attacks"),
+        (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
+        (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
+    ],
+)
+def test_a_users_mistake_gets_one_line(flags, message):
+    done = evaluate(*flags)
+    assert done.returncode == 1 and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_is_quick():
+    done = evaluate("--helpshort")
+    assert "--model" in done.stdout and "tensorflow" not in done.stderr.lower()
