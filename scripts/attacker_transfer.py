@@ -28,7 +28,7 @@ ARCHITECTURES = {
         "mlp",
         {"output": "full", "layer_norm": True, "dropout": 0.0, "label": False},
     ),
-    "conv": ("conv", {"output": "full", "layer_norm": True, "width": 16}),
+    "conv": ("conv", {"output": "full", "layer_norm": True, "width": 16, "depth": 2}),
     "unet": ("unet", {"output": "full"}),
 }
 
