@@ -13,6 +13,8 @@ ATTACKS = Members(
         "pgd": "mmtf.attacks.pgd:PGD",
         "apgd": "mmtf.attacks.apgd:APGD",
         "apgd_targeted": "mmtf.attacks.apgd:APGDTargeted",
+        "deepfool": "mmtf.attacks.deepfool:DeepFool",
+        "carlini_wagner": "mmtf.attacks.carlini_wagner:CarliniWagner",
         "fab": "mmtf.attacks.fab:FAB",
         "square": "mmtf.attacks.square:Square",
         "autoattack": "mmtf.attacks.autoattack:AutoAttack",

@@ -6,11 +6,10 @@ import tensorflow as tf
 
 from mmtf import risks
 from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
-from mmtf.attacks.losses import dlr, targeted_dlr
+from mmtf.attacks.losses import LOSSES, targeted_dlr
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
 
-LOSSES = {"cross_entropy": risks.cross_entropy, "dlr": dlr}
 # The first phase's share of the steps, by how much each later one is shorter, and the shortest.
 FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
 MOMENTUM = 0.75
@@ -40,7 +39,7 @@ class APGD(Attack):
     Args:
       threat: the ball and the box.
       steps: of each restart, > 0.
-      loss: `cross_entropy` or `dlr` (`mmtf.attacks.losses`).
+      loss: `cross_entropy`, `margin` or `dlr` (`mmtf.attacks.losses`).
       restarts: random starts, > 0; a later one is spent on the examples still standing. In a
         graph it must be 1.
       rho: share in (0, 1).

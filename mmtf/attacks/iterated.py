@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from mmtf import risks
 from mmtf.attacks.base import Attack, choose, compiled, input_gradient
+from mmtf.attacks.losses import LOSSES
 from mmtf.attacks.standing import Standing
-from mmtf.config import require
+from mmtf.config import require, require_choice
 
 
 class IteratedAttack(Attack):
@@ -16,17 +17,21 @@ class IteratedAttack(Attack):
       steps: > 0.
       step_size: length of a step, > 0; default 2.5 eta / steps (Madry et al. 2018), which lets an
         example cross the ball and come back.
+      loss: what is climbed: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017, which a
+        sure classifier does not flatten) or `dlr`.
       stop_early: keep each example's first misclassified iterate and, run eagerly, take it out of
         the batch; else return the last iterate of every example, as training does.
     """
 
-    def __init__(self, threat, *, steps, step_size=None, stop_early=True):
+    def __init__(self, threat, *, steps, step_size=None, loss="cross_entropy", stop_early=True):
         super().__init__(threat)
         require(steps > 0, "steps > 0", steps)
         step_size = 2.5 * threat.eta / steps if step_size is None else step_size
         require(step_size > 0, "step_size > 0", step_size)
         self.steps = steps
         self.step_size = step_size
+        require_choice("loss", loss, LOSSES)
+        self.loss = loss
         self.stop_early = stop_early
         self.compiles_itself = stop_early
 
@@ -65,6 +70,6 @@ class IteratedAttack(Attack):
 
     def _step(self, classifier, z, x, y):
         """(next iterate, whether `z` is already misclassified)."""
-        logits, gradient = input_gradient(classifier, z, y)
+        logits, gradient = input_gradient(classifier, z, y, LOSSES[self.loss])
         direction = self.threat.steepest_step(gradient)
         return self.threat.project(z + self.step_size * direction, x), risks.errors(logits, y) > 0

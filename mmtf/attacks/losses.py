@@ -35,6 +35,9 @@ def targeted_dlr(logits, labels, targets):
     return (other - own) / (top[:, 0] - (top[:, 2] + top[:, -1]) / 2 + TINY)
 
 
+LOSSES = {"cross_entropy": risks.cross_entropy, "margin": risks.margin, "dlr": dlr}
+
+
 def _sorted(logits, needed, name, wanted=None):
     classes = logits.shape[-1]
     if classes < needed:

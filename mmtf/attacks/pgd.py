@@ -16,13 +16,23 @@ class PGD(IteratedAttack):
       step_size: default 2.5 eta / steps.
       restarts: random starts tried in turn, > 0. Run eagerly, a later one is spent only on
         examples that all earlier ones left correctly classified. In a graph restarts must be 1.
+      loss: see `IteratedAttack`.
       stop_early: see `IteratedAttack`; restarts > 1 need it.
     """
 
     deterministic = False
 
-    def __init__(self, threat, *, steps=40, step_size=None, restarts=1, stop_early=True):
-        super().__init__(threat, steps=steps, step_size=step_size, stop_early=stop_early)
+    def __init__(
+        self,
+        threat,
+        *,
+        steps=40,
+        step_size=None,
+        restarts=1,
+        loss="cross_entropy",
+        stop_early=True,
+    ):
+        super().__init__(threat, steps=steps, step_size=step_size, loss=loss, stop_early=stop_early)
         require(restarts > 0, "restarts > 0", restarts)
         require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
         self.restarts = restarts

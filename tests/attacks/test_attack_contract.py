@@ -21,10 +21,15 @@ TABLE = {
     "ifgsm": (("linf",), [{"steps": 6}, {"steps": 6, "stop_early": False}]),
     "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}]),
     "apgd_targeted": (NORMS, [{"steps": 6}]),
+    "deepfool": (NORMS, [{"steps": 6}]),
+    "carlini_wagner": (("l2",), [{"steps": 8, "searches": 2}]),
     "fab": (NORMS, [{"steps": 6}]),
     "autoattack": (NORMS, [{"steps": 3, "queries": 8}]),
     "square": (NORMS, [{"steps": 20}]),
-    "pgd": (NORMS, [{"steps": 6}, {"steps": 6, "stop_early": False}]),
+    "pgd": (
+        NORMS,
+        [{"steps": 6}, {"steps": 6, "loss": "margin"}, {"steps": 6, "stop_early": False}],
+    ),
 }
 CASES = [
     pytest.param(name, norm, options, id="-".join([name, norm, *map(str, options.values())]))

@@ -1,0 +1,88 @@
+"""DeepFool and Carlini-Wagner: the smallest perturbation of models with known answers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.attacks.carlini_wagner import CarliniWagner
+from mmtf.attacks.deepfool import DeepFool
+from mmtf.attacks.pgd import PGD
+from mmtf.config import ConfigError
+from mmtf.threat import ThreatModel
+
+
+@pytest.fixture
+def problem(linear, rng):
+    """A linear model of three classes: the distance to its boundaries in closed form."""
+    weights = rng.normal(0, 1, (16, 3))
+    classifier = linear(weights, [0.3, 0.0, -0.2])
+    x = rng.uniform(-0.5, 0.5, (30, 4, 4, 1)).astype(np.float32)
+    logits = classifier.logits64(x)
+    y = logits.argmax(1)
+    own = logits[np.arange(30), y]
+    distances = {"linf": [], "l2": []}
+    for i in range(30):
+        others = [k for k in range(3) if k != y[i]]
+        gaps = [own[i] - logits[i, k] for k in others]
+        normals = [weights[:, k] - weights[:, y[i]] for k in others]
+        pairs = list(zip(gaps, normals, strict=True))
+        distances["linf"].append(min(gap / np.abs(w).sum() for gap, w in pairs))
+        distances["l2"].append(min(gap / np.linalg.norm(w) for gap, w in pairs))
+    return classifier, tf.constant(x), tf.constant(y, tf.int32), distances
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_deepfool_solves_a_linear_model_in_one_step(norm, problem):
+    classifier, x, y, distances = problem
+    threat = ThreatModel(eta=10.0, norm=norm, box=(-100.0, 100.0))
+    z = DeepFool(threat, steps=1, overshoot=0.0)(classifier, x, y)
+    assert (np.argmax(classifier(z, training=False), 1) != y.numpy()).all()
+    # 1e-4 of the distance and 1e-6 beyond it, and float32 sums of 16 terms.
+    np.testing.assert_allclose(threat.size(z - x), distances[norm], rtol=2e-4, atol=5e-6)
+
+
+def test_carlini_wagner_comes_near_the_least_distance(problem):
+    classifier, x, y, distances = problem
+    threat = ThreatModel(eta=10.0, norm="l2")
+    z = CarliniWagner(threat, steps=300, searches=8, learning_rate=0.02)(classifier, x, y)
+    assert (np.argmax(classifier(z, training=False), 1) != y.numpy()).all()
+    ratio = threat.size(z - x) / np.asarray(distances["l2"])
+    # Never below the least distance but by float32; Adam's steps leave some per cent above it.
+    assert ratio.min() > 1 - 1e-3 and np.median(ratio) < 1.05 and ratio.max() < 1.5
+
+
+@pytest.mark.parametrize("attack", [DeepFool, CarliniWagner])
+def test_what_is_wrong_already_is_left_as_it_is(attack, problem):
+    classifier, x, y, _ = problem
+    threat = ThreatModel(eta=0.5, norm="l2")
+    np.testing.assert_array_equal(attack(threat, steps=2)(classifier, x, (y + 1) % 3), x)
+
+
+def test_the_margin_inside_pgd_moves_where_the_cross_entropy_is_flat(linear):
+    """Carlini & Wagner's loss for linf: logits so far apart that softmax's gradient underflows."""
+    weights = np.zeros((4, 2), np.float32)
+    weights[:, 1] = 1000.0
+    classifier = linear(weights, [0.0, -390.0])  # four pixels of 0.1 give 400
+    x, y = tf.zeros([1, 2, 2, 1]), tf.zeros(1, tf.int32)
+    fallen = {}
+    for loss in ("cross_entropy", "margin"):
+        attack = PGD(ThreatModel(eta=0.1), steps=5, loss=loss)
+        attack.start = lambda x, seed: x
+        z = attack(classifier, x, y)
+        fallen[loss] = bool(np.argmax(classifier(z, training=False)) == 1)
+    assert fallen == {"cross_entropy": False, "margin": True}
+
+
+@pytest.mark.parametrize(
+    "attack, options",
+    [
+        (DeepFool, {"steps": 0}),
+        (DeepFool, {"overshoot": -0.1}),
+        (CarliniWagner, {"searches": 0}),
+        (CarliniWagner, {"initial_c": 0.0}),
+        (CarliniWagner, {"confidence": -1.0}),
+    ],
+)
+def test_impossible_settings_are_refused(attack, options):
+    with pytest.raises(ConfigError):
+        attack(ThreatModel(eta=0.1, norm="l2"), **options)
