@@ -97,6 +97,7 @@ def run_config(
         )
     game_options = options_of(game, GAMES[game], game_options)
     if GAMES[game].learns_attacker:
+        game_options["solver"] = game_options["solver"] or GAMES[game].default_solver
         name, given = game_options["net"], game_options["net_options"] or {}
         game_options["net_options"] = options_of(name, ATTACK_NETS[name], given, without)
     return RunConfig(

@@ -95,7 +95,7 @@ def draw() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
     for name, label in GAMES.items():
         if not (RECORDS / f"{name}.json").exists():
             continue
@@ -106,9 +106,10 @@ def draw() -> None:
         axes.plot(steps, [p["fgsm_curr"] for p in points], ":", color=line.get_color())
     axes.set_xlabel("training step")
     axes.set_ylabel(f"test error, n = {points[0]['n']}")
-    axes.set_yscale("log")
+    axes.set_yscale("symlog", linthresh=2e-3)
+    axes.set_ylim(0, 1)
     axes.set_title("Against the attacker in training (dotted: FGSM)", fontsize=10)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right center", frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(FIGURES / "convergence.png", dpi=150)
     plt.close(figure)

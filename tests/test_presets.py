@@ -114,7 +114,7 @@ def test_further_fields():
 def test_network_games_play_the_strongest_network_fast_and_the_papers_on_paper():
     fast = run_config(game="minimax_attnet")
     assert fast.game_options["net"] == "unet" and fast.game_options["gamma"] == 5.0
-    assert fast.schedule.batch_size == 64
+    assert fast.schedule.batch_size == 64 and fast.game_options["solver"] == "sensitivity"
     own = run_config(game="minimax_attnet", game_options={"net": "mlp", "gamma": 1.0})
     assert own.game_options["net"] == "mlp" and own.game_options["gamma"] == 1.0
     assert own.game_options["net_options"]["output"] == "tanh"
