@@ -37,7 +37,7 @@ def attack_classifier(
 
 
 def evaluate(
-    classifier,
+    models,
     attacks,
     dataset: Dataset,
     *,
@@ -45,10 +45,12 @@ def evaluate(
     max_examples: int = 0,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Test error, 95 % interval and n of `classifier` under each attack and under the worst.
+    """Test error, 95 % interval and n of each model under each attack and under the worst.
+
+    `python -m mmtf.evaluate` adds several radii, paired tests, checks and reports.
 
     Args:
-      classifier: Keras model giving logits.
+      models: a Keras model giving logits, or a dict name -> model.
       attacks: names of `mmtf.attacks.ATTACKS`, or a dict name -> Attack.
       dataset: its test split is used.
       threat: for attacks given by name.
@@ -56,7 +58,7 @@ def evaluate(
       seed: of random starts.
 
     Returns:
-      Columns attack, error, ci_low, ci_high, n, seconds.
+      Columns attack, error, ci_low, ci_high, n, seconds; before them defense for a dict.
 
     Example:
       >>> import mmtf
@@ -68,8 +70,20 @@ def evaluate(
     """
     if not isinstance(attacks, dict):
         attacks = {name: ATTACKS[name](threat) for name in attacks}
+    if isinstance(models, dict):
+        rows = [
+            {"defense": name, **row}
+            for name, model in models.items()
+            for row in _rows(model, attacks, dataset, max_examples, seed)
+        ]
+    else:
+        rows = _rows(models, attacks, dataset, max_examples, seed)
+    return pd.DataFrame(rows)
+
+
+def _rows(classifier, attacks, dataset, max_examples, seed):
     outcomes = attack_classifier(classifier, attacks, dataset, max_examples=max_examples, seed=seed)
-    return pd.DataFrame([as_result(outcome) for outcome in outcomes])
+    return [as_result(outcome) for outcome in outcomes]
 
 
 def as_result(outcome: Outcome) -> dict:

@@ -92,3 +92,13 @@ def test_a_hidden_softmax_is_refused(data, classifier):
 def test_an_unknown_attack_is_refused(data, classifier):
     with pytest.raises(ConfigError, match="attack to be one of none, .* Received: 'gfsm'"):
         evaluate(classifier, ["gfsm"], data, threat=THREAT)
+
+
+def test_several_models_make_a_payoff_matrix(data, classifier):
+    models = {"a": classifier, "b": keras.models.clone_model(classifier)}
+    models["b"].set_weights([-weight for weight in classifier.get_weights()])
+    frame = evaluate(models, ["none", "fgsm"], data, threat=THREAT)
+    assert list(frame.columns) == ["defense", *COLUMNS]
+    assert list(frame.defense) == ["a"] * 3 + ["b"] * 3
+    clean = frame[frame.attack == "none"].set_index("defense").error
+    assert clean["a"] == 0 and clean["b"] == 1
