@@ -10,6 +10,7 @@ finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_mat
 import os
 import signal
 import sys
+import types
 
 from absl import app, flags
 
@@ -51,14 +52,22 @@ def main(argv) -> int:
         require(len(argv) == 1, "flags only", " ".join(argv[1:]))
         return _run()
     except KeyboardInterrupt:
-        kept = f"; what is finished is in {FLAGS.output}" if FLAGS.output else ""
-        print(f"Stopped{kept}. The same command goes on from there.")
-        return 130
+        return _stopped()
     except Exception as error:
+        if type(error).__name__ == "Interrupted":  # while an attack network was trained
+            return _stopped()
         if not _is_theirs(error):
             raise
         print(f"mmtf.evaluate: {error}", file=sys.stderr)
         return 1
+
+
+def _stopped():
+    if FLAGS.output:
+        print(f"Stopped; finished cells are in {FLAGS.output}. The same command goes on from them.")
+    else:
+        print("Stopped. Nothing is kept without --output.")
+    return 130
 
 
 def _run():
@@ -178,7 +187,7 @@ def _etas():
 
 def _path_and_name(given):
     name, separator, path = given.partition("=")
-    return (path, name) if separator else (given, None)
+    return (path, name) if separator and not os.path.exists(given) else (given, None)
 
 
 def _is_theirs(error):
@@ -193,6 +202,17 @@ def _is_theirs(error):
 def _interrupt(number, frame):
     raise KeyboardInterrupt(number)
 
+
+class _Callable(types.ModuleType):
+    """`mmtf.evaluate(...)` stays the function of `mmtf.evaluation.payoff` beside this module."""
+
+    def __call__(self, *arguments, **options):
+        from mmtf.evaluation.payoff import evaluate
+
+        return evaluate(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
 
 if __name__ == "__main__":
     define_flags()

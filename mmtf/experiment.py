@@ -57,6 +57,7 @@ def run_experiment(
     notice: str = "",
     in_memory: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    began: float | None = None,
     say=print,
 ) -> dict:
     """Trains, measures and exports; goes on from where the workdir stands.
@@ -68,12 +69,13 @@ def run_experiment(
       notice: what the reader of the record must know of the data.
       in_memory: see `mmtf.data.Batches`.
       checkpoint_seconds: between two checkpoints.
+      began: time.monotonic() at the start of the process, for the record's seconds; None: now.
       say: takes lines for the user.
 
     Returns:
       The record, as in record.json.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     strategy = default_strategy()
     game = make_game(config)
 
@@ -229,7 +231,9 @@ def add_replays(config, workdir, dataset, source: str, numbers, record: dict) ->
     folder, numbers = replay_plan(source, numbers)
     classifier = keras.models.load_model(workdir.keras_path)
     threat = ThreatModel(eta=config.eta, norm=config.norm)
-    replays = replay({config.game: classifier}, folder, numbers, threat, dataset)
+    replays = replay(
+        {config.game: classifier}, folder, numbers, threat, dataset, config.max_examples
+    )
     record = {**record, "replays": replays, "replays_of": os.path.basename(source.rstrip("/"))}
     write_json(workdir.record_path, record)
     return record
@@ -280,6 +284,6 @@ def add_exploitability(config, workdir, dataset, record: dict, *, progress=True)
         cache_dir=workdir.inside("attackers"),
         progress=progress,
     )
-    record = {**record, "exploitability": report}
+    record = {**record, "exploitability": {**report, **provenance()}}
     write_json(workdir.record_path, record)
     return record

@@ -41,6 +41,10 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
     if name == "fast" and kind.fast_first_steps:
         preset["first_steps"] = kind.fast_first_steps.get(dataset, kind.fast_first_steps["mnist"])
     given = {field: value for field, value in given.items() if value is not None}
+    if given.get("first_steps") and not kind.fast_first_steps:
+        raise ConfigError(
+            f"Expected first_steps with a game of several rounds (adv_fgsm). Received: {game}."
+        )
     return Schedule(**{**preset, **given})
 
 
@@ -86,7 +90,9 @@ def run_config(
         net_options = {**FAST_NET.get(net, {}), **given}
         given = {name: value for name, value in game_options.items() if value is not None}
         preset = FAST_NETWORK_GAME if GAMES[game].learns_attacker else {}
-        game_options = {**preset, **FAST_GAME.get(game, {}), **given}
+        if given.get("solver", "sensitivity") == "sensitivity":
+            preset = {**preset, **FAST_GAME.get(game, {})}
+        game_options = {**preset, **given}
     without = ("image_shape", "num_classes", "seed")
     default = DEFAULT_ATTACKS.get(norm, ())
     if GAMES[game].learns_attacker:

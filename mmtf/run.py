@@ -9,6 +9,7 @@ classifier.keras and a SavedModel in the workdir. Stopped by any means, the same
 import dataclasses
 import signal
 import sys
+import time
 
 from absl import app, flags
 
@@ -19,6 +20,7 @@ from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
 from mmtf.workdir import Workdir, default_workdir, is_finished
 
+BEGAN = time.monotonic()  # before TensorFlow is imported: the user waits from here on
 FLAGS = flags.FLAGS
 
 
@@ -175,6 +177,7 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -
             notice=notice,
             in_memory=FLAGS.in_memory,
             checkpoint_seconds=FLAGS.checkpoint_seconds,
+            began=BEGAN,
         )
     if FLAGS.replay:
         record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
@@ -249,7 +252,10 @@ def _answer(error: Exception) -> int:
 
     if isinstance(error, Interrupted):
         name = signal.Signals(error.signal).name
-        print(f"{name}: saved at step {error.step}. The same command goes on from there.")
+        state = (
+            f"saved at step {error.step}" if error.saved else "an attack network's training stops"
+        )
+        print(f"{name}: {state}. The same command goes on from what is saved.")
         return 128 + error.signal
     theirs = (DataError, BrokenConstraint, CheckpointError, RiskNotFinite, OSError)
     if not isinstance(error, theirs):

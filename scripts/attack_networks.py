@@ -109,7 +109,7 @@ def _study():
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
     threat = ThreatModel(eta=FLAGS.eta)
-    os.makedirs(os.path.dirname(FLAGS.output), exist_ok=True)
+    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
     cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
     done = {(cell["classifier"], cell["recipe"], cell["eta"]) for cell in cells}
 

@@ -156,6 +156,8 @@ def test_a_second_process_on_a_workdir_is_refused(tmp_path):
         (["--eta=0"], "Expected eta > 0"),
         (["--eta=-0.1"], "Expected eta > 0"),
         (["--game=lwa", "--gamma=2"], "Expected an option of lwa (max_steps)"),
+        (["--game=lwa", "--first_steps=9"], "Expected first_steps with a game of several rounds"),
+        (["--game=alt_attnet", "--gamma=2"], "gamma with a rule that has one, not alternating"),
         (["--game=adv_fgsm", "--norm=l2"], "Expected norm linf for FGSM"),
         (["--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
         (["--replay=nowhere"], "Expected --replay to name the workdir of an adv_fgsm run"),

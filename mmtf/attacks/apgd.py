@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
 from mmtf.attacks.losses import LOSSES, targeted_dlr
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
@@ -194,7 +194,7 @@ class APGD(Attack):
             logits = classifier(z, training=False)
             loss = self.losses(logits, y, targets)
             total = tf.reduce_sum(loss)
-        return loss, tape.gradient(total, z), risks.errors(logits, y) > 0
+        return loss, gradient_of(tape, total, z), risks.errors(logits, y) > 0
 
 
 class APGDTargeted(APGD):

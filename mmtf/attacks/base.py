@@ -56,7 +56,12 @@ def input_gradient(classifier, x, y, loss=risks.cross_entropy):
         tape.watch(x)
         logits = classifier(x, training=False)
         total = tf.reduce_sum(loss(logits, y))
-    return logits, tape.gradient(total, x)
+    return logits, gradient_of(tape, total, x)
+
+
+def gradient_of(tape, total, x):
+    """d total / dx; zeros, not None, where `total` does not depend on `x`."""
+    return tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 _COMPILED = weakref.WeakKeyDictionary()

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
 from mmtf.config import require
 
 # tanh is not inverted at the very edge of the box, where its inverse is infinite.
@@ -95,7 +95,7 @@ class CarliniWagner(Attack):
             nearer = wrong & (squares < distance)
             best, distance = choose(nearer, z, best), tf.where(nearer, squares, distance)
             fell |= wrong
-            gradient = tape.gradient(total, w)
+            gradient = gradient_of(tape, total, w)
             first = BETA_1 * first + (1.0 - BETA_1) * gradient
             second = BETA_2 * second + (1.0 - BETA_2) * tf.square(gradient)
             power = tf.cast(step, tf.float32)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -70,7 +70,7 @@ class DeepFool(Attack):
             own = tf.gather(logits, y, axis=-1, batch_dims=1)
             gaps = logits - own[:, None]
             totals = [tf.reduce_sum(gaps[:, k]) for k in range(logits.shape[-1])]
-        normals = tf.stack([tape.gradient(total, z) for total in totals], 1)  # [N, C, H, W, C']
+        normals = tf.stack([gradient_of(tape, total, z) for total in totals], 1)  # [N, C, H, W, C']
         flat = tf.reshape(normals, [tf.shape(normals)[0], logits.shape[-1], -1])
         if self.threat.norm == "linf":
             dual = tf.reduce_sum(tf.abs(flat), -1)

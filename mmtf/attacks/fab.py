@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from mmtf.attacks.apgd import classifier_classes, restarted, wrong_classes
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, judge
+from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -108,7 +108,7 @@ class FAB(Attack):
             other = tf.gather(logits, targets, axis=-1, batch_dims=1)
             gap = other - own
             total = tf.reduce_sum(gap)
-        normal = tape.gradient(total, z)
+        normal = gradient_of(tape, total, z)
         # The plane normal . p + offset = 0 through the linearised boundary.
         offset = gap - _dot(normal, z)
         from_z = self._to_plane(z, normal, offset)

@@ -137,17 +137,28 @@ def best_response(
         if best is None or error > max(tried[:-1]):
             best = attack
     if path is not None:
-        write_atomically(path, best.network.save)
+        # The .keras file last: where it is, everything is.
         export.save_attacker(best.network, dataset.image_shape, path.removesuffix(".keras"))
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
         write_json(path.removesuffix(".keras") + ".json", about)
+        write_atomically(path, best.network.save)
     return best
 
 
-def _key(classifier, dataset, threat, recipe, seed) -> str:
-    digest = hashlib.sha256()
-    for weight in classifier.get_weights():
+def model_digest(model: keras.Model) -> str:
+    """Of a model's layers, as far as they can be written down, and its weights."""
+    try:
+        architecture = json.dumps(model.get_config(), sort_keys=True, default=repr)
+    except NotImplementedError:  # a subclassed model without get_config
+        architecture = f"{type(model).__module__}.{type(model).__qualname__}"
+    digest = hashlib.sha256(architecture.encode())
+    for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _key(classifier, dataset, threat, recipe, seed) -> str:
+    digest = hashlib.sha256(model_digest(classifier).encode())
     settings = [recipe.to_dict(), dataclasses.asdict(threat), dataset.name, seed]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]

@@ -4,19 +4,18 @@ import dataclasses
 import hashlib
 import os
 import time
+import zipfile
 
-import keras
 import numpy as np
 
 from mmtf.attacks import ATTACKS
-from mmtf.config import ConfigError
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.best_response import FreshAttNet
 from mmtf.evaluation.checks import Sign, check_defense, check_table
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import misclassified, perturb
-from mmtf.evaluation.models import Defense, admit
+from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
 from mmtf.reports.record import write_atomically
 from mmtf.threat import ThreatModel
 
@@ -90,7 +89,7 @@ def payoff_matrix(
 
     Args:
       defenses: refused before anything is measured where they do not fit the dataset.
-      attacks: name of `ATTACKS` or of `recipes` -> its options. `none` is measured once.
+      attacks: name of `ATTACKS` or of `recipes` -> its options.
       dataset: its test split is used.
       etas: radii, > 0.
       norm: of the balls.
@@ -113,15 +112,17 @@ def payoff_matrix(
     }
     for defense in defenses:
         admit(defense, dataset)
+        if set(recipes or {}) & set(attacks):
+            require_keras(defense)
     signs, cells = [], []
     for defense in defenses:
         signs += check_defense(defense.name, defense.classifier, x, y, threats[etas[-1]], seed)
-        weights = _digest(defense)
+        digest = digest_of(defense.classifier)
         for eta in etas:
             here = []
             for name in attacks:
                 attack = made[name, eta]
-                key = [weights, repr(attack), dataset.name, len(x), seed]
+                key = [digest, repr(attack), dataset.name, len(x), seed]
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
@@ -148,11 +149,6 @@ def _make(name, options, threat, recipes, seed, cache_dir):
 def _measure(defense, name, attack, dataset, threat, x, y, seed):
     began = time.monotonic()
     if isinstance(attack, FreshAttNet):
-        if not isinstance(defense.classifier, keras.Model):
-            raise ConfigError(
-                f"Expected a Keras model for {name}, which trains a network against it. Received: "
-                f"the SavedModel {defense.name}. Give its .keras file."
-            )
         attack = attack.fit(defense.classifier, dataset)
     z = perturb(defense.classifier, attack, x, y, seed=seed)
     wrong = misclassified(defense.classifier, z, y)
@@ -170,16 +166,6 @@ def _worst(cells, x):
     return Cell(cells[0].defense, "worst", cells[0].eta, wrong, distance, x[:0], seconds)
 
 
-def _digest(defense) -> str:
-    """Of the classifier's weights; a SavedModel's variables."""
-    model = defense.classifier
-    weights = model.get_weights() if isinstance(model, keras.Model) else model.weights()
-    digest = hashlib.sha256()
-    for weight in weights:
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
-
-
 def _hash(key) -> str:
     return hashlib.sha256(repr(key).encode()).hexdigest()[:24]
 
@@ -191,7 +177,7 @@ def _kept(path, defense, attack, eta) -> Cell | None:
         with np.load(path) as kept:
             arrays = (kept["wrong"], kept["distance"], kept["images"])
             return Cell(defense, attack, eta, *arrays, float(kept["seconds"]))
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         print(f"WARNING: {path} cannot be read ({error}): its cell is measured again.")
         return None
 

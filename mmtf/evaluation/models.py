@@ -1,6 +1,8 @@
 """Any trained classifier by its path: a .keras file, a SavedModel, a workdir of mmtf.run."""
 
 import dataclasses
+import glob
+import hashlib
 import os
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import ConfigError
+from mmtf.evaluation.best_response import model_digest
 from mmtf.evaluation.measure import check_classifier, misclassified
 
 FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
@@ -34,6 +37,7 @@ class ServedLogits:
     """The `logits` signature of a SavedModel as a classifier; gradients pass through it."""
 
     def __init__(self, path: str):
+        self._path = path
         self._loaded = tf.saved_model.load(path)
         signature = self._loaded.signatures.get("logits")
         if signature is None:
@@ -50,12 +54,35 @@ class ServedLogits:
         self._signature = signature
         (self._input,), (self._output,) = inputs, signature.structured_outputs
 
-    def weights(self) -> list:
-        """Its variables as NumPy arrays."""
-        return [variable.numpy() for variable in self._loaded.variables]
+    def digest(self) -> str:
+        """Of its files: graph and variables."""
+        digest = hashlib.sha256()
+        for place in ("saved_model.pb", "variables"):
+            place = os.path.join(self._path, place)
+            files = [place] if os.path.isfile(place) else sorted(glob.glob(f"{place}/*"))
+            for name in files:
+                with open(name, "rb") as source:
+                    digest.update(source.read())
+        return digest.hexdigest()
 
     def __call__(self, x, training=False):
         return self._signature(**{self._input: x})[self._output]
+
+
+def digest_of(classifier) -> str:
+    """A name for what a classifier computes: its layers and weights, or a SavedModel's files."""
+    if isinstance(classifier, ServedLogits):
+        return classifier.digest()
+    return model_digest(classifier)
+
+
+def require_keras(defense: Defense) -> None:
+    """Raises ConfigError where attack networks cannot be trained against `defense`."""
+    if not isinstance(defense.classifier, keras.Model):
+        raise ConfigError(
+            f"Expected a Keras model for attack networks, which are trained against it. Received: "
+            f"the SavedModel {defense.name}. Give its .keras file."
+        )
 
 
 def load_defense(path: str, name: str | None = None) -> Defense:

@@ -1,5 +1,7 @@
 """What the games between two networks share, section 4."""
 
+import inspect
+
 import tensorflow as tf
 
 from mmtf import risks
@@ -23,8 +25,10 @@ class NetworkGame(Game):
       net: name in `mmtf.nets.ATTACK_NETS`; the paper's is `mlp`.
       net_options: keyword arguments of that net.
       solver: name in `mmtf.solvers.SOLVERS`: the update rule.
-      gamma: weight of the sensitivity term of Eq. 16, >= 0; for the rule `sensitivity`.
-      order: of Algorithm 1's two steps, `simultaneous` as printed or `sequential`; likewise.
+      gamma: weight of the sensitivity term of Eq. 16, >= 0, for the rule `sensitivity`; of the
+        consensus term for `consensus`.
+      order: of Algorithm 1's two steps, `simultaneous` as printed or `sequential`; for the rule
+        `sensitivity`.
       attacker_rate: the attacker's learning rate over the defender's, > 0; the paper has 1e-3
         over 1e-4.
     """
@@ -59,6 +63,10 @@ class NetworkGame(Game):
         self.gamma = gamma
         self.order = order
         self.attacker_rate = attacker_rate
+        for name, default in (("gamma", 1.0), ("order", ORDERS[0])):
+            if name not in self._own():
+                value = getattr(self, name)
+                require(value == default, f"{name} with a rule that has one, not {solver}", value)
 
     def make_players(self, classifier, make_optimizer, image_shape, num_classes):
         attacker = ATTACK_NETS[self.net](
@@ -67,10 +75,14 @@ class NetworkGame(Game):
         u, v = classifier.trainable_variables, attacker.trainable_variables
         descent, ascent = make_optimizer(), make_optimizer(scale=self.attacker_rate)
         first, second = self.order_players((u, descent), (v, ascent))
-        own = {"gamma": self.gamma, "order": self.order} if self.solver == "sensitivity" else {}
-        solver = SOLVERS[self.solver](u_optimizer=first[1], v_optimizer=second[1], **own)
+        solver = SOLVERS[self.solver](u_optimizer=first[1], v_optimizer=second[1], **self._own())
         solver.build(first[0], second[0])
         return Players({"classifier": classifier, "attacker": attacker}, {"solver": solver})
+
+    def _own(self):
+        """The rule's options among the game's."""
+        takes = inspect.signature(SOLVERS[self.solver].__init__).parameters
+        return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
     def order_players(self, defender, attacker):
         """(leader, follower): who descends with the other's answer in mind."""

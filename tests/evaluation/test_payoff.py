@@ -94,6 +94,14 @@ def test_an_unknown_attack_is_refused(data, classifier):
         evaluate(classifier, ["gfsm"], data, threat=THREAT)
 
 
+def test_the_function_keeps_its_name_beside_the_command(data, classifier):
+    import mmtf
+    import mmtf.evaluate
+
+    frame = mmtf.evaluate(classifier, ["none"], data, threat=THREAT)
+    assert list(frame.attack) == ["none", "worst"]
+
+
 def test_several_models_make_a_payoff_matrix(data, classifier):
     models = {"a": classifier, "b": keras.models.clone_model(classifier)}
     models["b"].set_weights([-weight for weight in classifier.get_weights()])

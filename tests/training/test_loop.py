@@ -21,14 +21,23 @@ from mmtf.training.rates import Rate
 
 def state(trainer):
     models = [w for model in trainer.players.models.values() for w in model.get_weights()]
-    slots = [v.numpy() for v in trainer.players.optimizers["classifier"].variables]
-    return models + slots
+    players = trainer.players.optimizers
+    if "solver" in players:
+        moved = [players["solver"].descent, players["solver"].ascent]
+    else:
+        moved = [players["classifier"]]
+    return models + [v.numpy() for one in moved for v in one.variables]
 
 
-@pytest.mark.parametrize("game", ["minimax_grad", "adv_fgsm", "adv_pgd"])
+NETWORKS = {"minimax_attnet", "alt_attnet", "maximin_attnet"}
+
+
+@pytest.mark.parametrize("game", ["minimax_grad", "adv_fgsm", "adv_pgd", *sorted(NETWORKS)])
 def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
+    options = {"net_options": {"width": 8}} if game in NETWORKS else {}
+
     def trainer():
-        return test_trainer.make_trainer(game, net=test_trainer.tiny_net(0.5), steps=20)
+        return test_trainer.make_trainer(game, net=test_trainer.tiny_net(0.5), steps=20, **options)
 
     whole = trainer()
     fit(whole)
