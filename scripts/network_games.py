@@ -49,6 +49,11 @@ def blocks() -> dict[str, str]:
             f"{matrix_table(record['cells'], lambda *unused: None)}\n\nn = "
             f"{record['cells'][0]['n']:,}, {where(record)}."
         )
+    hardened = RECORDS / "hardened_minimax_grad.json"
+    if hardened.exists():
+        record = read_json(hardened)
+        table = games_table([record], ("none", "fgsm_curr", "pgd_curr", "attnet_curr"))
+        content["hardened"] = f"{table}\n\n`{command(record)}`: {where(record)}."
     study = RECORDS / "attack_networks.json"
     if study.exists():
         content["study"] = _study(read_json(study))
