@@ -1,6 +1,6 @@
 """The matrix of attack-network architectures against defences trained against each of them.
 
-    python -m scripts.attacker_transfer [--dataset=mnist] [--eta=0.3]
+    python -m scripts.attacker_transfer [--dataset=mnist] [--eta=0.3] [--steps=1000]
 
 Rows: the undefended classifier, and one Minimax-AttNet for each architecture. Columns: a best
 response of each architecture, trained afresh against the classifier in the row by one recipe.
