@@ -12,7 +12,7 @@ ATTACKS = Members(
         "ifgsm": "mmtf.attacks.ifgsm:IFGSM",
         "pgd": "mmtf.attacks.pgd:PGD",
         "apgd": "mmtf.attacks.apgd:APGD",
-        "apgd_targeted": "mmtf.attacks.apgd:APGDTargeted",
+        "apgd_targeted": "mmtf.attacks.apgd_targeted:APGDTargeted",
         "deepfool": "mmtf.attacks.deepfool:DeepFool",
         "carlini_wagner": "mmtf.attacks.carlini_wagner:CarliniWagner",
         "fab": "mmtf.attacks.fab:FAB",

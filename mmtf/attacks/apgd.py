@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from mmtf import risks
 from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
-from mmtf.attacks.losses import LOSSES, targeted_dlr
+from mmtf.attacks.losses import LOSSES
+from mmtf.attacks.restarts import restarted
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
 
@@ -197,80 +198,6 @@ class APGD(Attack):
         return loss, gradient_of(tape, total, z), risks.errors(logits, y) > 0
 
 
-class APGDTargeted(APGD):
-    """APGD on the targeted DLR loss, for each of the most likely wrong classes in turn (APGD-T).
-
-    Args:
-      threat: the ball and the box.
-      steps: for each target, > 0.
-      targets: how many wrong classes, by their logits at the clean image, > 0; at most all.
-      rho: as in APGD.
-
-    Source: Croce & Hein (2020a), section 4; 9 targets in AutoAttack.
-    """
-
-    def __init__(self, threat, *, steps=100, targets=9, rho=0.75):
-        super().__init__(threat, steps=steps, rho=rho)
-        require(targets > 0, "targets > 0", targets)
-        self.targets = targets
-
-    def losses(self, logits, labels, targets):
-        return targeted_dlr(logits, labels, targets)
-
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-        seed = tf.convert_to_tensor(seed)
-        if not tf.executing_eagerly():
-            return self._in_graph(classifier, x, y, seed)
-        rank = compiled(classifier, "wrong classes by rank", wrong_classes)
-        count = min(self.targets, classifier_classes(classifier, x) - 1)
-
-        def attempt(x, y, number, start):
-            return self._climb_and_leave(classifier, x, y, rank(x, y)[:, number], start)
-
-        return restarted(classifier, x, y, seed, count, self.start, attempt)
-
-    def _in_graph(self, classifier, x, y, seed):
-        order = wrong_classes(classifier, x, y)
-        z, broken = x, errors_at(classifier, x, y) > 0
-        for number in range(min(self.targets, order.shape[1])):
-            start = self.start(x, _seed(seed, number))
-            after = self._climb(classifier, x, y, order[:, number], start)
-            z = choose(broken, z, after)
-            broken |= errors_at(classifier, after, y) > 0
-        return z
-
-
-def wrong_classes(classifier, x, y):
-    """int32 [N, C - 1]: the wrong classes, the likeliest first."""
-    logits = tf.cast(classifier(x, training=False), tf.float32)
-    classes = logits.shape[-1]
-    true = tf.one_hot(y, classes, on_value=True, off_value=False, dtype=tf.bool)
-    return tf.math.top_k(tf.where(true, logits.dtype.min, logits), classes - 1).indices
-
-
-def classifier_classes(classifier, x) -> int:
-    """How many logits `classifier` gives for images like `x`."""
-    return int(classifier(x[:1], training=False).shape[-1])
-
-
-def restarted(classifier, x, y, seed, count: int, start, attempt):
-    """attempt(x, y, number, start(x, seed)) for number 0, ... on the examples that still stand.
-
-    An example's start is that of its place in the whole batch, whoever else has fallen.
-    """
-    wrong = judge(classifier)
-    z = attempt(x, y, 0, start(x, seed))
-    for number in range(1, count):
-        standing = tf.where(wrong(z, y) == 0)[:, 0]
-        if not len(standing):
-            break
-        own = tf.gather(start(x, _seed(seed, number)), standing)
-        again = attempt(tf.gather(x, standing), tf.gather(y, standing), number, own)
-        z = tf.tensor_scatter_nd_update(z, standing[:, None], again)
-    return z
-
-
 @dataclasses.dataclass(frozen=True)
 class _State:
     """Of every example; tensors [n, ...] in this order when flat."""
@@ -314,7 +241,3 @@ def _phase(at, step):
     """How many steps the phase that ends at `step` has taken."""
     number = at.index(step)
     return step - (at[number - 1] if number else 0)
-
-
-def _seed(seed, number):
-    return tf.random.experimental.stateless_fold_in(seed, number) if number else seed

@@ -2,9 +2,11 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.apgd import APGD, APGDTargeted, classifier_classes
+from mmtf.attacks.apgd import APGD
+from mmtf.attacks.apgd_targeted import APGDTargeted
 from mmtf.attacks.base import Attack, choose, errors_at, judge
 from mmtf.attacks.fab import FAB
+from mmtf.attacks.restarts import classifier_classes
 from mmtf.attacks.square import Square
 
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.apgd import classifier_classes, restarted, wrong_classes
 from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
+from mmtf.attacks.restarts import classifier_classes, restarted, wrong_classes
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
