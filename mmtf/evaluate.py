@@ -54,12 +54,7 @@ def main(argv) -> int:
     except KeyboardInterrupt:
         return _stopped()
     except Exception as error:
-        if type(error).__name__ == "Interrupted":  # while an attack network was trained
-            return _stopped()
-        if not _is_theirs(error):
-            raise
-        print(f"mmtf.evaluate: {error}", file=sys.stderr)
-        return 1
+        return _answer(error)
 
 
 def _stopped():
@@ -190,13 +185,19 @@ def _path_and_name(given):
     return (path, name) if separator and not os.path.exists(given) else (given, None)
 
 
-def _is_theirs(error):
-    if isinstance(error, (ConfigError, OSError)):
-        return True
-    from mmtf.data import DataError
-    from mmtf.evaluation import BrokenConstraint
+def _answer(error):
+    """One line for what a user can mend, a traceback for what is ours; no import for a flag."""
+    if not isinstance(error, (ConfigError, OSError)):
+        from mmtf.data import DataError
+        from mmtf.evaluation import BrokenConstraint
+        from mmtf.training.loop import Interrupted
 
-    return isinstance(error, (DataError, BrokenConstraint))
+        if isinstance(error, Interrupted):  # a signal, while an attack network was trained
+            return _stopped()
+        if not isinstance(error, (DataError, BrokenConstraint)):
+            raise error
+    print(f"mmtf.evaluate: {error}", file=sys.stderr)
+    return 1
 
 
 def _interrupt(number, frame):
