@@ -138,8 +138,10 @@ class FAB(Attack):
         """The smallest step from `point` onto {p: normal . p + offset = 0} within the box.
 
         Pixel i moves by min(t q_i, room_i) towards the plane, with q = 1 (linf) or |normal| (l2):
-        t is where sum_i |normal_i| min(t q_i, room_i) makes up for the point's distance, found
-        exactly by sorting the t at which pixels reach the box. Out of reach: as near as it gets.
+        t is where sum_i |normal_i| min(t q_i, room_i) makes up for the point's distance. That sum
+        is concave and piecewise linear in t, so Newton's iteration from below never passes the
+        root and ends on it once no further pixel reaches the box, without sorting them. Out of
+        reach: as near as it gets.
         """
         size = tf.reduce_prod(tf.shape(point)[1:])
         flat, w = tf.reshape(point, [-1, size]), tf.reshape(normal, [-1, size])
@@ -149,23 +151,23 @@ class FAB(Attack):
         room = tf.where(towards > 0, high - flat, flat - low)
         weight = tf.abs(w)
         speed = tf.ones_like(w) if self.threat.norm == "linf" else weight
-        limit = tf.where(weight > 0, room / tf.maximum(speed, TINY), 0.0)
-        order = tf.argsort(limit, axis=1)
-        sorted_limit = tf.gather(limit, order, batch_dims=1)
-        stopped = tf.cumsum(tf.gather(weight * room, order, batch_dims=1), 1, exclusive=True)
-        rate = tf.gather(weight * speed, order, batch_dims=1)
-        moving = tf.cumsum(rate, 1, reverse=True)
-        # Reach at each limit, rising; the first segment that gets there holds t.
-        reach = stopped + moving * sorted_limit
-        wanted = tf.abs(missing)[:, None]
-        segment = tf.reduce_sum(tf.cast(reach < wanted, tf.int32), 1)
-        last = tf.minimum(segment, size - 1)
-        t = tf.math.divide_no_nan(
-            wanted[:, 0] - tf.gather(stopped, last, batch_dims=1),
-            tf.gather(moving, last, batch_dims=1),
+        wanted, rate, full = tf.abs(missing), weight * speed, weight * room
+
+        def closer(t, _):
+            free = tf.cast(t[:, None] * speed < room, t.dtype)
+            left = wanted - tf.reduce_sum(full * (1.0 - free), 1)
+            ahead = tf.math.divide_no_nan(left, tf.reduce_sum(rate * free, 1))
+            # No pixel is free: the plane is out of reach.
+            ahead = tf.where(tf.reduce_any(free > 0, 1), ahead, t)
+            return tf.maximum(ahead, t), tf.reduce_any(ahead > t)
+
+        t, _ = tf.while_loop(
+            lambda t, moved: moved,
+            closer,
+            (tf.zeros_like(missing), tf.constant(True)),
+            maximum_iterations=size,
         )
-        unreachable = segment >= size
-        step = tf.where(unreachable[:, None], room, tf.minimum(t[:, None] * speed, room))
+        step = tf.minimum(t[:, None] * speed, room)
         return tf.reshape(tf.where(weight > 0, towards * step, 0.0), tf.shape(point))
 
 
