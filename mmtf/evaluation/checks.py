@@ -24,6 +24,8 @@ LEVEL = 0.01
 # Attacks without a gradient, and those with one that can be expected to win.
 BLACK_BOX = {"square"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab"}
+SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
+FEW_STEPS, MANY_STEPS = 10, 100
 # What raises each sign, what it means, what to do.
 MEANINGS = {
     "random_output": (
@@ -45,6 +47,14 @@ MEANINGS = {
     "black_box_wins": (
         "a black-box attack beats every white-box attack: gradients are masked, the true worst "
         "case is worse"
+    ),
+    "single_step_wins": (
+        "a single step beats every iterated attack: the loss surface misleads gradients, or the "
+        "iterated attacks are set wrongly; the true worst case is worse"
+    ),
+    "more_steps_weaker": (
+        "PGD with ten times the steps breaks fewer examples: the loss surface misleads gradients, "
+        "the true worst case is worse"
     ),
     "larger_eta_weaker": (
         "a larger radius gives a smaller error: the attack is not converged, give it more steps"
@@ -97,6 +107,13 @@ def check_defense(name: str, classifier, x, y, threat: ThreatModel, seed: int = 
     error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
     if error < UNBOUNDED_ERROR:
         signs.append(Sign(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}"))
+    few, many = (
+        measure(classifier, PGD(threat, steps=steps), x, y, name="pgd", seed=seed).wrong
+        for steps in (FEW_STEPS, MANY_STEPS)
+    )
+    if _beats(few, many):
+        value = f"error {few.mean():.3f} by {FEW_STEPS} steps, {many.mean():.3f} by {MANY_STEPS}"
+        signs.append(Sign(name, "more_steps_weaker", value))
     rough = _rough_share(classifier, images, labels, gradient, threat, seed)
     if rough > PROBE_SHARE:
         signs.append(Sign(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
@@ -131,17 +148,23 @@ def check_table(wrong: dict) -> list[Sign]:
         for eta in sorted({eta for _, eta in own}):
             here = {attack: value for (attack, at), value in own.items() if at == eta}
             white = [value for name, value in here.items() if name in ITERATED]
-            for name in BLACK_BOX & set(here) if white else ():
-                # All white-box attacks together, so that no single weak one raises the sign.
+            for name in sorted((BLACK_BOX | SINGLE_STEP) & set(here)) if white else ():
+                # All iterated attacks together, so that no single weak one raises the sign.
                 a, b = here[name], np.logical_or.reduce(white)
-                if np.mean(a) > np.mean(b) and mcnemar(a, b) < LEVEL:
+                if _beats(a, b):
                     value = f"{name} {np.mean(a):.4f} > {np.mean(b):.4f} at eta {eta:g}"
-                    signs.append(Sign(defense, "black_box_wins", value))
+                    check = "black_box_wins" if name in BLACK_BOX else "single_step_wins"
+                    signs.append(Sign(defense, check, value))
         for attack in dict.fromkeys(attack for attack, _ in own):
             etas = sorted(eta for name, eta in own if name == attack)
             for small, large in zip(etas, etas[1:], strict=False):
                 a, b = own[attack, small], own[attack, large]
-                if np.mean(b) < np.mean(a) and mcnemar(a, b) < LEVEL:
+                if _beats(a, b):
                     value = f"{attack} {np.mean(a):.4f} at {small:g}, {np.mean(b):.4f} at {large:g}"
                     signs.append(Sign(defense, "larger_eta_weaker", value))
     return signs
+
+
+def _beats(a, b):
+    """Whether `a` breaks more examples than `b`, beyond chance."""
+    return np.mean(a) > np.mean(b) and mcnemar(a, b) < LEVEL

@@ -77,6 +77,34 @@ def test_a_black_box_that_wins():
     assert len(check_table(table)) == 1
 
 
+def test_a_single_step_that_wins():
+    few, many = np.arange(100) < 5, np.arange(100) < 19
+    table = {("d", "fgsm", 0.1): many, ("d", "pgd", 0.1): few}
+    (sign,) = check_table(table)
+    assert (sign.defense, sign.check) == ("d", "single_step_wins")
+    assert check_table({**table, ("d", "apgd", 0.1): many}) == []
+    # A column of another classifier's images is no single step against this one.
+    assert check_table({("d", "fgsm@other", 0.1): many, ("d", "pgd", 0.1): few}) == []
+
+
+def test_more_steps_that_do_less(linear, data):
+    """Grooves of width 0.01 in the loss lead the small steps of a long attack astray."""
+    honest = linear(np.eye(16)[:, :3])
+    x, y = data
+    y = np.argmax(honest(x, training=False), 1).astype(np.int32)
+
+    @tf.custom_gradient
+    def grooved(x):
+        # The gradient is turned but in a groove around every multiple of 0.05.
+        on_grid = tf.abs(x / 0.05 - tf.round(x / 0.05)) < 0.1
+        return x, lambda upstream: tf.where(on_grid, upstream, -upstream)
+
+    # Steps of 0.05 (2.5 eta / 10) keep a pixel in its groove or out of it; steps of 0.005 pass.
+    x = (np.round(x / 0.05) * 0.05).astype(np.float32)
+    found = check_defense("d", Wrapped(lambda x: honest(grooved(x), training=False)), x, y, THREAT)
+    assert "more_steps_weaker" in [sign.check for sign in found]
+
+
 def test_a_larger_eta_that_does_less():
     few, many = np.arange(100) < 5, np.arange(100) < 30
     (sign,) = check_table({("d", "pgd", 0.1): many, ("d", "pgd", 0.2): few})
