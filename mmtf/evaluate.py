@@ -59,7 +59,10 @@ def main(argv) -> int:
 
 def _stopped():
     if FLAGS.output:
-        print(f"Stopped; finished cells are in {FLAGS.output}. The same command goes on from them.")
+        print(
+            f"Stopped; finished cells and blocks of images are in {FLAGS.output}. The same command "
+            f"goes on from them."
+        )
     else:
         print("Stopped. Nothing is kept without --output.")
     return 130

@@ -1,10 +1,24 @@
 """Examples leave a block as they fall, so that later iterations cost less."""
 
+import contextlib
+import contextvars
+
 import numpy as np
 import tensorflow as tf
 
 # Fewer examples than this share of the block still stand: the others leave it.
 COMPACT_BELOW = 0.9
+_WATCHER = contextvars.ContextVar("watcher", default=None)
+
+
+@contextlib.contextmanager
+def watching(watcher):
+    """While open, `watcher(standing)` is told after every iteration how many examples stand."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
 
 
 class Standing:
@@ -36,7 +50,12 @@ class Standing:
         return bool(self._here.any())
 
     def compact(self, *tensors) -> list:
-        """The tensors [n, ...] without the fallen, once there are enough of these."""
+        """The tensors [n, ...] without the fallen, once there are enough of these.
+
+        Called once in every iteration.
+        """
+        if watcher := _WATCHER.get():
+            watcher(int(self._here.sum()))
         if self._here.mean() >= COMPACT_BELOW:
             return list(tensors)
         kept = [tf.boolean_mask(tensor, self._here) for tensor in tensors]

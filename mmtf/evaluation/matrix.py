@@ -11,6 +11,7 @@ import numpy as np
 from mmtf.attacks import ATTACKS
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.blocks import KeptBlocks
 from mmtf.evaluation.checks import Sign, check_defense, check_table
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.intervals import wilson
@@ -18,6 +19,7 @@ from mmtf.evaluation.measure import misclassified, perturb
 from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
 from mmtf.reports.record import write_atomically
 from mmtf.threat import ThreatModel
+from mmtf.training.progress import Progress
 
 SHOWN = 8
 
@@ -30,7 +32,7 @@ class Cell:
       wrong: bool [N], the examples it gets wrong.
       distance: float64 [N], ||z - x|| of these, NaN of the others.
       images: the first adversarial images, float32 [k, H, W, C].
-      seconds: of the attack.
+      seconds: of the attack; NaN where an earlier process made a part of it.
     """
 
     defense: str
@@ -55,7 +57,7 @@ class Cell:
             "ci_high": high,
             "n": n,
             "median_distance": float(np.median(found)) if len(found) else None,
-            "seconds": round(self.seconds, 2),
+            "seconds": round(self.seconds, 2) if np.isfinite(self.seconds) else None,
         }
 
 
@@ -83,6 +85,7 @@ def payoff_matrix(
     seed: int = 0,
     cache_dir: str | None = None,
     recipes: dict | None = None,
+    progress: bool = True,
     say=print,
 ) -> Matrix:
     """Every attack against every defence at every radius, on the test split, in float32.
@@ -95,8 +98,10 @@ def payoff_matrix(
       norm: of the balls.
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
-      cache_dir: finished cells are kept there and read back by the same call; None: not kept.
+      cache_dir: finished cells, and finished blocks of the one at work, are kept there and read
+        back by the same call; None: not kept.
       recipes: AttNetRecipes by name, for attack networks trained against each defence.
+      progress: show how far each cell is, on stderr.
       say: takes a line for every cell.
 
     Raises:
@@ -126,8 +131,12 @@ def payoff_matrix(
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
-                    cell = _measure(defense, name, attack, dataset, threats[eta], x, y, seed)
+                    blocks = KeptBlocks(path.removesuffix(".npz")) if path else {}
+                    cell = _measure(
+                        defense, name, attack, dataset, threats[eta], x, y, seed, blocks, progress
+                    )
                     _keep(path, cell)
+                    blocks.clear()
                 here.append(cell)
                 say(f"{defense.name}  eta {eta:g}  {name}: error {cell.wrong.mean():.4f}")
             cells += [*here, _worst(here, x)]
@@ -146,14 +155,20 @@ def _make(name, options, threat, recipes, seed, cache_dir):
     return ATTACKS[name](threat, **options)
 
 
-def _measure(defense, name, attack, dataset, threat, x, y, seed):
-    began = time.monotonic()
+def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progress):
+    began, resumed = time.monotonic(), len(blocks) > 0
     if isinstance(attack, FreshAttNet):
         attack = attack.fit(defense.classifier, dataset)
-    z = perturb(defense.classifier, attack, x, y, seed=seed)
+    label = f"{defense.name}  eta {threat.eta:g}  {name}"
+    bar = Progress(len(x), label=label, unit="image", last=False) if progress else None
+    try:
+        z = perturb(defense.classifier, attack, x, y, seed=seed, kept=blocks, progress=bar)
+    finally:
+        if bar is not None:
+            bar.close()
     wrong = misclassified(defense.classifier, z, y)
     distance = np.where(wrong, threat.size(z - x), np.nan)
-    seconds = time.monotonic() - began
+    seconds = float("nan") if resumed else time.monotonic() - began
     return Cell(defense.name, name, threat.eta, wrong, distance, z[:SHOWN], seconds)
 
 

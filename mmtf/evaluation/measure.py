@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.attacks.base import Attack, compiled, judge
+from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
 from mmtf.evaluation.intervals import wilson
 from mmtf.nets.precision import computing_in
@@ -73,8 +74,16 @@ def measure(
     return Outcome(name, misclassified(classifier, z, y), time.monotonic() - began, z[:keep])
 
 
-def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
-    """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`."""
+def perturb(
+    classifier, attack: Attack, x, y, *, seed: int = 0, kept=None, progress=None
+) -> np.ndarray:
+    """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`.
+
+    Args:
+      kept: a mutable mapping, block number -> images; what is there is not made again.
+      progress: a `mmtf.training.progress.Progress` of images.
+    """
+    kept = {} if kept is None else kept
     x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
     require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
     low, high = attack.threat.box
@@ -88,7 +97,10 @@ def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
             images = tf.constant(x[start : start + BLOCK])
             labels = tf.constant(y[start : start + BLOCK])
             own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
-            z = _run(attack, classifier, images, labels, own).numpy()
+            z = kept.get(number)
+            if z is None or z.shape != images.shape:
+                with watching(_Watcher(progress, start)):
+                    z = kept[number] = _run(attack, classifier, images, labels, own).numpy()
             broken = int(attack.threat.violations(z, images.numpy()).sum())
             if broken:
                 raise BrokenConstraint(
@@ -96,7 +108,22 @@ def perturb(classifier, attack: Attack, x, y, *, seed: int = 0) -> np.ndarray:
                     f"{attack.threat.eta:g} or the box, or with NaN."
                 )
             blocks.append(z)
+            if progress is not None:
+                progress.update(start + len(z), {})
     return np.concatenate(blocks)
+
+
+class _Watcher:
+    """Tells a Progress what an attack is doing inside a block of images."""
+
+    def __init__(self, progress, done):
+        self._progress, self._done, self._iterations = progress, done, 0
+
+    def __call__(self, standing):
+        self._iterations += 1
+        if self._progress is not None:
+            inside = {"iteration": self._iterations, "standing": standing}
+            self._progress.update(self._done, inside)
 
 
 def misclassified(classifier, z, y) -> np.ndarray:
@@ -157,6 +184,9 @@ def _run(attack, victim, images, labels, seed):
 
 
 def evaluating_in_float32(classifier):
-    """A context in which a Keras model computes in float32; other callables as they do."""
-    is_model = isinstance(classifier, keras.Model)
-    return computing_in(classifier, "float32") if is_model else contextlib.nullcontext()
+    """A context in which a Keras model computes in float32; other callables as they do.
+    """
+    context = contextlib.ExitStack()
+    if isinstance(classifier, keras.Model):
+        context.enter_context(computing_in(classifier, "float32"))
+    return context

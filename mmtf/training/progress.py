@@ -15,18 +15,21 @@ class Progress:
       total: steps in all.
       start: step the run starts or resumes from.
       label: what is going on.
+      unit: what a step is.
+      last: whether the last step gets a line in any case.
       stream: where to; a bar where it is a terminal, else a line every ten seconds.
     """
 
-    def __init__(self, total: int, *, start: int = 0, label: str = "train", stream=None):
+    def __init__(self, total: int, *, start=0, label="train", unit="step", last=True, stream=None):
         self._stream = stream or sys.stderr
         self._total, self._start, self._label = total, start, label
+        self._unit, self._last = unit, last
         self._step = start
         self._began = self._printed = time.monotonic()
         self._bar = None
         if self._stream.isatty():
             self._bar = tqdm.tqdm(
-                total=total, initial=start, desc=label, unit="step", file=self._stream
+                total=total, initial=start, desc=label, unit=unit, file=self._stream
             )
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
@@ -36,7 +39,7 @@ class Progress:
             self._bar.update(step - self._step)
         self._step = step
         now = time.monotonic()
-        done = step >= self._total
+        done = step >= self._total and self._last
         if self._bar is None and (now - self._printed >= LINE_SECONDS or done):
             self._printed = now
             self._line(step, metrics, now)
@@ -46,7 +49,8 @@ class Progress:
         left = (self._total - step) / rate if rate else float("inf")
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self.note(
-            f"{self._label} {step}/{self._total}  {rate:.1f} steps/s  {values}  {left:.0f} s left"
+            f"{self._label} {step}/{self._total}  {rate:.1f} {self._unit}s/s  {values}  "
+            f"{left:.0f} s left"
         )
 
     def note(self, text: str) -> None:
