@@ -13,6 +13,7 @@ from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
 from mmtf.evaluation.intervals import wilson
 from mmtf.nets.precision import computing_in
+from mmtf.nets.thin_gradient import thin_input_gradients
 
 BLOCK = 500
 
@@ -185,8 +186,11 @@ def _run(attack, victim, images, labels, seed):
 
 def evaluating_in_float32(classifier):
     """A context in which a Keras model computes in float32; other callables as they do.
+
+    What is traced inside also gets its gradients in the images by the cheaper route.
     """
     context = contextlib.ExitStack()
     if isinstance(classifier, keras.Model):
         context.enter_context(computing_in(classifier, "float32"))
+        context.enter_context(thin_input_gradients(classifier))
     return context

@@ -10,6 +10,7 @@ from mmtf.config import ConfigError, Schedule
 from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
 from mmtf.nets.precision import computing_in
+from mmtf.nets.thin_gradient import thin_input_gradients
 from mmtf.training.randomness import seeded
 from mmtf.training.rates import Rate
 
@@ -109,6 +110,7 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             for model in models:
                 stack.enter_context(computing_in(model, self.precision))
+                stack.enter_context(thin_input_gradients(model))
             totals = {name: tf.constant(0.0) for name in self.game.metrics}
             bad = tf.constant(-1)
             for step in tf.range(first, first + count):
