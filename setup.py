@@ -37,6 +37,13 @@ setuptools.setup(
     extras_require={
         "test": ["pytest>=8.0", "ruff>=0.13"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
-        "bench": ["matplotlib>=3.9"],
+        "bench": [
+            "adversarial-robustness-toolbox>=1.20",
+            "cleverhans>=4.0",
+            "foolbox>=3.3.4",
+            "matplotlib>=3.9",
+            "pyautoattack>=0.2",
+            "torch>=2.6",
+        ],
     },
 )

@@ -65,6 +65,7 @@ def bare_step(trainer):
 
     from mmtf.games.base import Turn
     from mmtf.nets.precision import computing_in
+    from mmtf.nets.thin_gradient import thin_input_gradients
     from mmtf.training.randomness import seeded
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
@@ -79,7 +80,8 @@ def bare_step(trainer):
             replicas=1,
             randomness=functools.partial(seeded, seed=seed),
         )
-        with computing_in(trainer.players.classifier, trainer.precision):
+        model = trainer.players.classifier
+        with computing_in(model, trainer.precision), thin_input_gradients(model):
             return trainer.game.step(trainer.players, x, y, turn)["risk"]
 
     return step

@@ -1,0 +1,212 @@
+"""`python -m benchmarks.peers.speed`: mmtf beside its peers, in one run.
+
+    pip install '.[bench]'
+    python -m benchmarks.peers.speed --model=runs/minimax_grad-mnist-eta0.3-seed0
+
+Every variant is a process of its own; blocks of one work alternate between its variants, so that
+whatever else the machine does meets all of them. Medians count. A variant whose library is not
+installed is left out, and the record says so. Writes results/benchmarks/peers.json;
+`python -m scripts.performance` renders docs/performance.md from it.
+"""
+
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl import app, flags
+
+from benchmarks.peers.speed.works import BATCH, ETA, WORKS
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "Workdir of mmtf.run or .keras file: an mnist_cnn.")
+flags.DEFINE_list("works", list(WORKS), f"Any of: {', '.join(WORKS)}.")
+flags.DEFINE_integer("blocks", 5, "Timed blocks of each variant; the median counts.")
+flags.DEFINE_list("counts", [], "WORK=UNITS of a block, where not the default.")
+flags.DEFINE_string("output", "results/benchmarks/peers.json", "Where the record goes.")
+
+NEEDS = {
+    "cleverhans": ["cleverhans"],
+    "torch": ["torch"],
+    "foolbox": ["foolbox"],
+    "foolbox_torch": ["foolbox", "torch"],
+    "art": ["art", "torch"],
+    "art_function": ["art"],
+    "autoattack": ["pyautoattack", "torch"],
+}
+PACKAGES = {
+    "cleverhans": "cleverhans",
+    "torch": "torch",
+    "foolbox": "foolbox",
+    "art": "adversarial-robustness-toolbox",
+    "autoattack": "pyautoattack",
+}
+# Forward pass of mnist_cnn, multiplications and additions: 28^2 x 25 x 32, 14^2 x 800 x 64,
+# 3136 x 512, 512 x 10.
+FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
+
+
+class Worker:
+    """A variant in its process; `block()` gives the seconds of one block."""
+
+    def __init__(self, work, variant, precision, count, folder):
+        warm = "cold" if WORKS[work].once else "warm"
+        self.variant = variant
+        arguments = [work, variant, precision, str(count), warm, folder]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.peers.speed.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._answer()
+
+    def block(self) -> dict:
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            raise RuntimeError(f"{self.variant} died: {self._errors.read()[-3000:]}")
+        return json.loads(line)
+
+
+def matmul_peak(precision: str) -> float:
+    """GFLOP/s of a 2048 x 2048 x 2048 product, the best of 5 blocks, in a process of its own."""
+    code = (
+        "import time, tensorflow as tf\n"
+        f"a = tf.cast(tf.random.normal([2048, 2048]), '{precision}')\n"
+        "f = tf.function(lambda: tf.reduce_sum(a @ a))\n"
+        "f(); best = 1e9\n"
+        "for _ in range(5):\n"
+        "    t = time.perf_counter(); [f() for _ in range(4)]; f().numpy()\n"
+        "    best = min(best, (time.perf_counter() - t) / 5)\n"
+        "print(2 * 2048**3 / best / 1e9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def time_work(name, precision, folder, counts, peak) -> list[dict]:
+    """A row for each variant of one work."""
+    work = WORKS[name]
+    count = counts.get(name, work.count)
+    variants = [one for one in work.variants[precision] if _installed(one)]
+    workers = [Worker(name, one, precision, count, folder) for one in variants]
+    blocks = {one: [] for one in variants}
+    for number in range(1 if work.once else FLAGS.blocks):
+        # In turns, forwards and backwards, so that nobody always comes after the same one.
+        for worker in workers if number % 2 == 0 else workers[::-1]:
+            blocks[worker.variant].append(worker.block())
+    for worker in workers:
+        worker.close()
+    ours = statistics.median(one["wall"] for one in blocks["mmtf"])
+    rows = []
+    for variant in variants:
+        walls = sorted(one["wall"] for one in blocks[variant])
+        wall = statistics.median(walls)
+        images = count * (BATCH if work.unit == "step" else 1)
+        flops = work.forwards * FORWARD_FLOPS * images / wall / 1e9
+        rows.append(
+            {
+                "work": name,
+                "precision": precision,
+                "variant": variant,
+                "unit": work.unit,
+                "count": count,
+                "per_second": count / wall,
+                "times_ours": wall / ours,
+                "wall": walls,
+                "cpu": statistics.median(one["cpu"] for one in blocks[variant]),
+                "peak_mib": max(one["peak_mib"] for one in blocks[variant]),
+                "of_peak": flops / peak if work.forwards else None,
+                "error": blocks[variant][-1]["error"],
+            }
+        )
+        print(
+            f"{name:18} {precision:9} {variant:14} {count / wall:9.2f} {work.unit}s/s   "
+            f"mmtf is {wall / ours:.2f} x as fast",
+            flush=True,
+        )
+    return rows
+
+
+def missing() -> dict[str, list[str]]:
+    """Variant -> the packages it lacks."""
+    return {name: _lacks(name) for name in NEEDS if _lacks(name)}
+
+
+def _lacks(variant):
+    return [one for one in NEEDS.get(variant, []) if importlib.util.find_spec(one) is None]
+
+
+def _installed(variant):
+    return not _lacks(variant)
+
+
+def _prepare(folder):
+    from mmtf.data import load_data
+    from mmtf.evaluation.models import load_defense
+
+    data = load_data("mnist")
+    defense = load_defense(FLAGS.model)
+    model = defense.classifier
+    model.save(os.path.join(folder, "classifier.keras"))
+    weights = {str(i): value for i, value in enumerate(model.get_weights())}
+    np.savez(os.path.join(folder, "weights.npz"), **weights)
+    x, y = data.test(1280)
+    np.savez(os.path.join(folder, "data.npz"), images=x, labels=y)
+
+
+def main(_):
+    from importlib.metadata import version
+
+    from mmtf import quiet
+    from mmtf.config import require, require_choice
+
+    require(bool(FLAGS.model), "--model", "none")
+    for name in FLAGS.works:
+        require_choice("work", name, WORKS)
+    counts = {name: int(count) for name, count in (one.split("=") for one in FLAGS.counts)}
+    quiet.import_tensorflow()
+    from mmtf.provenance import provenance
+    from mmtf.reports import write_json
+
+    rows, peaks = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        _prepare(folder)
+        for name in FLAGS.works:
+            for precision in WORKS[name].variants:
+                if precision not in peaks:
+                    peaks[precision] = matmul_peak(precision)
+                rows += time_work(name, precision, folder, counts, peaks[precision])
+                record = {
+                    "batch": BATCH,
+                    "eta": ETA,
+                    "blocks": FLAGS.blocks,
+                    "matmul_gflops": peaks,
+                    "rows": rows,
+                    "left_out": missing(),
+                    "peers": {n: version(p) for n, p in PACKAGES.items() if _installed(n)},
+                    **provenance(),
+                }
+                os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+                write_json(FLAGS.output, record)
+    print(f"wrote {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    app.run(main)

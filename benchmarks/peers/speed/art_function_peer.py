@@ -1,0 +1,27 @@
+"""ART's attack around a training step that the user has compiled."""
+
+import tensorflow as tf
+
+from benchmarks.peers.speed import art_peer
+
+
+def prepare_fgsm_step(task):
+    import keras
+
+    optimizer = keras.optimizers.Adam(1e-4)
+
+    @tf.function
+    def train_step(model, x, y):
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(y, tf.int32), logits)
+            risk = tf.reduce_mean(each)
+        gradients = tape.gradient(risk, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    def build_first(model, x, y):
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        train_step(model, x, y)
+
+    return art_peer.prepare_fgsm_step(task, train_step=build_first)

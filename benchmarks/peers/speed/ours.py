@@ -1,0 +1,68 @@
+"""mmtf as `mmtf.run` and `mmtf.evaluate` use it."""
+
+import tensorflow as tf
+
+from benchmarks.peers.speed.works import BATCH, ETA
+from mmtf.attacks import ATTACKS
+from mmtf.config import Schedule
+from mmtf.data import Batches, Dataset
+from mmtf.evaluation.measure import misclassified, perturb
+from mmtf.games import GAMES
+from mmtf.threat import ThreatModel
+from mmtf.training.trainer import Trainer
+
+THREAT = ThreatModel(eta=ETA)
+
+
+def prepare_fgsm_step(task):
+    return _trainer(task, "lwa")
+
+
+def prepare_minimax_grad_step(task):
+    return _trainer(task, "minimax_grad")
+
+
+def prepare_pgd(task):
+    return _attack(task, "pgd", steps=40)
+
+
+def prepare_apgd(task):
+    return _attack(task, "apgd", steps=50)
+
+
+def prepare_autoattack(task):
+    return _attack(task, "autoattack")
+
+
+def _trainer(task, game):
+    data = Dataset(
+        name="mnist",
+        train_images=task.images,
+        train_labels=task.labels,
+        test_images=task.images[:1],
+        test_labels=task.labels[:1],
+        num_classes=10,
+    )
+    trainer = Trainer(
+        GAMES[game](THREAT),
+        task.classifier(),
+        Batches(data, batch_size=BATCH, seed=0),
+        schedule=Schedule(steps=1_000_000, learning_rate=1e-4),
+        strategy=tf.distribute.get_strategy(),
+        precision=task.precision,
+        seed=0,
+    )
+    done = [0]
+
+    def block():
+        metrics = trainer.run(done[0], task.count)
+        done[0] += task.count
+        float(metrics["risk"])
+
+    return block
+
+
+def _attack(task, name, **options):
+    model, attack = task.classifier(), ATTACKS[name](THREAT, **options)
+    x, y = task.images[: task.count], task.labels[: task.count]
+    return lambda: float(misclassified(model, perturb(model, attack, x, y), y).mean())

@@ -1,0 +1,86 @@
+"""One variant of one work in a process of its own: prepares, then runs a block at every line.
+
+Started by `benchmarks.peers.speed`; speaks JSON lines on stdout. What libraries print to stdout
+goes to stderr.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+
+import numpy as np
+
+# Variant -> the module whose `prepare_<work>` makes its block.
+MODULES = {
+    "mmtf": "ours",
+    "cleverhans": "cleverhans_peer",
+    "torch": "torch_peer",
+    "foolbox": "foolbox_peer",
+    "foolbox_torch": "foolbox_torch_peer",
+    "art": "art_peer",
+    "art_function": "art_function_peer",
+    "autoattack": "autoattack_peer",
+}
+
+
+class Task:
+    """What a variant is asked for.
+
+    Attributes:
+      folder: with classifier.keras, and weights.npz as its weights in order.
+      images: float32 [N, 28, 28, 1] in [-1, 1]; labels: int32 [N].
+      precision: `float32` or `bfloat16`.
+      count: units of a block.
+    """
+
+    def __init__(self, folder, precision, count):
+        self.folder = folder
+        self.precision = precision
+        self.count = count
+        with np.load(os.path.join(folder, "data.npz")) as data:
+            self.images, self.labels = data["images"], data["labels"]
+
+    def weights(self) -> list[np.ndarray]:
+        with np.load(os.path.join(self.folder, "weights.npz")) as kept:
+            return [kept[name] for name in sorted(kept.files, key=int)]
+
+    def classifier(self):
+        import keras
+
+        path = os.path.join(self.folder, "classifier.keras")
+        return keras.models.load_model(path, compile=False)
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main(arguments) -> None:
+    work, variant, precision, count, warm, folder = arguments
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**values):
+        print(json.dumps(values), file=out, flush=True)
+
+    module = importlib.import_module(f"benchmarks.peers.speed.{MODULES[variant]}")
+    block = getattr(module, f"prepare_{work}")(Task(folder, precision, int(count)))
+    if warm == "warm":
+        block()
+    say(ready=True)
+    for line in sys.stdin:
+        if line.strip() != "go":
+            break
+        began, cpu = time.perf_counter(), cpu_seconds()
+        error = block()
+        wall, spent = time.perf_counter() - began, cpu_seconds() - cpu
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        say(wall=wall, cpu=spent, peak_mib=memory, error=error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,73 @@
+"""What is timed, and who does it: a new variant is one line."""
+
+import dataclasses
+
+BATCH = 128
+ETA = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One piece of work that every variant does in the same way.
+
+    Attributes:
+      title: in tables.
+      unit: what is counted, `step` (of BATCH images) or `image`.
+      count: units of one timed block, by default.
+      forwards: forward passes' worth of arithmetic in a unit's image: a backward pass is one for
+        the images and one for the weights. 0: not counted.
+      variants: precision -> names of the variants, ours first.
+      once: a block is one whole call on `count` images, never repeated to warm up.
+    """
+
+    title: str
+    unit: str
+    count: int
+    forwards: int
+    variants: dict[str, tuple[str, ...]]
+    once: bool = False
+
+
+# A step: the attack's gradient (2 forwards), the risk (1) and its gradients (2); Minimax-Grad
+# also differentiates the gradient's norm (3).
+WORKS = {
+    "fgsm_step": Work(
+        "adversarial training step with FGSM (LWA)",
+        "step",
+        12,
+        5,
+        {
+            "float32": ("mmtf", "cleverhans", "torch", "foolbox", "art_function", "art"),
+            "bfloat16": ("mmtf", "cleverhans", "torch"),
+        },
+    ),
+    "minimax_grad_step": Work(
+        "Minimax-Grad step",
+        "step",
+        8,
+        8,
+        {"float32": ("mmtf", "torch"), "bfloat16": ("mmtf", "torch")},
+    ),
+    "pgd": Work(
+        "PGD-40",
+        "image",
+        500,
+        80,
+        {"float32": ("mmtf", "cleverhans", "torch", "foolbox", "foolbox_torch", "art")},
+    ),
+    "apgd": Work(
+        "APGD-50 on the cross-entropy",
+        "image",
+        500,
+        102,
+        {"float32": ("mmtf", "autoattack", "art")},
+    ),
+    "autoattack": Work(
+        "AutoAttack (standard, 5,000 queries)",
+        "image",
+        100,
+        0,
+        {"float32": ("mmtf", "autoattack")},
+        once=True,
+    ),
+}

@@ -1,0 +1,116 @@
+"""Renders docs/performance.md's tables and bar chart from the committed record.
+
+    python -m scripts.performance
+
+Reads results/benchmarks/peers.json, which `python -m benchmarks.peers.speed` writes. Needs no
+TensorFlow.
+"""
+
+import pathlib
+
+from absl import app
+
+from benchmarks.peers.speed.works import WORKS
+from mmtf.reports import read_json
+from mmtf.reports.markdown import markdown_table, replace_block
+from scripts.gradient_games import where
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "results" / "benchmarks" / "peers.json"
+PAGE = ROOT / "docs" / "performance.md"
+FIGURE = ROOT / "docs" / "figures" / "performance.png"
+NAMES = {
+    "mmtf": "mmtf",
+    "cleverhans": "CleverHans in a tf.function",
+    "torch": "PyTorch, by hand",
+    "foolbox": "Foolbox (TensorFlow)",
+    "foolbox_torch": "Foolbox (PyTorch)",
+    "art": "ART",
+    "art_function": "ART, training step compiled",
+    "autoattack": "AutoAttack (PyTorch)",
+}
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: one row a variant, in the order of the record."""
+    lines = []
+    for row in rows:
+        peak = f"{row['of_peak']:.0%}" if row["of_peak"] else ""
+        rate = f"{row['per_second']:.1f}" if row["per_second"] < 100 else f"{row['per_second']:.0f}"
+        lines.append(
+            [
+                WORKS[row["work"]].title,
+                row["precision"],
+                NAMES[row["variant"]],
+                f"{rate} {row['unit']}s/s",
+                f"{row['times_ours']:.2f}",
+                f"{row['cpu'] / row['count'] * 1000:.1f}",
+                f"{row['peak_mib']:,.0f}",
+                peak,
+            ]
+        )
+    header = ["work", "precision", "who", "rate", "time / mmtf's", "CPU ms each", "MiB", "of peak"]
+    return markdown_table(header, lines)
+
+
+def blocks(record: dict) -> dict[str, str]:
+    """The generated blocks of docs/performance.md."""
+    peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in record["peers"].items())
+    left = ", ".join(
+        f"{name} (no {', '.join(lacks)})" for name, lacks in record["left_out"].items()
+    )
+    notes = [
+        f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} blocks in "
+        f"turns. 2,048-matmul peak, GFLOP/s: {peaks}. {where(record)}. Peers: {versions}."
+    ]
+    if left:
+        notes.append(f"Left out, not installed: {', '.join(left)}.")
+    return {"peers": "\n\n".join([table(record["rows"]), *notes])}
+
+
+def draw(record: dict) -> None:
+    """Time relative to mmtf's, one panel a work."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    groups = {}
+    for row in record["rows"]:
+        groups.setdefault((row["work"], row["precision"]), []).append(row)
+    heights = [len(rows) + 1 for rows in groups.values()]
+    figure, panels = plt.subplots(
+        len(groups),
+        figsize=(7, 0.27 * sum(heights) + 0.4),
+        height_ratios=heights,
+        sharex=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, ((work, precision), rows) in zip(panels[:, 0], groups.items(), strict=True):
+        times = [row["times_ours"] for row in rows]
+        colours = ["#d62728" if row["variant"] == "mmtf" else "#8c9bb0" for row in rows]
+        bars = axes.barh([NAMES[row["variant"]] for row in rows], times, color=colours)
+        axes.bar_label(bars, [f"{value:.2f}" for value in times], fontsize=7, padding=2)
+        axes.invert_yaxis()
+        axes.set_title(f"{WORKS[work].title}, {precision}", fontsize=8, loc="left")
+        axes.tick_params(labelsize=7)
+        axes.axvline(1, color="#888", lw=0.6)
+        axes.margins(x=0.12)
+    panels[-1, 0].set_xlabel("time relative to mmtf's", fontsize=8)
+    FIGURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURE, dpi=150)
+
+
+def main(_):
+    record, text = read_json(RECORD), PAGE.read_text()
+    for name, content in blocks(record).items():
+        text = replace_block(text, name, content)
+    PAGE.write_text(text)
+    draw(record)
+    print(f"rendered {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    app.run(main)
