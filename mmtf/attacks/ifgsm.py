@@ -9,11 +9,14 @@ class IFGSM(IteratedAttack):
     Args:
       threat: the ball and the box; l-infinity.
       steps: > 0.
-      step_size: default 2.5 eta / steps.
+      step_size: of the first step; default 2.5 eta in all.
+      decay: see `IteratedAttack`.
       stop_early: see `IteratedAttack`.
     """
 
     norms = ("linf",)
 
-    def __init__(self, threat, *, steps=10, step_size=None, stop_early=True):
-        super().__init__(threat, steps=steps, step_size=step_size, stop_early=stop_early)
+    def __init__(self, threat, *, steps=10, step_size=None, decay="constant", stop_early=True):
+        super().__init__(
+            threat, steps=steps, step_size=step_size, decay=decay, stop_early=stop_early
+        )

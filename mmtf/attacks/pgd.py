@@ -13,7 +13,8 @@ class PGD(IteratedAttack):
     Args:
       threat: the ball and the box.
       steps: of each restart, > 0.
-      step_size: default 2.5 eta / steps.
+      step_size: of the first step; default 2.5 eta in all.
+      decay: see `IteratedAttack`.
       restarts: random starts tried in turn, > 0. Run eagerly, a later one is spent only on
         examples that all earlier ones left correctly classified. In a graph restarts must be 1.
       loss: see `IteratedAttack`.
@@ -28,11 +29,19 @@ class PGD(IteratedAttack):
         *,
         steps=40,
         step_size=None,
+        decay="constant",
         restarts=1,
         loss="cross_entropy",
         stop_early=True,
     ):
-        super().__init__(threat, steps=steps, step_size=step_size, loss=loss, stop_early=stop_early)
+        super().__init__(
+            threat,
+            steps=steps,
+            step_size=step_size,
+            decay=decay,
+            loss=loss,
+            stop_early=stop_early,
+        )
         require(restarts > 0, "restarts > 0", restarts)
         require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
         self.restarts = restarts

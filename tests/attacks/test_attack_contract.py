@@ -18,7 +18,10 @@ TABLE = {
     "gradient_step": (NORMS, [{}]),
     "fgsm": (("linf",), [{}]),
     "fgm": (("l2",), [{}]),
-    "ifgsm": (("linf",), [{"steps": 6}, {"steps": 6, "stop_early": False}]),
+    "ifgsm": (
+        ("linf",),
+        [{"steps": 6}, {"steps": 6, "stop_early": False}, {"steps": 6, "decay": "linear"}],
+    ),
     "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}]),
     "apgd_targeted": (NORMS, [{"steps": 6}]),
     "deepfool": (NORMS, [{"steps": 6}]),
@@ -28,7 +31,12 @@ TABLE = {
     "square": (NORMS, [{"steps": 20}]),
     "pgd": (
         NORMS,
-        [{"steps": 6}, {"steps": 6, "loss": "margin"}, {"steps": 6, "stop_early": False}],
+        [
+            {"steps": 6},
+            {"steps": 6, "loss": "margin"},
+            {"steps": 6, "stop_early": False},
+            {"steps": 6, "decay": "cosine"},
+        ],
     ),
 }
 CASES = [
@@ -193,6 +201,7 @@ MAKERS = [*(ATTACKS[name] for name in ITERATED), IteratedAttack]
         ({"steps": 0}, "steps > 0"),
         ({"steps": 3, "step_size": 0.0}, "step_size > 0"),
         ({"steps": 3, "step_size": -0.1}, "step_size > 0"),
+        ({"steps": 3, "decay": "quadratic"}, "decay to be one of constant, linear, cosine"),
     ],
 )
 def test_impossible_steps_are_refused(maker, options, message):
