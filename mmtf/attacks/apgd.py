@@ -4,10 +4,11 @@ import dataclasses
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
-from mmtf.attacks.losses import LOSSES
-from mmtf.attacks.restarts import restarted
+from mmtf.attacks.apgd_state import BEST, State, Z, flat
+from mmtf.attacks.base import choose, compiled, gradient_of
+from mmtf.attacks.goals import AimedAttack
+from mmtf.attacks.losses import LOSSES, refuse_few_classes
+from mmtf.attacks.restarts import classifier_classes, restarted
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
 
@@ -30,7 +31,7 @@ def checkpoints(steps: int) -> list[int]:
     return at
 
 
-class APGD(Attack):
+class APGD(AimedAttack):
     """max_z loss over the ball and the box: momentum, and a step that halves when it stops paying.
 
     Starts with steps of 2 eta. At every checkpoint an example whose loss rose in fewer than `rho`
@@ -44,6 +45,9 @@ class APGD(Attack):
       restarts: random starts, > 0; a later one is spent on the examples still standing. In a
         graph it must be 1.
       rho: share in (0, 1).
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted. `dlr` is then
+        `losses.aimed_dlr`; Eq. 7, which compares the target with the true class alone, is
+        `APGDTargeted`'s.
 
     Source: Croce & Hein (2020a), Algorithm 1.
     """
@@ -51,8 +55,10 @@ class APGD(Attack):
     deterministic = False
     compiles_itself = True
 
-    def __init__(self, threat, *, steps=100, loss="cross_entropy", restarts=1, rho=0.75):
-        super().__init__(threat)
+    def __init__(
+        self, threat, *, steps=100, loss="cross_entropy", restarts=1, rho=0.75, target=None
+    ):
+        super().__init__(threat, target=target)
         require(steps > 0, "steps > 0", steps)
         require_choice("loss", loss, LOSSES)
         require(restarts > 0, "restarts > 0", restarts)
@@ -62,14 +68,20 @@ class APGD(Attack):
         self.restarts = restarts
         self.rho = rho
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    def refuse_few_classes(self, classifier, x):
+        """Raises ConfigError where `classifier` has too few classes for the loss."""
+        if self.loss == "dlr":
+            refuse_few_classes(self.goal.loss(self.loss), classifier_classes(classifier, x))
+
+    def pursue(self, classifier, x, labels, seed):
+        self.refuse_few_classes(classifier, x)
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
         seed = tf.convert_to_tensor(seed)
         if not tf.executing_eagerly():
             require(self.restarts == 1, "restarts=1 inside a tf.function", self.restarts)
             return self._climb(classifier, x, y, y, self.start(x, seed))
         return restarted(
-            classifier,
+            self.goal.judge(classifier),
             x,
             y,
             seed,
@@ -82,8 +94,8 @@ class APGD(Attack):
         return self.threat.random_start(x, seed)
 
     def losses(self, logits, labels, targets):
-        """What is raised, [N]; `targets` are for the targeted form."""
-        return LOSSES[self.loss](logits, labels)
+        """What is raised, [N]; `targets` are those of `APGDTargeted`."""
+        return self.goal.loss(self.loss)(logits, labels)
 
     def _climb(self, classifier, x, y, targets, start):
         """All steps in one graph; no example leaves."""
@@ -96,37 +108,36 @@ class APGD(Attack):
             broken |= wrong
             if step in at:
                 state = self._judge(state, _phase(at, step))
-        unmoved = errors_at(classifier, x, y) > 0
+        unmoved = self.goal.reached_at(classifier, x, y)
         return choose(unmoved, x, choose(broken, kept, state.best_z))
 
     def _climb_and_leave(self, classifier, x, y, targets, start):
         """The same iterates, one compiled step a call, on the examples that still stand."""
-        begin = compiled(classifier, (self, "begin"), _flat(self._begin))
-        advance = compiled(classifier, (self, "step"), _flat(self._advance))
-        review = compiled(classifier, (self, "judge"), _flat(self._judge_flat))
-        wrong_at = judge(classifier)
+        begin = compiled(classifier, (self, "begin"), flat(self._begin))
+        advance = compiled(classifier, (self, "step"), flat(self._advance))
+        review = compiled(classifier, (self, "judge"), flat(self._judge_flat))
         standing = Standing(x)
-        standing.note(x, wrong_at(x, y) > 0)
+        standing.note(x, self.goal.judge(classifier)(x, y))
         x, y, targets, start = standing.compact(x, y, targets, start)
         if not standing.anyone:
             return tf.constant(standing.result)
         *state, wrong = begin(x, y, targets, start)
         at = checkpoints(self.steps)
-        standing.note(state[_Z], wrong)
+        standing.note(state[Z], wrong)
         for step in range(1, self.steps + 1):
             if not standing.anyone:
                 return tf.constant(standing.result)
             state = standing.compact(*state)
             *state, wrong = advance(tf.constant(step == 1), *state)
-            standing.note(state[_Z], wrong)
+            standing.note(state[Z], wrong)
             if step in at:
                 state = review(tf.constant(_phase(at, step)), *state)
-        return standing.finish(state[_BEST])
+        return standing.finish(state[BEST])
 
     def _begin(self, classifier, x, y, targets, start):
         loss, gradient, wrong = self._evaluate(classifier, start, y, targets)
         zeros = tf.zeros_like(loss)
-        state = _State(
+        state = State(
             x=x,
             y=y,
             targets=targets,
@@ -145,13 +156,13 @@ class APGD(Attack):
         return state, wrong
 
     def _advance(self, classifier, first, *state):
-        return self._step(classifier, _State(*state), first)
+        return self._step(classifier, State(*state), first)
 
     def _judge_flat(self, classifier, length, *state):
-        return self._judge(_State(*state), length)
+        return self._judge(State(*state), length)
 
     def _step(self, classifier, old, first):
-        """One step of every example: (state, whether its new point is misclassified)."""
+        """One step of every example: (state, whether its new point reaches the goal)."""
         project, shape = self.threat.project, [-1] + [1] * (old.z.shape.rank - 1)
         size = tf.reshape(old.size, shape)
         ahead = project(old.z + size * self.threat.steepest_step(old.gradient), old.x)
@@ -195,46 +206,7 @@ class APGD(Attack):
             logits = classifier(z, training=False)
             loss = self.losses(logits, y, targets)
             total = tf.reduce_sum(loss)
-        return loss, gradient_of(tape, total, z), risks.errors(logits, y) > 0
-
-
-@dataclasses.dataclass(frozen=True)
-class _State:
-    """Of every example; tensors [n, ...] in this order when flat."""
-
-    x: tf.Tensor
-    y: tf.Tensor
-    targets: tf.Tensor
-    z: tf.Tensor
-    previous: tf.Tensor
-    loss: tf.Tensor
-    gradient: tf.Tensor
-    best_z: tf.Tensor
-    best_loss: tf.Tensor
-    best_gradient: tf.Tensor
-    size: tf.Tensor
-    rises: tf.Tensor
-    loss_before: tf.Tensor
-    halved: tf.Tensor
-
-    def flat(self) -> list:
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]
-
-
-_NAMES = [field.name for field in dataclasses.fields(_State)]
-_Z, _BEST = _NAMES.index("z"), _NAMES.index("best_z")
-
-
-def _flat(method):
-    """`method` with its _State, alone or first of a pair, as a flat list."""
-
-    def call(*arguments):
-        found = method(*arguments)
-        if isinstance(found, _State):
-            return found.flat()
-        return [*found[0].flat(), *found[1:]]
-
-    return call
+        return loss, gradient_of(tape, total, z), self.goal.reached(logits, y)
 
 
 def _phase(at, step):

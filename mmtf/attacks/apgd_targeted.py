@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from mmtf.attacks.apgd import APGD
 from mmtf.attacks.base import choose, compiled, errors_at
-from mmtf.attacks.losses import targeted_dlr
+from mmtf.attacks.losses import refuse_few_classes, targeted_dlr
 from mmtf.attacks.restarts import classifier_classes, restarted, seed_of, wrong_classes
 from mmtf.config import require
 
@@ -29,8 +29,15 @@ class APGDTargeted(APGD):
     def losses(self, logits, labels, targets):
         return targeted_dlr(logits, labels, targets)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    def refuse_few_classes(self, classifier, x):
+        refuse_few_classes(
+            lambda logits, labels: targeted_dlr(logits, labels, labels),
+            classifier_classes(classifier, x),
+        )
+
+    def pursue(self, classifier, x, labels, seed):
+        self.refuse_few_classes(classifier, x)
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
         seed = tf.convert_to_tensor(seed)
         if not tf.executing_eagerly():
             return self._in_graph(classifier, x, y, seed)
@@ -40,7 +47,7 @@ class APGDTargeted(APGD):
         def attempt(x, y, number, start):
             return self._climb_and_leave(classifier, x, y, rank(x, y)[:, number], start)
 
-        return restarted(classifier, x, y, seed, count, self.start, attempt)
+        return restarted(self.goal.judge(classifier), x, y, seed, count, self.start, attempt)
 
     def _in_graph(self, classifier, x, y, seed):
         order = wrong_classes(classifier, x, y)

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
+from mmtf.attacks.base import choose, compiled, gradient_of
+from mmtf.attacks.goals import AimedAttack
 from mmtf.config import require
 
 # tanh is not inverted at the very edge of the box, where its inverse is infinite.
@@ -11,11 +11,13 @@ EDGE = 1e-6
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
-class CarliniWagner(Attack):
+class CarliniWagner(AimedAttack):
     """min ||z - x||_2^2 + c max(z_y - max_{i != y} z_i, -confidence), c by bisection.
 
     z = tanh(w) on the box, w by Adam; each example has its own c, raised until it falls and
-    lowered while it does. The nearest misclassified image is kept.
+    lowered while it does. The nearest misclassified image is kept. With a `target` class t the
+    objective is ||z - x||_2^2 + c max(max_{i != t} z_i - z_t, -confidence), and the nearest image
+    taken for t is kept.
 
     Args:
       threat: l2. A result outside the ball is moved into it, and then may not be misclassified.
@@ -23,7 +25,8 @@ class CarliniWagner(Attack):
       searches: values of c tried, > 0.
       learning_rate: Adam's, > 0.
       initial_c: the first c, > 0.
-      confidence: the margin by which an example must be misclassified, >= 0.
+      confidence: the margin by which an example must reach the goal, >= 0.
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
 
     Source: Carlini & Wagner (2017), section VI-A with f_6. For l-infinity take their margin loss
     inside PGD: PGD(threat, loss="margin").
@@ -41,8 +44,9 @@ class CarliniWagner(Attack):
         learning_rate=0.05,
         initial_c=0.1,
         confidence=0.0,
+        target=None,
     ):
-        super().__init__(threat)
+        super().__init__(threat, target=target)
         require(steps > 0, "steps > 0", steps)
         require(searches > 0, "searches > 0", searches)
         require(learning_rate > 0, "learning_rate > 0", learning_rate)
@@ -54,13 +58,13 @@ class CarliniWagner(Attack):
         self.initial_c = initial_c
         self.confidence = confidence
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    def pursue(self, classifier, x, labels, seed):
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
         if tf.executing_eagerly():
             search = compiled(classifier, (self, "search"), self._search)
-            unmoved = judge(classifier)(x, y) > 0
+            unmoved = self.goal.judge(classifier)(x, y)
         else:
-            unmoved = errors_at(classifier, x, y) > 0
+            unmoved = self.goal.reached_at(classifier, x, y)
 
             def search(*tensors):
                 return self._search(classifier, *tensors)
@@ -76,7 +80,7 @@ class CarliniWagner(Attack):
         return choose(unmoved, x, self.threat.project(best, x))
 
     def _search(self, classifier, x, y, c, best, distance):
-        """All steps for one c: (nearest misclassified image, its distance, whether one came)."""
+        """All steps for one c: (nearest image that reaches the goal, its distance, whether any)."""
         low, high = self.threat.box
         middle, half = (low + high) / 2.0, (high - low) / 2.0
         w = tf.atanh(tf.clip_by_value((x - middle) / half, -1.0 + EDGE, 1.0 - EDGE))
@@ -89,7 +93,7 @@ class CarliniWagner(Attack):
                 z = middle + half * tf.tanh(w)
                 squares = tf.reduce_sum(tf.square(z - x), axes)
                 logits = classifier(z, training=False)
-                margin = risks.margin(logits, y)
+                margin = self.goal.loss("margin")(logits, y)
                 total = tf.reduce_sum(squares - c * tf.minimum(margin, self.confidence))
             wrong = (margin > self.confidence) if self.confidence else margin > 0
             nearer = wrong & (squares < distance)

@@ -55,8 +55,11 @@ class FAB(Attack):
         def attempt(x, y, number, start):
             return self._search_and_leave(classifier, x, y, rank(x, y)[:, number])
 
+        wrong = judge(classifier)
         seed = tf.convert_to_tensor(seed)
-        return restarted(classifier, x, y, seed, count, lambda x, seed: x, attempt)
+        return restarted(
+            lambda z, y: wrong(z, y) > 0, x, y, seed, count, lambda x, seed: x, attempt
+        )
 
     def _in_graph(self, classifier, x, y, count):
         order = wrong_classes(classifier, x, y)

@@ -1,16 +1,22 @@
 """The fast gradient method: FGSM's sibling for the l2 ball."""
 
-from mmtf.attacks.base import Attack, input_gradient
+from mmtf.attacks.base import input_gradient
+from mmtf.attacks.goals import AimedAttack
 
 
-class FGM(Attack):
+class FGM(AimedAttack):
     """z = clip(x + eta grad_x l / ||grad_x l||_2), Goodfellow et al. (2015) in the l2 ball.
 
     The exact maximiser for a linear loss where the box does not bind.
+
+    Args:
+      threat: the ball and the box; l2.
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
     """
 
     norms = ("l2",)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        _, gradient = input_gradient(classifier, x, y)
+    def pursue(self, classifier, x, labels, seed):
+        loss = self.goal.loss("cross_entropy")
+        _, gradient = input_gradient(classifier, x, labels, loss)
         return self.threat.project(x + self.threat.eta * self.threat.steepest_step(gradient), x)

@@ -1,12 +1,18 @@
 """The fast gradient sign method, Eq. 1."""
 
-from mmtf.attacks.base import Attack, input_gradient
+from mmtf.attacks.base import input_gradient
+from mmtf.attacks.goals import AimedAttack
 
 
-class FGSM(Attack):
-    """z = clip(x + eta sign(grad_x l)), Eq. 1 (Goodfellow et al. 2015), untargeted.
+class FGSM(AimedAttack):
+    """z = clip(x + eta sign(grad_x l)), Eq. 1 (Goodfellow et al. 2015).
 
-    The exact maximiser for a linear loss in the l-infinity ball.
+    The exact maximiser for a linear loss in the l-infinity ball. With a `target` class t:
+    z = clip(x - eta sign(grad_x l(x, t))) (Kurakin et al. 2017).
+
+    Args:
+      threat: the ball and the box; l-infinity.
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
 
     Example:
       >>> import tensorflow as tf
@@ -19,6 +25,7 @@ class FGSM(Attack):
 
     norms = ("linf",)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        _, gradient = input_gradient(classifier, x, y)
+    def pursue(self, classifier, x, labels, seed):
+        loss = self.goal.loss("cross_entropy")
+        _, gradient = input_gradient(classifier, x, labels, loss)
         return self.threat.project(x + self.threat.eta * self.threat.steepest_step(gradient), x)

@@ -2,15 +2,16 @@
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, input_gradient
+from mmtf.attacks.base import choose, compiled, input_gradient
 from mmtf.attacks.decay import DECAYS, shares
-from mmtf.attacks.losses import LOSSES
+from mmtf.attacks.goals import AimedAttack
+from mmtf.attacks.losses import LOSSES, refuse_few_classes
+from mmtf.attacks.restarts import classifier_classes
 from mmtf.attacks.standing import Standing
 from mmtf.config import require, require_choice
 
 
-class IteratedAttack(Attack):
+class IteratedAttack(AimedAttack):
     """z <- project(z + step_size * steepest(grad_z l)), `steps` times, from a start.
 
     Args:
@@ -22,8 +23,10 @@ class IteratedAttack(Attack):
       decay: of the steps: `constant`, `linear` or `cosine` towards 0 (`mmtf.attacks.decay`).
       loss: what is climbed: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017, which a
         sure classifier does not flatten) or `dlr`.
-      stop_early: keep each example's first misclassified iterate and, run eagerly, take it out of
-        the batch; else return the last iterate of every example, as training does.
+      stop_early: keep each example's first iterate that reaches the goal and, run eagerly, take
+        the example out of the batch; else return the last iterate of every example, as training
+        does.
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
     """
 
     def __init__(
@@ -35,8 +38,9 @@ class IteratedAttack(Attack):
         decay="constant",
         loss="cross_entropy",
         stop_early=True,
+        target=None,
     ):
-        super().__init__(threat)
+        super().__init__(threat, target=target)
         require(steps > 0, "steps > 0", steps)
         require_choice("decay", decay, DECAYS)
         step_size = 2.5 * threat.eta / sum(shares(decay, steps)) if step_size is None else step_size
@@ -56,39 +60,43 @@ class IteratedAttack(Attack):
         """Of the steps."""
         return [self.step_size * share for share in shares(self.decay, self.steps)]
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+    def pursue(self, classifier, x, labels, seed):
+        if self.loss == "dlr":
+            refuse_few_classes(self.goal.loss(self.loss), classifier_classes(classifier, x))
         if tf.executing_eagerly() and self.stop_early:
-            return self._climb_and_leave(classifier, x, y, seed)
-        return self._climb(classifier, x, y, seed)
+            return self._climb_and_leave(classifier, x, labels, seed)
+        return self._climb(classifier, x, labels, seed)
 
-    def _climb(self, classifier, x, y, seed):
+    def _climb(self, classifier, x, labels, seed):
         """All steps in one graph; no example leaves."""
         z = self.start(x, seed)
-        kept, broken = z, tf.zeros(tf.shape(y), tf.bool)
+        kept, broken = z, tf.zeros(tf.shape(labels), tf.bool)
         for length in self.lengths():
-            after, wrong = self._step(classifier, z, x, y, length)
-            kept = choose(wrong & ~broken, z, kept)
-            broken |= wrong
+            after, reached = self._step(classifier, z, x, labels, length)
+            kept = choose(reached & ~broken, z, kept)
+            broken |= reached
             z = after
         return choose(broken, kept, z) if self.stop_early else z
 
-    def _climb_and_leave(self, classifier, x, y, seed):
+    def _climb_and_leave(self, classifier, x, labels, seed):
         """The same iterates, one compiled step a call, on the examples that still stand."""
         step = compiled(classifier, (self, "step"), self._step)
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+        x, labels = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
         z = self.start(x, seed)
         standing = Standing(z)
         for length in self.lengths():
             # A tensor: a Python number would be traced anew for each length.
-            after, wrong = step(z, x, y, tf.constant(length, z.dtype))
-            standing.note(z, wrong)
+            after, reached = step(z, x, labels, tf.constant(length, z.dtype))
+            standing.note(z, reached)
             if not standing.anyone:
                 return tf.constant(standing.result)
-            z, x, y = standing.compact(after, x, y)
+            z, x, labels = standing.compact(after, x, labels)
         return standing.finish(z)
 
-    def _step(self, classifier, z, x, y, length):
-        """(next iterate, whether `z` is already misclassified)."""
-        logits, gradient = input_gradient(classifier, z, y, LOSSES[self.loss])
+    def _step(self, classifier, z, x, labels, length):
+        """(next iterate, whether `z` already reaches the goal)."""
+        loss = self.goal.loss(self.loss)
+        logits, gradient = input_gradient(classifier, z, labels, loss)
         direction = self.threat.steepest_step(gradient)
-        return self.threat.project(z + length * direction, x), risks.errors(logits, y) > 0
+        after = self.threat.project(z + length * direction, x)
+        return after, self.goal.reached(logits, labels)

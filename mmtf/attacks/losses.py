@@ -35,7 +35,32 @@ def targeted_dlr(logits, labels, targets):
     return (other - own) / (top[:, 0] - (top[:, 2] + top[:, -1]) / 2 + TINY)
 
 
+def aimed_dlr(logits, labels):
+    """(z_t - max_{i != t} z_i) / (z_(1) - (z_(3) + z_(4)) / 2), t the label; needs 4 classes.
+
+    Eq. 7 of Croce & Hein (2020a) with the strongest other class for the true one, so that it is
+    > 0 just where t is predicted. Minus Eq. 6 would be -1, without a gradient, wherever t is third.
+    """
+    top = _sorted(logits, 4, "dlr with a target")
+    return -risks.margin(logits, labels) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
+
+
+# What is raised away from the label, and towards it.
 LOSSES = {"cross_entropy": risks.cross_entropy, "margin": risks.margin, "dlr": dlr}
+AIMED_LOSSES = {
+    "cross_entropy": lambda logits, labels: -risks.cross_entropy(logits, labels),
+    "margin": lambda logits, labels: -risks.margin(logits, labels),
+    "dlr": aimed_dlr,
+}
+
+
+def refuse_few_classes(loss, classes: int) -> None:
+    """Raises the ConfigError of `loss` where a classifier of `classes` has too few for it.
+
+    Before anything is compiled: TensorFlow wraps what is raised in a graph in its own traceback.
+    """
+    labels = tf.zeros([1], tf.int32)
+    loss(tf.zeros([1, classes]), labels)
 
 
 def _sorted(logits, needed, name, wanted=None):

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.base import judge
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.config import require
 
@@ -16,8 +15,8 @@ class PGD(IteratedAttack):
       step_size: of the first step; default 2.5 eta in all.
       decay: see `IteratedAttack`.
       restarts: random starts tried in turn, > 0. Run eagerly, a later one is spent only on
-        examples that all earlier ones left correctly classified. In a graph restarts must be 1.
-      loss: see `IteratedAttack`.
+        examples that have not reached the goal by all earlier ones. In a graph it must be 1.
+      loss, target: see `IteratedAttack`.
       stop_early: see `IteratedAttack`; restarts > 1 need it.
     """
 
@@ -33,6 +32,7 @@ class PGD(IteratedAttack):
         restarts=1,
         loss="cross_entropy",
         stop_early=True,
+        target=None,
     ):
         super().__init__(
             threat,
@@ -41,6 +41,7 @@ class PGD(IteratedAttack):
             decay=decay,
             loss=loss,
             stop_early=stop_early,
+            target=target,
         )
         require(restarts > 0, "restarts > 0", restarts)
         require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
@@ -49,22 +50,22 @@ class PGD(IteratedAttack):
     def start(self, x, seed):
         return self.threat.random_start(x, seed)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+    def pursue(self, classifier, x, labels, seed):
         seed = tf.convert_to_tensor(seed)
-        z = super().__call__(classifier, x, y, seed=seed)
+        z = super().pursue(classifier, x, labels, seed)
         if self.restarts == 1:
             return z
         require(tf.executing_eagerly(), "restarts=1 inside a tf.function", self.restarts)
-        wrong = judge(classifier)
+        reached = self.goal.judge(classifier)
         for restart in range(1, self.restarts):
-            standing = tf.where(wrong(z, y) == 0)[:, 0]
+            standing = tf.where(~reached(z, labels))[:, 0]
             if not len(standing):
                 break
-            again = super().__call__(
+            again = super().pursue(
                 classifier,
                 tf.gather(x, standing),
-                tf.gather(y, standing),
-                seed=tf.random.experimental.stateless_fold_in(seed, restart),
+                tf.gather(labels, standing),
+                tf.random.experimental.stateless_fold_in(seed, restart),
             )
             z = tf.tensor_scatter_nd_update(z, standing[:, None], again)
         return z

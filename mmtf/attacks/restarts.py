@@ -2,8 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.base import judge
-
 
 def wrong_classes(classifier, x, y):
     """int32 [N, C - 1]: the wrong classes, the likeliest first."""
@@ -18,15 +16,15 @@ def classifier_classes(classifier, x) -> int:
     return int(classifier(x[:1], training=False).shape[-1])
 
 
-def restarted(classifier, x, y, seed, count: int, start, attempt):
+def restarted(reached, x, y, seed, count: int, start, attempt):
     """attempt(x, y, number, start(x, seed)) for number 0, ... on the examples that still stand.
 
-    An example's start is that of its place in the whole batch, whoever else has fallen.
+    `reached(z, y)`, bool [N], says which do not. An example's start is that of its place in the
+    whole batch, whoever else has fallen.
     """
-    wrong = judge(classifier)
     z = attempt(x, y, 0, start(x, seed))
     for number in range(1, count):
-        standing = tf.where(wrong(z, y) == 0)[:, 0]
+        standing = tf.where(~reached(z, y))[:, 0]
         if not len(standing):
             break
         own = tf.gather(start(x, seed_of(seed, number)), standing)

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import risks
-from mmtf.attacks.base import Attack, choose, compiled, errors_at
+from mmtf.attacks.base import choose, compiled
+from mmtf.attacks.goals import AimedAttack
 from mmtf.attacks.standing import Standing
 from mmtf.config import require
 
@@ -16,7 +17,7 @@ SMALLEST_L2 = 3
 TINY = 1e-12
 
 
-class Square(Attack):
+class Square(AimedAttack):
     """Tries squares of +-eta (linf) or bumps of mass (l2), and keeps what raises the margin.
 
     Sees logits alone, no gradient: where it beats an attack by gradients, these are masked. All
@@ -26,6 +27,8 @@ class Square(Attack):
       threat: the ball and the box.
       steps: queries of each example, > 0.
       p: share of the pixels in the first square, in (0, 1].
+      target: see `mmtf.attacks.goals.Goal`; None: untargeted. Then the margin is what is kept if
+        it rises, with a target its cross-entropy if it falls.
 
     Source: Andriushchenko et al. (2020), Algorithms 1 to 3.
     """
@@ -33,8 +36,8 @@ class Square(Attack):
     deterministic = False
     compiles_itself = True
 
-    def __init__(self, threat, *, steps=5000, p=0.8):
-        super().__init__(threat)
+    def __init__(self, threat, *, steps=5000, p=0.8, target=None):
+        super().__init__(threat, target=target)
         require(steps > 0, "steps > 0", steps)
         require(0 < p <= 1, "0 < p <= 1", p)
         self.steps = steps
@@ -71,8 +74,8 @@ class Square(Attack):
         )
         return self._scaled(x, signs * bump[None, :, :, None])
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y, seed = tf.convert_to_tensor(x), tf.convert_to_tensor(y), tf.convert_to_tensor(seed)
+    def pursue(self, classifier, x, labels, seed):
+        x, y, seed = (tf.convert_to_tensor(one) for one in (x, labels, seed))
         first, search = self._begin, self._search
         leaves = tf.executing_eagerly()
         if leaves:
@@ -99,13 +102,20 @@ class Square(Attack):
         return choose(unmoved, x, z)
 
     def _begin(self, classifier, x, y, seed):
-        """(start, its margin, whether `x` itself is misclassified)."""
+        """(start, its value, whether `x` itself reaches the goal)."""
         z = self.start(x, seed)
-        unmoved = errors_at(classifier, x, y) > 0
-        return z, risks.margin(classifier(z, training=False), y), unmoved
+        unmoved = self.goal.reached_at(classifier, x, y)
+        return z, self._value(classifier(z, training=False), y), unmoved
+
+    def _value(self, logits, labels):
+        """What is raised, [N]; > 0 just where the goal is reached."""
+        margin = self.goal.loss("margin")(logits, labels)
+        if not self.goal.targeted:
+            return margin
+        return tf.where(margin > 0, margin, -risks.cross_entropy(logits, labels))
 
     def _search(self, classifier, z, best, x, y, seed, side, bump):
-        """One query of every example that is not yet misclassified: (z, margin)."""
+        """One query of every example that has not reached the goal: (z, value)."""
         height, width, channels = x.shape[1:]
         draw = tf.random.stateless_uniform([4], seed)
         room = tf.cast(tf.stack([height - side, width - side] * 2) + 1, tf.float32)
@@ -120,9 +130,9 @@ class Square(Attack):
             bump = tf.where(turned, tf.transpose(bump), bump) if height == width else bump
             bump = tf.roll(bump, corner[:2], [0, 1])[None, :, :, None]
             candidate = self._move_mass(z, x, here, there, signs * bump)
-        margin = risks.margin(classifier(candidate, training=False), y)
-        better = (margin > best) & (best <= 0)
-        return choose(better, candidate, z), tf.where(better, margin, best)
+        value = self._value(classifier(candidate, training=False), y)
+        better = (value > best) & (best <= 0)
+        return choose(better, candidate, z), tf.where(better, value, best)
 
     def _move_mass(self, z, x, here, there, bump):
         """Algorithm 3: the mass of the window `there` moves to the window `here`."""

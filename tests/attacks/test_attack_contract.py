@@ -16,26 +16,33 @@ from mmtf.threat import ThreatModel
 TABLE = {
     "none": (NORMS, [{}]),
     "gradient_step": (NORMS, [{}]),
-    "fgsm": (("linf",), [{}]),
-    "fgm": (("l2",), [{}]),
+    "fgsm": (("linf",), [{}, {"target": "least_likely"}, {"target": "random"}, {"target": 1}]),
+    "fgm": (("l2",), [{}, {"target": 1}]),
     "ifgsm": (
         ("linf",),
-        [{"steps": 6}, {"steps": 6, "stop_early": False}, {"steps": 6, "decay": "linear"}],
+        [
+            {"steps": 6},
+            {"steps": 6, "stop_early": False},
+            {"steps": 6, "decay": "linear", "target": "least_likely"},
+        ],
     ),
-    "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}]),
+    "apgd": (NORMS, [{"steps": 6}, {"steps": 6, "loss": "dlr"}, {"steps": 6, "target": 2}]),
     "apgd_targeted": (NORMS, [{"steps": 6}]),
     "deepfool": (NORMS, [{"steps": 6}]),
-    "carlini_wagner": (("l2",), [{"steps": 8, "searches": 2}]),
+    "carlini_wagner": (
+        ("l2",),
+        [{"steps": 8, "searches": 2}, {"steps": 8, "searches": 2, "target": 0}],
+    ),
     "fab": (NORMS, [{"steps": 6}]),
     "autoattack": (NORMS, [{"steps": 3, "queries": 8}]),
-    "square": (NORMS, [{"steps": 20}]),
+    "square": (NORMS, [{"steps": 20}, {"steps": 20, "target": "least_likely"}]),
     "pgd": (
         NORMS,
         [
             {"steps": 6},
             {"steps": 6, "loss": "margin"},
             {"steps": 6, "stop_early": False},
-            {"steps": 6, "decay": "cosine"},
+            {"steps": 6, "decay": "cosine", "target": "random"},
         ],
     ),
 }
@@ -142,6 +149,8 @@ def test_a_batch_of_one(name, norm, options, smooth, batch, excess):
 
 @every_case
 def test_splitting_a_batch_changes_nothing(name, norm, options, smooth, batch):
+    if options.get("target") == "random":
+        pytest.skip("the target, too, is a matter of the place in the batch")
     attack, (x, y) = make(name, norm, options), batch
     if not attack.deterministic:
         # The start is a matter of the place in the batch; from a start on, nothing else is.
