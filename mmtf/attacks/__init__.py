@@ -21,8 +21,23 @@ ATTACKS = Members(
     },
 )
 
+# Attacks made of an attack, or of images: from mmtf.attacks import Transfer.
+MADE = Members(
+    "attack made of others",
+    {
+        "Transfer": "mmtf.attacks.transfer:Transfer",
+        "ExpectationOverTransformation": "mmtf.attacks.expectation:ExpectationOverTransformation",
+    },
+)
+
 # Attack networks: trained against the classifier in the row by the strongest or by the paper's
 # recipe, or the one that the game itself has trained.
 NETWORK_ATTACKS = ("attnet", "attnet_paper", "attnet_met")
 
-__all__ = ["ATTACKS", "NETWORK_ATTACKS"]
+__all__ = ["ATTACKS", "MADE", "NETWORK_ATTACKS", *MADE]
+
+
+def __getattr__(name: str):
+    if name in MADE:
+        return MADE[name]
+    raise AttributeError(f"module 'mmtf.attacks' has no attribute {name!r}")

@@ -84,6 +84,14 @@ def compiled(classifier, owner, function):
     return kept[owner]
 
 
+def run(attack: Attack, classifier, x, y, seed):
+    """The attack's images, eagerly by compiled steps, or as one graph where it has none."""
+    if attack.compiles_itself or not tf.executing_eagerly():
+        return attack(classifier, x, y, seed=seed)
+    once = compiled(classifier, attack, lambda model, x, y, own: attack(model, x, y, seed=own))
+    return once(x, y, tf.convert_to_tensor(seed))
+
+
 def errors_at(classifier, z, y):
     """1.0 [N] where `classifier` gets `z` wrong, else 0.0."""
     return risks.errors(classifier(z, training=False), y)

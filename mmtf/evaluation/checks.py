@@ -9,7 +9,8 @@ from mmtf import risks
 from mmtf.attacks.base import compiled, input_gradient
 from mmtf.attacks.pgd import PGD
 from mmtf.evaluation.compare import mcnemar
-from mmtf.evaluation.measure import evaluating_in_float32, measure
+from mmtf.evaluation.measure import measure
+from mmtf.nets.precision import evaluating_in_float32
 from mmtf.threat import ThreatModel
 
 # Examples that the checks of one classifier look at.

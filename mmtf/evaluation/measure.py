@@ -1,19 +1,16 @@
 """The test error of one defence under one attack, example by example."""
 
-import contextlib
 import dataclasses
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.base import Attack, compiled, judge
+from mmtf.attacks.base import Attack, judge, run
 from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
 from mmtf.evaluation.intervals import wilson
-from mmtf.nets.precision import computing_in
-from mmtf.nets.thin_gradient import thin_input_gradients
+from mmtf.nets.precision import evaluating_in_float32
 
 BLOCK = 500
 
@@ -101,7 +98,7 @@ def perturb(
             z = kept.get(number)
             if z is None or z.shape != images.shape:
                 with watching(_Watcher(progress, start)):
-                    z = kept[number] = _run(attack, classifier, images, labels, own).numpy()
+                    z = kept[number] = run(attack, classifier, images, labels, own).numpy()
             broken = int(attack.threat.violations(z, images.numpy()).sum())
             if broken:
                 raise BrokenConstraint(
@@ -175,22 +172,3 @@ def check_classifier(classifier, x, num_classes: int) -> None:
             "Expected logits from the classifier. Received: rows that are positive and sum to 1, "
             "as a softmax gives. Remove the softmax: its saturation hides gradients from attacks."
         )
-
-
-def _run(attack, victim, images, labels, seed):
-    if attack.compiles_itself:
-        return attack(victim, images, labels, seed=seed)
-    once = compiled(victim, attack, lambda model, x, y, own: attack(model, x, y, seed=own))
-    return once(images, labels, seed)
-
-
-def evaluating_in_float32(classifier):
-    """A context in which a Keras model computes in float32; other callables as they do.
-
-    What is traced inside also gets its gradients in the images by the cheaper route.
-    """
-    context = contextlib.ExitStack()
-    if isinstance(classifier, keras.Model):
-        context.enter_context(computing_in(classifier, "float32"))
-        context.enter_context(thin_input_gradients(classifier))
-    return context

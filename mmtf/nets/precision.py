@@ -4,6 +4,8 @@ import contextlib
 
 import keras
 
+from mmtf.nets.thin_gradient import thin_input_gradients
+
 
 @contextlib.contextmanager
 def computing_in(model: keras.Model, dtype: str):
@@ -28,6 +30,18 @@ def computing_in(model: keras.Model, dtype: str):
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
+
+
+def evaluating_in_float32(classifier):
+    """A context in which a Keras model computes in float32; other callables as they do.
+
+    What is traced inside also gets its gradients in the images by the cheaper route.
+    """
+    context = contextlib.ExitStack()
+    if isinstance(classifier, keras.Model):
+        context.enter_context(computing_in(classifier, "float32"))
+        context.enter_context(thin_input_gradients(classifier))
+    return context
 
 
 def _output_layer(model):
