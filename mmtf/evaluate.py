@@ -18,7 +18,7 @@ from mmtf import quiet
 from mmtf.attacks import ATTACKS
 from mmtf.config import NORMS, ConfigError, require, require_choice
 
-NETWORKS = ("attnet", "attnet_paper")
+FITTED = ("attnet", "attnet_paper", "universal")
 FLAGS = flags.FLAGS
 
 
@@ -32,7 +32,16 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "attacks",
         ["none", "fgsm", "pgd"],
-        f"Any of: {', '.join((*ATTACKS, *NETWORKS))}.",
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}.",
+    )
+    flags.DEFINE_multi_string(
+        "transfer_from",
+        [],
+        "PATH or NAME=PATH of another classifier: a column <attack>@<name> for every gradient "
+        "attack, its images made there. Repeat for several.",
+    )
+    flags.DEFINE_integer(
+        "eot_samples", 1, "Calls that gradient attacks average, for randomised models (EOT)."
     )
     flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
@@ -73,9 +82,10 @@ def _run():
     require(bool(FLAGS.model), "at least one --model", "none")
     require(bool(FLAGS.attacks), "at least one of --attacks", "none")
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
+    require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require_choice("norm", FLAGS.norm, NORMS)
     for name in FLAGS.attacks:
-        require_choice("attack", name, (*ATTACKS, *NETWORKS))
+        require_choice("attack", name, (*ATTACKS, *FITTED))
     quiet.import_tensorflow()
     from mmtf.data import load_data
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER_FAST
@@ -87,6 +97,9 @@ def _run():
     defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
     names = [one.name for one in defenses]
     require(len(set(names)) == len(names), "models of different names (NAME=PATH)", names)
+    sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
+    names = [one.name for one in sources]
+    require(len(set(names)) == len(names), "transfer_from of different names (NAME=PATH)", names)
     dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
     options = {"pgd": {"steps": FLAGS.pgd_steps, "restarts": FLAGS.pgd_restarts}}
     matrix = payoff_matrix(
@@ -98,6 +111,8 @@ def _run():
         max_examples=FLAGS.max_examples,
         seed=FLAGS.seed,
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+        sources=sources,
+        eot_samples=FLAGS.eot_samples,
         recipes={"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST},
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
@@ -109,6 +124,8 @@ def _run():
         "n": len(matrix.cells[0].wrong),
         "seed": FLAGS.seed,
         "pgd": options["pgd"],
+        "eot_samples": FLAGS.eot_samples,
+        "transfer_from": [one.name for one in sources],
         "cells": [one.to_dict() for one in matrix.cells],
         "signs": [
             {"defense": one.defense, "check": one.check, "text": str(one)} for one in matrix.signs

@@ -72,6 +72,22 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
     assert os.stat(tmp_path / "report" / "cells" / cells[0]).st_mtime_ns == stamp
 
 
+def test_transferred_averaged_and_universal_columns(trained, tmp_path):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", f"--transfer_from=other={folder}/served"]
+    flags += ["--attacks=none,fgsm,universal", "--eta=1", "--max_examples=40", "--eot_samples=2"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    errors = pd.read_csv(tmp_path / "report" / "table.csv").set_index("attack").error
+    assert list(errors.index) == ["none", "fgsm", "universal", "fgsm@other", "worst"]
+    # The source is the same net: its images are the victim's own but for float32.
+    assert errors["fgsm@other"] == pytest.approx(errors["fgsm"], abs=1 / 40 + 1e-9)
+    assert errors["none"] < 0.3 < errors["universal"]
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert (record["eot_samples"], record["transfer_from"]) == (2, ["other"])
+
+
 def saved(model, path):
     model.save(path)
     return str(path)
@@ -113,6 +129,7 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         (["--model=x", "--attacks=magic"], "attack to be one of none"),
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
+        (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
         (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
     ],
 )

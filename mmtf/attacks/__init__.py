@@ -27,6 +27,7 @@ MADE = Members(
     {
         "Transfer": "mmtf.attacks.transfer:Transfer",
         "ExpectationOverTransformation": "mmtf.attacks.expectation:ExpectationOverTransformation",
+        "UniversalPerturbation": "mmtf.attacks.universal:UniversalPerturbation",
     },
 )
 

@@ -12,6 +12,7 @@ from mmtf import export
 from mmtf.attacks.learned import LearnedAttack
 from mmtf.config import Schedule, require
 from mmtf.data.dataset import Dataset
+from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import measure
 from mmtf.games.best_response import BestResponse
 from mmtf.reports.record import write_atomically, write_json
@@ -63,7 +64,7 @@ ATTNET_PAPER_FAST = dataclasses.replace(
 )
 
 
-class FreshAttNet:
+class FreshAttNet(Fresh):
     """AttNet-curr as a column of a table: for every classifier, a network trained against it.
 
     Args:

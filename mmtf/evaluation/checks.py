@@ -22,7 +22,8 @@ UNBOUNDED_ERROR = 0.99
 PROBE_SHARE = 0.1
 PROBE_DIRECTIONS = 10
 LEVEL = 0.01
-# Attacks without a gradient, and those with one that can be expected to win.
+# Attacks without a gradient, as are transferred ones (`pgd@source`), and those with one that can
+# be expected to win.
 BLACK_BOX = {"square"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab"}
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
@@ -149,14 +150,15 @@ def check_table(wrong: dict) -> list[Sign]:
         for eta in sorted({eta for _, eta in own}):
             here = {attack: value for (attack, at), value in own.items() if at == eta}
             white = [value for name, value in here.items() if name in ITERATED]
-            for name in sorted((BLACK_BOX | SINGLE_STEP) & set(here)) if white else ():
+            others = [name for name in here if name in SINGLE_STEP or _is_black_box(name)]
+            for name in others if white else ():
                 # All iterated attacks together, so that no single weak one raises the sign.
                 a, b = here[name], np.logical_or.reduce(white)
                 if _beats(a, b):
                     value = f"{name} {np.mean(a):.4f} > {np.mean(b):.4f} at eta {eta:g}"
-                    check = "black_box_wins" if name in BLACK_BOX else "single_step_wins"
+                    check = "black_box_wins" if _is_black_box(name) else "single_step_wins"
                     signs.append(Sign(defense, check, value))
-        for attack in dict.fromkeys(attack for attack, _ in own):
+        for attack in dict.fromkeys(attack for attack, _ in own if "@" not in attack):
             etas = sorted(eta for name, eta in own if name == attack)
             for small, large in zip(etas, etas[1:], strict=False):
                 a, b = own[attack, small], own[attack, large]
@@ -169,3 +171,7 @@ def check_table(wrong: dict) -> list[Sign]:
 def _beats(a, b):
     """Whether `a` breaks more examples than `b`, beyond chance."""
     return np.mean(a) > np.mean(b) and mcnemar(a, b) < LEVEL
+
+
+def _is_black_box(name):
+    return name in BLACK_BOX or "@" in name

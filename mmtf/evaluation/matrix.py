@@ -8,12 +8,12 @@ import zipfile
 
 import numpy as np
 
-from mmtf.attacks import ATTACKS
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.best_response import FreshAttNet
 from mmtf.evaluation.blocks import KeptBlocks
 from mmtf.evaluation.checks import Sign, check_defense, check_table
+from mmtf.evaluation.columns import columns_of, identity_of
 from mmtf.evaluation.compare import comparisons
+from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import misclassified, perturb
 from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
@@ -85,6 +85,8 @@ def payoff_matrix(
     seed: int = 0,
     cache_dir: str | None = None,
     recipes: dict | None = None,
+    sources: list[Defense] = (),
+    eot_samples: int = 1,
     progress: bool = True,
     say=print,
 ) -> Matrix:
@@ -92,7 +94,7 @@ def payoff_matrix(
 
     Args:
       defenses: refused before anything is measured where they do not fit the dataset.
-      attacks: name of `ATTACKS` or of `recipes` -> its options.
+      attacks: name of `ATTACKS` or of `recipes`, or `universal` -> its options.
       dataset: its test split is used.
       etas: radii, > 0.
       norm: of the balls.
@@ -101,6 +103,7 @@ def payoff_matrix(
       cache_dir: finished cells, and finished blocks of the one at work, are kept there and read
         back by the same call; None: not kept.
       recipes: AttNetRecipes by name, for attack networks trained against each defence.
+      sources, eot_samples: see `mmtf.evaluation.columns.columns_of`.
       progress: show how far each cell is, on stderr.
       say: takes a line for every cell.
 
@@ -111,10 +114,19 @@ def payoff_matrix(
     x, y = dataset.test(max_examples)
     threats = {eta: ThreatModel(eta=eta, norm=norm) for eta in etas}
     made = {
-        (name, eta): _make(name, options, threat, recipes or {}, seed, cache_dir)
+        eta: columns_of(
+            attacks,
+            threat,
+            recipes=recipes or {},
+            sources=sources,
+            eot_samples=eot_samples,
+            seed=seed,
+            cache_dir=cache_dir,
+        )
         for eta, threat in threats.items()
-        for name, options in attacks.items()
     }
+    for source in sources:
+        admit(source, dataset)
     for defense in defenses:
         admit(defense, dataset)
         if set(recipes or {}) & set(attacks):
@@ -125,9 +137,8 @@ def payoff_matrix(
         digest = digest_of(defense.classifier)
         for eta in etas:
             here = []
-            for name in attacks:
-                attack = made[name, eta]
-                key = [digest, repr(attack), dataset.name, len(x), seed]
+            for name, attack in made[eta].items():
+                key = [digest, identity_of(attack), dataset.name, len(x), seed]
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
@@ -149,15 +160,9 @@ def payoff_matrix(
     return Matrix(cells, signs, tests)
 
 
-def _make(name, options, threat, recipes, seed, cache_dir):
-    if name in recipes:
-        return FreshAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)
-    return ATTACKS[name](threat, **options)
-
-
 def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progress):
     began, resumed = time.monotonic(), len(blocks) > 0
-    if isinstance(attack, FreshAttNet):
+    if isinstance(attack, Fresh):
         attack = attack.fit(defense.classifier, dataset)
     label = f"{defense.name}  eta {threat.eta:g}  {name}"
     bar = Progress(len(x), label=label, unit="image", last=False) if progress else None

@@ -5,7 +5,7 @@ import pandas as pd
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, worst
 from mmtf.threat import ThreatModel
 
@@ -17,7 +17,7 @@ def attack_classifier(
 
     Args:
       classifier: Keras model giving logits.
-      attacks: by the name of their column; a `FreshAttNet` is trained first.
+      attacks: by the name of their column; a `Fresh` one is fitted first.
       dataset: its test split is used.
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
@@ -30,7 +30,7 @@ def attack_classifier(
     check_classifier(classifier, x[:100], dataset.num_classes)
     outcomes = []
     for name, attack in attacks.items():
-        if isinstance(attack, FreshAttNet):
+        if isinstance(attack, Fresh):
             attack = attack.fit(classifier, dataset)
         outcomes.append(measure(classifier, attack, x, y, name=name, seed=seed, keep=keep))
     return [*outcomes, worst(outcomes)]

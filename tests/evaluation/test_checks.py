@@ -75,6 +75,9 @@ def test_a_black_box_that_wins():
     assert check_table({("d", "fgsm", 0.1): few, ("d", "square", 0.1): many}) == []
     table[("d", "autoattack", 0.1)] = many
     assert len(check_table(table)) == 1
+    # So are images made on another classifier.
+    (sign,) = check_table({("d", "pgd", 0.1): few, ("d", "fgsm@other", 0.1): many})
+    assert sign.value.startswith("fgsm@other 0.19")
 
 
 def test_a_single_step_that_wins():
@@ -83,8 +86,9 @@ def test_a_single_step_that_wins():
     (sign,) = check_table(table)
     assert (sign.defense, sign.check) == ("d", "single_step_wins")
     assert check_table({**table, ("d", "apgd", 0.1): many}) == []
-    # A column of another classifier's images is no single step against this one.
-    assert check_table({("d", "fgsm@other", 0.1): many, ("d", "pgd", 0.1): few}) == []
+    # Images made on another classifier are a black box here.
+    (sign,) = check_table({("d", "fgsm@other", 0.1): many, ("d", "pgd", 0.1): few})
+    assert sign.check == "black_box_wins"
 
 
 def test_more_steps_that_do_less(linear, data):
@@ -110,6 +114,8 @@ def test_a_larger_eta_that_does_less():
     (sign,) = check_table({("d", "pgd", 0.1): many, ("d", "pgd", 0.2): few})
     assert sign.check == "larger_eta_weaker"
     assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): many}) == []
+    # A transferred attack follows another classifier's loss: more steps would not help it.
+    assert check_table({("d", "pgd@other", 0.1): many, ("d", "pgd@other", 0.2): few}) == []
     # One example less is noise.
     assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): np.arange(100) < 4}) == []
 

@@ -1,0 +1,60 @@
+"""A universal perturbation as a column of a table: fitted on training, measured on test images."""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+import numpy as np
+
+from mmtf.attacks.universal import UNIVERSAL, UniversalPerturbation, universal_perturbation
+from mmtf.data.dataset import Dataset
+from mmtf.evaluation.fresh import Fresh
+from mmtf.evaluation.models import digest_of
+from mmtf.nets.precision import evaluating_in_float32
+from mmtf.reports.record import write_atomically
+
+
+class FreshUniversal(Fresh):
+    """For every classifier the universal perturbation of its own training images.
+
+    Args:
+      threat: the ball and the box.
+      recipe: how it is found.
+      seed: of the order of the images.
+      cache_dir: where it is kept, as .npz with `perturbation` and `fooled`, under a key made of
+        the classifier, the recipe, the threat model, the dataset and the seed; None: not kept.
+    """
+
+    def __init__(self, threat, recipe=UNIVERSAL, *, seed=0, cache_dir=None):
+        self.threat = threat
+        self.recipe = recipe
+        self._seed = seed
+        self._cache_dir = cache_dir
+
+    def fit(self, classifier, dataset: Dataset) -> UniversalPerturbation:
+        path = self._path(classifier, dataset)
+        if path is not None and os.path.exists(path):
+            with np.load(path) as kept:
+                return UniversalPerturbation(self.threat, kept["perturbation"])
+        x, _ = dataset.train(self.recipe.images)
+        with evaluating_in_float32(classifier):
+            v, fooled = universal_perturbation(
+                classifier, x, self.threat, self.recipe, seed=self._seed
+            )
+        if path is not None:
+            os.makedirs(self._cache_dir, exist_ok=True)
+            write_atomically(path, lambda name: np.savez(name, perturbation=v, fooled=fooled))
+        return UniversalPerturbation(self.threat, v)
+
+    def _path(self, classifier, dataset):
+        if self._cache_dir is None:
+            return None
+        threat = dataclasses.asdict(self.threat)
+        settings = [self.recipe.to_dict(), threat, dataset.name, self._seed]
+        digest = hashlib.sha256(digest_of(classifier).encode())
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+        return os.path.join(self._cache_dir, f"universal-{digest.hexdigest()[:16]}.npz")
+
+    def __repr__(self):
+        return f"FreshUniversal({self.threat!r}, {self.recipe!r})"
