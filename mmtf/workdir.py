@@ -7,6 +7,10 @@ from mmtf.config import ConfigError, RunConfig, differences
 from mmtf.reports.record import read_json, write_json
 
 
+class InUse(ConfigError):
+    """Another process holds the folder."""
+
+
 class Workdir:
     """Claims a folder for one run; a context manager.
 
@@ -15,7 +19,7 @@ class Workdir:
       config: of the run; a folder that holds another one is refused.
 
     Raises:
-      ConfigError: the folder cannot be written, belongs to another config, or is in use.
+      ConfigError: the folder cannot be written, belongs to another config, or is in use (InUse).
     """
 
     def __init__(self, path: str, config: RunConfig):
@@ -48,7 +52,7 @@ class Workdir:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise ConfigError(
+            raise InUse(
                 f"Expected a --workdir that no other process uses. Received: {self.path}, which "
                 f"another run holds. Wait for it, or give another --workdir."
             ) from error

@@ -32,6 +32,21 @@ def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float |
     return None
 
 
+def paper_rows(table: int) -> list[dict]:
+    """The cells of one table in the paper's order: dicts with eta (None where the cell has none),
+    defense, attack, error, dataset, as printed.
+
+    Example:
+      >>> paper_rows(1)[0]["error"], paper_rows(1)[0]["eta"]
+      (0.026, None)
+    """
+    return [
+        {**row, "eta": float(row["eta"]) if row["eta"] else None, "error": float(row["error"])}
+        for row in _rows()
+        if int(row["table"]) == table
+    ]
+
+
 @functools.cache
 def _rows() -> tuple[dict, ...]:
     source = importlib.resources.files("mmtf.reports") / "paper_tables.csv"

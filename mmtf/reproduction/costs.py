@@ -1,0 +1,50 @@
+"""About how long things take, for the plan: seconds measured on two CPU cores with bfloat16."""
+
+from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
+
+# Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's
+# others are Minimax-Grad's, in MNIST's proportions.
+STEP = {
+    "mnist": {
+        "adv_fgsm": 0.021,
+        "lwa": 0.039,
+        "minimax_grad": 0.053,
+        "minimax_attnet": 0.057,
+        "alt_attnet": 0.043,
+        "maximin_attnet": 0.057,
+    },
+    "cifar10": {
+        "adv_fgsm": 0.018,
+        "lwa": 0.028,
+        "minimax_grad": 0.039,
+        "minimax_attnet": 0.15,
+        "alt_attnet": 0.11,
+        "maximin_attnet": 0.15,
+    },
+}
+# Of an image; AutoAttack's depends on how robust the classifier is.
+IMAGE = {"fgsm_curr": 3e-4, "pgd_curr": 6e-3, "autoattack_curr": 0.4}
+REPLAYED, PLAIN = 4e-4, 1e-4
+# Of a training step of an attack network.
+ATTNET = {"attnet_curr": 0.014, "attnet_paper_curr": 0.013}
+# Python, TensorFlow, the data; and what a run does beside its steps.
+START, AROUND = 10.0, 20.0
+TEST_IMAGES = 10_000
+
+
+def train_seconds(dataset: str, game: str, steps: int) -> float:
+    """Of a run of `steps` steps."""
+    per_step = STEP.get(dataset, STEP["mnist"])
+    return START + AROUND + steps * per_step[game]
+
+
+def cell_seconds(attack: str, rounds: int, examples: int, steps: int | None) -> float:
+    """Of one cell on so many examples (0: all); `steps` of an attack network."""
+    if attack in (CURVE, IMAGES):
+        return START
+    examples = examples or TEST_IMAGES
+    if attack in ATTNET:
+        return (steps or 0) * ATTNET[attack] + examples * PLAIN
+    if replayed_round(attack, rounds) is not None:
+        return examples * REPLAYED
+    return examples * IMAGE.get(attack, PLAIN)

@@ -1,0 +1,91 @@
+"""Where jobs run: processes of this machine, or Dask's workers on several."""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+from mmtf.config import ConfigError, require_choice
+
+ENGINES = ("local", "dask")
+# TensorFlow's steps on these small nets gain little from more.
+CORES_A_JOB = 4
+
+
+def cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """At once on this machine: one for every four cores."""
+    return max(1, cores() // CORES_A_JOB)
+
+
+@contextlib.contextmanager
+def executor(engine: str, jobs: int, scheduler: str | None = None):
+    """A concurrent.futures.Executor for `run_process`, `jobs` at once.
+
+    Args:
+      engine: `local`, or `dask`: the workers of `scheduler`, or `jobs` workers started here. They
+        must see the same folders under the same names.
+      jobs: > 0.
+      scheduler: address of Dask's scheduler.
+
+    Raises:
+      ConfigError: Dask is not installed.
+    """
+    require_choice("engine", engine, ENGINES)
+    if engine == "local":
+        pool = concurrent.futures.ThreadPoolExecutor(jobs)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return
+    try:
+        import distributed
+    except ImportError as error:
+        raise ConfigError(
+            "Expected Dask for --engine=dask. Received: none. pip install 'mmtf[cluster]'."
+        ) from error
+    # A job that takes all of a worker's cores: one at a time on each.
+    options = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(scheduler, **({} if scheduler else options)) as client:
+        yield client.get_executor(pure=False)
+
+
+def run_process(command: list[str], log: str, threads: int | None = None) -> int:
+    """Runs `command`, its output appended to `log`; its exit status.
+
+    Args:
+      command: arguments of this Python.
+      log: a file.
+      threads: of TensorFlow, None for all cores.
+    """
+    env = dict(os.environ)
+    if threads:
+        env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with open(log, "a") as out:
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=out, stderr=subprocess.STDOUT, env=env
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            raise
+
+
+def last_lines(path: str, count: int = 3) -> str:
+    """The end of a log, for a message."""
+    if not os.path.exists(path):
+        return "no log"
+    with open(path, errors="replace") as lines:
+        kept = [line.strip() for line in lines if line.strip()]
+    return " | ".join(kept[-count:])[-600:] or "an empty log"

@@ -1,0 +1,134 @@
+"""What records say of an error: mean and interval over seeds or examples; differences, verdicts."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from mmtf.config import require
+from mmtf.reproduction.cells import unpack_bits
+
+HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not measured"
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Attributes:
+    mean: over seeds.
+    low, high: 95% interval: over seeds where there are several (Student's t), else over examples
+      (Wilson's).
+    n: test examples.
+    seeds: how many.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    seeds: int
+
+    def __str__(self):
+        over = f"n={self.n:,}" if self.seeds == 1 else f"{self.seeds} seeds"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] {over}"
+
+
+def estimate(records: list[dict]) -> Estimate | None:
+    """Of one cell from its records, one a seed; None without any.
+
+    Example:
+      >>> one = {"error": 0.1, "ci_low": 0.08, "ci_high": 0.12, "n": 1000}
+      >>> str(estimate([one]))
+      '0.100 [0.080, 0.120] n=1,000'
+    """
+    if not records:
+        return None
+    n = min(record["n"] for record in records)
+    if len(records) == 1:
+        one = records[0]
+        return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1)
+    errors = np.array([record["error"] for record in records])
+    mean, half = float(errors.mean()), _t_quantile(len(errors) - 1) * _standard_error(errors)
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), n, len(errors))
+
+
+def exact(value: float) -> Estimate:
+    """A figure without an interval, as the paper prints them."""
+    return Estimate(value, value, value, 0, 1)
+
+
+def largest(estimates: list[Estimate | None]) -> Estimate | None:
+    """The paper's `worst`: the one with the largest mean; None where any is missing."""
+    if not estimates or None in estimates:
+        return None
+    return max(estimates, key=lambda one: one.mean)
+
+
+def difference(a: Estimate, b: Estimate) -> tuple[float, float, float]:
+    """a - b and its 95% interval from the two intervals (Newcombe 1998, method 10).
+
+    Taken as independent: for the same test examples it is wider than need be.
+    """
+    gap = a.mean - b.mean
+    low = gap - math.hypot(a.mean - a.low, b.high - b.mean)
+    high = gap + math.hypot(a.high - a.mean, b.mean - b.low)
+    return gap, low, high
+
+
+def within(interval: tuple[float, float, float], low: float, high: float) -> str:
+    """Whether a quantity with this (mean, low, high) lies in [low, high], as far as it shows.
+
+    Example:
+      >>> within((0.1, 0.05, 0.15), 0.0, math.inf), within((0.1, -0.05, 0.25), 0.0, math.inf)
+      ('holds', 'undecided')
+    """
+    _, least, most = interval
+    if low <= least and most <= high:
+        return HOLDS
+    return FAILS if most < low or least > high else UNDECIDED
+
+
+def smaller(a: Estimate | None, b: Estimate | None) -> str:
+    """Whether a < b: decided where the interval of the difference does not contain 0."""
+    if a is None or b is None:
+        return MISSING
+    gap, low, high = difference(b, a)
+    if low <= 0 <= high:
+        return UNDECIDED
+    return HOLDS if gap > 0 else FAILS
+
+
+def together(verdicts: list[str]) -> str:
+    """Of a claim from its parts: it fails with any, holds with all.
+
+    Example:
+      >>> together(["holds", "not measured"]), together(["holds", "undecided"])
+      ('holds', 'undecided')
+    """
+    seen = [one for one in verdicts if one != MISSING]
+    if not seen:
+        return MISSING
+    return next((one for one in (FAILS, UNDECIDED) if one in seen), HOLDS)
+
+
+def worst_example(records: list[dict]) -> tuple[float, int] | None:
+    """(error, n) of the per-example worst case over attacks on the same classifier.
+
+    Args:
+      records: one an attack; over the examples that all of them have.
+    """
+    if not records:
+        return None
+    n = min(record["n"] for record in records)
+    wrong = [unpack_bits(record["wrong"], record["n"])[:n] for record in records]
+    return float(np.logical_or.reduce(wrong).mean()), n
+
+
+def _standard_error(values):
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def _t_quantile(degrees):
+    from scipy.special import stdtrit
+
+    require(degrees > 0, "two values or more", degrees + 1)
+    return float(stdtrit(degrees, 0.975))

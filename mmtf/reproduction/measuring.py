@@ -1,0 +1,178 @@
+"""Cells measured and written, one record each as soon as it is known."""
+
+import dataclasses
+import os
+import time
+import traceback
+
+import keras
+
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.fgsm import FGSM
+from mmtf.curve import network_recipes
+from mmtf.data import load_data
+from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.intervals import wilson
+from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, perturb
+from mmtf.evaluation.payoff import as_result
+from mmtf.evaluation.rounds import round_path
+from mmtf.provenance import provenance
+from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.reproduction.cells import Cell, pack
+from mmtf.reproduction.players import defender, replayed_round
+from mmtf.reproduction.settings import Settings
+from mmtf.reproduction.store import Store, classifier_config, is_current, keys_of
+from mmtf.reproduction.tables import MEASURED_AS
+from mmtf.threat import ThreatModel
+from mmtf.training.loop import Interrupted
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Where cells are measured.
+
+    Attributes:
+      settings: of all of them.
+      store: of the trained runs.
+      root: of the records.
+      again: measure what is there already.
+    """
+
+    settings: Settings
+    store: Store
+    root: str
+    again: bool = False
+
+    def config(self, cell: Cell, game: str):
+        """Of the run of `game` that belongs to the cell."""
+        return classifier_config(cell.track, self.settings, game, cell.eta, cell.seed)
+
+    def wanted(self, cells: list[Cell]) -> list[Cell]:
+        """Those still to be measured."""
+        return [
+            cell
+            for cell in cells
+            if self.again or not is_current(cell, self.settings, cell.read(self.root))
+        ]
+
+    def write(self, cell: Cell, found: dict) -> None:
+        """The cell's record: what was found, and where it comes from."""
+        column = {measured: name for name, measured in MEASURED_AS.items()}.get(cell.attack)
+        about = provenance()
+        record = {
+            "format": FORMAT,
+            "dataset": cell.track.dataset,
+            "init": cell.track.init,
+            "schedule": cell.track.schedule,
+            "eta": cell.eta,
+            "defense": cell.defense,
+            "attack": cell.attack,
+            "seed": cell.seed,
+            "reported": paper_figure(
+                cell.track.dataset, cell.eta, cell.defense, column or cell.attack
+            ),
+            **found,
+            "settings": self.settings.of_attack(cell.attack),
+            "rounds": self.settings.rounds,
+            "players": keys_of(cell, self.settings),
+            **{name: about[name] for name in ("versions", "hardware", "commit")},
+        }
+        path = cell.path(self.root)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_json(path, record)
+
+
+def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
+    """Measures cells of one defence at one radius; a failure does not stop the others.
+
+    Args:
+      cells: of one track, radius, defence and seed.
+      bench: where.
+      say: takes a line for every cell.
+
+    Returns:
+      attack -> what went wrong, of the cells that failed.
+    """
+    cells, failed = bench.wanted(cells), {}
+    if not cells:
+        return failed
+    data = load_data(cells[0].track.dataset)
+    classifier, training = _defender(cells[0], bench)
+    check_classifier(classifier, data.test(100)[0], data.num_classes)
+    for cell in cells:
+        began = time.monotonic()
+        try:
+            outcome = _outcome(cell, classifier, data, bench)
+        except Interrupted:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            failed[cell.attack] = f"{type(error).__name__}: {error}"
+            continue
+        seconds = round(time.monotonic() - began, 2)
+        found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
+        bench.write(cell, {**found, "training": training})
+        say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {outcome.error:.4f}")
+    return failed
+
+
+def write_curve(cell: Cell, run: dict, bench: Bench) -> None:
+    """The test errors that a finished run watched during training, as a cell's record."""
+    points = run["curve"]
+    final = points[-1]
+    last = {}
+    for name in (one for one in final if one not in ("step", "n")):
+        low, high = wilson(round(final[name] * final["n"]), final["n"])
+        last[name] = {"error": final[name], "ci_low": low, "ci_high": high, "n": final["n"]}
+    bench.write(cell, {"points": points, "last": last, "training": run["training"]})
+
+
+def _defender(cell, bench):
+    game, number = defender(cell.defense, bench.settings.rounds)
+    folder = bench.store.path(bench.config(cell, game))
+    training = read_json(os.path.join(folder, "record.json"))["training"]
+    path = os.path.join(folder, "classifier.keras")
+    if number is not None:
+        path = round_path(os.path.join(folder, "rounds"), number)
+    return keras.models.load_model(path, compile=False), training
+
+
+def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
+    """The classifier of a round of the cat and mouse that belongs to the cell."""
+    folder = os.path.join(bench.store.path(bench.config(cell, "adv_fgsm")), "rounds")
+    return keras.models.load_model(round_path(folder, number), compile=False)
+
+
+def _outcome(cell, classifier, data, bench) -> Outcome:
+    settings, threat = bench.settings, ThreatModel(eta=cell.eta)
+    x, y = data.test(settings.of_attack(cell.attack)["examples"])
+    number = replayed_round(cell.attack, settings.rounds)
+    if number is not None:
+        z = perturb(round_classifier(cell, number, bench), FGSM(threat), x, y, seed=cell.seed)
+        return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0])
+    attack = _attack(cell, threat, bench)
+    if isinstance(attack, FreshAttNet):
+        attack = attack.fit(classifier, data)
+    return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed)
+
+
+def _attack(cell, threat, bench):
+    settings, name = bench.settings, cell.attack.removesuffix("_curr")
+    game, _ = defender(cell.defense, settings.rounds)
+    config = bench.config(cell, game)
+    recipes = network_recipes(config)
+    if name in recipes:
+        steps = settings.of_attack(cell.attack)["steps"]
+        schedule = recipes[name].schedule
+        schedule = dataclasses.replace(schedule, steps=steps or schedule.steps)
+        recipe = dataclasses.replace(recipes[name], schedule=schedule)
+        cache = os.path.join(bench.store.path(config), "attackers")
+        return FreshAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
+    options = {
+        "pgd": {"steps": settings.pgd_steps},
+        "autoattack": {
+            "steps": settings.autoattack_steps,
+            "queries": settings.autoattack_queries,
+        },
+    }
+    return ATTACKS[name](threat, **options.get(name, {}))

@@ -1,0 +1,79 @@
+"""Every classifier trained once: runs found by the hash of what decides their training."""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+from mmtf.config import RunConfig
+from mmtf.presets import run_config
+from mmtf.reproduction.cells import Cell, Track
+from mmtf.reproduction.players import games_of
+from mmtf.reproduction.settings import Settings
+from mmtf.workdir import Workdir, is_finished
+
+# Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
+_TABLE = {"attacks": ("none", "fgsm"), "max_examples": 1000}
+_UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
+
+
+def classifier_config(
+    track: Track, settings: Settings, game: str, eta: float, seed: int
+) -> RunConfig:
+    """The run that trains the players of `game`."""
+    return run_config(
+        game=game,
+        dataset=track.dataset,
+        eta=eta,
+        game_options={"rounds": settings.rounds} if game == "adv_fgsm" else {},
+        net_options={"init": track.init},
+        schedule=track.schedule,
+        schedule_options=settings.schedule_of(track, game),
+        seed=seed,
+        **_TABLE,
+    )
+
+
+def config_key(config: RunConfig) -> str:
+    """The hash of what decides a run's training: not which attacks its table shows."""
+    values = {name: value for name, value in config.to_dict().items() if name not in _UNUSED}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """The runs under a folder.
+
+    Attributes:
+      root: the folder.
+    """
+
+    root: str
+
+    def path(self, config: RunConfig) -> str:
+        """<game>-<dataset>-eta<eta>-<key>."""
+        name = f"{config.game}-{config.dataset}-eta{config.eta:g}-{config_key(config)}"
+        return os.path.join(self.root, name)
+
+    def has(self, config: RunConfig) -> bool:
+        return is_finished(self.path(config))
+
+    def workdir(self, config: RunConfig) -> Workdir:
+        """Its folder, to be entered."""
+        return Workdir(self.path(config), config)
+
+
+def keys_of(cell: Cell, settings: Settings) -> list[str]:
+    """The hashes of the runs that a cell needs, in the order of `games_of`."""
+    games = games_of(cell, settings.rounds)
+    configs = [classifier_config(cell.track, settings, g, cell.eta, cell.seed) for g in games]
+    return [config_key(config) for config in configs]
+
+
+def is_current(cell: Cell, settings: Settings, record: dict | None) -> bool:
+    """Whether `record` is this cell's, of these players under these settings."""
+    return (
+        record is not None
+        and record["settings"] == settings.of_attack(cell.attack)
+        and record["players"] == keys_of(cell, settings)
+    )

@@ -1,0 +1,121 @@
+"""Jobs done in the order of their needs; a failure stops only what needs it."""
+
+import concurrent.futures
+import dataclasses
+import os
+import time
+
+from mmtf.reports.record import write_json
+from mmtf.reproduction import engines
+from mmtf.reproduction.jobs import Job, Plan
+
+# A worker that dies takes the job down with it; the job goes on from its checkpoint or records.
+ATTEMPTS = 2
+KILLED = (-9, 137)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Attributes:
+    store: folder of the trained runs, and of the jobs' logs.
+    root: folder of the records.
+    again: measure what is there already.
+    """
+
+    store: str
+    root: str
+    again: bool = False
+
+
+def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, say=print) -> dict:
+    """Does the plan's jobs.
+
+    Args:
+      plan: from `make_plan`.
+      place: where.
+      engine, at_once, scheduler: see `engines.executor`.
+      say: takes a line for every job.
+
+    Returns:
+      Name of job -> why it failed or was not begun; empty where all is done.
+    """
+    threads = max(1, engines.cores() // at_once) if at_once > 1 else None
+    with engines.executor(engine, at_once, scheduler) as pool:
+
+        def start(job):
+            command = _command(job, plan, place)
+            return pool.submit(engines.run_process, command, _log(job, place), threads)
+
+        return _in_order(plan.jobs, start, lambda job: _log(job, place), say)
+
+
+def _in_order(jobs: list[Job], start, log_of, say) -> dict:
+    """Starts every job whose needs are met, and waits for one at a time."""
+    waiting, running, done, failed = list(jobs), {}, set(), {}
+    attempts: dict[str, int] = {}
+    began, spent = time.monotonic(), 0.0
+    total = sum(job.seconds for job in jobs)
+    while waiting or running:
+        for job in list(waiting):
+            lost = [name for name in job.needs if name in failed]
+            if lost:
+                waiting.remove(job)
+                failed[job.name] = f"not begun: {lost[0]} failed"
+            elif set(job.needs) <= done:
+                waiting.remove(job)
+                attempts[job.name] = attempts.get(job.name, 0) + 1
+                running[start(job)] = (job, time.monotonic())
+        if not running:
+            continue
+        finished, _ = concurrent.futures.wait(
+            running, return_when=concurrent.futures.FIRST_COMPLETED
+        )
+        for future in finished:
+            job, at = running.pop(future)
+            problem = _problem(future, log_of(job))
+            if problem and problem.startswith("killed") and attempts[job.name] < ATTEMPTS:
+                say(f"{job.name}: {problem}; once more")
+                waiting.insert(0, job)
+                continue
+            spent += job.seconds
+            if problem:
+                failed[job.name] = problem
+            else:
+                done.add(job.name)
+            left = (time.monotonic() - began) * (total - spent) / max(spent, 1e-9)
+            say(
+                f"[{len(done) + len(failed)}/{len(jobs)}] {job.name}: "
+                f"{'FAILED' if problem else 'done'} in {(time.monotonic() - at) / 60:.1f} min, "
+                f"about {left / 60:.0f} min left"
+            )
+    return failed
+
+
+def _problem(future, log) -> str | None:
+    try:
+        status = future.result()
+    except Exception as error:
+        return f"killed with its worker ({type(error).__name__}: {error})"
+    if status in KILLED:
+        return f"killed (exit status {status}; out of memory?)"
+    if status:
+        return f"exit status {status}: {engines.last_lines(log)} (log: {log})"
+    return None
+
+
+def _command(job: Job, plan: Plan, place: Place) -> list[str]:
+    path = os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}.json"))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    given = {
+        "job": job.to_dict(),
+        "settings": dataclasses.asdict(plan.settings[job.track]),
+        "store": os.path.abspath(place.store),
+        "root": os.path.abspath(place.root),
+        "again": place.again,
+    }
+    write_json(path, given)
+    return ["-m", "mmtf.reproduction.work", path]
+
+
+def _log(job: Job, place: Place) -> str:
+    return os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}.log"))

@@ -1,0 +1,11 @@
+"""Figure 1 of the paper: Convergence of Minimax-Grad, MNIST.
+
+    python -m scripts.figure1 [--rerun | --measure | --dry_run] [--schedule=paper]
+
+Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+"""
+
+from scripts.reproduce import run
+
+if __name__ == "__main__":
+    run("figure1")

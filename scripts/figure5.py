@@ -1,0 +1,11 @@
+"""Figure 5 of the paper: Convergence of Minimax-, Alt- and Maximin-AttNet, CIFAR-10.
+
+    python -m scripts.figure5 [--rerun | --measure | --dry_run] [--schedule=paper]
+
+Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+"""
+
+from scripts.reproduce import run
+
+if __name__ == "__main__":
+    run("figure5")

@@ -1,0 +1,212 @@
+"""The paper's tables and figures: prints a plan, measures what is missing, renders all of it.
+
+    python -m scripts.reproduce --all
+    python -m scripts.reproduce --tables=1,3 --etas=0.1,0.3 --init=keras,tutorial
+    python -m scripts.reproduce --all --dry_run
+
+Records lie under results/cells, trained classifiers under runs/store; neither is made twice.
+Stopped by any means, the same command goes on.
+"""
+
+import os
+import pathlib
+import sys
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.config import SCHEDULES, ConfigError
+from mmtf.reproduction import selection
+from mmtf.reproduction.cells import Results, Track
+from mmtf.reproduction.engines import ENGINES
+from mmtf.reproduction.tables import TABLES
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = str(ROOT / "results" / "cells")
+DOCS = str(ROOT / "docs")
+FLAGS = flags.FLAGS
+# Flags that make a trial, whose records do not belong among the committed ones.
+TRIAL = ("dataset", "steps", "max_examples", "pgd_steps", "autoattack_steps", "autoattack_queries")
+TRIAL += ("attnet_steps",)
+
+
+def define_flags() -> None:
+    """Not on import: tests import several scripts."""
+    flags.DEFINE_bool("all", False, "Every table and figure.")
+    flags.DEFINE_list("tables", [], "Numbers of the paper's tables, 1 to 10.")
+    flags.DEFINE_list("figures", [], "Numbers of the paper's figures, 1 to 5.")
+    flags.DEFINE_enum("schedule", "fast", SCHEDULES, "Minutes a run, or the paper's iterations.")
+    flags.DEFINE_list("init", None, "keras, tutorial or both; default: keras, shown: all.")
+    flags.DEFINE_integer("seeds", 1, "How many: 0, 1, ...")
+    flags.DEFINE_list("etas", None, "Only these radii.")
+    flags.DEFINE_list("defenses", None, "Only these rows, e.g. lwa,minimax_grad.")
+    flags.DEFINE_list("attacks", None, "Only these columns, e.g. none,fgsm_curr,curve.")
+    flags.DEFINE_integer("rounds", None, "Of cat and mouse; default 80, CIFAR-10 40.")
+    flags.DEFINE_bool("measure", True, "Measure what is missing; --nomeasure only renders.")
+    flags.DEFINE_bool("rerun", False, "Measure what is there, too; trained classifiers stay.")
+    flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+    flags.DEFINE_bool("render_only", False, "Only render the pages from the records.")
+    flags.DEFINE_enum("engine", "local", ENGINES, "Processes of this machine, or Dask.")
+    flags.DEFINE_integer("jobs", None, "At once; default one for every four cores.")
+    flags.DEFINE_string("scheduler", None, "Address of Dask's; default: one started here.")
+    flags.DEFINE_integer("pgd_examples", None, "Test images of PGD-40; default 1,000.")
+    flags.DEFINE_integer("autoattack_examples", None, "Test images of AutoAttack; default 200.")
+    flags.DEFINE_string("dataset", None, "Trial: another dataset for every table.")
+    flags.DEFINE_integer("steps", None, "Trial: training steps of every game and round.")
+    flags.DEFINE_integer("max_examples", None, "Trial: test images of every column.")
+    flags.DEFINE_integer("pgd_steps", None, "Trial: of PGD.")
+    flags.DEFINE_integer("autoattack_steps", None, "Trial: of AutoAttack's parts.")
+    flags.DEFINE_integer("autoattack_queries", None, "Trial: of Square.")
+    flags.DEFINE_integer("attnet_steps", None, "Trial: of attack networks.")
+    flags.DEFINE_string("results", RESULTS, "Folder of the records.")
+    flags.DEFINE_string("store", "runs/store", "Folder of the trained runs.")
+    flags.DEFINE_string("output", None, "Folder of what is rendered; default docs, for --all.")
+
+
+def main(argv) -> int:
+    try:
+        return _reproduce(argv)
+    except (ConfigError, OSError) as error:
+        print(f"scripts.reproduce: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from what is saved.", file=sys.stderr)
+        return 130
+
+
+def run(name: str) -> None:
+    """A script over flags/reproduction/<name>.flags; the command line's flags come after."""
+    define_flags()
+    flagfile = ROOT / "flags" / "reproduction" / f"{name}.flags"
+    app.run(main, [sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
+
+
+def _reproduce(argv) -> int:
+    if argv[1:]:
+        raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
+    tables, figures = _numbers("tables", TABLES), _numbers("figures", selection.FIGURES)
+    if FLAGS.render_only:
+        return _pages()
+    if not tables and not figures:
+        raise ConfigError("Expected --all, --tables or --figures. Received: none of them.")
+    status = 0
+    if FLAGS.measure or FLAGS.rerun or FLAGS.dry_run:
+        _refuse_trial()
+        status = _measure(tables, figures)
+        if FLAGS.dry_run:
+            return status
+    return _show(tables, figures) or status
+
+
+def _numbers(name, known) -> list[int]:
+    given = FLAGS[name].value
+    if FLAGS.all:
+        return list(known)
+    if not all(one.isdigit() and int(one) in known for one in given):
+        raise ConfigError(f"Expected --{name} among {list(known)}. Received: {','.join(given)}.")
+    return [int(one) for one in given]
+
+
+def _refuse_trial():
+    trial = [name for name in TRIAL if FLAGS[name].value is not None]
+    if trial and os.path.abspath(FLAGS.results) == RESULTS:
+        raise ConfigError(
+            f"Expected --results=FOLDER for a trial's records. Received: --{trial[0]} without it."
+        )
+
+
+def _etas():
+    try:
+        return None if FLAGS.etas is None else [float(one) for one in FLAGS.etas]
+    except ValueError as error:
+        raise ConfigError(f"Expected --etas as numbers. Received: {FLAGS.etas}.") from error
+
+
+def _measure(tables, figures) -> int:
+    quiet.import_tensorflow()
+    from mmtf.reproduction.engines import default_jobs
+    from mmtf.reproduction.jobs import make_plan
+    from mmtf.reproduction.settings import settings_of
+    from mmtf.reproduction.store import Store
+    from mmtf.reproduction.workers import Place, do
+
+    cells = selection.select(
+        tables=tables,
+        figures=figures,
+        inits=FLAGS.init or ["keras"],
+        schedule=FLAGS.schedule,
+        seeds=FLAGS.seeds,
+        etas=_etas(),
+        defenses=FLAGS.defenses,
+        attacks=FLAGS.attacks,
+        dataset=FLAGS.dataset,
+    )
+    names = ("rounds", "steps", "pgd_steps", "autoattack_steps", "autoattack_queries")
+    given = {name: FLAGS[name].value for name in (*names, "pgd_examples", "autoattack_examples")}
+    if FLAGS.max_examples:
+        for name in ("examples", "pgd_examples", "autoattack_examples"):
+            given[name] = FLAGS.max_examples
+    given |= dict.fromkeys(("attnet_steps", "attnet_paper_steps"), FLAGS.attnet_steps)
+    settings = {cell.track: settings_of(cell.track, **given) for cell in cells}
+    plan = make_plan(cells, settings, Store(FLAGS.store), FLAGS.results, FLAGS.rerun)
+    at_once = FLAGS.jobs or default_jobs()
+    print(plan.text(at_once), flush=True)
+    if FLAGS.dry_run or not plan.jobs:
+        return 0
+    failed = do(
+        plan,
+        Place(FLAGS.store, FLAGS.results, FLAGS.rerun),
+        engine=FLAGS.engine,
+        at_once=at_once,
+        scheduler=FLAGS.scheduler,
+        say=lambda line: print(line, flush=True),
+    )
+    for name, reason in failed.items():
+        print(f"FAILED {name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _show(tables, figures) -> int:
+    from mmtf.reproduction.figures import draw_figure
+    from mmtf.reproduction.output import tracks_of_figure, write_table
+    from mmtf.reproduction.render import render
+    from mmtf.reproduction.tables import paper_table
+
+    results = Results(FLAGS.results)
+    if FLAGS.all:
+        return _pages()
+    for number in tables:
+        table = paper_table(number)
+        for track in _tracks(results, table.dataset):
+            rendered = render(table, results, track, _etas())
+            print(rendered.text() + "\n")
+            if FLAGS.output and rendered.measured:
+                write_table(rendered, os.path.join(FLAGS.output, "tables"))
+    folder = os.path.join(FLAGS.output or "runs", "figures")
+    for number in figures:
+        tracks = tracks_of_figure(number, results.tracks())
+        paths = draw_figure(number, results, tracks, folder)
+        missing = f"no records; `python -m scripts.reproduce --figures={number}` makes them"
+        print(f"Figure {number}: {', '.join(paths) or missing}")
+    return 0
+
+
+def _tracks(results, dataset):
+    """Those with records among what was asked for; the first of them where none has."""
+    dataset = FLAGS.dataset or dataset
+    asked = [Track(dataset, init, FLAGS.schedule) for init in FLAGS.init or ["keras", "tutorial"]]
+    return [track for track in asked if track in results.tracks()] or asked[:1]
+
+
+def _pages() -> int:
+    from mmtf.reproduction.output import write_pages
+
+    trial = os.path.abspath(FLAGS.results) != RESULTS
+    folder = FLAGS.output or (os.path.join(FLAGS.results, os.pardir, "docs") if trial else DOCS)
+    write_pages(Results(FLAGS.results), os.path.normpath(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
