@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mmtf.reproduction.cells import Results, Track
 from mmtf.reproduction.estimates import (
+    FAILS,
     HOLDS,
     MISSING,
     UNDECIDED,
@@ -204,7 +205,7 @@ def _different_values(view):
         verdict = MISSING
         if one and other:
             _, low, high = difference(one, other)
-            near = "does not hold" if low >= -SAME and high <= SAME else UNDECIDED
+            near = FAILS if low >= -SAME and high <= SAME else UNDECIDED
             verdict = near if low <= 0 <= high else HOLDS
         checks.append(Check(f"{a} ends at {_show(one)}, {b} at {_show(other)}", verdict))
     return checks

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from mmtf.config import ConfigError, require_choice
 
@@ -28,7 +29,7 @@ def default_jobs() -> int:
 
 @contextlib.contextmanager
 def executor(engine: str, jobs: int, scheduler: str | None = None):
-    """A concurrent.futures.Executor for `run_process`, `jobs` at once.
+    """A concurrent.futures.Executor for `run_process`.
 
     Args:
       engine: `local`, or `dask`: the workers of `scheduler`, or `jobs` workers started here. They
@@ -59,8 +60,8 @@ def executor(engine: str, jobs: int, scheduler: str | None = None):
         yield client.get_executor(pure=False)
 
 
-def run_process(command: list[str], log: str, threads: int | None = None) -> int:
-    """Runs `command`, its output appended to `log`; its exit status.
+def run_process(command: list[str], log: str, threads: int | None = None) -> tuple[int, float]:
+    """Runs `command`, its output appended to `log`; its exit status and seconds.
 
     Args:
       command: arguments of this Python.
@@ -71,12 +72,13 @@ def run_process(command: list[str], log: str, threads: int | None = None) -> int
     if threads:
         env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     os.makedirs(os.path.dirname(log), exist_ok=True)
+    began = time.monotonic()
     with open(log, "a") as out:
         process = subprocess.Popen(
             [sys.executable, *command], stdout=out, stderr=subprocess.STDOUT, env=env
         )
         try:
-            return process.wait()
+            return process.wait(), time.monotonic() - began
         except BaseException:
             process.send_signal(signal.SIGTERM)
             raise

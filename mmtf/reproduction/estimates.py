@@ -101,13 +101,14 @@ def together(verdicts: list[str]) -> str:
     """Of a claim from its parts: it fails with any, holds with all.
 
     Example:
-      >>> together(["holds", "not measured"]), together(["holds", "undecided"])
-      ('holds', 'undecided')
+      >>> together(["holds", "not measured"]), together(["holds", "does not hold"])
+      ('undecided', 'does not hold')
     """
-    seen = [one for one in verdicts if one != MISSING]
-    if not seen:
+    if all(one == MISSING for one in verdicts):
         return MISSING
-    return next((one for one in (FAILS, UNDECIDED) if one in seen), HOLDS)
+    if FAILS in verdicts:
+        return FAILS
+    return HOLDS if all(one == HOLDS for one in verdicts) else UNDECIDED
 
 
 def worst_example(records: list[dict]) -> tuple[float, int] | None:

@@ -53,7 +53,7 @@ def _curves(plt, found):
     figure, grid = plt.subplots(
         len(tracks),
         len(etas),
-        figsize=(1.2 + 2.9 * len(etas), 0.6 + 2.5 * len(tracks)),
+        figsize=(max(6.4, 1.2 + 2.9 * len(etas)), 0.9 + 2.5 * len(tracks)),
         layout="constrained",
         squeeze=False,
         sharey=True,
@@ -76,7 +76,14 @@ def _curves(plt, found):
             if j == 0:
                 axes.set_ylabel(f"test error, n = {record['points'][0]['n']}", fontsize=8)
     lines, labels = _legend(grid)
-    figure.legend(lines, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(
+        lines,
+        labels,
+        loc="outside lower center",
+        ncols=min(4, 1 + len(etas)),
+        frameon=False,
+        fontsize=8,
+    )
     return figure
 
 

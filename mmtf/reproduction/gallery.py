@@ -23,13 +23,13 @@ def write_gallery(cell: Cell, bench: Bench) -> None:
     x, y = data.test(SHOWN)
     last = bench.settings.rounds
     rows = {"original": x}
+    fgsm, ifgsm = ATTACKS["fgsm"](threat), ATTACKS["ifgsm"](threat, stop_early=False)
     for name, attack, number in (
-        ("FGSM1", "fgsm", 0),
-        (f"FGSM{last}", "fgsm", last - 1),
-        ("IFGSM1", "ifgsm", 0),
+        ("FGSM1", fgsm, 0),
+        (f"FGSM{last}", fgsm, last - 1),
+        ("IFGSM1", ifgsm, 0),
     ):
-        source = round_classifier(cell, number, bench)
-        rows[name] = perturb(source, ATTACKS[attack](threat), x, y, seed=cell.seed)
+        rows[name] = perturb(round_classifier(cell, number, bench), attack, x, y, seed=cell.seed)
     classifier = round_classifier(cell, 0, bench)  # an attack network looks at none
     for game in GALLERY_GAMES[1:]:
         path = os.path.join(bench.store.path(bench.config(cell, game)), "attacker.keras")

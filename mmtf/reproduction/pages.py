@@ -49,9 +49,9 @@ def claims_page(results: Results) -> str:
     parts.append(
         "A comparison is decided where the 95 % interval of the difference (over seeds where there "
         "are several, else over test images) leaves out its bound. A claim holds at a radius with "
-        "all of its checks and fails with any; over the radii likewise. `paper` judges the paper's "
-        "own printed figures, without intervals, in the same way. Checks marked `beyond` use "
-        "attacks that the paper did not have and do not count."
+        "all of its checks and fails with any; over the radii likewise. The paper's "
+        "own printed figures are judged in the same way, without intervals. Checks marked `beyond` "
+        "use attacks that the paper did not have and do not count."
     )
     tracks = results.tracks()
     if not tracks:
@@ -64,7 +64,8 @@ def claims_page(results: Results) -> str:
                 continue
             parts.append(f"### {claim.number}. {claim.text}: {verdict}")
             for eta, here, checks, paper in lines:
-                head = f"- eta {eta:g}: **{here}** (paper: {paper})"
+                theirs = "" if paper == MISSING else f" (the paper's figures: {paper})"
+                head = f"- eta {eta:g}: **{here}**{theirs}"
                 parts.append("\n".join([head, *(_line(check) for check in checks)]))
     return "\n\n".join(parts) + "\n"
 
@@ -76,13 +77,23 @@ def summary(results: Results) -> str:
     rows = []
     for number, claim in enumerate(CLAIMS):
         row = [f"{claim.number}. {claim.text}"]
-        for track in tracks:
-            _, verdict, lines = judged[track][number]
-            by_eta = ", ".join(f"{eta:g}: {one}" for eta, one, *_ in lines)
-            several = len({one for _, one, *_ in lines}) > 1
-            row.append(f"{verdict} ({by_eta})" if several else verdict)
+        row += [by_radius(judged[track][number][2]) for track in tracks]
         rows.append(row)
     return markdown_table(["claim", *map(str, tracks)], rows)
+
+
+def by_radius(lines: list[tuple]) -> str:
+    """Verdicts with the radii they are of.
+
+    Example:
+      >>> by_radius([(0.1, "holds"), (0.2, "undecided"), (0.3, "holds")])
+      'holds at 0.1, 0.3; undecided at 0.2'
+    """
+    found: dict[str, list[str]] = {}
+    for eta, verdict, *_ in lines:
+        found.setdefault(verdict, []).append(f"{eta:g}")
+    parts = [f"{verdict} at {', '.join(etas)}" for verdict, etas in found.items()]
+    return "; ".join(parts) or MISSING
 
 
 def results_page(results: Results, figures: list[str]) -> str:
@@ -108,8 +119,8 @@ def results_page(results: Results, figures: list[str]) -> str:
                 continue
             parts += [f"### Table {number}", rendered.markdown()]
             parts += [
-                f"Claim {claim.number}, {claim.text}: **{verdict}**."
-                for claim, verdict, _ in verdicts
+                f"Claim {claim.number}, {claim.text}: **{by_radius(lines)}**."
+                for claim, verdict, lines in verdicts
                 if number in claim.tables and verdict != MISSING
             ]
     if figures:

@@ -93,20 +93,26 @@ class Rendered:
         return sum(entry.measured is not None for entry in self.entries)
 
     def grid(self) -> tuple[list[str], list[list[str]]]:
-        """(header, rows): as the paper sets it, one row with the radii side by side, or not."""
+        """(header, rows): a row a defence, or, of the paper's one-row tables, a row an attack."""
+        if self.table.wide:
+            return self._turned()
         rows: dict[tuple, dict[str, str]] = {}
         for entry in self.entries:
-            at = f" eta={entry.eta:g}" if self.table.wide else ""
-            key = (entry.defense,) if self.table.wide else (entry.eta, entry.defense)
-            rows.setdefault(key, {})[entry.column + at] = entry.text()
-        columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-        first = ["defence"] if self.table.wide else ["eta", "defence"]
-        lines = []
-        for key, row in rows.items():
-            about = [] if self.table.wide else [f"{key[0]:g}"]
-            name = row_title(key[-1])
-            lines.append([*about, name, *(row.get(column, "") for column in columns)])
-        return [*first, *columns], lines
+            rows.setdefault((entry.eta, entry.defense), {})[entry.column] = entry.text()
+        columns = list(dict.fromkeys(entry.column for entry in self.entries))
+        lines = [
+            [f"{eta:g}", row_title(defense), *(row[column] for column in columns)]
+            for (eta, defense), row in rows.items()
+        ]
+        return ["eta", "defence", *columns], lines
+
+    def _turned(self):
+        rows: dict[str, list[str]] = {}
+        for entry in self.entries:
+            rows.setdefault(entry.column, []).append(entry.text())
+        radii = dict.fromkeys(f"eta {entry.eta:g}" for entry in self.entries)
+        name = row_title(self.table.defenses[0])
+        return [f"{name} under", *radii], [[column, *row] for column, row in rows.items()]
 
     def text(self) -> str:
         """For a terminal: title, aligned columns, notes."""

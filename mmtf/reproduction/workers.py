@@ -40,17 +40,30 @@ def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, s
       Name of job -> why it failed or was not begun; empty where all is done.
     """
     threads = max(1, engines.cores() // at_once) if at_once > 1 else None
+    # Dask's workers are as many as they are: it gets all that can be done and queues it.
+    slots = at_once if engine == "local" else len(plan.jobs)
     with engines.executor(engine, at_once, scheduler) as pool:
 
         def start(job):
             command = _command(job, plan, place)
             return pool.submit(engines.run_process, command, _log(job, place), threads)
 
-        return _in_order(plan.jobs, start, lambda job: _log(job, place), say)
+        return in_order(plan.jobs, start, slots, lambda job: _log(job, place), say)
 
 
-def _in_order(jobs: list[Job], start, log_of, say) -> dict:
-    """Starts every job whose needs are met, and waits for one at a time."""
+def in_order(jobs: list[Job], start, slots: int, log_of, say) -> dict:
+    """Keeps up to `slots` jobs running, the first whose needs are met; waits for one at a time.
+
+    Args:
+      jobs: in an order in which they can be done.
+      start: start(job) -> a future of (exit status, seconds).
+      slots: > 0.
+      log_of: log_of(job) -> the file with its output.
+      say: takes a line for every job.
+
+    Returns:
+      Name of job -> why it failed or was not begun.
+    """
     waiting, running, done, failed = list(jobs), {}, set(), {}
     attempts: dict[str, int] = {}
     began, spent = time.monotonic(), 0.0
@@ -61,18 +74,18 @@ def _in_order(jobs: list[Job], start, log_of, say) -> dict:
             if lost:
                 waiting.remove(job)
                 failed[job.name] = f"not begun: {lost[0]} failed"
-            elif set(job.needs) <= done:
+            elif set(job.needs) <= done and len(running) < slots:
                 waiting.remove(job)
                 attempts[job.name] = attempts.get(job.name, 0) + 1
-                running[start(job)] = (job, time.monotonic())
+                running[start(job)] = job
         if not running:
             continue
         finished, _ = concurrent.futures.wait(
             running, return_when=concurrent.futures.FIRST_COMPLETED
         )
         for future in finished:
-            job, at = running.pop(future)
-            problem = _problem(future, log_of(job))
+            job = running.pop(future)
+            problem, seconds = _outcome(future, log_of(job))
             if problem and problem.startswith("killed") and attempts[job.name] < ATTEMPTS:
                 say(f"{job.name}: {problem}; once more")
                 waiting.insert(0, job)
@@ -85,22 +98,23 @@ def _in_order(jobs: list[Job], start, log_of, say) -> dict:
             left = (time.monotonic() - began) * (total - spent) / max(spent, 1e-9)
             say(
                 f"[{len(done) + len(failed)}/{len(jobs)}] {job.name}: "
-                f"{'FAILED' if problem else 'done'} in {(time.monotonic() - at) / 60:.1f} min, "
+                f"{'FAILED' if problem else 'done'} in {seconds / 60:.1f} min, "
                 f"about {left / 60:.0f} min left"
             )
     return failed
 
 
-def _problem(future, log) -> str | None:
+def _outcome(future, log) -> tuple[str | None, float]:
+    """(what went wrong or None, seconds)."""
     try:
-        status = future.result()
+        status, seconds = future.result()
     except Exception as error:
-        return f"killed with its worker ({type(error).__name__}: {error})"
+        return f"killed with its worker ({type(error).__name__}: {error})", 0.0
     if status in KILLED:
-        return f"killed (exit status {status}; out of memory?)"
+        return f"killed (exit status {status}; out of memory?)", seconds
     if status:
-        return f"exit status {status}: {engines.last_lines(log)} (log: {log})"
-    return None
+        return f"exit status {status}: {engines.last_lines(log)} (log: {log})", seconds
+    return None, seconds
 
 
 def _command(job: Job, plan: Plan, place: Place) -> list[str]:
