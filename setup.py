@@ -1,4 +1,4 @@
-"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu` and `bench`."""
+"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu`, `bench` and `cluster`."""
 
 import pathlib
 import re
@@ -45,5 +45,8 @@ setuptools.setup(
             "pyautoattack>=0.2",
             "torch>=2.6",
         ],
+        "cluster": ["dask[distributed]>=2025.1"],
+        # Drawing figures from records needs no peers.
+        "figures": ["matplotlib>=3.9"],
     },
 )

@@ -154,7 +154,11 @@ def _next_attack_wins(view):
 
 def _rounds_harden(view):
     last = f"adv_fgsm{view.last}"
-    return [_compare_worst(view, last, other) for other in ("adv_fgsm1", "adv_fgsm2")]
+    return [
+        compare(view, (last, "fgsm_curr"), ("adv_fgsm1", "fgsm_curr")),
+        compare(view, (last, "fgsm_curr"), ("adv_fgsm2", "fgsm_curr")),
+        _compare_worst(view, last, "no_defense"),
+    ]
 
 
 def _minimax_grad_first(view):

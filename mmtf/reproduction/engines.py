@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -50,6 +51,8 @@ def executor(engine: str, jobs: int, scheduler: str | None = None):
         return
     try:
         import distributed
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
     except ImportError as error:
         raise ConfigError(
             "Expected Dask for --engine=dask. Received: none. pip install 'mmtf[cluster]'."
@@ -61,7 +64,7 @@ def executor(engine: str, jobs: int, scheduler: str | None = None):
 
 
 def run_process(command: list[str], log: str, threads: int | None = None) -> tuple[int, float]:
-    """Runs `command`, its output appended to `log`; its exit status and seconds.
+    """Runs `command`, its output in `log`; its exit status and seconds.
 
     Args:
       command: arguments of this Python.
@@ -73,7 +76,7 @@ def run_process(command: list[str], log: str, threads: int | None = None) -> tup
         env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     os.makedirs(os.path.dirname(log), exist_ok=True)
     began = time.monotonic()
-    with open(log, "a") as out:
+    with open(log, "w") as out:
         process = subprocess.Popen(
             [sys.executable, *command], stdout=out, stderr=subprocess.STDOUT, env=env
         )
@@ -85,9 +88,10 @@ def run_process(command: list[str], log: str, threads: int | None = None) -> tup
 
 
 def last_lines(path: str, count: int = 3) -> str:
-    """The end of a log, for a message."""
+    """The end of a log, for a message; the lines that name failed cells where there are any."""
     if not os.path.exists(path):
         return "no log"
     with open(path, errors="replace") as lines:
         kept = [line.strip() for line in lines if line.strip()]
-    return " | ".join(kept[-count:])[-600:] or "an empty log"
+    cells = [line for line in kept[-count * 10 :] if line.startswith("FAILED ")]
+    return "; ".join(cells or kept[-count:])[-600:] or "an empty log"

@@ -1,0 +1,86 @@
+"""Intervals and verdicts against figures worked out by hand."""
+
+import math
+
+import pytest
+
+from mmtf.reproduction.estimates import (
+    FAILS,
+    HOLDS,
+    MISSING,
+    UNDECIDED,
+    Estimate,
+    difference,
+    estimate,
+    exact,
+    largest,
+    smaller,
+    together,
+    within,
+    worst_example,
+)
+
+
+def record(error, seed=0, n=100):
+    return {"error": error, "ci_low": error - 0.05, "ci_high": error + 0.05, "n": n, "seed": seed}
+
+
+def test_one_seed_has_the_interval_over_examples():
+    assert estimate([record(0.2)]) == Estimate(
+        0.2, pytest.approx(0.15), pytest.approx(0.25), 100, 1
+    )
+    assert estimate([]) is None
+
+
+def test_several_seeds_have_students():
+    found = estimate([record(0.1), record(0.2, 1), record(0.3, 2)])
+    # t(2, 0.975) = 4.3027; the standard error of .1, .2, .3 is 0.1 / sqrt(3).
+    half = 4.302652729 * 0.1 / math.sqrt(3)
+    assert (found.mean, found.seeds) == (pytest.approx(0.2), 3)
+    assert found.low == pytest.approx(max(0, 0.2 - half))
+    assert found.high == pytest.approx(0.2 + half)
+
+
+def test_the_difference_of_two_proportions_is_newcombes():
+    # Newcombe (1998), Table II (a), method 10: 56/70 - 48/80 has [0.0524, 0.3339].
+    a = Estimate(56 / 70, 0.6918, 0.8769, 70, 1)
+    b = Estimate(48 / 80, 0.4904, 0.7003, 80, 1)
+    gap, low, high = difference(a, b)
+    assert gap == pytest.approx(0.2)
+    assert (low, high) == (pytest.approx(0.0524, abs=2e-4), pytest.approx(0.3339, abs=2e-4))
+
+
+def test_smaller_is_decided_by_the_interval():
+    low, high = Estimate(0.1, 0.09, 0.11, 1, 1), Estimate(0.2, 0.19, 0.21, 1, 1)
+    assert (smaller(low, high), smaller(high, low)) == (HOLDS, FAILS)
+    assert smaller(low, Estimate(0.11, 0.09, 0.13, 1, 1)) == UNDECIDED
+    assert smaller(low, None) == MISSING
+    assert smaller(exact(0.1), exact(0.1)) == UNDECIDED
+
+
+def test_within():
+    assert within((0.1, 0.05, 0.15), 0.0, 0.2) == HOLDS
+    assert within((0.1, 0.05, 0.25), 0.0, 0.2) == UNDECIDED
+    assert within((0.3, 0.25, 0.35), 0.0, 0.2) == FAILS
+
+
+def test_together():
+    assert together([]) == MISSING
+    assert together([MISSING, MISSING]) == MISSING
+    assert together([HOLDS, HOLDS]) == HOLDS
+    assert together([HOLDS, MISSING]) == UNDECIDED
+    assert together([HOLDS, UNDECIDED, FAILS]) == FAILS
+
+
+def test_the_papers_worst_needs_the_whole_row():
+    assert largest([exact(0.1), exact(0.3), exact(0.2)]) == exact(0.3)
+    assert largest([exact(0.1), None]) is None
+
+
+def test_the_worst_example_is_over_common_images(keep):
+    keep(0.3, "lwa", "none", 0.5, n=8)  # wrong: 0, 1, 2, 3
+    keep(0.3, "lwa", "pgd_curr", 0.25, n=4)  # wrong: 0
+    groups = [keep.results.of(t, 0.3, "lwa", a) for t in keep.results.tracks() for a in ("none",)]
+    groups += [keep.results.of(t, 0.3, "lwa", "pgd_curr") for t in keep.results.tracks()]
+    assert worst_example([one for group in groups for one in group]) == (1.0, 4)
+    assert worst_example([]) is None

@@ -1,0 +1,49 @@
+"""Figures are drawn from records, or not at all."""
+
+import numpy as np
+import pytest
+
+from mmtf.reproduction.cells import Track, pack
+from mmtf.reproduction.figures import draw_figure
+
+MNIST = [Track("mnist")]
+
+
+def curve(*attacks):
+    return [
+        {"step": step, "n": 500, **dict.fromkeys(attacks, 0.5 / (step + 1))} for step in (0, 10, 20)
+    ]
+
+
+def test_nothing_is_drawn_without_records(keep, tmp_path):
+    assert draw_figure(1, keep.results, MNIST, str(tmp_path / "figures")) == []
+    assert not (tmp_path / "figures").exists()
+
+
+def test_curves_are_drawn_as_png_and_svg(keep, tmp_path):
+    pytest.importorskip("matplotlib")
+    for eta in (0.1, 0.3):
+        keep(eta, "minimax_grad", "curve", 0.0, points=curve("none", "fgsm_curr"))
+    track = "mnist-tutorial-paper"
+    keep(0.3, "minimax_grad", "curve", 0.0, points=curve("none", "fgsm_curr"), track=track)
+    tracks = [*MNIST, Track.parse(track)]
+    png, svg = draw_figure(1, keep.results, tracks, str(tmp_path / "figures"))
+    with open(png, "rb") as source:
+        assert source.read(4)[1:] == b"PNG"
+    with open(svg) as source:
+        assert "<svg" in source.read()
+
+
+def test_three_games_in_one_panel(keep, tmp_path):
+    pytest.importorskip("matplotlib")
+    for game in ("minimax_attnet", "alt_attnet", "maximin_attnet"):
+        keep(0.3, game, "curve", 0.0, points=curve("none", "fgsm_curr", "attnet_met"))
+    assert len(draw_figure(2, keep.results, MNIST, str(tmp_path / "figures"))) == 2
+
+
+def test_images_in_a_grid(keep, tmp_path, rng):
+    pytest.importorskip("matplotlib")
+    images = rng.integers(0, 256, (3, 4, 4, 1)).astype(np.uint8)
+    rows = {"original": pack(images), "FGSM1": pack(images)}
+    keep(0.2, "gallery", "images", 0.0, shape=[3, 4, 4, 1], images=rows)
+    assert len(draw_figure(3, keep.results, MNIST, str(tmp_path / "figures"))) == 2

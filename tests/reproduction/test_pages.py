@@ -1,0 +1,58 @@
+"""The pages are made from whatever records there are."""
+
+from mmtf.reproduction.cells import Track
+from mmtf.reproduction.output import write_pages
+from mmtf.reproduction.pages import by_radius, claims_page, results_page, tables_of
+
+
+def test_without_records_the_pages_say_so(keep):
+    assert "There are no records yet." in claims_page(keep.results)
+    assert "There are no records yet." in results_page(keep.results, [])
+
+
+def test_a_page_shows_tables_claims_errata_and_figures(keep):
+    keep(0.3, "no_defense", "fgsm_curr", 0.9)
+    text = results_page(keep.results, ["figures/figure1.png"])
+    assert "0.983 \\| 0.900 [0.894, 0.906]" in text
+    assert "Claim 1, FGSM breaks the undefended net: **holds at 0.3**." in text
+    assert "Table 2: not measured." in text
+    assert "![figures/figure1.png](figures/figure1.png)" in text
+    assert "| 4 | 0.3 | Adv FGSM80 | fgsm_curr | 0.352 | 0.043 (Table 3) |" in text
+
+
+def test_the_claims_page_has_the_figures_and_the_papers_verdict(keep):
+    keep(0.3, "no_defense", "fgsm_curr", 0.1)
+    text = claims_page(keep.results)
+    assert "### 1. FGSM breaks the undefended net: does not hold" in text
+    assert "eta 0.3: **does not hold** (the paper's figures: holds)" in text
+    assert "0.100 [0.094, 0.106] n=10,000 >= 0.491" in text
+
+
+def test_two_recipes_stand_side_by_side(keep):
+    keep(0.3, "no_defense", "fgsm_curr", 0.1)
+    keep(0.3, "no_defense", "fgsm_curr", 0.9, track="mnist-tutorial-fast")
+    text = results_page(keep.results, [])
+    assert "| claim | mnist-keras-fast | mnist-tutorial-fast |" in text
+    assert "undefended net | does not hold at 0.3 | holds at 0.3 |" in text
+
+
+def test_verdicts_by_radius():
+    lines = [(0.1, "holds"), (0.2, "undecided"), (0.3, "holds")]
+    assert by_radius(lines) == "holds at 0.1, 0.3; undecided at 0.2"
+    assert by_radius([]) == "not measured"
+
+
+def test_a_trials_dataset_stands_in_for_mnist():
+    assert tables_of(Track("digits")) == [1, 2, 3, 4, 5]
+    assert tables_of(Track("cifar10")) == [6, 7, 8, 9, 10]
+
+
+def test_pages_are_written_whole(keep, tmp_path):
+    keep(0.3, "no_defense", "fgsm_curr", 0.9)
+    folder = tmp_path / "docs"
+    write_pages(keep.results, str(folder), say=lambda line: None)
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    tables = {
+        f"tables/table{n}-keras-fast.{form}" for n in (1, 3, 4) for form in ("md", "csv", "tex")
+    }
+    assert names == {"results.md", "claims.md", *tables}

@@ -1,0 +1,96 @@
+"""Tables from records: reported | measured, errata, what is missing."""
+
+import csv
+import io
+
+from mmtf.reproduction.cells import Track
+from mmtf.reproduction.render import render
+from mmtf.reproduction.tables import paper_table
+
+TRACK = Track("mnist")
+
+
+def cells_of(rendered):
+    return {(one.eta, one.defense, one.column): one for one in rendered.entries}
+
+
+def test_reported_beside_measured(keep):
+    keep(0.3, "minimax_grad", "fgsm_curr", 0.0283)
+    rendered = render(paper_table(3), keep.results, TRACK)
+    text = cells_of(rendered)[0.3, "minimax_grad", "FGSM-curr"].text()
+    assert text == "0.036 | 0.028 [0.025, 0.032]"
+    assert cells_of(rendered)[0.3, "lwa", "FGSM-curr"].text() == "0.034 | -"
+    assert rendered.measured == 1
+    assert "python -m scripts.reproduce --tables=3 --init=keras" in rendered.text()
+
+
+def test_worst_is_the_rows_largest_and_only_of_a_whole_row(keep):
+    for attack, error in (("none", 0.01), ("fgsm1", 0.2), ("fgsm2", 0.1), ("fgsm80", 0.05)):
+        keep(0.3, "lwa", attack, error)
+    worst = (0.3, "lwa", "worst")
+    assert cells_of(render(paper_table(3), keep.results, TRACK))[worst].measured is None
+    keep(0.3, "lwa", "fgsm_curr", 0.03)
+    assert cells_of(render(paper_table(3), keep.results, TRACK))[worst].measured.mean == 0.2
+
+
+def test_per_example_worst_over_all_attacks(keep):
+    for attack, error, n in (("fgsm_curr", 0.3, 1000), ("none", 0.1, 1000)):
+        keep(0.3, "no_defense", attack, error, n=n)
+    keep(0.3, "no_defense", "pgd_curr", 0.5, n=100)
+    keep(0.3, "no_defense", "autoattack_curr", 0.9, n=10)
+    found = cells_of(render(paper_table(1), keep.results, TRACK))
+    entry = found[0.3, "no_defense", "worst per example"]
+    assert (entry.measured.mean, entry.measured.n) == (1.0, 10)  # FGSM's first 300 are wrong
+
+
+def test_errata_show_both_values(keep):
+    entry = cells_of(render(paper_table(4), keep.results, TRACK))[0.3, "adv_fgsm80", "FGSM-curr"]
+    assert entry.text() == "0.352 (Table 3: 0.043) | -"
+
+
+def test_one_row_tables_are_turned(keep):
+    header, rows = render(paper_table(1), keep.results, TRACK).grid()
+    assert header == ["No defense under", "eta 0.1", "eta 0.2", "eta 0.3", "eta 0.4"]
+    assert rows[1][0] == "FGSM-curr" and rows[1][3] == "0.983 | -"
+
+
+def test_markdown_has_as_many_cells_in_every_line(keep):
+    keep(0.1, "lwa", "none", 0.01)
+    text = render(paper_table(3), keep.results, TRACK).markdown()
+    lines = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("| ")]
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 2 + 4 * 6
+
+
+def test_csv_is_read_back(keep):
+    keep(0.3, "minimax_grad", "fgsm_curr", 0.25)
+    rows = list(csv.DictReader(io.StringIO(render(paper_table(4), keep.results, TRACK).csv())))
+    (row,) = [one for one in rows if one["measured"]]
+    assert (row["reported"], row["reported_elsewhere"], row["where"]) == (
+        "0.144",
+        "0.036",
+        "Table 3",
+    )
+    assert (float(row["measured"]), row["n"], row["seeds"]) == (0.25, "10000", "1")
+
+
+def test_latex_escapes(keep):
+    keep(0.3, "minimax_grad", "fgsm_curr", 0.25)
+    text = render(paper_table(3), keep.results, TRACK).latex()
+    assert "0.036 $\\mid$ 0.250 [" in text and "\\begin{tabular}" in text
+    body = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert len({line.count("&") for line in body}) == 1
+
+
+def test_notes_tell_what_differs(keep):
+    keep(0.3, "adv_fgsm80", "none", 0.01, rounds=20)
+    keep(0.3, "lwa", "pgd_curr", 0.05, n=1000)
+    notes = " ".join(render(paper_table(3), keep.results, TRACK).notes)
+    assert "those of round 20, 80" in notes and "n = 1,000: PGD-40" in notes
+    assert "LWA 100" in notes
+
+
+def test_several_seeds_are_one_entry(keep):
+    for seed, error in enumerate((0.1, 0.2, 0.3)):
+        keep(0.3, "lwa", "none", error, seed=seed)
+    entry = cells_of(render(paper_table(3), keep.results, TRACK))[0.3, "lwa", "no attack"]
+    assert (round(entry.measured.mean, 6), entry.measured.seeds) == (0.2, 3)
