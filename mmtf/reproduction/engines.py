@@ -74,6 +74,7 @@ def run_process(command: list[str], log: str, threads: int | None = None) -> tup
     env = dict(os.environ)
     if threads:
         env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        env.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes on one GPU
     os.makedirs(os.path.dirname(log), exist_ok=True)
     began = time.monotonic()
     with open(log, "w") as out:

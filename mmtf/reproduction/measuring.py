@@ -111,7 +111,7 @@ def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
             continue
         seconds = round(time.monotonic() - began, 2)
         found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
-        bench.write(cell, {**found, "training": training})
+        bench.write(cell, {**found, "training": training, "note": data.note})
         say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {outcome.error:.4f}")
     return failed
 

@@ -232,6 +232,7 @@ def _notes(records, table, track, entries) -> list[str]:
         counts = "; ".join(f"n = {n:,}: {', '.join(names)}" for n, names in sorted(images.items()))
         seeds = sorted({one["seed"] for one in records})
         notes.append(f"Test images: {counts}. Seeds: {', '.join(map(str, seeds))}.")
+        notes += sorted({one["note"] for one in records if one.get("note")})
         notes += _differences(records, table)
     missing = sum(entry.measured is None for entry in entries)
     if missing:
