@@ -4,54 +4,23 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from mmtf.reproduction.cells import Results, Track
 from mmtf.reproduction.estimates import (
     FAILS,
     HOLDS,
     MISSING,
     UNDECIDED,
-    Estimate,
     difference,
-    estimate,
-    exact,
-    largest,
     smaller,
     together,
     within,
 )
-from mmtf.reproduction.players import CURVE
-from mmtf.reproduction.tables import measured_as, paper_table
+from mmtf.reproduction.views import reported_view
 
 # Fixed before anything was measured: the levels that the claims' words leave open.
 REPAIRED_MARGIN = 0.01
 SAME = 0.01
 LWA_GAP = 0.134  # the paper's own largest, at eta 0.4
 ATTNETS = {"attnet_paper_curr": "the paper's AttNet", "attnet_curr": "the strongest AttNet"}
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """Figures of one dataset at one radius, measured or as the paper has them.
-
-    Attributes:
-      dataset, eta: of the figures.
-      find: find(defense, attack) -> Estimate or None.
-      end: end(game, attack) -> Estimate or None, at the last step of training.
-    """
-
-    dataset: str
-    eta: float
-    find: Callable
-    end: Callable
-
-    @property
-    def last(self) -> int:
-        return 40 if self.dataset == "cifar10" else 80
-
-    def worst(self, defense: str) -> Estimate | None:
-        """Over the attacks of Table 3 (8), as the paper's `worst`."""
-        attacks = ("none", "fgsm1", "fgsm2", f"fgsm{self.last}", "fgsm_curr")
-        return largest([self.find(defense, attack) for attack in attacks])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,37 +52,6 @@ class Claim:
 
     def verdict(self, checks: list[Check]) -> str:
         return together([check.verdict for check in checks if not check.beyond])
-
-
-def measured_view(results: Results, track: Track, eta: float) -> View:
-    """The records' figures; a trial's on another dataset count as MNIST's."""
-
-    def find(defense, attack):
-        return estimate(results.of(track, eta, defense, attack))
-
-    def end(game, attack):
-        records = results.of(track, eta, game, CURVE)
-        lasts = [one["last"][attack] for one in records if attack in one["last"]]
-        return estimate(lasts)
-
-    return View(track.dataset, eta, find, end)
-
-
-def reported_view(dataset: str, eta: float) -> View:
-    """The paper's own figures, without intervals; its curves are not printed as figures."""
-    tables = [paper_table(n) for n in range(1, 11)]
-
-    def find(defense, attack):
-        for table in tables:
-            if table.dataset == dataset:
-                for column in table.columns:
-                    if measured_as(column) == attack:
-                        value = table.reported(eta, defense, column)
-                        if value is not None:
-                            return exact(value)
-        return None
-
-    return View(dataset, eta, find, lambda *unused: None)
 
 
 def compare(view, low, high, beyond=False) -> Check:

@@ -5,7 +5,7 @@ import os
 from mmtf.config import ConfigError
 from mmtf.reproduction.cells import Results, Track, unpack
 from mmtf.reproduction.players import IMAGES
-from mmtf.reproduction.render import row_title
+from mmtf.reproduction.rendered import row_title
 from mmtf.reproduction.selection import FIGURE_CELLS
 
 FORMATS = ("png", "svg")

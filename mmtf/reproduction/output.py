@@ -5,7 +5,8 @@ import os
 from mmtf.reproduction.cells import Results, Track
 from mmtf.reproduction.figures import draw_figure
 from mmtf.reproduction.pages import claims_page, results_page, tables_of
-from mmtf.reproduction.render import Rendered, render
+from mmtf.reproduction.render import render
+from mmtf.reproduction.rendered import Rendered
 from mmtf.reproduction.selection import FIGURE_CELLS, FIGURES
 from mmtf.reproduction.tables import paper_table
 

@@ -4,10 +4,12 @@ import functools
 
 from mmtf.reports.markdown import markdown_table
 from mmtf.reproduction.cells import Results, Track
-from mmtf.reproduction.claims import CLAIMS, measured_view, reported_view
+from mmtf.reproduction.claims import CLAIMS
 from mmtf.reproduction.estimates import MISSING, together
-from mmtf.reproduction.render import render, row_title
+from mmtf.reproduction.render import render
+from mmtf.reproduction.rendered import row_title
 from mmtf.reproduction.tables import TABLES, errata, paper_table
+from mmtf.reproduction.views import measured_view, reported_view
 
 ETAS = {"cifar10": (0.05, 0.06, 0.07, 0.08)}
 MNIST_ETAS = (0.1, 0.2, 0.3, 0.4)

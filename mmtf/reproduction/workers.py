@@ -11,7 +11,6 @@ from mmtf.reproduction.jobs import Job, Plan
 
 # A worker that dies takes the job down with it; the job goes on from its checkpoint or records.
 ATTEMPTS = 2
-KILLED = (-9, 137)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +109,8 @@ def _outcome(future, log) -> tuple[str | None, float]:
         status, seconds = future.result()
     except Exception as error:
         return f"killed with its worker ({type(error).__name__}: {error})", 0.0
-    if status in KILLED:
-        return f"killed (exit status {status}; out of memory?)", seconds
+    if status < 0:
+        return f"killed by signal {-status} (out of memory?)", seconds
     if status:
         return f"exit status {status}: {engines.last_lines(log)} (log: {log})", seconds
     return None, seconds

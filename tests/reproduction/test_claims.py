@@ -3,9 +3,10 @@
 import pytest
 
 from mmtf.reproduction.cells import Track
-from mmtf.reproduction.claims import CLAIMS, measured_view, reported_view
+from mmtf.reproduction.claims import CLAIMS
 from mmtf.reproduction.estimates import FAILS, HOLDS, MISSING, UNDECIDED
 from mmtf.reproduction.tables import measured_as, paper_table
+from mmtf.reproduction.views import measured_view, reported_view
 
 MNIST = (0.1, 0.2, 0.3, 0.4)
 

@@ -1,0 +1,65 @@
+"""The figures that a claim is judged by: measured, or the paper's own."""
+
+import dataclasses
+from collections.abc import Callable
+
+from mmtf.reproduction.cells import Results, Track
+from mmtf.reproduction.estimates import Estimate, estimate, exact, largest
+from mmtf.reproduction.players import CURVE
+from mmtf.reproduction.tables import TABLES, measured_as, paper_table
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Figures of one dataset at one radius, measured or as the paper has them.
+
+    Attributes:
+      dataset, eta: of the figures.
+      find: find(defense, attack) -> Estimate or None.
+      end: end(game, attack) -> Estimate or None, at the last step of training.
+    """
+
+    dataset: str
+    eta: float
+    find: Callable
+    end: Callable
+
+    @property
+    def last(self) -> int:
+        return 40 if self.dataset == "cifar10" else 80
+
+    def worst(self, defense: str) -> Estimate | None:
+        """Over the attacks of Table 3 (8), as the paper's `worst`."""
+        attacks = ("none", "fgsm1", "fgsm2", f"fgsm{self.last}", "fgsm_curr")
+        return largest([self.find(defense, attack) for attack in attacks])
+
+
+def measured_view(results: Results, track: Track, eta: float) -> View:
+    """The records' figures; a trial's on another dataset count as MNIST's."""
+
+    def find(defense, attack):
+        return estimate(results.of(track, eta, defense, attack))
+
+    def end(game, attack):
+        records = results.of(track, eta, game, CURVE)
+        lasts = [one["last"][attack] for one in records if attack in one["last"]]
+        return estimate(lasts)
+
+    return View(track.dataset, eta, find, end)
+
+
+def reported_view(dataset: str, eta: float) -> View:
+    """The paper's own figures, without intervals; its curves are not printed as figures."""
+    tables = [paper_table(n) for n in TABLES]
+
+    def find(defense, attack):
+        for table in tables:
+            if table.dataset == dataset:
+                for column in table.columns:
+                    if measured_as(column) == attack:
+                        value = table.reported(eta, defense, column)
+                        if value is not None:
+                            return exact(value)
+        return None
+
+    return View(dataset, eta, find, lambda *unused: None)
