@@ -60,6 +60,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("attnet_steps", None, "Trial: of attack networks.")
     flags.DEFINE_string("results", RESULTS, "Folder of the records.")
     flags.DEFINE_string("store", "runs/store", "Folder of the trained runs.")
+    flags.DEFINE_string("adopt", None, "Copy this finished run of mmtf.run into the store; stop.")
     flags.DEFINE_string("output", None, "Folder of what is rendered; default docs, for --all.")
 
 
@@ -85,6 +86,11 @@ def _reproduce(argv) -> int:
     if argv[1:]:
         raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
     tables, figures = _numbers("tables", TABLES), _numbers("figures", selection.FIGURES)
+    if FLAGS.adopt:
+        from mmtf.reproduction.store import Store
+
+        print(f"Adopted as {Store(FLAGS.store).adopt(FLAGS.adopt)}.")
+        return 0
     if FLAGS.render_only:
         return _pages()
     if not tables and not figures:

@@ -4,9 +4,12 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 
-from mmtf.config import RunConfig
+from mmtf.config import RunConfig, require
 from mmtf.presets import run_config
+from mmtf.reports.record import read_json
 from mmtf.reproduction.cells import Cell, Track
 from mmtf.reproduction.players import games_of
 from mmtf.reproduction.settings import Settings
@@ -61,6 +64,25 @@ class Store:
     def workdir(self, config: RunConfig) -> Workdir:
         """Its folder, to be entered."""
         return Workdir(self.path(config), config)
+
+    def adopt(self, folder: str) -> str:
+        """Takes in a copy of a finished run of `mmtf.run`; where it lies.
+
+        Args:
+          folder: its workdir.
+
+        Raises:
+          ConfigError: it is not finished, or the store has such a run.
+        """
+        require(is_finished(folder), "the workdir of a finished run", folder)
+        path = self.path(RunConfig.from_dict(read_json(os.path.join(folder, "config.json"))))
+        require(not os.path.exists(path), "a run that the store does not have", path)
+        os.makedirs(self.root, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.root) as temporary:
+            copy = os.path.join(temporary, "run")
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("checkpoints", "logs"))
+            os.rename(copy, path)
+        return path
 
 
 def keys_of(cell: Cell, settings: Settings) -> list[str]:

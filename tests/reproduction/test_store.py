@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
+from mmtf.config import ConfigError
 from mmtf.reproduction.cells import Cell, Track
 from mmtf.reproduction.settings import settings_of
 from mmtf.reproduction.store import Store, classifier_config, config_key, is_current, keys_of
+from mmtf.workdir import Workdir
 
 TRACK = Track("mnist")
 SETTINGS = settings_of(TRACK)
@@ -56,3 +58,16 @@ def test_a_store_has_finished_runs_alone(tmp_path):
         assert not store.has(config())
     (path / "record.json").write_text("{}")
     assert store.has(config())
+
+
+def test_a_finished_run_is_adopted(tmp_path):
+    run, store = tmp_path / "run", Store(str(tmp_path / "store"))
+    shown = dataclasses.replace(config(), attacks=("pgd",), max_examples=7)
+    with Workdir(str(run), shown):
+        pass
+    with pytest.raises(ConfigError, match="finished"):
+        store.adopt(str(run))
+    (run / "record.json").write_text("{}")
+    assert store.adopt(str(run)) == store.path(config()) and store.has(config())
+    with pytest.raises(ConfigError, match="does not have"):
+        store.adopt(str(run))
