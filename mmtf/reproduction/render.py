@@ -81,6 +81,11 @@ def _notes(records, table, track, entries) -> list[str]:
         counts = "; ".join(f"n = {n:,}: {', '.join(names)}" for n, names in sorted(images.items()))
         seeds = sorted({one["seed"] for one in records})
         notes.append(f"Test images: {counts}. Seeds: {', '.join(map(str, seeds))}.")
+        common = {e.measured.n for e in entries if e.column == PER_EXAMPLE and e.measured}
+        if common:
+            notes.append(
+                f"Worst per example: over the first {' or '.join(map(str, common))} images."
+            )
         notes += sorted({one["note"] for one in records if one.get("note")})
         notes += _differences(records, table)
     missing = sum(entry.measured is None for entry in entries)
