@@ -1,0 +1,72 @@
+"""Cells of a tiny run on real digits: trained once, measured, written one by one."""
+
+import os
+
+import numpy as np
+import pytest
+
+from mmtf.reports import read_json
+from mmtf.reproduction import work
+from mmtf.reproduction.cells import Cell, Track, unpack_bits
+from mmtf.reproduction.jobs import Job
+from mmtf.reproduction.measuring import Bench, measure_cells
+from mmtf.reproduction.settings import settings_of
+from mmtf.reproduction.store import Store, classifier_config
+
+TRACK = Track("digits")
+SETTINGS = settings_of(TRACK, steps=2, rounds=3, autoattack_queries=-1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """With the cat and mouse of eta 0.2."""
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    work.train(Job("train", TRACK, 0.2, 0, "adv_fgsm"), SETTINGS, store)
+    return store
+
+
+def run_of(store):
+    path = store.path(classifier_config(TRACK, SETTINGS, "adv_fgsm", 0.2, 0))
+    return path, read_json(os.path.join(path, "record.json"))
+
+
+def test_only_the_rounds_of_the_tables_are_kept(store):
+    path, _ = run_of(store)
+    assert sorted(os.listdir(os.path.join(path, "rounds"))) == [
+        "000.keras",
+        "001.keras",
+        "002.keras",
+        "003.keras",
+    ]
+    assert not os.path.exists(os.path.join(path, "checkpoints"))
+
+
+def test_a_run_that_is_there_is_not_trained_again(store, capsys):
+    before = run_of(store)[1]
+    work.train(Job("train", TRACK, 0.2, 0, "adv_fgsm"), SETTINGS, store)
+    assert run_of(store)[1] == before and "training" not in capsys.readouterr().out
+
+
+def test_cells_agree_with_the_runs_own_matrix_and_a_failure_stops_no_other(store, tmp_path):
+    attacks = ("none", "autoattack_curr", "fgsm1", "fgsm2", "fgsm80", "fgsm_curr")
+    cells = [Cell(TRACK, 0.2, "adv_fgsm80", attack) for attack in attacks]
+    bench = Bench(SETTINGS, store, str(tmp_path))
+    said = []
+    failed = measure_cells(cells, bench, said.append)
+    assert list(failed) == ["autoattack_curr"] and "steps > 0" in failed["autoattack_curr"]
+    matrix = {(one["defense"], one["attack"]): one for one in run_of(store)[1]["rounds"]}
+    for cell in cells:
+        if cell.attack in failed:
+            assert cell.read(bench.root) is None
+            continue
+        record = cell.read(bench.root)
+        # The last round stands for the paper's 80th.
+        theirs = matrix["adv_fgsm3", cell.attack.replace("80", "3")]
+        assert (record["error"], record["n"]) == (theirs["error"], theirs["n"])
+        wrong = unpack_bits(record["wrong"], record["n"])
+        assert np.mean(wrong) == pytest.approx(record["error"])
+        assert record["rounds"] == 3 and record["training"]["steps"] == 8
+    # Only what failed is left to do; with `again` all of it is.
+    assert [cell.attack for cell in bench.wanted(cells)] == ["autoattack_curr"]
+    again = Bench(SETTINGS, store, bench.root, again=True)
+    assert again.wanted(cells) == cells
