@@ -75,10 +75,11 @@ class Results:
         self._read: dict[str, dict] = {}
 
     def tracks(self) -> list[Track]:
-        """Those with any record, in the order of their names."""
+        """Those with any record, CIFAR-10's last as in the paper."""
         names = os.listdir(self.root) if os.path.isdir(self.root) else []
         folders = [name for name in sorted(names) if name.count("-") >= 2]
-        return [Track.parse(name) for name in folders if any(os.scandir(f"{self.root}/{name}"))]
+        tracks = [Track.parse(name) for name in folders if any(os.scandir(f"{self.root}/{name}"))]
+        return sorted(tracks, key=lambda track: track.dataset == "cifar10")
 
     def of(self, track: Track, eta: float, defense: str, attack: str) -> list[dict]:
         """The records of a cell over all seeds, in their order."""

@@ -19,6 +19,7 @@ from mmtf.reproduction.views import reported_view
 # Fixed before anything was measured: the levels that the claims' words leave open.
 REPAIRED_MARGIN = 0.01
 SAME = 0.01
+SIMILAR = 0.05
 LWA_GAP = 0.134  # the paper's own largest, at eta 0.4
 ATTNETS = {"attnet_paper_curr": "the paper's AttNet", "attnet_curr": "the strongest AttNet"}
 
@@ -154,13 +155,22 @@ def _different_values(view):
 
 
 def _cifar_likewise(view):
+    """What section 4.4 says of CIFAR-10, in its order."""
     if view.dataset != "cifar10":
         return []
-    checks = []
-    for claim in CLAIMS[:8]:
-        verdict = claim.verdict(claim.checks(view))
-        checks.append(Check(f"claim {claim.number}", verdict))
-    return [*checks, compare(view, ("minimax_grad", "fgsm_curr"), ("minimax_attnet", "fgsm_curr"))]
+    others = ("no_defense", "adv_fgsm1", "adv_fgsm2", f"adv_fgsm{view.last}")
+    checks = [_compare_worst(view, "minimax_grad", other) for other in others]
+    checks += [
+        compare(view, (defense, "none"), (defense, "attnet_paper_curr"))
+        for defense in ("adv_fgsm1", f"adv_fgsm{view.last}", "minimax_grad")
+    ]
+    checks.append(compare(view, ("minimax_grad", "fgsm_curr"), ("minimax_attnet", "fgsm_curr")))
+    for attack in ("fgsm_curr", "attnet_paper_curr"):
+        one, other = view.find("minimax_attnet", attack), view.find("alt_attnet", attack)
+        text = f"minimax_attnet {_show(one)} and alt_attnet {_show(other)} within {SIMILAR}"
+        verdict = within(difference(one, other), -SIMILAR, SIMILAR) if one and other else MISSING
+        checks.append(Check(f"{text} under {attack}", verdict))
+    return checks
 
 
 CLAIMS = (

@@ -41,8 +41,8 @@ def test_tracks_are_those_with_records(keep, tmp_path):
     keep(0.3, "lwa", "none", 0.1, track="cifar10-tutorial-paper")
     (tmp_path / "stray.txt").write_text("")
     assert [str(one) for one in keep.results.tracks()] == [
-        "cifar10-tutorial-paper",
         "mnist-keras-fast",
+        "cifar10-tutorial-paper",
     ]
 
 

@@ -97,5 +97,6 @@ def test_the_curves_ends_are_compared(keep):
 
 def test_cifar_is_claim_10s_alone():
     assert CLAIMS[9].checks(reported_view("mnist", 0.3)) == []
-    checks = CLAIMS[9].checks(reported_view("cifar10", 0.05))
-    assert len(checks) == 9 and checks[-1].verdict == HOLDS
+    assert [verdict(10, reported_view("cifar10", eta)) for eta in (0.05, 0.06)] == [HOLDS] * 2
+    # Table 8: at eta 0.07 Adv FGSM40's worst is .431, Minimax-Grad's .497.
+    assert verdict(10, reported_view("cifar10", 0.07)) == FAILS
