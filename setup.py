@@ -1,4 +1,4 @@
-"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu`, `bench` and `cluster`."""
+"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu`, `figures`, `bench`, `cluster`."""
 
 import pathlib
 import re

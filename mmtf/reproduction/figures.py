@@ -135,7 +135,7 @@ def _pyplot():
         import matplotlib
     except ImportError as error:
         raise ConfigError(
-            "Expected matplotlib for figures. Received: none. pip install 'mmtf[bench]'."
+            "Expected matplotlib for figures. Received: none. pip install 'mmtf[figures]'."
         ) from error
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "mmtf"

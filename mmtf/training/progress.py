@@ -34,7 +34,7 @@ class Progress:
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
         if self._bar is not None:
-            shown = {name: f"{value:.4f}" for name, value in metrics.items()}
+            shown = {name: _shown(value) for name, value in metrics.items()}
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._step)
         self._step = step
@@ -47,11 +47,11 @@ class Progress:
     def _line(self, step, metrics, now):
         rate = (step - self._start) / max(now - self._began, 1e-9)
         left = (self._total - step) / rate if rate else float("inf")
-        values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        self.note(
-            f"{self._label} {step}/{self._total}  {rate:.1f} {self._unit}s/s  {values}  "
-            f"{left:.0f} s left"
-        )
+        parts = [f"{self._label} {step}/{self._total}", f"{rate:.1f} {self._unit}s/s"]
+        parts += [f"{name} {_shown(value)}" for name, value in metrics.items()]
+        parts.append(f"{left:.0f} s left")
+        # Before the first step is done there is no rate.
+        self.note("  ".join(parts if rate else [parts[0], *parts[2:-1]]))
 
     def note(self, text: str) -> None:
         """A line of its own that does not break the bar."""
@@ -63,3 +63,7 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _shown(value):
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
