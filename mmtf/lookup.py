@@ -25,6 +25,9 @@ class Members(Mapping):
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def __contains__(self, name) -> bool:
+        return name in self._places  # Mapping's own waits for a KeyError
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mmtf import risks
 from mmtf.config import ConfigError
+from mmtf.nets.precision import policies_of
 from mmtf.threat import ThreatModel
 
 
@@ -76,12 +77,14 @@ def compiled(classifier, owner, function):
       function: called as function(classifier, *tensors); must not hold the classifier itself.
     """
     kept = _COMPILED.setdefault(classifier, {})
-    if owner not in kept:
+    # A step traced while the model computed in bfloat16 must not serve a float32 evaluation.
+    key = (owner, policies_of(classifier))
+    if key not in kept:
         reference = weakref.ref(classifier)
-        kept[owner] = tf.function(
+        kept[key] = tf.function(
             lambda *tensors: function(reference(), *tensors), reduce_retracing=True
         )
-    return kept[owner]
+    return kept[key]
 
 
 def run(attack: Attack, classifier, x, y, seed):

@@ -44,6 +44,13 @@ def evaluating_in_float32(classifier):
     return context
 
 
+def policies_of(classifier) -> tuple[str, ...]:
+    """The types that a Keras model's layers compute in; nothing for other callables."""
+    if not isinstance(classifier, keras.Model):
+        return ()
+    return tuple(layer.dtype_policy.name for layer in classifier._flatten_layers())
+
+
 def _output_layer(model):
     history = getattr(model.outputs[0], "_keras_history", None) if _is_functional(model) else None
     return history.operation if history is not None else None
