@@ -7,6 +7,7 @@ Several models and radii make a payoff matrix. With --output a stopped evaluatio
 finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
 """
 
+import inspect
 import os
 import signal
 import sys
@@ -31,8 +32,8 @@ def define_flags() -> None:
     )
     flags.DEFINE_list(
         "attacks",
-        ["none", "fgsm", "pgd"],
-        f"Any of: {', '.join((*ATTACKS, *FITTED))}.",
+        None,
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}; default: none, fgsm (l2: fgm), pgd.",
     )
     flags.DEFINE_multi_string(
         "transfer_from",
@@ -50,6 +51,15 @@ def define_flags() -> None:
     flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")
     flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.")
     flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.")
+    flags.DEFINE_string("pgd_loss", "cross_entropy", "Of PGD: cross_entropy, margin or dlr.")
+    flags.DEFINE_string("pgd_decay", "constant", "Of PGD's steps: constant, linear or cosine.")
+    flags.DEFINE_string("apgd_loss", "cross_entropy", "Of APGD: cross_entropy, margin or dlr.")
+    flags.DEFINE_string(
+        "target",
+        None,
+        "least_likely, random or a class: fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square "
+        "then aim at it; default: any wrong class.",
+    )
     flags.DEFINE_integer("seed", 0, "Of random starts.")
     flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
 
@@ -80,12 +90,19 @@ def _stopped():
 def _run():
     etas = _etas()
     require(bool(FLAGS.model), "at least one --model", "none")
-    require(bool(FLAGS.attacks), "at least one of --attacks", "none")
+    names = FLAGS.attacks
+    if names is None:
+        names = ["none", "fgm" if FLAGS.norm == "l2" else "fgsm", "pgd"]
+    require(bool(names), "at least one of --attacks", "")
+    require(len(set(names)) == len(names), "different --attacks", ",".join(names))
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require_choice("norm", FLAGS.norm, NORMS)
-    for name in FLAGS.attacks:
+    require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
+    for name in names:
         require_choice("attack", name, (*ATTACKS, *FITTED))
+    if FLAGS.output:
+        _claim(FLAGS.output)
     quiet.import_tensorflow()
     from mmtf.data import load_data
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER_FAST
@@ -95,16 +112,15 @@ def _run():
     from mmtf.reports.evaluation import payoff_frame
 
     defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
-    names = [one.name for one in defenses]
-    require(len(set(names)) == len(names), "models of different names (NAME=PATH)", names)
+    _require_different("models", defenses)
     sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
-    names = [one.name for one in sources]
-    require(len(set(names)) == len(names), "transfer_from of different names (NAME=PATH)", names)
+    _require_different("transfer_from", sources)
     dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
-    options = {"pgd": {"steps": FLAGS.pgd_steps, "restarts": FLAGS.pgd_restarts}}
+    attacks = _options(names)
+    recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST}
     matrix = payoff_matrix(
         defenses,
-        {name: options.get(name, {}) for name in FLAGS.attacks},
+        attacks,
         dataset,
         etas=etas,
         norm=FLAGS.norm,
@@ -113,7 +129,7 @@ def _run():
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
         sources=sources,
         eot_samples=FLAGS.eot_samples,
-        recipes={"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST},
+        recipes=recipes,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     record = {
@@ -123,21 +139,24 @@ def _run():
         "etas": etas,
         "n": len(matrix.cells[0].wrong),
         "seed": FLAGS.seed,
-        "pgd": options["pgd"],
+        "attacks": {
+            name: recipes[name].to_dict() if name in recipes else options
+            for name, options in attacks.items()
+        },
         "eot_samples": FLAGS.eot_samples,
         "transfer_from": [one.name for one in sources],
         "cells": [one.to_dict() for one in matrix.cells],
         "signs": [
             {"defense": one.defense, "check": one.check, "text": str(one)} for one in matrix.signs
         ],
-        "comparisons": {f"{eta:g}": tests for eta, tests in matrix.comparisons.items() if tests},
+        "comparisons": {str(eta): tests for eta, tests in matrix.comparisons.items() if tests},
         **provenance(),
     }
     for eta in etas:
         note = f" ({dataset.note})" if dataset.note else ""
         print(f"\n{dataset.name}{note}, {FLAGS.norm}, eta {eta:g}, n = {record['n']:,}: test error")
         print(payoff_frame(record, eta).to_string())
-        for test in record["comparisons"].get(f"{eta:g}", []):
+        for test in record["comparisons"].get(str(eta), []):
             print(
                 f"{test['a']} against {test['b']} under worst: {test['error_a']:.4f}, "
                 f"{test['error_b']:.4f}, McNemar p {test['p']:.2g}, Holm {test['p_holm']:.2g}"
@@ -149,6 +168,53 @@ def _run():
     if FLAGS.output:
         _write(record, matrix, dataset)
     return 0
+
+
+def _claim(folder):
+    """Makes the folder; refuses one where a run lives, whose record.json would be lost."""
+    if os.path.exists(os.path.join(folder, "config.json")):
+        raise ConfigError(
+            f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
+        )
+    try:
+        os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"Expected an --output folder that can be written. Received: {folder} "
+            f"({error.strerror})."
+        ) from error
+
+
+def _require_different(flag, defenses):
+    names = [one.name for one in defenses]
+    require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
+
+
+def _options(names):
+    """Attack name -> its options, by the flags."""
+    options = {name: {} for name in names}
+    flagged = {
+        "pgd": {
+            "steps": FLAGS.pgd_steps,
+            "restarts": FLAGS.pgd_restarts,
+            "loss": FLAGS.pgd_loss,
+            "decay": FLAGS.pgd_decay,
+        },
+        "apgd": {"loss": FLAGS.apgd_loss},
+    }
+    for name in set(names) & set(flagged):
+        options[name] |= flagged[name]
+    if FLAGS.target is not None:
+        target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
+        aimed = [n for n in names if n in ATTACKS and "target" in _parameters(ATTACKS[n])]
+        require(bool(aimed), "an attack that can be aimed with --target", ",".join(names))
+        for name in aimed:
+            options[name]["target"] = target
+    return options
+
+
+def _parameters(kind):
+    return inspect.signature(kind).parameters
 
 
 def _write(record, matrix, dataset):
@@ -165,7 +231,7 @@ def _write(record, matrix, dataset):
     os.makedirs(FLAGS.output, exist_ok=True)
     arrays, galleries = {}, {}
     for cell in matrix.cells:
-        key = f"{cell.defense}/{cell.attack}/{cell.eta:g}"
+        key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong
         arrays[f"{key}/distance"] = cell.distance
         if len(cell.images):

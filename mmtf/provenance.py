@@ -1,6 +1,9 @@
 """Where a figure comes from: versions, hardware, source commit."""
 
+import functools
+import hashlib
 import os
+import pathlib
 import platform
 import subprocess
 import sys
@@ -35,6 +38,19 @@ def provenance() -> dict:
         "commit": _commit(),
         "command": [os.path.basename(sys.argv[0]), *filter(_decides, sys.argv[1:])],
     }
+
+
+@functools.cache
+def source_digest() -> str:
+    """Of the code that decides an evaluation's figures: attacks, evaluation, nets, risks, ball."""
+    root = pathlib.Path(mmtf.__file__).parent
+    files = [root / "risks.py", root / "threat.py"]
+    for room in ("attacks", "evaluation", "nets"):
+        files += sorted((root / room).glob("*.py"))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _decides(argument: str) -> bool:

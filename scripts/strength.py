@@ -68,7 +68,7 @@ def block(record: dict) -> str:
         else "AutoAttack breaks at least as many images as every single attack on every classifier."
     )
     signs = "; ".join(one["text"] for one in record["signs"]) or "no sign of masked gradients"
-    pgd = record["pgd"]
+    pgd = record["attacks"]["pgd"]
     command = "python -m mmtf.evaluate " + " ".join(record["command"][1:])
     notes = (
         f"{record['norm']}, eta {record['etas'][0]:g}, n = {record['n']:,}, PGD with "

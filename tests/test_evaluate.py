@@ -88,6 +88,24 @@ def test_transferred_averaged_and_universal_columns(trained, tmp_path):
     assert (record["eot_samples"], record["transfer_from"]) == (2, ["other"])
 
 
+def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", "--attacks=fgsm,pgd", "--max_examples=20"]
+    flags += ["--pgd_loss=margin", "--pgd_decay=linear", "--pgd_steps=3", "--target=least_likely"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "report" / "record.json") as source:
+        given = json.load(source)["attacks"]
+    assert given["fgsm"] == {"target": "least_likely"}
+    assert given["pgd"]["loss"] == "margin" and given["pgd"]["decay"] == "linear"
+    assert "loss margin" in (tmp_path / "report" / "table.md").read_text()
+    os.rename(tmp_path / "report" / "table.csv", tmp_path / "report" / "config.json")
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
+    done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
+    assert done.returncode == 1 and "can be aimed" in done.stderr
+
+
 def saved(model, path):
     model.save(path)
     return str(path)
@@ -130,6 +148,9 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
         (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
+        (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
+        (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
+        (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
         (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
     ],
 )

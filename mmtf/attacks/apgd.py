@@ -45,6 +45,9 @@ class APGD(AimedAttack):
       restarts: random starts, > 0; a later one is spent on the examples still standing. In a
         graph it must be 1.
       rho: share in (0, 1).
+      stop_early: keep each example's first iterate that reaches the goal and take the example out
+        of the batch; else return the iterate of the largest loss, as transfer and randomised
+        defences want.
       target: see `mmtf.attacks.goals.Goal`; None: untargeted. `dlr` is then
         `losses.aimed_dlr`; Eq. 7, which compares the target with the true class alone, is
         `APGDTargeted`'s.
@@ -56,7 +59,15 @@ class APGD(AimedAttack):
     compiles_itself = True
 
     def __init__(
-        self, threat, *, steps=100, loss="cross_entropy", restarts=1, rho=0.75, target=None
+        self,
+        threat,
+        *,
+        steps=100,
+        loss="cross_entropy",
+        restarts=1,
+        rho=0.75,
+        stop_early=True,
+        target=None,
     ):
         super().__init__(threat, target=target)
         require(steps > 0, "steps > 0", steps)
@@ -67,6 +78,8 @@ class APGD(AimedAttack):
         self.loss = loss
         self.restarts = restarts
         self.rho = rho
+        require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
+        self.stop_early = stop_early
 
     def refuse_few_classes(self, classifier, x):
         """Raises ConfigError where `classifier` has too few classes for the loss."""
@@ -108,6 +121,8 @@ class APGD(AimedAttack):
             broken |= wrong
             if step in at:
                 state = self._judge(state, _phase(at, step))
+        if not self.stop_early:
+            return state.best_z
         unmoved = self.goal.reached_at(classifier, x, y)
         return choose(unmoved, x, choose(broken, kept, state.best_z))
 
@@ -117,19 +132,22 @@ class APGD(AimedAttack):
         advance = compiled(classifier, (self, "step"), flat(self._advance))
         review = compiled(classifier, (self, "judge"), flat(self._judge_flat))
         standing = Standing(x)
-        standing.note(x, self.goal.judge(classifier)(x, y))
+        if self.stop_early:
+            standing.note(x, self.goal.judge(classifier)(x, y))
         x, y, targets, start = standing.compact(x, y, targets, start)
         if not standing.anyone:
             return tf.constant(standing.result)
         *state, wrong = begin(x, y, targets, start)
         at = checkpoints(self.steps)
-        standing.note(state[Z], wrong)
+        if self.stop_early:
+            standing.note(state[Z], wrong)
         for step in range(1, self.steps + 1):
             if not standing.anyone:
                 return tf.constant(standing.result)
             state = standing.compact(*state)
             *state, wrong = advance(tf.constant(step == 1), *state)
-            standing.note(state[Z], wrong)
+            if self.stop_early:
+                standing.note(state[Z], wrong)
             if step in at:
                 state = review(tf.constant(_phase(at, step)), *state)
         return standing.finish(state[BEST])

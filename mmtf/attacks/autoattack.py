@@ -39,8 +39,12 @@ class AutoAttack(Attack):
             Square(threat, steps=queries),
         )
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+    def refuse_few_classes(self, classifier, x):
+        """Raises ConfigError where `classifier` has too few classes for its parts."""
         self.parts[1].refuse_few_classes(classifier, x)
+
+    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+        self.refuse_few_classes(classifier, x)
         x, y, seed = tf.convert_to_tensor(x), tf.convert_to_tensor(y), tf.convert_to_tensor(seed)
         seeds = [tf.random.experimental.stateless_fold_in(seed, i) for i in range(len(self.parts))]
         if not tf.executing_eagerly():

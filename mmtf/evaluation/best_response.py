@@ -80,6 +80,11 @@ class FreshAttNet(Fresh):
         """The best response to `classifier`, trained on the training split."""
         return best_response(classifier, dataset, self.threat, self.recipe, **self._options)
 
+    def is_kept(self, classifier, dataset: Dataset) -> bool:
+        folder, seed = self._options["cache_dir"], self._options["seed"]
+        path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
+        return path is not None and os.path.exists(path)
+
     def __repr__(self):
         return f"FreshAttNet({self.threat!r}, {self.recipe!r})"
 
@@ -105,10 +110,9 @@ def best_response(
         seed; None: not kept.
       progress: show it on stderr.
     """
-    path = None
-    if cache_dir is not None:
+    path = _kept_path(cache_dir, classifier, dataset, threat, recipe, seed)
+    if path is not None:
         os.makedirs(cache_dir, exist_ok=True)
-        path = os.path.join(cache_dir, f"{_key(classifier, dataset, threat, recipe, seed)}.keras")
         if os.path.exists(path):
             return LearnedAttack(threat, keras.models.load_model(path))
     x, y = dataset.train(CHOICE_EXAMPLES)
@@ -156,6 +160,12 @@ def model_digest(model: keras.Model) -> str:
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+def _kept_path(folder, classifier, dataset, threat, recipe, seed):
+    if folder is None:
+        return None
+    return os.path.join(folder, f"{_key(classifier, dataset, threat, recipe, seed)}.keras")
 
 
 def _key(classifier, dataset, threat, recipe, seed) -> str:

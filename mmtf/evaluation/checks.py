@@ -15,8 +15,9 @@ from mmtf.threat import ThreatModel
 
 # Examples that the checks of one classifier look at.
 EXAMPLES = 200
-# A gradient of the margin below this is float32 noise for pixels and logits of order 1.
-ZERO_GRADIENT = 1e-8
+# A gradient of the margin below this is float32 noise for pixels and logits of order 1. The
+# cross-entropy's fades with the confidence, which attacks by signs do not mind: exact zeros.
+LEAST = {"margin": 1e-8, "cross-entropy": 0.0}
 ZERO_SHARE = 0.05
 UNBOUNDED_ERROR = 0.99
 PROBE_SHARE = 0.1
@@ -25,7 +26,9 @@ LEVEL = 0.01
 # Attacks without a gradient, as are transferred ones (`pgd@source`), and those with one that can
 # be expected to win.
 BLACK_BOX = {"square"}
-ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab"}
+ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
+# It contains Square: stronger than a single step or a transferred image in any case.
+ENSEMBLES = {"autoattack"}
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
 FEW_STEPS, MANY_STEPS = 10, 100
 # What raises each sign, what it means, what to do.
@@ -35,8 +38,13 @@ MEANINGS = {
         "its gradients over draws and report several evaluations"
     ),
     "zero_gradient": (
-        "the gradient of the margin is zero or not finite: attacks by gradients cannot move; look "
-        "for saturating or rounding layers, and trust Square's figure alone"
+        "the gradient is zero or not finite: attacks by gradients cannot move; look for saturating "
+        "or rounding layers, or logits so large that the cross-entropy is flat, and trust Square's "
+        "figure alone"
+    ),
+    "broken_attack": (
+        "the attack left its ball or the box, or returned NaN: its column is left out; look for "
+        "gradients that are not finite"
     ),
     "bounded_without_bound": (
         "PGD fails even where the ball is the whole box: no classifier is robust there, so its "
@@ -80,7 +88,9 @@ class Sign:
         return f"{self.defense}: {self.check} ({self.value}): {MEANINGS[self.check]}."
 
 
-def check_defense(name: str, classifier, x, y, threat: ThreatModel, seed: int = 0) -> list[Sign]:
+def check_defense(
+    name: str, classifier, x, y, threat: ThreatModel, seed: int = 0, attacked=None
+) -> list[Sign]:
     """Signs of masked gradients in a classifier, on the first 200 examples.
 
     Args:
@@ -90,6 +100,7 @@ def check_defense(name: str, classifier, x, y, threat: ThreatModel, seed: int = 
       y: int [N].
       threat: whose eta the loss surface is probed at.
       seed: of random directions.
+      attacked: what attacks see in its place, the mean of a randomised classifier; None: itself.
     """
     x, y = np.asarray(x[:EXAMPLES], np.float32), np.asarray(y[:EXAMPLES], np.int32)
     images, labels = tf.constant(x), tf.constant(y)
@@ -99,11 +110,24 @@ def check_defense(name: str, classifier, x, y, threat: ThreatModel, seed: int = 
         if np.abs(call(images) - call(images)).max() > 0:
             share = float(np.mean(np.abs(call(images) - call(images)).max(-1) > 0))
             signs.append(Sign(name, "random_output", f"{share:.0%} of {len(x)} examples"))
-        _, gradient = input_gradient(classifier, images, labels, risks.margin)
-    size = np.abs(gradient.numpy()).reshape(len(x), -1).max(1)
-    dead = float(np.mean(~(size > ZERO_GRADIENT)))
-    if dead > ZERO_SHARE:
-        signs.append(Sign(name, "zero_gradient", f"{dead:.0%} of {len(x)} examples"))
+    classifier = attacked or classifier
+    with evaluating_in_float32(classifier):
+        losses = {"margin": risks.margin, "cross-entropy": risks.cross_entropy}
+        gradients = {
+            loss: input_gradient(classifier, images, labels, function)[1]
+            for loss, function in losses.items()
+        }
+    finite = True
+    for loss, gradient in gradients.items():
+        size = np.abs(gradient.numpy()).reshape(len(x), -1).max(1)
+        finite &= bool(np.isfinite(size).all())
+        dead = float(np.mean(~((size > LEAST[loss]) & np.isfinite(size))))
+        if dead > ZERO_SHARE or not np.isfinite(size).all():
+            value = f"of the {loss}, {dead:.0%} of {len(x)} examples"
+            signs.append(Sign(name, "zero_gradient", value))
+    if not finite:
+        return signs  # nothing more can be learnt by gradients
+    gradient = gradients["margin"]
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
     error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
@@ -150,10 +174,14 @@ def check_table(wrong: dict) -> list[Sign]:
         for eta in sorted({eta for _, eta in own}):
             here = {attack: value for (attack, at), value in own.items() if at == eta}
             white = [value for name, value in here.items() if name in ITERATED]
+            strong = white + [value for name, value in here.items() if name in ENSEMBLES]
             others = [name for name in here if name in SINGLE_STEP or _is_black_box(name)]
-            for name in others if white else ():
+            for name in others:
                 # All iterated attacks together, so that no single weak one raises the sign.
-                a, b = here[name], np.logical_or.reduce(white)
+                rivals = white if name in BLACK_BOX else strong
+                if not rivals:
+                    continue
+                a, b = here[name], np.logical_or.reduce(rivals)
                 if _beats(a, b):
                     value = f"{name} {np.mean(a):.4f} > {np.mean(b):.4f} at eta {eta:g}"
                     check = "black_box_wins" if _is_black_box(name) else "single_step_wins"

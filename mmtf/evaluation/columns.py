@@ -1,10 +1,12 @@
 """The columns of a payoff matrix: what is made of attack names at one radius."""
 
+import inspect
+
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.attacks.expectation import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
-from mmtf.config import require
+from mmtf.config import ConfigError, require
 from mmtf.evaluation.best_response import FreshAttNet
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.models import Defense, digest_of
@@ -35,7 +37,8 @@ def columns_of(
       sources: classifiers on which each gradient attack is also made: the columns
         `<attack>@<source>`.
       eot_samples: calls of the victim that a gradient attack averages (EOT); 1: a single one.
-        Sources are not averaged.
+        Sources are not averaged. Transferred and averaged attacks do not stop early, from one
+        start, where they have the choice.
       seed, cache_dir: of what is fitted.
     """
     require(eot_samples > 0, "eot_samples > 0", eot_samples)
@@ -48,10 +51,15 @@ def columns_of(
         else:
             made[name] = ATTACKS[name](threat, **options)
     by_gradient = {
-        name: one
+        name: _going_on(name, threat, attacks[name])
         for name, one in made.items()
         if name not in WITHOUT_GRADIENT and not isinstance(one, Fresh)
     }
+    if not by_gradient and (sources or eot_samples > 1):
+        raise ConfigError(
+            f"Expected an attack by gradients to transfer or to average. Received: "
+            f"{', '.join(attacks)}."
+        )
     if eot_samples > 1:
         for name, one in by_gradient.items():
             made[name] = ExpectationOverTransformation(one, samples=eot_samples)
@@ -59,6 +67,16 @@ def columns_of(
         for name, one in by_gradient.items():
             made[f"{name}@{source.name}"] = Transfer(source.classifier, one)
     return made
+
+
+def _going_on(name, threat, options):
+    """The attack, made to go on behind the boundary where it can: one lucky draw, or the boundary
+    of another classifier, is no place to stop."""
+    kind = ATTACKS[name]
+    if "stop_early" in inspect.signature(kind).parameters:
+        options = {**options, "stop_early": False}
+        options.pop("restarts", None)
+    return kind(threat, **options)
 
 
 def identity_of(attack) -> str:

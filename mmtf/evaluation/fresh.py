@@ -14,6 +14,10 @@ class Fresh:
 
     threat: ThreatModel
 
+    def is_kept(self, classifier, dataset: Dataset) -> bool:
+        """Whether `fit` would find the attack where an earlier call has kept it."""
+        return False
+
     def fit(self, classifier, dataset: Dataset) -> Attack:
         """The attack on `classifier`, from the training split."""
         raise NotImplementedError(f"{type(self).__name__} must define fit.")

@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 
+from mmtf.attacks.expectation import mean_of
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.blocks import KeptBlocks
 from mmtf.evaluation.checks import Sign, check_defense, check_table
@@ -15,8 +16,9 @@ from mmtf.evaluation.columns import columns_of, identity_of
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.intervals import wilson
-from mmtf.evaluation.measure import misclassified, perturb
+from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
 from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
+from mmtf.provenance import source_digest
 from mmtf.reports.record import write_atomically
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
@@ -32,7 +34,7 @@ class Cell:
       wrong: bool [N], the examples it gets wrong.
       distance: float64 [N], ||z - x|| of these, NaN of the others.
       images: the first adversarial images, float32 [k, H, W, C].
-      seconds: of the attack; NaN where an earlier process made a part of it.
+      seconds: of the attack; NaN where an earlier call made a part of it.
     """
 
     defense: str
@@ -109,7 +111,8 @@ def payoff_matrix(
 
     Raises:
       ConfigError: a defence that does not fit, an attack without this norm.
-      BrokenConstraint: an attack left its ball or the box.
+
+    An attack that leaves its ball or the box is left out of the defence's row, and a sign says so.
     """
     x, y = dataset.test(max_examples)
     threats = {eta: ThreatModel(eta=eta, norm=norm) for eta in etas}
@@ -131,26 +134,40 @@ def payoff_matrix(
         admit(defense, dataset)
         if set(recipes or {}) & set(attacks):
             require_keras(defense)
-    signs, cells = [], []
+        for attack in made[etas[0]].values():
+            if hasattr(attack, "refuse_few_classes"):
+                attack.refuse_few_classes(defense.classifier, x[:1])
+    signs, cells, clean = [], [], {}
+    data = _digest(x, y)
     for defense in defenses:
-        signs += check_defense(defense.name, defense.classifier, x, y, threats[etas[-1]], seed)
+        attacked = mean_of(defense.classifier, eot_samples) if eot_samples > 1 else None
+        threat = threats[max(etas)]
+        signs += check_defense(defense.name, defense.classifier, x, y, threat, seed, attacked)
+        clean[defense.name] = misclassified(defense.classifier, x, y)
         digest = digest_of(defense.classifier)
         for eta in etas:
             here = []
             for name, attack in made[eta].items():
-                key = [digest, identity_of(attack), dataset.name, len(x), seed]
+                key = [digest, identity_of(attack), data, seed, source_digest()]
+                if isinstance(attack, Fresh):
+                    key.append(_digest(dataset.train_images, dataset.train_labels))
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
                     blocks = KeptBlocks(path.removesuffix(".npz")) if path else {}
-                    cell = _measure(
-                        defense, name, attack, dataset, threats[eta], x, y, seed, blocks, progress
-                    )
+                    given = (dataset, threats[eta], x, y, seed, blocks, progress)
+                    try:
+                        cell = _measure(defense, name, attack, *given)
+                    except BrokenConstraint as error:
+                        signs.append(Sign(defense.name, "broken_attack", f"{name}: {error}"))
+                        say(f"{defense.name}  eta {eta:g}  {name}: left out, {error}")
+                        blocks.clear()
+                        continue
                     _keep(path, cell)
                     blocks.clear()
                 here.append(cell)
                 say(f"{defense.name}  eta {eta:g}  {name}: error {cell.wrong.mean():.4f}")
-            cells += [*here, _worst(here, x)]
+            cells += [*here, _worst(defense.name, eta, here, clean[defense.name], x)]
     table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
     signs += check_table({key: wrong for key, wrong in table.items() if key[1] != "worst"})
     tests = {
@@ -163,6 +180,7 @@ def payoff_matrix(
 def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progress):
     began, resumed = time.monotonic(), len(blocks) > 0
     if isinstance(attack, Fresh):
+        resumed |= attack.is_kept(defense.classifier, dataset)
         attack = attack.fit(defense.classifier, dataset)
     label = f"{defense.name}  eta {threat.eta:g}  {name}"
     bar = Progress(len(x), label=label, unit="image", last=False) if progress else None
@@ -177,13 +195,22 @@ def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progres
     return Cell(defense.name, name, threat.eta, wrong, distance, z[:SHOWN], seconds)
 
 
-def _worst(cells, x):
-    """The per-example worst case; of each example the smallest of the perturbations found."""
-    distances = np.stack([cell.distance for cell in cells])
-    distance = np.fmin.reduce(distances)
-    wrong = np.logical_or.reduce([cell.wrong for cell in cells])
+def _worst(defense, eta, cells, clean, x):
+    """The per-example worst case, the image itself included, which lies in every ball.
+
+    Of each example the smallest of the perturbations found.
+    """
+    distance = np.fmin.reduce([np.where(clean, 0.0, np.nan), *(cell.distance for cell in cells)])
+    wrong = np.logical_or.reduce([clean, *(cell.wrong for cell in cells)])
     seconds = sum(cell.seconds for cell in cells)
-    return Cell(cells[0].defense, "worst", cells[0].eta, wrong, distance, x[:0], seconds)
+    return Cell(defense, "worst", eta, wrong, distance, x[:0], seconds)
+
+
+def _digest(*arrays) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _hash(key) -> str:

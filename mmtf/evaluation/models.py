@@ -38,7 +38,13 @@ class ServedLogits:
 
     def __init__(self, path: str):
         self._path = path
-        self._loaded = tf.saved_model.load(path)
+        try:
+            self._loaded = tf.saved_model.load(path)
+        except Exception as error:
+            raise ConfigError(
+                f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from error
         signature = self._loaded.signatures.get("logits")
         if signature is None:
             names = ", ".join(self._loaded.signatures) or "none"

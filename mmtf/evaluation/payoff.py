@@ -1,12 +1,17 @@
 """`mmtf.evaluate`: several attacks against a classifier, as a frame."""
 
+import warnings
+
 import pandas as pd
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
+from mmtf.config import require
 from mmtf.data.dataset import Dataset
+from mmtf.evaluation.checks import check_defense, check_table
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, worst
+from mmtf.evaluation.models import Defense, admit
 from mmtf.threat import ThreatModel
 
 
@@ -41,49 +46,68 @@ def evaluate(
     attacks,
     dataset: Dataset,
     *,
-    threat: ThreatModel,
+    threat: ThreatModel | None = None,
     max_examples: int = 0,
     seed: int = 0,
+    checks: bool = True,
 ) -> pd.DataFrame:
     """Test error, 95 % interval and n of each model under each attack and under the worst.
 
-    `python -m mmtf.evaluate` adds several radii, paired tests, checks and reports.
+    The checks of `python -m mmtf.evaluate` come first: a model whose images, logits or pixel scale
+    do not fit is refused, signs of masked gradients mark its figures and are warned of. The
+    command adds several radii, paired tests, reports, and cells that are kept.
 
     Args:
       models: a Keras model giving logits, or a dict name -> model.
       attacks: names of `mmtf.attacks.ATTACKS`, or a dict name -> Attack.
       dataset: its test split is used.
-      threat: for attacks given by name.
+      threat: for attacks given by name; else that of the first Attack.
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
+      checks: whether to look for signs of masked gradients (`mmtf.evaluation.checks`).
 
     Returns:
-      Columns attack, error, ci_low, ci_high, n, seconds; before them defense for a dict.
+      Columns attack, error, ci_low, ci_high, n, seconds, in_doubt; before them defense for a
+      dict. `frame.attrs["signs"]` holds the signs in words.
+
+    Raises:
+      ConfigError: a model that does not fit, or attacks by name without a threat model.
 
     Example:
       >>> import mmtf
       >>> data = mmtf.load_data("digits")
       >>> frame = evaluate(mmtf.nets.NETS["mnist_cnn"](), ["none", "fgsm"], data,
-      ...                  threat=ThreatModel(eta=0.3), max_examples=20)
+      ...                  threat=ThreatModel(eta=0.3), max_examples=20, checks=False)
       >>> list(frame.attack)
       ['none', 'fgsm', 'worst']
     """
+    require(bool(attacks), "at least one attack", attacks)
     if not isinstance(attacks, dict):
+        require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)
         attacks = {name: ATTACKS[name](threat) for name in attacks}
-    if isinstance(models, dict):
-        rows = [
-            {"defense": name, **row}
-            for name, model in models.items()
-            for row in _rows(model, attacks, dataset, max_examples, seed)
-        ]
-    else:
-        rows = _rows(models, attacks, dataset, max_examples, seed)
-    return pd.DataFrame(rows)
-
-
-def _rows(classifier, attacks, dataset, max_examples, seed):
-    outcomes = attack_classifier(classifier, attacks, dataset, max_examples=max_examples, seed=seed)
-    return [as_result(outcome) for outcome in outcomes]
+    threat = threat or next(iter(attacks.values())).threat
+    single = not isinstance(models, dict)
+    rows, signs = [], []
+    for name, model in ({"model": models} if single else models).items():
+        admit(Defense(name, model), dataset)
+        found = []
+        if checks:
+            x, y = dataset.test(max_examples)
+            found = check_defense(name, model, x, y, threat, seed)
+        outcomes = attack_classifier(model, attacks, dataset, max_examples=max_examples, seed=seed)
+        if checks:
+            attacked = outcomes[:-1]
+            found += check_table({(name, one.attack, threat.eta): one.wrong for one in attacked})
+        for outcome in outcomes:
+            row = {} if single else {"defense": name}
+            doubt = bool(found) and outcome.attack != "none"
+            rows.append({**row, **as_result(outcome), "in_doubt": doubt})
+        signs += [str(one) for one in found]
+    for sign in signs:
+        warnings.warn(sign, stacklevel=2)
+    frame = pd.DataFrame(rows)
+    frame.attrs["signs"] = signs
+    return frame
 
 
 def as_result(outcome: Outcome) -> dict:

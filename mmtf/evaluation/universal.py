@@ -34,7 +34,7 @@ class FreshUniversal(Fresh):
 
     def fit(self, classifier, dataset: Dataset) -> UniversalPerturbation:
         path = self._path(classifier, dataset)
-        if path is not None and os.path.exists(path):
+        if self.is_kept(classifier, dataset):
             with np.load(path) as kept:
                 return UniversalPerturbation(self.threat, kept["perturbation"])
         x, _ = dataset.train(self.recipe.images)
@@ -46,6 +46,10 @@ class FreshUniversal(Fresh):
             os.makedirs(self._cache_dir, exist_ok=True)
             write_atomically(path, lambda name: np.savez(name, perturbation=v, fooled=fooled))
         return UniversalPerturbation(self.threat, v)
+
+    def is_kept(self, classifier, dataset: Dataset) -> bool:
+        path = self._path(classifier, dataset)
+        return path is not None and os.path.exists(path)
 
     def _path(self, classifier, dataset):
         if self._cache_dir is None:

@@ -41,9 +41,10 @@ def evaluation_markdown(record: dict) -> str:
         frame = payoff_frame(record, eta)
         rows = [[name, *map(str, row)] for name, row in zip(frame.index, frame.values, strict=True)]
         parts += [f"## eta {eta:g}", markdown_table(["defence", *frame.columns], rows)]
-        tests = record["comparisons"].get(f"{eta:g}")
+        tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
+    parts.append(_settings(record))
     parts += ["## Signs of an attack that fails", *(f"- {text}" for text in _signs(record))]
     return "\n\n".join(parts) + "\n"
 
@@ -59,11 +60,12 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
     body = [f"<h1>{html.escape(title)}</h1>"]
     for eta in record["etas"]:
         body += [f"<h2>eta {eta:g}</h2>", _heat_map(record, eta)]
-        tests = record["comparisons"].get(f"{eta:g}")
+        tests = record["comparisons"].get(str(eta))
         if tests:
             body.append(_table(*_tests(tests)))
     if len(record["etas"]) > 1:
         body += ["<h2>Error against eta</h2>", _curves(record)]
+    body.append(f"<p>{html.escape(_settings(record))}</p>")
     body.append("<h2>Signs of an attack that fails</h2><ul>")
     body += [f"<li>{html.escape(text)}</li>" for text in _signs(record)] + ["</ul>"]
     for name, images in galleries.items():
@@ -80,6 +82,19 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{style}</style>{page}</html>\n"
     )
+
+
+def _settings(record):
+    """What the attacks were given, in one line."""
+    told = []
+    for name, options in record["attacks"].items():
+        if "schedule" in options:
+            told.append(f"{name}: {options['net']}, {options['schedule']['steps']:,} steps")
+        elif options:
+            told.append(f"{name}: " + ", ".join(f"{key} {one}" for key, one in options.items()))
+    if record["eot_samples"] > 1:
+        told.append(f"attacks by gradients average {record['eot_samples']} calls")
+    return f"Seed {record['seed']}. " + "; ".join(told) + ("." if told else "")
 
 
 def _signs(record):
@@ -117,8 +132,12 @@ def _heat_map(record, eta):
     attacks = list(dict.fromkeys(frame.attack))
     lines = ["<tr><th></th>" + "".join(f"<th>{html.escape(a)}</th>" for a in attacks) + "</tr>"]
     for defense in dict.fromkeys(frame.defense):
-        cells = []
-        for row in frame[frame.defense == defense].itertuples():
+        cells, own = [], frame[frame.defense == defense].set_index("attack")
+        for attack in attacks:
+            if attack not in own.index:
+                cells.append("<td></td>")
+                continue
+            row = own.loc[attack]
             red = round(255 - 155 * row.error)
             tip = f"[{row.ci_low:.4f}, {row.ci_high:.4f}], n = {row.n}"
             mark = MARK if row.in_doubt else ""
@@ -159,5 +178,6 @@ def _curves(record):
             f'<text x="325" y="196" font-size="11">{high:g}</text>'
             f'<text x="40" y="12" font-size="12">{html.escape(defense)}</text>'
         )
-        parts.append(f'<svg width="460" height="205">{axes}{"".join(lines)}</svg>')
+        height = max(205, 40 + 14 * own.attack.nunique())
+        parts.append(f'<svg width="460" height="{height}">{axes}{"".join(lines)}</svg>')
     return "".join(parts)

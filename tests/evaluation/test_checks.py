@@ -64,6 +64,29 @@ def test_a_gradient_that_leads_astray_is_noticed(smooth, data):
     assert {"bounded_without_bound", "rough_loss"} <= set(found)
 
 
+def test_gradients_that_are_not_finite_are_told_before_any_attack(smooth, data):
+    def infinite(x):
+        return smooth(x, training=False) + tf.norm(0.0 * x, axis=[1, 2])  # d sqrt(0) is not finite
+
+    found = check_defense("d", Wrapped(infinite), *data, THREAT)
+    assert {sign.check for sign in found} == {"zero_gradient"}
+
+
+def test_large_logits_flatten_the_cross_entropy_alone(linear, data):
+    steep = linear(3e3 * np.eye(16)[:, :3])
+    found = check_defense("d", steep, data[0], np.argmax(steep(data[0], training=False), 1), THREAT)
+    values = [sign.value for sign in found if sign.check == "zero_gradient"]
+    assert len(values) == 1 and values[0].startswith("of the cross-entropy")
+
+
+def test_a_transferred_or_single_step_attack_that_beats_autoattack():
+    few, many = np.arange(100) < 5, np.arange(100) < 19
+    for name, check in (("fgsm", "single_step_wins"), ("pgd@other", "black_box_wins")):
+        (sign,) = check_table({("d", name, 0.1): many, ("d", "autoattack", 0.1): few})
+        assert sign.check == check
+    assert check_table({("d", "square", 0.1): many, ("d", "autoattack", 0.1): few}) == []
+
+
 def test_a_black_box_that_wins():
     few, many = np.arange(100) < 5, np.arange(100) < 19
     table = {("d", "pgd", 0.1): few, ("d", "square", 0.1): many, ("e", "pgd", 0.1): many}

@@ -10,7 +10,7 @@ from mmtf.data import Dataset
 from mmtf.evaluation.payoff import attack_classifier, evaluate
 from mmtf.threat import ThreatModel
 
-COLUMNS = ["attack", "error", "ci_low", "ci_high", "n", "seconds"]
+COLUMNS = ["attack", "error", "ci_low", "ci_high", "n", "seconds", "in_doubt"]
 THREAT = ThreatModel(eta=0.3)
 
 
@@ -87,6 +87,24 @@ def test_a_hidden_softmax_is_refused(data, classifier):
     classifier.add(keras.layers.Softmax())
     with pytest.raises(ConfigError, match="Remove the softmax"):
         evaluate(classifier, ["none"], data, threat=THREAT)
+
+
+def test_what_the_command_refuses_and_marks(data, classifier):
+    five = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(5)])
+    with pytest.raises(ConfigError, match="model: Expected logits of shape"):
+        evaluate(five, ["none"], data, threat=THREAT)
+    with pytest.raises(ConfigError, match="threat=ThreatModel"):
+        evaluate(classifier, ["none", "fgsm"], data)
+    with pytest.raises(ConfigError, match="at least one attack"):
+        evaluate(classifier, [], data, threat=THREAT)
+    weights = [10_000 * weight for weight in classifier.get_weights()]
+    classifier.set_weights(weights)  # the cross-entropy is flat
+    with pytest.warns(UserWarning, match="zero_gradient .of the cross-entropy"):
+        frame = evaluate(classifier, ["none", "fgsm"], data, threat=THREAT)
+    assert frame.in_doubt.tolist() == [False, True, True]
+    assert "zero_gradient" in frame.attrs["signs"][0]
+    quiet = evaluate(classifier, ["none", "fgsm"], data, threat=THREAT, checks=False)
+    assert not quiet.in_doubt.any()
 
 
 def test_an_unknown_attack_is_refused(data, classifier):

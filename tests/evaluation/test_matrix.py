@@ -1,0 +1,105 @@
+"""Payoff matrices: what is kept, what is left out, what worst means."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from mmtf.config import ConfigError
+from mmtf.data import Dataset
+from mmtf.evaluation.matrix import payoff_matrix
+from mmtf.evaluation.models import Defense
+
+
+def linear(weights):
+    """logits (-w.x, w.x) of four pixels."""
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2, use_bias=False))
+    weights = np.asarray(weights, np.float32)
+    model.set_weights([np.stack([-weights, weights], 1)])
+    return model
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.uniform(-1, 1, (90, 2, 2, 1)).astype(np.float32)
+    y = (x.sum((1, 2, 3)) > 0).astype(int)
+    return Dataset(
+        name="halves",
+        train_images=x[:10],
+        train_labels=y[:10],
+        test_images=x[10:],
+        test_labels=y[10:],
+        num_classes=2,
+    )
+
+
+def matrix(defenses, attacks, data, **options):
+    options = {"etas": [0.2], "progress": False, "say": lambda line: None, **options}
+    return payoff_matrix(defenses, attacks, data, **options)
+
+
+def errors(found):
+    return {(cell.defense, cell.attack): cell.wrong.mean() for cell in found.cells}
+
+
+def test_worst_counts_the_image_itself(data):
+    """A net that errs on half of the images; moving them by FGSM repairs none of these here."""
+    data = dataclasses.replace(data, test_labels=1 - data.test_labels)
+    net = linear([1.0] * 4)
+    found = errors(matrix([Defense("d", net)], {"square": {"steps": 1}}, data))
+    assert found["d", "worst"] == 1.0
+
+
+def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path):
+    kept, net = {"cache_dir": str(tmp_path)}, linear([1.0] * 4)
+    first = errors(matrix([Defense("d", net)], {"fgsm": {}}, data, **kept))
+    again = errors(matrix([Defense("e", net)], {"fgsm": {}}, data, **kept))
+    assert len(list(tmp_path.iterdir())) == 1  # the same net under another name
+    assert again["e", "fgsm"] == first["d", "fgsm"]
+    # Nearer to the boundary, under the same name and of the same number.
+    other = dataclasses.replace(data, test_images=data.test_images / 2)
+    found = errors(matrix([Defense("d", net)], {"fgsm": {}}, other, **kept))
+    assert found["d", "fgsm"] > first["d", "fgsm"]
+    matrix([Defense("d", linear([1, 1, 1, 2.0]))], {"fgsm": {}}, data, **kept)
+    matrix([Defense("d", net)], {"fgsm": {}}, data, **{**kept, "etas": [0.3]})
+    matrix([Defense("d", net)], {"fgsm": {}}, data, **{**kept, "seed": 5})
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+class Broken:
+    """Honest logits, a gradient that is NaN: FGSM's images hold NaN, no attack's others."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def __call__(self, x, training=False):
+        import tensorflow as tf
+
+        @tf.custom_gradient
+        def poisoned(x):
+            return x, lambda upstream: upstream * float("nan")
+
+        return self.net(poisoned(x), training=training)
+
+
+def test_an_attack_that_breaks_is_left_out_and_told(data, monkeypatch):
+    from mmtf.evaluation import matrix as module
+
+    monkeypatch.setattr(module, "digest_of", lambda classifier: "d")
+    found = matrix([Defense("d", Broken(linear([1.0] * 4)))], {"none": {}, "fgsm": {}}, data)
+    assert set(errors(found)) == {("d", "none"), ("d", "worst")}
+    assert {sign.check for sign in found.signs} == {"zero_gradient", "broken_attack"}
+
+
+def test_too_few_classes_are_refused_before_anything_is_measured(data):
+    lines = []
+    with pytest.raises(ConfigError, match="classes"):
+        matrix(
+            [Defense("d", linear([1.0] * 4))],
+            {"none": {}, "autoattack": {}},
+            data,
+            say=lines.append,
+        )
+    assert not lines
