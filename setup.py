@@ -1,4 +1,4 @@
-"""Packaging of mmtf. `pip install .`, with extras `test`, `gpu`, `figures`, `bench`, `cluster`."""
+"""Packaging of mmtf. `pip install .`; extras are named below."""
 
 import pathlib
 import re
@@ -7,6 +7,12 @@ import setuptools
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mmtf/__init__.py").read_text(), re.M)[1]
+PEERS = [
+    "adversarial-robustness-toolbox>=1.20",
+    "foolbox>=3.3.4",
+    "pyautoattack>=0.2.0",
+    "torch>=2.4",
+]
 
 setuptools.setup(
     name="mmtf",
@@ -37,14 +43,9 @@ setuptools.setup(
     extras_require={
         "test": ["pytest>=8.0", "ruff>=0.13"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
-        "bench": [
-            "adversarial-robustness-toolbox>=1.20",
-            "cleverhans>=4.0",
-            "foolbox>=3.3.4",
-            "matplotlib>=3.9",
-            "pyautoattack>=0.2",
-            "torch>=2.6",
-        ],
+        # What mmtf's attacks are compared with; PyTorch's CPU build suffices.
+        "peers": PEERS,
+        "bench": [*PEERS, "cleverhans>=4.0", "matplotlib>=3.9"],
         "cluster": ["dask[distributed]>=2025.1"],
         # Drawing figures from records needs no peers.
         "figures": ["matplotlib>=3.9"],

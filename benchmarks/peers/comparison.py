@@ -1,0 +1,242 @@
+"""mmtf's attacks beside those of ART, Foolbox and the original AutoAttack, on the same weights.
+
+COMPARISONS is the table: a new comparison is one line. `compare` makes its row for one classifier.
+"""
+
+import copy
+import dataclasses
+import importlib.metadata
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from benchmarks.peers import art_attacks, foolbox_attacks, original_attacks
+from benchmarks.peers.twin import nchw, nhwc
+from benchmarks.peers.victim import Settings, Victim
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.base import input_gradient
+from mmtf.evaluation.measure import evaluating_in_float32, misclassified, perturb
+from mmtf.threat import ThreatModel
+
+# Peer -> (the distribution its version is read from, its attacks).
+PEERS = {
+    "ART": ("adversarial-robustness-toolbox", art_attacks),
+    "Foolbox": ("foolbox", foolbox_attacks),
+    "AutoAttack": ("pyautoattack", original_attacks),
+}
+# The whole box and more: an attack that seeks the nearest image is not stopped by this ball.
+EVERYWHERE = 1e3
+# Pixels within SAME are equal. A gradient's sign is in doubt below DOUBT times the largest
+# rounding error of its image: another order of sums may be a few times worse than ours.
+SAME, DOUBT = 1e-5, 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One attack of mmtf and its peers'.
+
+    Attributes:
+      title: in tables.
+      norm: `linf` or `l2`.
+      ours: its name in ATTACKS.
+      options: settings -> the attack's keyword arguments.
+      peers: peer -> the function's name in its module.
+      nearest: the attack seeks the smallest perturbation: it runs without a ball, succeeds where
+        it stays within eta, and its distances are compared too.
+    """
+
+    title: str
+    norm: str
+    ours: str
+    options: Callable[[Settings], dict]
+    peers: dict[str, str]
+    nearest: bool = False
+
+
+def _steps(s):
+    return {"steps": s.steps}
+
+
+def _targets(s):
+    return {"steps": s.target_steps, "targets": s.targets}
+
+
+def _cw(s):
+    return {
+        "steps": s.cw_steps,
+        "searches": s.cw_searches,
+        "learning_rate": s.cw_rate,
+        "initial_c": s.cw_first,
+    }
+
+
+def _all(s):
+    return {"steps": s.steps, "targets": s.targets, "queries": s.queries}
+
+
+def _both(name, *peers):
+    return dict.fromkeys(peers, name)
+
+
+def _of_norm(norm):
+    dlr = {"loss": "dlr"}
+    yield Comparison(
+        "PGD", norm, "pgd", lambda s: {"steps": s.pgd_steps}, _both("pgd", "ART", "Foolbox")
+    )
+    yield Comparison("APGD-CE", norm, "apgd", _steps, _both("apgd_ce", "ART", "AutoAttack"))
+    yield Comparison(
+        "APGD-DLR",
+        norm,
+        "apgd",
+        lambda s: _steps(s) | dlr,
+        _both("apgd_dlr", "ART", "AutoAttack"),
+    )
+    yield Comparison(
+        "APGD-T", norm, "apgd_targeted", _targets, _both("apgd_targeted", "AutoAttack")
+    )
+    yield Comparison("FAB-T", norm, "fab", _targets, _both("fab", "AutoAttack"))
+    yield Comparison(
+        "Square",
+        norm,
+        "square",
+        lambda s: {"steps": s.queries},
+        _both("square", "ART", "AutoAttack"),
+    )
+
+
+COMPARISONS = (
+    Comparison("FGSM", "linf", "fgsm", lambda s: {}, _both("fgsm", "ART", "Foolbox")),
+    *_of_norm("linf"),
+    Comparison(
+        "DeepFool",
+        "linf",
+        "deepfool",
+        lambda s: {"steps": s.deepfool_steps},
+        _both("deepfool", "Foolbox"),
+        nearest=True,
+    ),
+    Comparison("AutoAttack", "linf", "autoattack", _all, _both("autoattack", "AutoAttack")),
+    *_of_norm("l2"),
+    Comparison(
+        "DeepFool",
+        "l2",
+        "deepfool",
+        lambda s: {"steps": s.deepfool_steps},
+        _both("deepfool", "ART", "Foolbox"),
+        nearest=True,
+    ),
+    Comparison("C&W", "l2", "carlini_wagner", _cw, _both("carlini_wagner", "ART", "Foolbox"), True),
+    Comparison("AutoAttack", "l2", "autoattack", _all, _both("autoattack", "AutoAttack")),
+)
+
+
+def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: Settings) -> dict:
+    """A row: the errors of mmtf's attack and of every peer's on the same images, as JSON types.
+
+    An example counts as broken by an attack where the image it returns keeps to the ball and the
+    box in float64 and is misclassified; a peer's where either net, Keras's or the twin, errs. One
+    that the classifier gets wrong unmoved is broken by every attack.
+    """
+    threat = ThreatModel(eta=eta, norm=comparison.norm)
+    free = ThreatModel(eta=EVERYWHERE, norm=comparison.norm) if comparison.nearest else threat
+    options = comparison.options(settings)
+    attack = ATTACKS[comparison.ours](free, **options)
+    unmoved = misclassified(victim.classifier, x, y)
+    began = time.monotonic()
+    z = perturb(victim.classifier, attack, x, y, seed=victim.seed)
+    seconds = time.monotonic() - began
+    errs = misclassified(victim.classifier, z, y)
+    ours = unmoved | (errs & ~threat.violations(z, x))
+    row = {
+        "attack": comparison.title,
+        "norm": comparison.norm,
+        "eta": eta,
+        "iterations": options,
+        "n": len(x),
+        "clean": _share(unmoved),
+        "ours": {"error": _share(ours), "seconds": round(seconds, 1)},
+        "peers": [],
+    }
+    if comparison.nearest:
+        row["ours"] |= _distances(threat, z, x, errs & ~unmoved)
+    for peer, name in comparison.peers.items():
+        distribution, module = PEERS[peer]
+        began = time.monotonic()
+        with evaluating_in_float32(victim.classifier):
+            other = getattr(module, name)(victim, x, y, threat, settings)
+        seconds = time.monotonic() - began
+        errs = misclassified(victim.classifier, other, y) | victim.twin_errs(other, y)
+        theirs = unmoved | (errs & ~threat.violations(other, x))
+        cell = {
+            "peer": peer,
+            "version": importlib.metadata.version(distribution),
+            "error": _share(theirs),
+            "seconds": round(seconds, 1),
+            "ours_alone": int((ours & ~theirs).sum()),
+            "theirs_alone": int((theirs & ~ours).sum()),
+            "violations": int(free.violations(other, x).sum()),
+        }
+        if comparison.nearest:
+            cell |= _distances(threat, other, x, errs & ~unmoved)
+        if comparison.ours == "fgsm":
+            cell |= differing_pixels(victim, x, y, z, other)
+        row["peers"].append(cell)
+    return row
+
+
+def shortfall(row: dict, cell: dict) -> int:
+    """By how many images mmtf's attack breaks fewer than the peer's; negative: more."""
+    return cell["theirs_alone"] - cell["ours_alone"]
+
+
+def differing_pixels(victim: Victim, x, y, ours, theirs) -> dict:
+    """Where two FGSM images differ, and how small the gradient is there.
+
+    Two float32 programs agree on the sign of a gradient only where it is larger than the error
+    that rounding leaves in it. That error is measured against the twin's gradient in float64.
+
+    Returns:
+      `largest_difference`: over the pixels whose sign is beyond doubt; `pixels_differing`: all by
+      more than 1e-5; `pixels_in_doubt`: smaller than DOUBT times the image's largest error of
+      float32, not 0 in float64; `pixels_unexplained`: differing without being in doubt.
+    """
+    exact = gradient64(victim, x, y)
+    with evaluating_in_float32(victim.classifier):
+        _, rounded = input_gradient(victim.classifier, x, y)
+    axes = (1, 2, 3)
+    noise = np.abs(rounded.numpy() - exact).max(axes, keepdims=True)
+    doubt = np.abs(exact) <= DOUBT * noise
+    difference = np.abs(np.asarray(ours, np.float64) - theirs)
+    differs = difference > SAME
+    return {
+        "largest_difference": float(difference[~doubt].max(initial=0.0)),
+        "pixels": int(difference.size),
+        "pixels_differing": int(differs.sum()),
+        "pixels_in_doubt": int((doubt & (exact != 0)).sum()),
+        "pixels_unexplained": int((differs & ~doubt).sum()),
+        "images_in_doubt": int(doubt.all(axes).sum()),
+    }
+
+
+def gradient64(victim: Victim, x, y) -> np.ndarray:
+    """d cross-entropy_i / d x_i in float64, by the twin; NHWC."""
+    twin = copy.deepcopy(victim.twin).double()
+    images = nchw(np.asarray(x, np.float64)).requires_grad_()
+    labels = torch.from_numpy(np.asarray(y, np.int64))
+    total = torch.nn.functional.cross_entropy(twin(images), labels, reduction="sum")
+    return nhwc(torch.autograd.grad(total, images)[0])
+
+
+def _distances(threat, z, x, broke):
+    """Of the images that an attack without a ball broke: how many, and their median size."""
+    sizes = threat.size(np.asarray(z, np.float64) - x)[broke]
+    return {
+        "broke_at_all": int(broke.sum()),
+        "median_distance": float(np.median(sizes)) if len(sizes) else None,
+    }
+
+
+def _share(flags):
+    return float(np.mean(flags))

@@ -1,0 +1,202 @@
+"""mmtf's attacks beside those of ART, Foolbox and the original AutoAttack, on the same weights.
+
+    python -m scripts.attack_comparison --model=NAME=PATH [--model=...] [--max_examples=200]
+    python -m scripts.attack_comparison --render
+
+A PATH is what `mmtf.evaluate` takes. Needs the extra `peers`. Writes
+results/evaluation/comparison.json after every row, and goes on from the rows that are there;
+`--render` only makes the block of docs/evaluation.md from the record.
+"""
+
+import os
+import pathlib
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.reports import read_json, write_json
+from mmtf.reports.markdown import markdown_table, replace_block
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "results" / "evaluation" / "comparison.json"
+PAGE = ROOT / "docs" / "evaluation.md"
+BLOCK = "peers"
+SHARED = ("dataset", "max_examples", "seed")
+
+FLAGS = flags.FLAGS
+
+
+def main(argv):
+    if not FLAGS.render:
+        run()
+    text = PAGE.read_text()
+    PAGE.write_text(replace_block(text, BLOCK, block(read_json(FLAGS.output))))
+
+
+def run() -> None:
+    quiet.import_tensorflow()
+    from benchmarks.peers.comparison import COMPARISONS, compare
+    from benchmarks.peers.twin import check_twin
+    from benchmarks.peers.victim import Settings, victim_of
+    from mmtf import load_data
+    from mmtf.evaluation.models import admit, digest_of, load_defense
+
+    data = load_data(FLAGS.dataset)
+    x, y = data.test(FLAGS.max_examples)
+    settings = Settings(steps=FLAGS.steps, target_steps=FLAGS.target_steps, queries=FLAGS.queries)
+    radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
+    record = _opened()
+    for one in FLAGS.model:
+        name, _, path = one.rpartition("=")
+        defense = load_defense(path, name or None)
+        admit(defense, data)
+        victim = victim_of(defense.classifier, FLAGS.seed)
+        kept = {"name": defense.name, "digest": digest_of(defense.classifier)}
+        kept["logits_difference"] = check_twin(defense.classifier, victim.twin, x)
+        record["classifiers"] = _replaced(record["classifiers"], kept, ("name",))
+        for comparison in COMPARISONS:
+            if FLAGS.only and comparison.title not in FLAGS.only:
+                continue
+            eta, options = radii[comparison.norm], comparison.options(settings)
+            key = {
+                "classifier": defense.name,
+                "digest": kept["digest"],
+                "attack": comparison.title,
+                "norm": comparison.norm,
+                "eta": eta,
+                "iterations": options,
+            }
+            if any(key.items() <= row.items() for row in record["rows"]):
+                continue
+            print(f"{defense.name}: {comparison.title}, {comparison.norm}", flush=True)
+            row = key | compare(victim, x, y, comparison, eta, settings) | _where()
+            record["rows"] = _replaced(record["rows"], row, ("classifier", "attack", "norm"))
+            print(_told(row), flush=True)
+            os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+            write_json(FLAGS.output, record)
+
+
+def _opened() -> dict:
+    """The record so far, or an empty one; one of other examples is refused."""
+    shared = {name: getattr(FLAGS, name) for name in SHARED}
+    if not os.path.exists(FLAGS.output):
+        return {**shared, "classifiers": [], "rows": []}
+    record = read_json(FLAGS.output)
+    found = {name: record[name] for name in SHARED}
+    if found != shared:
+        raise app.UsageError(f"Expected {found}, as in {FLAGS.output}. Received: {shared}.")
+    return record
+
+
+def _where() -> dict:
+    from mmtf.provenance import provenance
+
+    found = provenance()
+    return {name: found[name] for name in ("versions", "hardware", "commit")}
+
+
+def _replaced(rows, new, names):
+    def same(row):
+        return all(row[name] == new[name] for name in names)
+
+    return [*(row for row in rows if not same(row)), new]
+
+
+def _told(row):
+    peers = ", ".join(f"{cell['peer']} {cell['error']:.3f}" for cell in row["peers"])
+    return f"  mmtf {row['ours']['error']:.3f}, {peers}"
+
+
+def block(record: dict) -> str:
+    """The tables of every classifier in the record, and what they were made with."""
+    parts = []
+    for one in record["classifiers"]:
+        rows = [row for row in record["rows"] if row["classifier"] == one["name"]]
+        parts.append(f"`{one['name']}`, clean error {rows[0]['clean']:.3f}:")
+        parts.append(table(rows))
+    parts += [_distances(record["rows"]), _pixels(record["rows"])]
+    violations = sum(cell["violations"] for row in record["rows"] for cell in row["peers"])
+    commits = sorted({(row["commit"] or "none").partition("+")[0][:7] for row in record["rows"]})
+    versions = record["rows"][0]["versions"]
+    parts.append(
+        f"n = {record['rows'][0]['n']}, the first test images of {record['dataset']}; images of "
+        f"peers outside the ball or the box: {violations}. TensorFlow {versions['tensorflow']}, "
+        f"Keras {versions['keras']}, commit {', '.join(commits)}."
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def table(rows: list[dict]) -> str:
+    """One line for each attack and peer."""
+    header = ["attack", "norm, eta", "iterations", "mmtf", "peer", "its error"]
+    header += ["mmtf alone", "peer alone", "s", "peer's s"]
+    lines = []
+    for row in rows:
+        given = ", ".join(f"{name} {value}" for name, value in row["iterations"].items())
+        for cell in row["peers"]:
+            lines.append(
+                [
+                    row["attack"],
+                    f"{row['norm']}, {row['eta']:g}",
+                    given,
+                    f"{row['ours']['error']:.3f}",
+                    f"{cell['peer']} {cell['version']}",
+                    f"{cell['error']:.3f}",
+                    str(cell["ours_alone"]),
+                    str(cell["theirs_alone"]),
+                    f"{row['ours']['seconds']:.0f}",
+                    f"{cell['seconds']:.0f}",
+                ]
+            )
+    return markdown_table(header, lines)
+
+
+def _distances(rows):
+    """Of the attacks that look for the nearest image, without a ball."""
+    lines = []
+    for row in rows:
+        for one in [{"peer": "mmtf", **row["ours"]}, *row["peers"]]:
+            if one.get("median_distance") is not None:
+                name, median = one["peer"], f"{one['median_distance']:.3f}"
+                where = [row["classifier"], row["attack"], row["norm"]]
+                lines.append([*where, name, median, str(one["broke_at_all"])])
+    if not lines:
+        return ""
+    header = ["classifier", "attack", "norm", "by", "median distance", "images broken"]
+    return "Without a ball:\n\n" + markdown_table(header, lines)
+
+
+def _pixels(rows):
+    told = []
+    for row in rows:
+        for cell in row["peers"]:
+            if "pixels" in cell:
+                told.append(
+                    f"{row['classifier']}, {cell['peer']}: largest difference "
+                    f"{cell['largest_difference']:.1e}; {cell['pixels_differing']} of "
+                    f"{cell['pixels']:,} pixels differ by more than 1e-5, "
+                    f"{cell['pixels_unexplained']} of them with a gradient above rounding "
+                    f"({cell['pixels_in_doubt']:,} are below)"
+                )
+    return "FGSM pixel by pixel: " + ". ".join(told) + "." if told else ""
+
+
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_multi_string("model", [], "NAME=PATH of a classifier; again for another.")
+    flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
+    flags.DEFINE_integer("max_examples", 200, "Test examples.")
+    flags.DEFINE_float("eta", 0.3, "Radius in linf.")
+    flags.DEFINE_float("eta_l2", 2.0, "Radius in l2.")
+    flags.DEFINE_integer("steps", 50, "Of APGD.")
+    flags.DEFINE_integer("target_steps", 20, "Of APGD-T and FAB-T for each target.")
+    flags.DEFINE_integer("queries", 500, "Of Square.")
+    flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_list("only", [], "Titles of attacks; default: all.")
+    flags.DEFINE_string("output", str(RECORD), "The record.")
+    flags.DEFINE_bool("render", False, "Only make the tables from the record.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

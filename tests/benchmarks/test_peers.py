@@ -1,0 +1,93 @@
+"""mmtf's attacks reach what ART, Foolbox and the original AutoAttack reach (extra `peers`).
+
+Two small nets, trained here, stand for an easy and a hardened classifier; the same comparisons on
+full classifiers are in docs/evaluation.md.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+import mmtf
+from mmtf.config import ConfigError, Schedule
+from mmtf.games import GAMES
+from mmtf.nets import NETS
+
+for module in ("torch", "art", "foolbox", "pyautoattack"):
+    pytest.importorskip(module, reason=f"no {module}: pip install 'mmtf[peers]'")
+
+from benchmarks.peers.comparison import COMPARISONS, SAME, compare, shortfall  # noqa: E402
+from benchmarks.peers.twin import check_twin, twin_of  # noqa: E402
+from benchmarks.peers.victim import Settings, victim_of  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = 200
+# The tolerance that the comparison is asked for: one image.
+WITHIN = 1
+RADII = {"linf": 0.3, "l2": 2.0}
+SETTINGS = Settings()
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    return mmtf.load_data("mnist")
+
+
+@pytest.fixture(scope="session", params=["undefended", "minimax_grad"])
+def victim(request, mnist):
+    """A small net after 600 steps of a game."""
+    game = GAMES[request.param](mmtf.ThreatModel(eta=RADII["linf"]))
+    schedule = Schedule(steps=600)
+    trained = mmtf.train(
+        game, mnist, schedule=schedule, model=_small_net(), precision="float32", progress=False
+    )
+    return victim_of(trained.classifier)
+
+
+def _small_net():
+    """mnist_cnn with a quarter of the channels and an eighth of the hidden units."""
+    layers = keras.layers
+    initial = [keras.initializers.GlorotUniform(seed=i) for i in range(4)]
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(8, 5, padding="same", kernel_initializer=initial[0]),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.ReLU(),
+            layers.Conv2D(16, 5, padding="same", kernel_initializer=initial[1]),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu", kernel_initializer=initial[2]),
+            layers.Dense(10, kernel_initializer=initial[3]),
+        ]
+    )
+
+
+@pytest.mark.parametrize("net", ["mnist_cnn", "cifar_cnn"])
+def test_twin_gives_the_same_logits(net, rng):
+    classifier = NETS[net]()
+    x = rng.uniform(-1, 1, (8, *classifier.input_shape[1:])).astype(np.float32)
+    check_twin(classifier, twin_of(classifier), x)
+
+
+def test_twin_of_other_weights_is_refused(rng):
+    x = rng.uniform(-1, 1, (8, 28, 28, 1)).astype(np.float32)
+    with pytest.raises(ConfigError, match="Expected logits that agree"):
+        check_twin(NETS["mnist_cnn"](seed=0), twin_of(NETS["mnist_cnn"](seed=1)), x)
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda one: f"{one.title}-{one.norm}")
+def test_reaches_at_least_the_error_of(comparison, victim, mnist):
+    x, y = mnist.test(EXAMPLES)
+    check_twin(victim.classifier, victim.twin, x)
+    row = compare(victim, x, y, comparison, RADII[comparison.norm], SETTINGS)
+    print(row)
+    assert row["clean"] < row["ours"]["error"] < 1, "the comparison says nothing"
+    for cell in row["peers"]:
+        assert cell["violations"] == 0
+        assert shortfall(row, cell) <= WITHIN, cell
+        if comparison.title == "FGSM":
+            assert cell["largest_difference"] <= SAME
+            assert cell["pixels_unexplained"] == 0
