@@ -89,9 +89,13 @@ def _opened() -> dict:
 
 
 def _where() -> dict:
+    import torch
+
     from mmtf.provenance import provenance
 
     found = provenance()
+    found["versions"]["torch"] = torch.__version__
+    found["hardware"]["torch_threads"] = torch.get_num_threads()
     return {name: found[name] for name in ("versions", "hardware", "commit")}
 
 

@@ -60,7 +60,8 @@ def twin_of(classifier) -> Twin:
     """
     modules = [module for layer in classifier.layers for module in _modules(layer)]
     twin = Twin(nn.Sequential(*modules)).eval()
-    return twin.requires_grad_(False)
+    # Channels last halves the time of these nets on a CPU.
+    return twin.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def check_twin(classifier, twin: Twin, x) -> float:

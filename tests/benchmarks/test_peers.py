@@ -26,7 +26,12 @@ EXAMPLES = 200
 # The tolerance that the comparison is asked for: one image.
 WITHIN = 1
 RADII = {"linf": 0.3, "l2": 2.0}
-SETTINGS = Settings()
+SETTINGS = Settings(queries=500)
+# Game -> how it is trained: enough that one net breaks easily and the other does not.
+SCHEDULES = {
+    "undefended": Schedule(steps=400, learning_rate=1e-3),
+    "minimax_grad": Schedule(steps=1500, learning_rate=1e-3, warmup_steps=500, decay="cosine"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +39,17 @@ def mnist():
     return mmtf.load_data("mnist")
 
 
-@pytest.fixture(scope="session", params=["undefended", "minimax_grad"])
+@pytest.fixture(scope="session", params=list(SCHEDULES))
 def victim(request, mnist):
-    """A small net after 600 steps of a game."""
+    """A small net, trained by a game."""
     game = GAMES[request.param](mmtf.ThreatModel(eta=RADII["linf"]))
-    schedule = Schedule(steps=600)
     trained = mmtf.train(
-        game, mnist, schedule=schedule, model=_small_net(), precision="float32", progress=False
+        game,
+        mnist,
+        schedule=SCHEDULES[request.param],
+        model=_small_net(),
+        precision="float32",
+        progress=False,
     )
     return victim_of(trained.classifier)
 
