@@ -5,7 +5,8 @@
 
 A PATH is what `mmtf.evaluate` takes. Needs the extra `peers`. Writes
 results/evaluation/comparison.json after every row, and goes on from the rows that are there;
-`--render` only makes the block of docs/evaluation.md from the record.
+`--render` only makes the block of docs/evaluation.md from the record. On a busy machine set
+OMP_NUM_THREADS=1: PyTorch's threads wait for each other in loops.
 """
 
 import os
@@ -29,8 +30,15 @@ FLAGS = flags.FLAGS
 def main(argv):
     if not FLAGS.render:
         run()
-    text = PAGE.read_text()
-    PAGE.write_text(replace_block(text, BLOCK, block(read_json(FLAGS.output))))
+    if FLAGS.output == str(RECORD):
+        PAGE.write_text(rendered(PAGE))
+    else:
+        print(block(read_json(FLAGS.output)))
+
+
+def rendered(page: pathlib.Path) -> str:
+    """The text of `page` with the block as the committed record has it."""
+    return replace_block(page.read_text(), BLOCK, block(read_json(RECORD)))
 
 
 def run() -> None:
@@ -43,7 +51,7 @@ def run() -> None:
 
     data = load_data(FLAGS.dataset)
     x, y = data.test(FLAGS.max_examples)
-    settings = Settings(steps=FLAGS.steps, target_steps=FLAGS.target_steps, queries=FLAGS.queries)
+    settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
     radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
     record = _opened()
     for one in FLAGS.model:
@@ -192,8 +200,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("max_examples", 200, "Test examples.")
     flags.DEFINE_float("eta", 0.3, "Radius in linf.")
     flags.DEFINE_float("eta_l2", 2.0, "Radius in l2.")
-    flags.DEFINE_integer("steps", 50, "Of APGD.")
-    flags.DEFINE_integer("target_steps", 20, "Of APGD-T and FAB-T for each target.")
+    flags.DEFINE_integer("steps", 50, "Of APGD, and of APGD-T and FAB-T for each target.")
     flags.DEFINE_integer("queries", 500, "Of Square.")
     flags.DEFINE_integer("seed", 0, "Of random starts.")
     flags.DEFINE_list("only", [], "Titles of attacks; default: all.")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import gradient_games, network_games
+from scripts import attack_comparison, gradient_games, network_games
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -20,6 +20,10 @@ def test_the_tables_are_those_of_the_records(name):
 @pytest.mark.parametrize("path", network_games.PAGES, ids=lambda path: path.name)
 def test_the_tables_of_the_network_games_are_those_of_the_records(path):
     assert path.read_text() == network_games.rendered(path, network_games.blocks())
+
+
+def test_the_comparison_of_attacks_is_that_of_its_record():
+    assert attack_comparison.PAGE.read_text() == attack_comparison.rendered(attack_comparison.PAGE)
 
 
 def examples():

@@ -60,7 +60,7 @@ def _steps(s):
 
 
 def _targets(s):
-    return {"steps": s.target_steps, "targets": s.targets}
+    return {"steps": s.steps, "targets": s.targets}
 
 
 def _cw(s):

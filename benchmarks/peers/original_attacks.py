@@ -66,7 +66,7 @@ def _apgd(victim, threat, settings, loss):
 def _apgd_targeted(victim, threat, settings):
     return APGDAttack_targeted(
         n_target_classes=settings.targets,
-        n_iter=settings.target_steps,
+        n_iter=settings.steps,
         **_common(victim, threat),
         **_quiet(),
     )
@@ -77,7 +77,7 @@ def _fab(victim, threat, settings):
         targeted=True,
         n_restarts=1,
         n_target_classes=settings.targets,
-        n_iter=settings.target_steps,
+        n_iter=settings.steps,
         **_common(victim, threat),
     )
 

@@ -18,8 +18,7 @@ class Settings:
 
     Attributes:
       pgd_steps: of PGD, in steps of 2.5 eta / pgd_steps.
-      steps: of APGD.
-      target_steps: of APGD-T and FAB-T for each target.
+      steps: of APGD, and of APGD-T and FAB-T for each target.
       targets: of APGD-T and FAB-T.
       queries: of Square.
       deepfool_steps: at most.
@@ -29,7 +28,6 @@ class Settings:
 
     pgd_steps: int = 40
     steps: int = 50
-    target_steps: int = 20
     targets: int = 9
     queries: int = 1000
     deepfool_steps: int = 50
