@@ -73,6 +73,7 @@ def run() -> None:
                 "norm": comparison.norm,
                 "eta": eta,
                 "iterations": options,
+                "seeds": comparison.seeds,
             }
             if any(key.items() <= row.items() for row in record["rows"]):
                 continue
@@ -140,7 +141,7 @@ def block(record: dict) -> str:
 
 def table(rows: list[dict]) -> str:
     """One line for each attack and peer."""
-    header = ["attack", "norm, eta", "iterations", "mmtf", "peer", "its error"]
+    header = ["attack", "norm, eta", "iterations", "runs", "mmtf", "peer", "its error"]
     header += ["mmtf alone", "peer alone", "s", "peer's s"]
     lines = []
     for row in rows:
@@ -151,11 +152,12 @@ def table(rows: list[dict]) -> str:
                     row["attack"],
                     f"{row['norm']}, {row['eta']:g}",
                     given,
+                    str(row["seeds"]),
                     f"{row['ours']['error']:.3f}",
                     f"{cell['peer']} {cell['version']}",
                     f"{cell['error']:.3f}",
-                    str(cell["ours_alone"]),
-                    str(cell["theirs_alone"]),
+                    f"{cell['ours_alone']:.3g}",
+                    f"{cell['theirs_alone']:.3g}",
                     f"{row['ours']['seconds']:.0f}",
                     f"{cell['seconds']:.0f}",
                 ]

@@ -5,6 +5,7 @@ COMPARISONS is the table: a new comparison is one line. `compare` makes its row 
 
 import copy
 import dataclasses
+import functools
 import importlib.metadata
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ EVERYWHERE = 1e3
 # Pixels within SAME are equal. A gradient's sign is in doubt below DOUBT times the largest
 # rounding error of its image: another order of sums may be a few times worse than ours.
 SAME, DOUBT = 1e-5, 4.0
+# Of attacks with one random start.
+SEEDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Comparison:
       peers: peer -> the function's name in its module.
       nearest: the attack seeks the smallest perturbation: it runs without a ball, succeeds where
         it stays within eta, and its distances are compared too.
+      seeds: how many runs from other random starts are averaged; one image more or less is what
+        such an attack differs by from itself.
     """
 
     title: str
@@ -53,6 +58,7 @@ class Comparison:
     options: Callable[[Settings], dict]
     peers: dict[str, str]
     nearest: bool = False
+    seeds: int = 1
 
 
 def _steps(s):
@@ -83,15 +89,23 @@ def _both(name, *peers):
 def _of_norm(norm):
     dlr = {"loss": "dlr"}
     yield Comparison(
-        "PGD", norm, "pgd", lambda s: {"steps": s.pgd_steps}, _both("pgd", "ART", "Foolbox")
+        "PGD",
+        norm,
+        "pgd",
+        lambda s: {"steps": s.pgd_steps},
+        _both("pgd", "ART", "Foolbox"),
+        seeds=SEEDS,
     )
-    yield Comparison("APGD-CE", norm, "apgd", _steps, _both("apgd_ce", "ART", "AutoAttack"))
+    yield Comparison(
+        "APGD-CE", norm, "apgd", _steps, _both("apgd_ce", "ART", "AutoAttack"), seeds=SEEDS
+    )
     yield Comparison(
         "APGD-DLR",
         norm,
         "apgd",
         lambda s: _steps(s) | dlr,
         _both("apgd_dlr", "ART", "AutoAttack"),
+        seeds=SEEDS,
     )
     yield Comparison(
         "APGD-T", norm, "apgd_targeted", _targets, _both("apgd_targeted", "AutoAttack")
@@ -103,6 +117,7 @@ def _of_norm(norm):
         "square",
         lambda s: {"steps": s.queries},
         _both("square", "ART", "AutoAttack"),
+        seeds=SEEDS,
     )
 
 
@@ -137,56 +152,77 @@ def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: 
 
     An example counts as broken by an attack where the image it returns keeps to the ball and the
     box in float64 and is misclassified; a peer's where either net, Keras's or the twin, errs. One
-    that the classifier gets wrong unmoved is broken by every attack.
+    that the classifier gets wrong unmoved is broken by every attack. Errors and counts are means
+    over the comparison's seeds, seconds those of one run.
     """
     threat = ThreatModel(eta=eta, norm=comparison.norm)
     free = ThreatModel(eta=EVERYWHERE, norm=comparison.norm) if comparison.nearest else threat
     options = comparison.options(settings)
     attack = ATTACKS[comparison.ours](free, **options)
     unmoved = misclassified(victim.classifier, x, y)
-    began = time.monotonic()
-    z = perturb(victim.classifier, attack, x, y, seed=victim.seed)
-    seconds = time.monotonic() - began
-    errs = misclassified(victim.classifier, z, y)
-    ours = unmoved | (errs & ~threat.violations(z, x))
+
+    def judged(z, errs):
+        """Of one run: (images broken, what else the record says of it)."""
+        broken = unmoved | (errs & ~threat.violations(z, x))
+        return broken, _distances(threat, z, x, errs & ~unmoved) if comparison.nearest else {}
+
+    def run_ours(seed):
+        z = perturb(victim.classifier, attack, x, y, seed=seed)
+        return z, misclassified(victim.classifier, z, y)
+
+    def run_theirs(function, seed):
+        own = dataclasses.replace(victim, seed=seed)
+        with evaluating_in_float32(victim.classifier):
+            z = np.asarray(function(own, x, y, threat, settings))
+        return z, misclassified(victim.classifier, z, y) | victim.twin_errs(z, y)
+
+    seeds = [victim.seed + number for number in range(comparison.seeds)]
+    runs, seconds = _timed(run_ours, seeds)
+    ours = [judged(*run) for run in runs]
     row = {
         "attack": comparison.title,
         "norm": comparison.norm,
         "eta": eta,
         "iterations": options,
         "n": len(x),
+        "seeds": len(seeds),
         "clean": _share(unmoved),
-        "ours": {"error": _share(ours), "seconds": round(seconds, 1)},
+        "ours": {"error": _error(ours), "seconds": seconds, **ours[0][1]},
         "peers": [],
     }
-    if comparison.nearest:
-        row["ours"] |= _distances(threat, z, x, errs & ~unmoved)
     for peer, name in comparison.peers.items():
         distribution, module = PEERS[peer]
-        began = time.monotonic()
-        with evaluating_in_float32(victim.classifier):
-            other = getattr(module, name)(victim, x, y, threat, settings)
-        seconds = time.monotonic() - began
-        errs = misclassified(victim.classifier, other, y) | victim.twin_errs(other, y)
-        theirs = unmoved | (errs & ~threat.violations(other, x))
+        their_runs, seconds = _timed(functools.partial(run_theirs, getattr(module, name)), seeds)
+        theirs = [judged(*run) for run in their_runs]
+        pairs = [(a[0], b[0]) for a, b in zip(ours, theirs, strict=True)]
         cell = {
             "peer": peer,
             "version": importlib.metadata.version(distribution),
-            "error": _share(theirs),
-            "seconds": round(seconds, 1),
-            "ours_alone": int((ours & ~theirs).sum()),
-            "theirs_alone": int((theirs & ~ours).sum()),
-            "violations": int(free.violations(other, x).sum()),
+            "error": _error(theirs),
+            "seconds": seconds,
+            "ours_alone": float(np.mean([(a & ~b).sum() for a, b in pairs])),
+            "theirs_alone": float(np.mean([(b & ~a).sum() for a, b in pairs])),
+            "violations": int(sum(free.violations(z, x).sum() for z, _ in their_runs)),
+            **theirs[0][1],
         }
-        if comparison.nearest:
-            cell |= _distances(threat, other, x, errs & ~unmoved)
         if comparison.ours == "fgsm":
-            cell |= differing_pixels(victim, x, y, z, other)
+            cell |= differing_pixels(victim, x, y, runs[0][0], their_runs[0][0])
         row["peers"].append(cell)
     return row
 
 
-def shortfall(row: dict, cell: dict) -> int:
+def _timed(run, seeds):
+    """([run(seed) for each], seconds of one)."""
+    began = time.monotonic()
+    found = [run(seed) for seed in seeds]
+    return found, round((time.monotonic() - began) / len(seeds), 1)
+
+
+def _error(judged):
+    return _share([broken for broken, _ in judged])
+
+
+def shortfall(cell: dict) -> float:
     """By how many images mmtf's attack breaks fewer than the peer's; negative: more."""
     return cell["theirs_alone"] - cell["ours_alone"]
 

@@ -96,7 +96,7 @@ def test_reaches_at_least_the_error_of(comparison, victim, mnist):
     assert row["clean"] < row["ours"]["error"] < 1, "the comparison says nothing"
     for cell in row["peers"]:
         assert cell["violations"] == 0
-        assert shortfall(row, cell) <= WITHIN, cell
+        assert shortfall(cell) <= WITHIN, cell
         if comparison.title == "FGSM":
             assert cell["largest_difference"] <= SAME
             assert cell["pixels_unexplained"] == 0
