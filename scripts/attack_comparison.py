@@ -142,7 +142,7 @@ def block(record: dict) -> str:
 def table(rows: list[dict]) -> str:
     """One line for each attack and peer."""
     header = ["attack", "norm, eta", "iterations", "runs", "mmtf", "peer", "its error"]
-    header += ["mmtf alone", "peer alone", "s", "peer's s"]
+    header += ["images more", "mmtf alone", "peer alone", "s", "peer's s"]
     lines = []
     for row in rows:
         given = ", ".join(f"{name} {value}" for name, value in row["iterations"].items())
@@ -156,6 +156,7 @@ def table(rows: list[dict]) -> str:
                     f"{row['ours']['error']:.3f}",
                     f"{cell['peer']} {cell['version']}",
                     f"{cell['error']:.3f}",
+                    _gain(cell),
                     f"{cell['ours_alone']:.3g}",
                     f"{cell['theirs_alone']:.3g}",
                     f"{row['ours']['seconds']:.0f}",
@@ -163,6 +164,13 @@ def table(rows: list[dict]) -> str:
                 ]
             )
     return markdown_table(header, lines)
+
+
+def _gain(cell):
+    """By how many images mmtf's attack breaks more, with its standard error."""
+    gain = cell["ours_alone"] - cell["theirs_alone"]
+    error = cell.get("gain_se")
+    return f"{gain:+.3g}" + (f" ± {error:.2g}" if error else "")
 
 
 def _distances(rows):

@@ -96,7 +96,8 @@ def test_reaches_at_least_the_error_of(comparison, victim, mnist):
     assert row["clean"] < row["ours"]["error"] < 1, "the comparison says nothing"
     for cell in row["peers"]:
         assert cell["violations"] == 0
-        assert shortfall(cell) <= WITHIN, cell
+        # Two standard errors of what random starts leave in the mean, 0 for a single run.
+        assert shortfall(cell) <= WITHIN + 2 * (cell["gain_se"] or 0.0), cell
         if comparison.title == "FGSM":
             assert cell["largest_difference"] <= SAME
             assert cell["pixels_unexplained"] == 0
