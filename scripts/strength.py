@@ -2,8 +2,8 @@
 
     python -m scripts.strength
 
-Reads results/evaluation/strength.json, a record.json of `python -m mmtf.evaluate` whose `command`
-says how it was made. Needs no TensorFlow.
+Reads results/evaluation/strength*.json, each a record.json of `python -m mmtf.evaluate` whose
+`command` says how it was made. Needs no TensorFlow.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from mmtf.reports.markdown import markdown_table, replace_block
 from scripts.gradient_games import where
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "evaluation" / "strength.json"
+RECORDS = ROOT / "results" / "evaluation"
 PAGE = ROOT / "docs" / "evaluation.md"
 ENSEMBLE, OVERALL, CLEAN = "autoattack", "worst", "none"
 
@@ -68,7 +68,7 @@ def block(record: dict) -> str:
         else "AutoAttack breaks at least as many images as every single attack on every classifier."
     )
     signs = "; ".join(one["text"] for one in record["signs"]) or "no sign of masked gradients"
-    pgd = record["attacks"]["pgd"]
+    pgd = record["pgd"] if "pgd" in record else record["attacks"]["pgd"]
     command = "python -m mmtf.evaluate " + " ".join(record["command"][1:])
     notes = (
         f"{record['norm']}, eta {record['etas'][0]:g}, n = {record['n']:,}, PGD with "
@@ -78,7 +78,8 @@ def block(record: dict) -> str:
 
 
 def main(_):
-    PAGE.write_text(replace_block(PAGE.read_text(), "strength", block(read_json(RECORD))))
+    texts = [block(read_json(path)) for path in sorted(RECORDS.glob("strength*.json"))]
+    PAGE.write_text(replace_block(PAGE.read_text(), "strength", "\n\n".join(texts)))
     print(f"rendered {PAGE.relative_to(ROOT)}")
 
 

@@ -261,7 +261,8 @@ def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
 
 
 def test_every_flagfile_names_a_run_that_can_be():
-    files = sorted(glob.glob(os.path.join(ROOT, "flags", "*", "*.flags")))
+    rooms = [os.path.join(ROOT, "flags", name) for name in ("mnist", "cifar10")]
+    files = sorted(path for room in rooms for path in glob.glob(os.path.join(room, "*.flags")))
     assert len(files) >= 10
     check = (
         "import sys; from absl import flags; import mmtf.run as r\n"
