@@ -63,7 +63,9 @@ class DeepFool(Attack):
 
     def _step(self, classifier, x, y, moved):
         """(perturbation so far, the image it gives, whether that is misclassified)."""
-        z = self.threat.clip_box(x + moved)
+        # Where the answer so far lies, as in the authors' code: from x + moved each further step
+        # would cover the overshoot a second time.
+        z = self.threat.clip_box(x + (1.0 + self.overshoot) * moved)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(z)
             logits = tf.cast(classifier(z, training=False), tf.float32)

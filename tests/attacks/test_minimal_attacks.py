@@ -41,6 +41,25 @@ def test_deepfool_solves_a_linear_model_in_one_step(norm, problem):
     np.testing.assert_allclose(threat.size(z - x), distances[norm], rtol=2e-4, atol=5e-6)
 
 
+def test_deepfool_covers_the_overshoot_once():
+    """Later steps start where the answer so far lies, as in the authors' code."""
+
+    def classifier(x, training):
+        gap = tf.math.log(x[:, :, 0, 0] + 2.0) - np.log(3.0)  # concave, crosses 0 at x = 1
+        return tf.concat([tf.zeros_like(gap), gap], 1)
+
+    overshoot, moved = 0.1, 0.0
+    for _ in range(10):
+        at = (1 + overshoot) * moved
+        if at > 1:
+            break
+        moved += (np.log(3.0) - np.log(at + 2.0)) * (at + 2.0)
+    threat = ThreatModel(eta=10.0, norm="l2", box=(-1.0, 5.0))
+    z = DeepFool(threat, overshoot=overshoot)(classifier, tf.zeros([1, 1, 1, 1]), [0])
+    # Each of a few steps goes 1e-4 of itself and 1e-6 too far.
+    np.testing.assert_allclose(float(z[0, 0, 0, 0]), (1 + overshoot) * moved, rtol=2e-4)
+
+
 def test_carlini_wagner_comes_near_the_least_distance(problem):
     classifier, x, y, distances = problem
     threat = ThreatModel(eta=10.0, norm="l2")
