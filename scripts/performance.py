@@ -45,7 +45,7 @@ def table(rows: list[dict]) -> str:
                 f"{rate} {row['unit']}s/s",
                 f"{row['times_ours']:.2f}",
                 f"{row['cpu'] / row['count'] * 1000:.1f}",
-                f"{row['peak_mib']:,.0f}",
+                f"{row['peak_mib']:,.0f}" if "peak_mib" in row else "",
                 peak,
             ]
         )
