@@ -72,6 +72,7 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
     assert os.stat(tmp_path / "report" / "cells" / cells[0]).st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_transferred_averaged_and_universal_columns(trained, tmp_path):
     folder, _ = trained
     flags = [f"--model={folder}/net.keras", f"--transfer_from=other={folder}/served"]

@@ -31,7 +31,9 @@ def short(monkeypatch):
     monkeypatch.setattr(experiment, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
 
 
-@pytest.mark.parametrize("game", ["minimax_attnet", "maximin_attnet"])
+@pytest.mark.parametrize(
+    "game", ["minimax_attnet", pytest.param("maximin_attnet", marks=pytest.mark.slow)]
+)
 def test_a_run_and_its_exploitability(game, short, tmp_path):
     config = run_config(
         game=game,

@@ -59,6 +59,7 @@ def test_the_mean_finds_what_a_single_draw_cannot(compile_it, rng, batch):
     assert off.sum() in (agree.sum(), (~agree).sum()) and 0 < off.sum() < 16
 
 
+@pytest.mark.slow
 def test_iterates_settle_where_the_mean_is_worst(rng, batch):
     """PGD by compiled steps: 40 steps of single draws undo each other, those of the mean add up."""
     tf.random.set_seed(0)
