@@ -49,11 +49,11 @@ def blocks() -> dict[str, str]:
             f"{matrix_table(record['cells'], lambda *unused: None)}\n\nn = "
             f"{record['cells'][0]['n']:,}, {where(record)}."
         )
-    hardened = RECORDS / "hardened_minimax_grad.json"
-    if hardened.exists():
-        record = read_json(hardened)
-        table = games_table([record], ("none", "fgsm_curr", "pgd_curr", "attnet_curr"))
-        content["hardened"] = f"{table}\n\n`{command(record)}`: {where(record)}."
+    hardened = [read_json(path) for path in sorted(RECORDS.glob("hardened_*.json"))]
+    if hardened:
+        columns = [name for name in ATTACKS if name != "attnet_met"]
+        made = "\n".join(f"- `{command(record)}`: {where(record)}" for record in hardened)
+        content["hardened"] = f"{games_table(hardened, columns)}\n\n{made}"
     study = RECORDS / "attack_networks.json"
     if study.exists():
         content["study"] = _study(read_json(study))

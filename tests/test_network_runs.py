@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import curve, experiment
+from mmtf import afterwards, curve
+from mmtf.afterwards import add_exploitability, require_attacker
 from mmtf.config import ConfigError, Schedule
 from mmtf.data import load_digits
-from mmtf.experiment import add_exploitability, require_attacker, run_experiment
+from mmtf.experiment import run_experiment
 from mmtf.presets import run_config
 from mmtf.reports import lemma_table, read_json, risk_table
 from mmtf.threat import ThreatModel
@@ -28,7 +29,7 @@ def short(monkeypatch):
         recipe = getattr(curve, name)
         schedule = dataclasses.replace(recipe.schedule, steps=3, batch_size=8)
         monkeypatch.setattr(curve, name, dataclasses.replace(recipe, schedule=schedule))
-    monkeypatch.setattr(experiment, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
+    monkeypatch.setattr(afterwards, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
 
 
 @pytest.mark.parametrize(

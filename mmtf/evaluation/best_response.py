@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import measure
 from mmtf.games.best_response import BestResponse
-from mmtf.reports.record import write_atomically, write_json
+from mmtf.reports.record import UNREADABLE, write_atomically, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
@@ -113,8 +114,9 @@ def best_response(
     path = _kept_path(cache_dir, classifier, dataset, threat, recipe, seed)
     if path is not None:
         os.makedirs(cache_dir, exist_ok=True)
-        if os.path.exists(path):
-            return LearnedAttack(threat, keras.models.load_model(path))
+        kept = _kept(path)
+        if kept is not None:
+            return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
     best, tried = None, []
     for restart in range(recipe.restarts):
@@ -160,6 +162,17 @@ def model_digest(model: keras.Model) -> str:
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+def _kept(path):
+    """The network in `path`; None where there is none or the file is broken: it is made again."""
+    if not os.path.exists(path):
+        return None
+    try:
+        return keras.models.load_model(path)
+    except (*UNREADABLE, TypeError) as error:  # TypeError: another Keras wrote it
+        print(f"! {path} cannot be read ({error}); its network is trained again.", file=sys.stderr)
+        return None
 
 
 def _kept_path(folder, classifier, dataset, threat, recipe, seed):

@@ -86,6 +86,18 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
         assert set(json.load(source)) >= {"recipe", "train_errors", "eta"}
 
 
+def test_a_broken_file_in_the_cache_is_trained_again(tmp_path, capsys):
+    model, options = classifier(), {"cache_dir": str(tmp_path), "progress": False}
+    first = best_response(model, data(), THREAT, RECIPE, **options)
+    (path,) = tmp_path.glob("*.keras")
+    path.write_bytes(path.read_bytes()[:100])
+    again = best_response(model, data(), THREAT, RECIPE, **options)
+    assert f"! {path} cannot be read" in capsys.readouterr().err
+    for a, b in zip(first.network.get_weights(), again.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(path.read_bytes()) > 100
+
+
 def test_the_strongest_restart_is_chosen_on_training_images(monkeypatch):
     seen, strengths = [], iter([0.2, 0.6, 0.4])
 
