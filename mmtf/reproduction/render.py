@@ -116,4 +116,6 @@ def _differences(records, table):
             title = "strongest AttNet" if one["attack"] == "attnet_curr" else "AttNet-curr"
             steps.setdefault(title, set()).add(about)
     counts = ", ".join(f"{name} {'/'.join(f'{n:,}' for n in ns)}" for name, ns in steps.items())
-    yield f"Training steps: {counts} (No defense and Adv FGSM k: of the run of all rounds)."
+    played = any(one["defense"].startswith(("no_defense", "adv_fgsm")) for one in records)
+    of_all = " (No defense and Adv FGSM k: of the run of all rounds)" if played else ""
+    yield f"Training steps: {counts}{of_all}."

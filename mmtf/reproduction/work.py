@@ -9,12 +9,12 @@ import threading
 import time
 
 from mmtf import quiet
+from mmtf.lock import InUse
 from mmtf.reports.record import read_json
 from mmtf.reproduction.jobs import Job
 from mmtf.reproduction.players import CURVE, IMAGES
 from mmtf.reproduction.settings import Settings
 from mmtf.reproduction.store import Store, classifier_config
-from mmtf.workdir import InUse
 
 PATIENCE_SECONDS = 60
 
