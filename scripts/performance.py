@@ -2,8 +2,8 @@
 
     python -m scripts.performance
 
-Reads results/benchmarks/peers.json, which `python -m benchmarks.peers.speed` writes. Needs no
-TensorFlow.
+Reads results/benchmarks/peers.json and time_to_robust.json, which `python -m
+benchmarks.peers.speed` and `python -m benchmarks.time_to_robust` write. Needs no TensorFlow.
 """
 
 import pathlib
@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "benchmarks" / "peers.json"
 PAGE = ROOT / "docs" / "performance.md"
 FIGURE = ROOT / "docs" / "figures" / "performance.png"
+ROBUST_RECORD = ROOT / "results" / "benchmarks" / "time_to_robust.json"
+ROBUST = {"mmtf": "mmtf, minimax_grad", "art": "ART, AdversarialTrainer with FGSM"}
 NAMES = {
     "mmtf": "mmtf",
     "cleverhans": "CleverHans in a tf.function",
@@ -69,6 +71,26 @@ def blocks(record: dict) -> dict[str, str]:
     return {"peers": "\n\n".join([table(record["rows"]), *notes])}
 
 
+def robust(record: dict) -> str:
+    """Seconds to the targets, a line for each run."""
+    lines = []
+    for run in record["runs"]:
+        last = run["points"][-1]
+        errors = [
+            f"{last[name]:.4f} [{last[f'{name}_ci'][0]:.4f}, {last[f'{name}_ci'][1]:.4f}]"
+            for name in record["targets"]
+        ]
+        met = "yes" if run["met"] else "no"
+        name, steps = ROBUST[run["who"]], f"{last['step']:,}"
+        lines.append([name, str(run["seed"]), steps, f"{run['seconds']:.0f}", *errors, met])
+    header = ["by", "seed", "steps", "s of training", "clean", "FGSM-curr", "both met"]
+    bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
+    return (
+        f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
+        f"{record['dataset']}, eta {record['eta']:g}. {where(record['runs'][0])}."
+    )
+
+
 def draw(record: dict) -> None:
     """Time relative to mmtf's, one panel a work."""
     import matplotlib
@@ -107,6 +129,8 @@ def main(_):
     record, text = read_json(RECORD), PAGE.read_text()
     for name, content in blocks(record).items():
         text = replace_block(text, name, content)
+    if ROBUST_RECORD.exists():
+        text = replace_block(text, "robust", robust(read_json(ROBUST_RECORD)))
     PAGE.write_text(text)
     draw(record)
     print(f"rendered {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")

@@ -33,7 +33,7 @@ EVERYWHERE = 1e3
 # rounding error of its image: another order of sums may be a few times worse than ours.
 SAME, DOUBT = 1e-5, 4.0
 # Of attacks with one random start; random search differs from itself by two or three images.
-SEEDS, SQUARE_SEEDS = 3, 5
+SEEDS, SQUARE_SEEDS = 3, 10
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,8 @@ Two small nets, trained here, stand for an easy and a hardened classifier; the s
 full classifiers are in docs/evaluation.md.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = 200
 # The tolerance that the comparison is asked for: one image.
 WITHIN = 1
+SEEDS = 5
 RADII = {"linf": 0.3, "l2": 2.0}
 SETTINGS = Settings(queries=500)
 # Game -> how it is trained: enough that one net breaks easily and the other does not.
@@ -91,6 +94,7 @@ def test_twin_of_other_weights_is_refused(rng):
 def test_reaches_at_least_the_error_of(comparison, victim, mnist):
     x, y = mnist.test(EXAMPLES)
     check_twin(victim.classifier, victim.twin, x)
+    comparison = dataclasses.replace(comparison, seeds=min(comparison.seeds, SEEDS))
     row = compare(victim, x, y, comparison, RADII[comparison.norm], SETTINGS)
     print(row)
     assert row["clean"] < row["ours"]["error"] < 1, "the comparison says nothing"

@@ -1,0 +1,210 @@
+"""Seconds of training from nothing to the paper's own Minimax-Grad figures on MNIST at eta 0.3.
+
+    python -m benchmarks.time_to_robust                      # mmtf, three seeds
+    pip install '.[bench]' && python -m benchmarks.time_to_robust --who=mmtf,art
+
+Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
+`--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
+training images. ART trains the same net by its AdversarialTrainer with its FastGradientMethod
+around a training step that the user has compiled, epoch after epoch until both are met or --limit.
+The clock stands still while errors are measured; tracing counts. Writes
+results/benchmarks/time_to_robust.json after every run, and goes on from it.
+`python -m scripts.performance` renders it.
+"""
+
+import contextlib
+import importlib.util
+import os
+import time
+
+from absl import app, flags
+
+from mmtf import quiet
+from mmtf.reports import read_json, write_json
+
+TARGETS = {"clean": 0.008, "fgsm": 0.036}
+ETA = 0.3
+POINTS = 8
+WHO = ("mmtf", "art")
+BATCH, ART_RATE = 128, 1e-3
+FLAGS = flags.FLAGS
+
+
+class Clock:
+    """Seconds since it was started, without those inside `stopped`."""
+
+    def __init__(self):
+        self._began, self._out = time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began - self._out
+
+    @contextlib.contextmanager
+    def stopped(self):
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._out += time.perf_counter() - began
+
+
+class Watch:
+    """Points of (step, seconds of training, errors) of one run."""
+
+    def __init__(self, classifier, data, eta=ETA):
+        from mmtf.attacks import ATTACKS
+        from mmtf.threat import ThreatModel
+
+        threat = ThreatModel(eta=eta)
+        self._attacks = {"clean": ATTACKS["none"](threat), "fgsm": ATTACKS["fgsm"](threat)}
+        self._classifier, self._test = classifier, data.test()
+        self.clock, self.points = Clock(), []
+
+    def look(self, step: int) -> None:
+        from mmtf.evaluation.measure import measure
+
+        with self.clock.stopped():
+            point = {"step": int(step), "seconds": round(self.clock.seconds, 2)}
+            for name, attack in self._attacks.items():
+                found = measure(self._classifier, attack, *self._test, name=name)
+                point |= {name: found.error, f"{name}_ci": found.interval, "n": found.n}
+            self.points.append(point)
+        print(
+            f"  step {step}, {point['seconds']:.0f} s: clean {point['clean']:.4f}, "
+            f"FGSM {point['fgsm']:.4f}",
+            flush=True,
+        )
+
+
+def met(point: dict) -> bool:
+    """Whether a point keeps to both targets.
+
+    Example:
+      >>> met({"clean": 0.008, "fgsm": 0.036}), met({"clean": 0.008, "fgsm": 0.037})
+      (True, False)
+    """
+    return all(point[name] <= bound for name, bound in TARGETS.items())
+
+
+def play_mmtf(data, seed: int) -> dict:
+    """One run of the default schedule."""
+    from mmtf.experiment import make_game, net_maker
+    from mmtf.presets import run_config
+    from mmtf.training.loop import Events
+    from mmtf.training.train import train
+
+    config = run_config(
+        game="minimax_grad", dataset=data.name, eta=ETA, schedule_options={"steps": FLAGS.steps}
+    )
+    watches = []
+
+    def events(trainer):
+        watches.append(Watch(trainer.players.classifier, data))
+        every = max(config.schedule.steps // POINTS, 1)
+        return Events(on_evaluation=watches[0].look, evaluate_every=every)
+
+    trained = train(
+        make_game(config),
+        data,
+        schedule=config.schedule,
+        model=net_maker(config, data, seed),
+        seed=seed,
+        events=events,
+        progress=False,
+    )
+    return _row("mmtf", seed, watches[0], trained.seconds) | {"config": config.to_dict()}
+
+
+def play_art(data, seed: int) -> dict:
+    """AdversarialTrainer of ART, an epoch at a time."""
+    import keras
+    import numpy as np
+    from art.attacks import evasion
+    from art.defences.trainer import AdversarialTrainer
+    from art.estimators.classification import TensorFlowV2Classifier
+
+    from benchmarks.peers.speed.art_function_peer import compiled_training_step
+    from mmtf.experiment import net_maker
+    from mmtf.presets import run_config
+
+    keras.utils.set_random_seed(seed)
+    model = net_maker(run_config(dataset=data.name, eta=ETA), data, seed)()
+    x, y = data.train()
+    y = np.eye(data.num_classes, dtype=np.float32)[y]
+    classifier = TensorFlowV2Classifier(
+        model=model,
+        nb_classes=data.num_classes,
+        input_shape=data.image_shape,
+        loss_object=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        clip_values=(-1.0, 1.0),
+        train_step=compiled_training_step(ART_RATE),
+    )
+    attack = evasion.FastGradientMethod(classifier, eps=ETA, batch_size=BATCH)
+    trainer = AdversarialTrainer(classifier, attack, ratio=1.0)
+    watch, step = Watch(model, data), 0
+    while True:
+        trainer.fit(x, y, batch_size=BATCH, nb_epochs=1)
+        step += -(-len(x) // BATCH)
+        seconds = watch.clock.seconds
+        watch.look(step)
+        if met(watch.points[-1]) or seconds > FLAGS.limit:
+            return _row("art", seed, watch, seconds)
+
+
+def _row(who, seed, watch, seconds):
+    return {
+        "who": who,
+        "seed": seed,
+        "seconds": round(seconds, 2),
+        "met": met(watch.points[-1]),
+        "points": watch.points,
+    }
+
+
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_list("who", ["mmtf"], f"Any of: {', '.join(WHO)}.")
+    flags.register_validator(
+        "who",
+        lambda given: len(given) > 0 and set(given) <= set(WHO),
+        message=f"Expected any of {', '.join(WHO)}, separated by commas.",
+    )
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Of each.")
+    flags.register_validator(
+        "seeds",
+        lambda given: len(given) > 0 and all(one.isdigit() for one in given),
+        message="Expected whole numbers >= 0, separated by commas.",
+    )
+    flags.DEFINE_float("limit", 900.0, "Seconds of training after which ART is given up.")
+    flags.DEFINE_integer("steps", None, "Of mmtf's schedule, where not the default.")
+    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
+    flags.DEFINE_string("output", "results/benchmarks/time_to_robust.json", "The record.")
+
+
+def main(_):
+    if "art" in FLAGS.who and importlib.util.find_spec("art") is None:
+        raise app.UsageError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
+    quiet.import_tensorflow()
+    from mmtf.data import load_data
+    from mmtf.provenance import provenance
+
+    data = load_data(FLAGS.dataset)
+    play = {"mmtf": play_mmtf, "art": play_art}
+    record = read_json(FLAGS.output) if os.path.exists(FLAGS.output) else {"runs": []}
+    record |= {"dataset": data.name, "eta": ETA, "targets": TARGETS}
+    for who in FLAGS.who:
+        for seed in map(int, FLAGS.seeds):
+            if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
+                continue
+            print(f"{who}, seed {seed}", flush=True)
+            row = play[who](data, seed)
+            print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
+            record["runs"].append(row | provenance())
+            os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+            write_json(FLAGS.output, record)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

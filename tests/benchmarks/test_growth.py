@@ -1,0 +1,50 @@
+"""The arithmetic that growth is set against, one point measured, and the verdict."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import growth
+from mmtf.nets import NETS
+from scripts import growth as page
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_arithmetic_of_the_tutorial_net():
+    # App. A's net by hand: 28^2 places of 25 x 32, 14^2 of 800 x 64, and two dense layers.
+    by_hand = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
+    assert growth.forward_flops(NETS["mnist_cnn"]()) == by_hand
+
+
+def test_an_axis_changes_one_setting():
+    points = growth.points_of("streamed_examples")
+    assert [one.examples for one in points] == [6000, 15_000, 60_000, 120_000]
+    assert all(one.streamed and one.batch == growth.Point().batch for one in points)
+
+
+def measured(point):
+    command = [sys.executable, "-m", "benchmarks.growth", "--dataset=digits", "--blocks=1"]
+    command += [f"--point={json.dumps(point)}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_point_is_measured():
+    point = {"batch": 4, "size": 12, "channels": 2, "attack_steps": 3, "examples": 40}
+    found = measured(point)
+    assert found["seconds"] > 0 and found["peak_mib"] > 100
+    net = NETS["mnist_cnn"](image_shape=(12, 12, 2))
+    assert found["flops"] == growth.forward_flops(net) * 4 * 2 * 3
+    assert found["data_mib"] == 40 * 12 * 12 * 2 / 2**20
+
+
+def test_what_outgrows_the_work_is_named():
+    row = {"axis": "batch", "value": 8, "seconds": 1.0, "flops": 1e9, "peak_mib": 100.0}
+    fair = row | {"value": 16, "seconds": 2.1, "flops": 2e9}
+    record = {"rows": [row, fair], "versions": {"tensorflow": "2", "keras": "3"}}
+    record |= {"hardware": {"cpu": "x", "cores": 2}, "commit": "abc"}
+    assert "Nowhere does time outgrow the work" in page.block(record)
+    record["rows"].append(row | {"value": 32, "seconds": 6.0, "flops": 4e9})
+    assert "by more than 10% over: images in a batch (at 32: 1.50 x)" in page.block(record)

@@ -1,0 +1,45 @@
+"""The clock of the benchmark, its verdict, and its command on the digits."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import time_to_robust
+from scripts import performance
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_clock_stands_still_while_errors_are_measured():
+    clock = time_to_robust.Clock()
+    with clock.stopped():
+        time.sleep(0.2)
+    assert 0 <= clock.seconds < 0.1
+
+
+@pytest.mark.parametrize(
+    "clean, fgsm, met", [(0.008, 0.036, True), (0.0081, 0.03, False), (0.007, 0.037, False)]
+)
+def test_both_targets_count(clean, fgsm, met):
+    assert time_to_robust.met({"clean": clean, "fgsm": fgsm}) is met
+
+
+@pytest.mark.slow
+def test_the_command_measures_and_goes_on(tmp_path):
+    output = tmp_path / "record.json"
+    command = [sys.executable, "-m", "benchmarks.time_to_robust", "--dataset=digits"]
+    command += ["--seeds=3", "--steps=8", f"--output={output}"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (run,) = json.loads(output.read_text())["runs"]
+    assert [point["step"] for point in run["points"]] == list(range(9))
+    seconds = [point["seconds"] for point in run["points"]]
+    assert seconds == sorted(seconds) and seconds[-1] <= run["seconds"] + 1
+    assert run["met"] is False and run["points"][-1]["clean"] > 0.008
+    again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "seed 3" not in again.stdout
+    text = performance.robust(json.loads(output.read_text()))
+    assert text.splitlines()[2].startswith("| mmtf, minimax_grad | 3 | 8 | ")
