@@ -75,12 +75,23 @@ class Batches:
         images = tf.gather(self._images, indices)
         return self._dataset.inputs(images), tf.gather(self._labels, indices)
 
-    def stream(self, first_step: int, last_step: int, replicas: int = 1) -> tf.data.Dataset:
-        """A tf.data pipeline of the same batches: per step, one element for each replica."""
+    def stream(
+        self, first_step: int, last_step: int, replicas: int = 1, first_replica=0, local=None
+    ) -> tf.data.Dataset:
+        """A tf.data pipeline of the same batches: per step, one element for each replica.
+
+        Args:
+          first_step, last_step: from the first, up to but not including the last.
+          replicas: among which a global batch is divided.
+          first_replica, local: the pipeline feeds `local` replicas from this one on; by default
+            all of them.
+        """
         share = self.batch_size // replicas
+        local = replicas if local is None else local
 
         def indices_of(position):
-            return self.indices(position // replicas, position % replicas * share, share)
+            replica = first_replica + position % local
+            return self.indices(position // local, replica * share, share)
 
         def read(indices):
             rows = indices.numpy()
@@ -93,5 +104,5 @@ class Batches:
             labels.set_shape([share])
             return self._dataset.inputs(images), labels
 
-        positions = tf.data.Dataset.range(first_step * replicas, last_step * replicas)
-        return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * replicas)
+        positions = tf.data.Dataset.range(first_step * local, last_step * local)
+        return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * local)

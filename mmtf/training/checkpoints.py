@@ -23,22 +23,27 @@ class Checkpoints:
       folder: made when missing.
       players: the models and optimisers.
       keep: > 0.
+      writes: False where another process does: `save` does nothing.
     """
 
-    def __init__(self, folder: str, players: Players, keep: int = 2):
+    def __init__(self, folder: str, players: Players, keep: int = 2, *, writes: bool = True):
         self.folder = folder
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
             step=self.step, seconds=self.seconds, **_named(players)
         )
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
+        self._manager = None
+        if writes:
+            self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
-    def save(self, step: int, seconds: float) -> str:
+    def save(self, step: int, seconds: float) -> str | None:
         """Writes a checkpoint of `step`, reached in `seconds` of steps.
 
         The ones before stay valid until it is complete.
         """
+        if self._manager is None:
+            return None
         self.step.assign(step)
         self.seconds.assign(seconds)
         try:

@@ -3,11 +3,13 @@
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
 from mmtf.training.trainer import Trainer
+from mmtf.training.workers import Workers
 
 # A call of many steps ends about this often, so that a signal is answered soon.
 CALL_SECONDS = 2.0
@@ -44,6 +46,16 @@ class Events:
     on_round_end: Callable | None = None
 
 
+class Pace(NamedTuple):
+    """Attributes:
+    seconds: spent in steps, tracing included, those before a resumed checkpoint too.
+    steps_per_second: of this process, without its first call, which traces; None: no other.
+    """
+
+    seconds: float
+    steps_per_second: float | None
+
+
 def fit(
     trainer: Trainer,
     *,
@@ -52,23 +64,25 @@ def fit(
     progress: Progress | None = None,
     first: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-) -> float:
-    """Takes all steps from `first` on.
-
-    Returns:
-      The seconds spent in steps, tracing included, those before a resumed checkpoint too.
+    workers: Workers | None = None,
+) -> Pace:
+    """Takes all steps from `first` on; several workers, all at the same time.
 
     Raises:
       Interrupted: SIGINT or SIGTERM came; the state is saved where there are checkpoints.
       RiskNotFinite: the risk was NaN or infinite; nothing after the last good checkpoint is kept.
       CheckpointError: a checkpoint could not be written.
+      WorkerLost: another worker died.
     """
-    events = events or Events()
+    events, workers = events or Events(), workers or Workers()
     total, step = trainer.total_steps, first
     seconds, per_step = float(checkpoints.seconds.numpy()) if checkpoints else 0.0, None
+    paced_steps, paced_seconds = 0, 0.0
     saved_at, saved_step = time.monotonic(), first
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
+    # All workers must call for the same steps.
+    evaluate_every = int(workers.share([events.evaluate_every])[0][0])
     with StopRequest() as stop:
         # At the end too: the process before may have been stopped just short of it.
         if events.on_evaluation and step in (0, total):
@@ -78,16 +92,19 @@ def fit(
             round_last = round_first + trainer.round_lengths[number]
             if step == round_first and step != first:
                 trainer.enter_round(number, begin=True)
-            next_evaluation = (step // events.evaluate_every + 1) * events.evaluate_every
+            next_evaluation = (step // evaluate_every + 1) * evaluate_every
             size = FIRST_CALL_STEPS if per_step is None else int(CALL_SECONDS / per_step)
             count = min(max(size, 1), round_last - step, next_evaluation - step)
             began = time.monotonic()
-            metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
+            with workers.guard():
+                metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
             spent = time.monotonic() - began
             seconds += spent
             # The first call traces and compiles: its pace says nothing.
             traced = per_step is None
             per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
+            if not traced:
+                paced_steps, paced_seconds = paced_steps + count, paced_seconds + spent
             bad = int(metrics.pop("first_bad_step"))
             if bad >= 0:
                 raise RiskNotFinite(_advice(bad))
@@ -99,16 +116,17 @@ def fit(
             if step == round_last and events.on_round_end:
                 events.on_round_end(number)
             due = time.monotonic() - saved_at > checkpoint_seconds or step == total
-            if checkpoints and (due or stop.number):
+            due, signal, per_step = workers.agree(due, stop.number, per_step)
+            if checkpoints and (due or signal):
                 checkpoints.save(step, seconds)
                 saved_at, saved_step = time.monotonic(), step
-            if stop.number:
-                raise Interrupted(stop.number, step, saved_step == step)
-            if events.on_evaluation and (step % events.evaluate_every == 0 or step == total):
+            if signal:
+                raise Interrupted(signal, step, saved_step == step)
+            if events.on_evaluation and (step % evaluate_every == 0 or step == total):
                 events.on_evaluation(step)
     if stop.number:  # it came during the last evaluation: the final state is saved
         raise Interrupted(stop.number, step, saved_step == step)
-    return seconds
+    return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None)
 
 
 def _advice(step):

@@ -1,5 +1,6 @@
 """`mmtf.train`: plays a game on a dataset from Python, without files or flags."""
 
+import contextlib
 import dataclasses
 
 import keras
@@ -13,6 +14,7 @@ from mmtf.training.devices import default_strategy, resolve_precision
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
+from mmtf.training.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,12 +24,14 @@ class Trained:
     trainer: holds all players.
     seconds: spent in steps, tracing included, over all processes of a resumed run.
     steps: in all.
+    images_per_second: over all replicas, in this process, tracing excluded; None: too few steps.
     """
 
     classifier: keras.Model
     trainer: Trainer
     seconds: float
     steps: int
+    images_per_second: float | None = None
 
 
 def train(
@@ -55,16 +59,18 @@ def train(
         None: the net that `mmtf.run` takes for the dataset.
       seed: of the net's initial weights, the batches, dropout and random starts.
       precision: `float32`, `bfloat16` or `auto`, of training; evaluation is always float32.
-      strategy: of tf.distribute; default: all GPUs, or the CPU.
+      strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
+        `mmtf.training.distribution.make_strategy`, all call this function with the same arguments.
       in_memory: see `mmtf.data.Batches`.
-      checkpoint_dir: saves there and goes on from what is there; None: no checkpoints.
+      checkpoint_dir: saves there and goes on from what is there; None: no checkpoints. Several
+        workers all read it and the chief alone writes it.
       checkpoint_seconds: between two checkpoints; the last step is always saved.
       events: None, or a function that takes the Trainer and returns `mmtf.training.loop.Events`.
       progress: show it on stderr.
 
     Raises:
       ConfigError: a model whose output does not fit, a batch size that cannot be divided.
-      RiskNotFinite, Interrupted, CheckpointError: see `mmtf.training.loop.fit`.
+      RiskNotFinite, Interrupted, CheckpointError, WorkerLost: see `mmtf.training.loop.fit`.
 
     Example:
       >>> import mmtf
@@ -75,41 +81,52 @@ def train(
       2
     """
     strategy = strategy or default_strategy()
-    with strategy.scope():
-        classifier = _made(model, dataset, seed)
-        batches = Batches(dataset, batch_size=schedule.batch_size, seed=seed, in_memory=in_memory)
-    _check_model(classifier, dataset)
-    trainer = Trainer(
-        game,
-        classifier,
-        batches,
-        schedule=schedule,
-        strategy=strategy,
-        precision=resolve_precision(precision),
-        seed=seed,
-    )
+    workers = Workers(strategy)
+    # Each of several workers has the images at hand, and TensorFlow cannot broadcast uint8.
+    place = strategy.scope if workers.count == 1 else contextlib.nullcontext
+    with workers.guard():
+        with strategy.scope():
+            classifier = _made(model, dataset, seed)
+        with place():
+            batches = Batches(
+                dataset, batch_size=schedule.batch_size, seed=seed, in_memory=in_memory
+            )
+        _check_model(classifier, dataset)
+        trainer = Trainer(
+            game,
+            classifier,
+            batches,
+            schedule=schedule,
+            strategy=strategy,
+            precision=resolve_precision(precision),
+            seed=seed,
+        )
     bar = progress if isinstance(progress, Progress) else None
     first, checkpoints = 0, None
     if checkpoint_dir is not None:
-        checkpoints = Checkpoints(checkpoint_dir, trainer.players)
+        checkpoints = Checkpoints(checkpoint_dir, trainer.players, writes=workers.chief)
         first = checkpoints.restore(print)
+    advice = "All workers read one folder of checkpoints, on a disk that all of them reach."
+    workers.require_same({"step to go on from": first}, advice)
     if progress and bar is None:
         bar = Progress(trainer.total_steps, start=first)
     if first and bar:
         bar.note(f"Going on from step {first} of {trainer.total_steps}.")
     try:
-        seconds = fit(
+        pace = fit(
             trainer,
             checkpoints=checkpoints,
             events=events(trainer) if callable(events) else Events(),
             progress=bar,
             first=first,
             checkpoint_seconds=checkpoint_seconds,
+            workers=workers,
         )
     finally:
         if bar:
             bar.close()
-    return Trained(classifier, trainer, seconds, trainer.total_steps)
+    images = pace.steps_per_second and pace.steps_per_second * schedule.batch_size
+    return Trained(classifier, trainer, pace.seconds, trainer.total_steps, images)
 
 
 def _made(model, dataset, seed):

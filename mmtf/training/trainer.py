@@ -24,7 +24,8 @@ class Trainer:
     Args:
       game: see `mmtf.games.base.Game`.
       classifier: built Keras model with float32 variables, made inside the strategy's scope.
-      batches: where examples come from, made inside the strategy's scope.
+      batches: where examples come from, made inside the strategy's scope, or, by each of several
+        workers, outside of it.
       schedule: steps and learning rate.
       strategy: of tf.distribute; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, of the steps.
@@ -99,11 +100,16 @@ class Trainer:
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
         if self.batches.in_memory:
             return self._run(*arguments)
+
+        def stream(context):
+            # One pipeline a worker, for the replicas of that worker.
+            local = self.replicas // context.num_input_pipelines
+            own = context.input_pipeline_id * local
+            return self.batches.stream(first, first + count, self.replicas, own, local)
+
         with self.strategy.scope():
-            stream = self.strategy.distribute_datasets_from_function(
-                lambda context: self.batches.stream(first, first + count, self.replicas)
-            )
-        return self._run(*arguments, iter(stream))
+            streams = self.strategy.distribute_datasets_from_function(stream)
+        return self._run(*arguments, iter(streams))
 
     def _run_steps(self, first, count, number, iterator=None):
         models = self.players.models.values()

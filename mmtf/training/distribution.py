@@ -1,0 +1,80 @@
+"""From a name to a strategy of tf.distribute: one device, all GPUs of a host, many workers."""
+
+import contextlib
+import signal
+import threading
+
+import tensorflow as tf
+
+from mmtf.config import DISTRIBUTIONS, ConfigError, require_choice
+from mmtf.training.clusters import Cluster
+from mmtf.training.devices import default_strategy
+from mmtf.training.rendezvous import meet
+
+ASSEMBLY_SECONDS = 900.0
+
+
+def make_strategy(
+    distribution: str = "auto",
+    cluster: Cluster | None = None,
+    *,
+    assembly_seconds: float = ASSEMBLY_SECONDS,
+    say=print,
+) -> tf.distribute.Strategy:
+    """The strategy of that name; call it before any other operation of TensorFlow.
+
+    Args:
+      distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: all its GPUs, and
+        there must be some; `multiworker`: all devices of all workers of `cluster`.
+      cluster: of `mmtf.training.clusters.find_cluster`, for `multiworker`.
+      assembly_seconds: how long to wait for the other workers.
+      say: takes lines for the user.
+
+    Raises:
+      ConfigError: no GPU, no cluster, not all workers came, or TensorFlow is at work already.
+    """
+    require_choice("distribution", distribution, DISTRIBUTIONS)
+    if distribution == "mirrored" and not tf.config.list_physical_devices("GPU"):
+        raise ConfigError(
+            "Expected a GPU for --distribution=mirrored. Received: none that TensorFlow sees."
+        )
+    if distribution != "multiworker":
+        return default_strategy()
+    if cluster is None:
+        raise ConfigError("Expected a cluster for several workers. Received: None.")
+    places = ", ".join(cluster.addresses)
+    say(f"Worker {cluster.index} of {len(cluster.addresses)} waits for all of {places}.")
+    meet(cluster, assembly_seconds)
+    with _default_signals():
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver())
+        except RuntimeError as error:
+            if "program startup" not in str(error):
+                raise
+            raise ConfigError(
+                "Expected make_strategy before any other operation of TensorFlow. Received: a "
+                "program that has begun already."
+            ) from error
+        except tf.errors.OpError as error:
+            raise ConfigError(
+                f"Expected workers at {places} that reach each other. "
+                f"Received: {str(error).strip().splitlines()[0][:200]}."
+            ) from error
+
+
+@contextlib.contextmanager
+def _default_signals():
+    """While open, SIGINT and SIGTERM end the process: no Python runs while TensorFlow connects.
+
+    Afterwards the handlers are those of before, SIGTERM's too, which TensorFlow takes for itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,91 @@
+"""Scaling efficiency of runs of the same job on more and more replicas.
+
+    python -m scripts.scaling runs/one runs/two runs/four
+
+Reads the workdirs' records and prints images/s over all replicas and, against the first run,
+efficiency = (images/s per replica) / (images/s per replica of the first). Needs no TensorFlow.
+"""
+
+import os
+import sys
+
+from absl import app
+
+from mmtf.reports import read_json
+
+# What may differ between runs whose rates are compared, besides the replicas.
+MAY_DIFFER = ("seed", "attacks", "max_examples", "pgd_steps", "pgd_restarts", "schedule")
+
+
+def rows(records: dict[str, dict]) -> list[dict]:
+    """One row a run, the first as the baseline.
+
+    Args:
+      records: by name; all with a rate.
+
+    Raises:
+      ValueError: fewer than two runs, one without a rate, or runs of different jobs.
+    """
+    if len(records) < 2:
+        raise ValueError(f"Expected two runs or more. Received: {len(records)}.")
+    first = next(iter(records.values()))
+    table = []
+    for name, record in records.items():
+        rate = _rate(record)
+        if not rate:
+            raise ValueError(
+                f"Expected records of mmtf.run, of more than ten steps after the last start. "
+                f"Received: {name}, which has no images_per_second."
+            )
+        if _job(record) != _job(first):
+            raise ValueError(
+                f"Expected runs of one job (game, net, data, precision). Received: {name}, another."
+            )
+        table.append(
+            {
+                "run": name,
+                "workers": record["workers"],
+                "replicas": record["replicas"],
+                "batch": record["config"]["schedule"]["batch_size"],
+                "images/s": rate,
+                "efficiency": rate / record["replicas"] * first["replicas"] / _rate(first),
+            }
+        )
+    return table
+
+
+def _rate(record):
+    return record.get("training", {}).get("images_per_second")
+
+
+def _job(record):
+    config = {name: x for name, x in record["config"].items() if name not in MAY_DIFFER}
+    hardware = {**record["hardware"], "gpus": sorted(set(record["hardware"]["gpus"]))}
+    return config, record["precision"], hardware
+
+
+def main(argv: list[str]) -> int:
+    """Paths of workdirs -> a table. Returns the exit status."""
+    try:
+        table = rows({path: read_json(os.path.join(path, "record.json")) for path in argv[1:]})
+    except OSError as error:
+        print(
+            f"scaling: Expected workdirs of finished runs. Received: {error.filename} "
+            f"({error.strerror}).",
+            file=sys.stderr,
+        )
+        return 1
+    except ValueError as error:
+        print(f"scaling: {error}", file=sys.stderr)
+        return 1
+    print(f"{'run':24} workers replicas batch  images/s  efficiency")
+    for row in table:
+        print(
+            f"{row['run']:24} {row['workers']:7} {row['replicas']:8} {row['batch']:5} "
+            f"{row['images/s']:9,.0f}  {row['efficiency']:10.2f}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(main)

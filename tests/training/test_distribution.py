@@ -1,0 +1,73 @@
+"""Strategies by name; a worker that waits for others answers signals and its clock."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+import test_two_workers
+
+from mmtf.config import ConfigError
+from mmtf.training.clusters import Cluster
+from mmtf.training.distribution import make_strategy
+
+WAITING = (
+    "import sys\n"
+    "from mmtf.training.clusters import find_cluster\n"
+    "from mmtf.training.distribution import make_strategy\n"
+    "make_strategy('multiworker', find_cluster(), assembly_seconds=float(sys.argv[1]),\n"
+    "              say=lambda line: print(line, flush=True))\n"
+)
+
+
+def test_one_device_is_the_default():
+    if not tf.config.list_physical_devices("GPU"):
+        assert make_strategy("auto") is tf.distribute.get_strategy()
+        with pytest.raises(ConfigError, match="Expected a GPU for --distribution=mirrored"):
+            make_strategy("mirrored")
+
+
+def test_a_program_that_has_begun_is_too_late():
+    tf.zeros([]).numpy()
+    alone = Cluster(tuple(test_two_workers.free_addresses(1)), 0)
+    with pytest.raises(ConfigError, match="before any other operation of TensorFlow"):
+        make_strategy("multiworker", alone)
+
+
+def test_impossible_strategies_get_one_line():
+    with pytest.raises(ConfigError, match="Expected distribution to be one of auto, mirrored"):
+        make_strategy("parameter_server")
+    with pytest.raises(ConfigError, match="Expected a cluster"):
+        make_strategy("multiworker")
+
+
+def waiting(seconds):
+    """The chief of two workers, the other of which never comes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(seconds)],
+        env={
+            **os.environ,
+            **test_two_workers.environment(test_two_workers.free_addresses(2), 0),
+            "PYTHONPATH": os.getcwd(),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_worker_that_waits_answers_a_signal():
+    process = waiting(1000)
+    assert "Worker 0 of 2 waits for all of localhost:" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_worker_does_not_wait_for_ever():
+    process = waiting(1)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Expected all 2 workers within 1 s. Received: nothing from worker 1 (localhost:" in said

@@ -1,0 +1,170 @@
+"""`mmtf.run --distribution=multiworker` as a user meets it: two processes, kills, resumption."""
+
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from test_two_workers import environment, free_addresses
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Without dropout: its masks are those of the replica.
+GAMES = {
+    "minimax_grad": ["--game=minimax_grad"],
+    "minimax_attnet": ["--game=minimax_attnet", "--attack_net=unet", "--attack_output=tanh"],
+}
+STEPS, RATE, BATCH = 12, 1e-3, 16
+SMALL = [
+    "--dataset=digits",
+    f"--batch_size={BATCH}",
+    "--attacks=none,fgsm",
+    "--max_examples=50",
+    "--precision=float32",
+    "--dropout=0",
+    "--decay=constant",
+    "--warmup_steps=0",
+    f"--learning_rate={RATE}",
+]
+
+
+def start(workdir, *flags, env=None):
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmtf.run", f"--workdir={workdir}", *flags],
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def start_worker(addresses, index, workdir, *flags):
+    flags = ("--distribution=multiworker", *flags)
+    return start(workdir, *flags, env=environment(addresses, index))
+
+
+def start_both(workdirs, *flags):
+    addresses = free_addresses(2)
+    return [start_worker(addresses, index, one, *flags) for index, one in enumerate(workdirs)]
+
+
+def ends(processes):
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    return [process.returncode for process in processes], said
+
+
+def weights(workdir, name="classifier"):
+    model = keras.models.load_model(os.path.join(workdir, f"{name}.keras"))
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+def record(workdir):
+    with open(os.path.join(workdir, "record.json")) as source:
+        return json.load(source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", GAMES)
+def test_two_processes_end_as_one_and_the_chief_alone_writes(tmp_path, game):
+    flags = [*SMALL, *GAMES[game], f"--steps={STEPS}"]
+    chief, other, alone = (str(tmp_path / name) for name in ("chief", "other", "alone"))
+    status, said = ends(start_both([chief, other], *flags))
+    assert status == [0, 0], said
+    assert not os.path.exists(other)
+    assert "images/s over 2 replica(s) of 2 worker(s)" in said[0] and "the chief meas" in said[1]
+    status, said = ends([start(alone, *flags)])
+    assert status == [0], said
+    ours, theirs = record(chief), record(alone)
+    assert (ours["workers"], ours["replicas"], theirs["workers"]) == (2, 2, 1)
+    for name in ["classifier", "attacker"][: 1 + (game == "minimax_attnet")]:
+        off = np.abs(weights(chief, name) - weights(alone, name)).mean()
+        # A gradient entry sums at most n products (a convolution's: examples x positions), here in
+        # another order: off by r = 4 sqrt(n) 2^-24 of the sum of their absolute values (4 sigma).
+        # Adam moves a weight by the rate times (about) g / |g|: off by r / s where the entry is s
+        # times that sum, and by no more than 1. Entries of all s in [0, 1] alike: r (1 - ln r).
+        # One whose replicas kept their own gradients would be off by about the rate each step.
+        r = 4 * np.sqrt(BATCH * 28 * 28) * 2**-24
+        assert off < STEPS * RATE * r * (1 - np.log(r)), off
+
+
+@pytest.mark.slow
+def test_workers_started_again_end_as_if_none_had_been_killed(tmp_path):
+    """Each at once where it ends, as Kubernetes does it; the chief ends for want of the other."""
+    flags = [*SMALL, *GAMES["minimax_grad"], "--steps=80", "--checkpoint_seconds=0"]
+    whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
+    status, said = ends(start_both([whole, whole], *flags))
+    assert status == [0, 0], said
+    addresses = free_addresses(2)
+    chief, other = (start_worker(addresses, index, killed, *flags) for index in range(2))
+    deadline = time.monotonic() + 120
+    while not glob.glob(os.path.join(killed, "checkpoints", "ckpt-*.index")):
+        assert other.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    other.send_signal(signal.SIGKILL)
+    assert ends([other])[0] == [-signal.SIGKILL]
+    other = start_worker(addresses, 1, killed, *flags)
+    status, said = ends([chief])
+    assert status == [1], said
+    assert said[0].splitlines()[-1].startswith("mmtf.run: Worker 0 of 2 stops, for another"), said
+    assert "Traceback" not in said[0], said
+    assert not os.path.exists(os.path.join(killed, "record.json"))
+    status, said = ends([start_worker(addresses, 0, killed, *flags), other])
+    assert status == [0, 0] and "Going on from step" in said[0], said
+    np.testing.assert_array_equal(weights(killed), weights(whole))
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_worker_saves_and_stops_all(tmp_path):
+    workdir = str(tmp_path / "w")
+    flags = [*SMALL, *GAMES["minimax_grad"], "--steps=100000", "--checkpoint_seconds=1000"]
+    processes = start_both([workdir, workdir], *flags)
+    deadline = time.monotonic() + 120
+    while not os.path.exists(os.path.join(workdir, "curve.json")):
+        assert processes[0].poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    processes[1].send_signal(signal.SIGTERM)
+    status, said = ends(processes)
+    assert status == [143, 143] and all("saved at step" in one for one in said), said
+    assert glob.glob(os.path.join(workdir, "checkpoints", "ckpt-*.index"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "message"),
+    [
+        ([], {"TF_CONFIG": ""}, "Expected TF_CONFIG in the environment"),
+        (["--game=minimax_attnet", "--exploitability"], {}, "on one machine"),
+        (["--distribution=auto", "--workers=2"], {}, "Expected --workers with --distribution=mul"),
+    ],
+)
+def test_a_users_mistake_gets_one_line(tmp_path, flags, env, message):
+    workdir = str(tmp_path / "w")
+    status, said = ends([start(workdir, "--distribution=multiworker", *flags, env=env)])
+    assert status == [1] and message in said[0] and len(said[0].strip().splitlines()) == 1, said
+    assert not os.path.exists(workdir)
+
+
+@pytest.mark.slow
+def test_workers_with_other_flags_say_which(tmp_path):
+    addresses, workdir = free_addresses(2), str(tmp_path / "w")
+    both = [
+        start_worker(addresses, index, workdir, *SMALL, f"--eta=0.{index + 1}")
+        for index in range(2)
+    ]
+    status, said = ends(both)
+    assert status == [1, 1], said
+    assert "Expected the same eta on all 2 workers" in said[0] and "worker 0: eta 0.1" in said[0]
+    assert "Expected the same eta on all 2 workers" in said[1] and "worker 1: eta 0.2" in said[1]
+
+
+@pytest.mark.slow
+def test_a_batch_that_cannot_be_divided_gets_one_line_from_every_worker(tmp_path):
+    workdirs = [str(tmp_path / "w")] * 2
+    status, said = ends(start_both(workdirs, *SMALL, "--batch_size=15", "--steps=1"))
+    assert status == [1, 1], said
+    assert all("divisible by the 2 replicas" in one for one in said), said

@@ -1,0 +1,98 @@
+"""Two real processes on this machine play as one: the same weights, the same decisions."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import two_workers
+
+from mmtf.training.workers import WorkerLost, Workers
+
+
+def free_addresses(count):
+    """host:port of ports that nobody listens on just now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        return [f"localhost:{one.getsockname()[1]}" for one in sockets]
+
+
+def environment(addresses, index):
+    task = {"type": "worker", "index": index}
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """What each of two workers ended with."""
+    folder, here = tmp_path_factory.mktemp("workers"), os.path.dirname(__file__)
+    paths = [str(folder / f"{index}.npz") for index in range(2)]
+    addresses = free_addresses(2)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, os.path.join(here, "two_workers.py"), path],
+            env={
+                **os.environ,
+                **environment(addresses, index),
+                "PYTHONPATH": os.pathsep.join([os.getcwd(), here]),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index, path in enumerate(paths)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    return [dict(np.load(path)) for path in paths]
+
+
+@pytest.mark.parametrize("name", two_workers.CASES)
+def test_two_workers_have_the_same_weights(played, name):
+    np.testing.assert_array_equal(played[0][name], played[1][name])
+
+
+@pytest.mark.parametrize("name", two_workers.CASES)
+def test_two_workers_give_the_weights_of_one_process(played, name):
+    alone = two_workers.weights(tf.distribute.get_strategy(), name)
+    worst = np.abs(played[0][name] - alone).max()
+    # Two workers sum the same products in another order. A gradient entry sums at most
+    # n = 8 examples x 16 units, each rounded by 2^-24: off by n 2^-24 of the sum of their absolute
+    # values. Adam moves a weight by the rate times (about) g / |g|: off by that share of the rate
+    # in a step, and c times it where the terms cancel to a c-th: c = 10 for a few hundred entries
+    # of few terms. Replicas that kept their own gradients would be off by about the rate.
+    steps = two_workers.STEPS * (2 if name == "adv_fgsm" else 1)
+    assert worst < 10 * two_workers.BATCH * 16 * 2**-24 * two_workers.RATE * steps, worst
+
+
+def test_a_worker_alone_needs_nobody():
+    alone = Workers(tf.distribute.get_strategy())
+    assert (alone.count, alone.index, alone.chief) == (1, 0, True)
+    assert alone.agree(False, None, 0.1) == (False, None, 0.1)
+    alone.require_same({"a": 1}, "")
+    alone.wait()
+    with pytest.raises(tf.errors.UnavailableError), alone.guard():
+        raise tf.errors.UnavailableError(None, None, "not of the cluster")
+
+
+def test_a_lost_worker_is_one_line_with_a_way_out():
+    workers = Workers()
+    workers.count, workers.index = 3, 2
+    text = (
+        "Graph execution error:\n\n File x\n\nCollective ops is aborted by: Socket closed\nmore\n"
+    )
+    for kind in (tf.errors.UnavailableError, tf.errors.UnknownError):
+        with pytest.raises(WorkerLost) as caught, workers.guard():
+            raise kind(None, None, text)
+        said = str(caught.value)
+        assert f"Worker 2 of 3 stops, for another worker is gone ({kind.__name__}: Socket" in said
+        assert "same command" in said and "\n" not in said
+    with pytest.raises(tf.errors.InternalError), workers.guard():
+        raise tf.errors.InternalError(None, None, "of this machine")
