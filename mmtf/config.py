@@ -9,6 +9,8 @@ INITIALIZERS = ("keras", "tutorial")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("fast", "paper")
 DECAYS = ("constant", "cosine")
+DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
+CLUSTERS = ("tf_config", "slurm", "kubernetes")
 
 
 class ConfigError(ValueError):

@@ -7,6 +7,7 @@ Several models and radii make a payoff matrix. With --output a stopped evaluatio
 finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
 """
 
+import contextlib
 import inspect
 import os
 import signal
@@ -17,7 +18,8 @@ from absl import app, flags
 
 from mmtf import quiet
 from mmtf.attacks import ATTACKS
-from mmtf.config import NORMS, ConfigError, require, require_choice
+from mmtf.config import NORMS, SCHEDULES, ConfigError, require, require_choice
+from mmtf.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")
 FLAGS = flags.FLAGS
@@ -60,6 +62,11 @@ def define_flags() -> None:
         "least_likely, random or a class: fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square "
         "then aim at it; default: any wrong class.",
     )
+    flags.DEFINE_string(
+        "schedule",
+        "fast",
+        "Of attnet_paper's training, fast or paper, as in mmtf.run: 1,500 or 30,000 steps.",
+    )
     flags.DEFINE_integer("seed", 0, "Of random starts.")
     flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
 
@@ -98,18 +105,22 @@ def _run():
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require_choice("norm", FLAGS.norm, NORMS)
+    require_choice("schedule", FLAGS.schedule, SCHEDULES)
     require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
     for name in names:
         require_choice("attack", name, (*ATTACKS, *FITTED))
-    if FLAGS.output:
-        _claim(FLAGS.output)
+    lock = _claim(FLAGS.output) if FLAGS.output else contextlib.nullcontext()
+    with lock:
+        return _evaluate(names, etas)
+
+
+def _evaluate(names, etas):
     quiet.import_tensorflow()
     from mmtf.data import load_data
-    from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER_FAST
+    from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.matrix import payoff_matrix
     from mmtf.evaluation.models import load_defense
-    from mmtf.provenance import provenance
-    from mmtf.reports.evaluation import payoff_frame
+    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
     defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
     _require_different("models", defenses)
@@ -117,7 +128,8 @@ def _run():
     _require_different("transfer_from", sources)
     dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
     attacks = _options(names)
-    recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST}
+    slow = FLAGS.schedule == "paper"
+    recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     matrix = payoff_matrix(
         defenses,
         attacks,
@@ -132,12 +144,9 @@ def _run():
         recipes=recipes,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    record = {
-        "dataset": dataset.name,
-        "note": dataset.note,
+    settings = {
         "norm": FLAGS.norm,
         "etas": etas,
-        "n": len(matrix.cells[0].wrong),
         "seed": FLAGS.seed,
         "attacks": {
             name: recipes[name].to_dict() if name in recipes else options
@@ -145,44 +154,24 @@ def _run():
         },
         "eot_samples": FLAGS.eot_samples,
         "transfer_from": [one.name for one in sources],
-        "cells": [one.to_dict() for one in matrix.cells],
-        "signs": [
-            {"defense": one.defense, "check": one.check, "text": str(one)} for one in matrix.signs
-        ],
-        "comparisons": {str(eta): tests for eta, tests in matrix.comparisons.items() if tests},
-        **provenance(),
     }
-    for eta in etas:
-        note = f" ({dataset.note})" if dataset.note else ""
-        print(f"\n{dataset.name}{note}, {FLAGS.norm}, eta {eta:g}, n = {record['n']:,}: test error")
-        print(payoff_frame(record, eta).to_string())
-        for test in record["comparisons"].get(str(eta), []):
-            print(
-                f"{test['a']} against {test['b']} under worst: {test['error_a']:.4f}, "
-                f"{test['error_b']:.4f}, McNemar p {test['p']:.2g}, Holm {test['p_holm']:.2g}"
-            )
-    for sign in record["signs"]:
-        print(f"! {sign['text']}")
-    if not record["signs"]:
-        print("Checks: no sign of masked gradients.")
+    record = evaluation_record(matrix, dataset, settings)
+    print(evaluation_text(record))
     if FLAGS.output:
-        _write(record, matrix, dataset)
+        names = write_report(FLAGS.output, record, matrix)
+        print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 
 
 def _claim(folder):
-    """Makes the folder; refuses one where a run lives, whose record.json would be lost."""
+    """Makes and locks the folder; not one of a run, whose record.json would be lost."""
     if os.path.exists(os.path.join(folder, "config.json")):
         raise ConfigError(
             f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
         )
-    try:
-        os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"Expected an --output folder that can be written. Received: {folder} "
-            f"({error.strerror})."
-        ) from error
+    lock = hold(folder, "--output folder")
+    os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
+    return lock
 
 
 def _require_different(flag, defenses):
@@ -215,45 +204,6 @@ def _options(names):
 
 def _parameters(kind):
     return inspect.signature(kind).parameters
-
-
-def _write(record, matrix, dataset):
-    import numpy as np
-    import tensorflow as tf
-
-    from mmtf.reports import write_json
-    from mmtf.reports.evaluation import evaluation_frame, evaluation_html, evaluation_markdown
-    from mmtf.reports.record import write_atomically
-
-    def inside(name):
-        return os.path.join(FLAGS.output, name)
-
-    os.makedirs(FLAGS.output, exist_ok=True)
-    arrays, galleries = {}, {}
-    for cell in matrix.cells:
-        key = f"{cell.defense}/{cell.attack}/{cell.eta}"
-        arrays[f"{key}/wrong"] = cell.wrong
-        arrays[f"{key}/distance"] = cell.distance
-        if len(cell.images):
-            pixels = tf.cast(tf.round((cell.images + 1.0) * 127.5), tf.uint8)
-            galleries[key] = [tf.io.encode_png(one).numpy() for one in pixels]
-    write_json(inside("record.json"), record)
-    write_atomically(inside("examples.npz"), lambda path: np.savez_compressed(path, **arrays))
-    texts = {
-        "table.csv": evaluation_frame(record).to_csv(index=False),
-        "table.md": evaluation_markdown(record),
-        "report.html": evaluation_html(record, galleries),
-    }
-    for name, text in texts.items():
-        write_atomically(inside(name), lambda path, text=text: _write_text(path, text))
-    print(
-        f"\nEverything is in {FLAGS.output}: {', '.join([*texts, 'record.json', 'examples.npz'])}."
-    )
-
-
-def _write_text(path, text):
-    with open(path, "w") as target:
-        target.write(text)
 
 
 def _etas():

@@ -1,21 +1,18 @@
 """One run from a config to its record: data, game, training, table, exports."""
 
-import dataclasses
+import contextlib
+import functools
 import os
 import time
 
-import keras
-
 from mmtf import export
-from mmtf.config import ConfigError, RunConfig, require
-from mmtf.curve import Curve, make_attacks, network_recipes
+from mmtf.config import RunConfig
+from mmtf.curve import Curve, make_attacks
 from mmtf.data import Dataset
-from mmtf.evaluation.network_pair import pair_exploitability
 from mmtf.evaluation.payoff import as_result, attack_classifier
-from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix
+from mmtf.evaluation.rounds import round_path, rounds_matrix
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.presets import schedule_of
 from mmtf.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, write_json
 from mmtf.threat import ThreatModel
@@ -23,6 +20,7 @@ from mmtf.training.devices import default_strategy, resolve_precision
 from mmtf.training.logs import Logs
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events
 from mmtf.training.train import train
+from mmtf.training.workers import WorkerLost, Workers
 from mmtf.workdir import Workdir
 
 CURVE_POINTS = 10
@@ -58,25 +56,31 @@ def run_experiment(
     in_memory: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     began: float | None = None,
+    strategy=None,
     say=print,
-) -> dict:
+) -> dict | None:
     """Trains, measures and exports; goes on from where the workdir stands.
+
+    Several workers all call it, with one workdir on a disk that all of them reach. The chief does
+    what one process would; the others train with it, write nothing, and wait for its record.
 
     Args:
       config: of the run.
-      workdir: entered.
+      workdir: entered; by the chief alone.
       dataset: that the config names; or another one, which `notice` then explains.
       notice: what the reader of the record must know of the data.
       in_memory: see `mmtf.data.Batches`.
       checkpoint_seconds: between two checkpoints.
       began: time.monotonic() at the start of the process, for the record's seconds; None: now.
+      strategy: of tf.distribute; default: all GPUs, or the CPU.
       say: takes lines for the user.
 
     Returns:
-      The record, as in record.json.
+      The record, as in record.json; None on workers other than the chief.
     """
     began = time.monotonic() if began is None else began
-    strategy = default_strategy()
+    strategy = strategy or default_strategy()
+    workers = Workers(strategy)
     game = make_game(config)
 
     make_net = net_maker(config, dataset)
@@ -86,22 +90,31 @@ def run_experiment(
         f"{len(dataset.test_images):,} test images, {config.net} ({config.net_options}), "
         f"{precision}, {strategy.num_replicas_in_sync} replica(s), workdir {workdir.path}"
     )
+    data = {"training images": len(dataset.train_images), "in_memory": in_memory}
+    same = {**config.to_dict(), "arithmetic": precision, **data}
+    workers.require_same(same, "Give all workers the same flags and data.")
+    play = functools.partial(
+        train,
+        game,
+        dataset,
+        schedule=config.schedule,
+        model=make_net,
+        seed=config.seed,
+        precision=config.precision,
+        strategy=strategy,
+        in_memory=in_memory,
+        checkpoint_dir=workdir.checkpoint_dir,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    if not workers.chief:
+        play(progress=False)
+        say(f"Worker {workers.index} has trained; the chief measures.")
+        workers.wait()
+        return None
     logs = Logs(workdir.log_dir, config.to_dict())
     curve = Curve(config, dataset, workdir, logs)
     try:
-        trained = train(
-            game,
-            dataset,
-            schedule=config.schedule,
-            model=make_net,
-            seed=config.seed,
-            precision=config.precision,
-            strategy=strategy,
-            in_memory=in_memory,
-            checkpoint_dir=workdir.checkpoint_dir,
-            checkpoint_seconds=checkpoint_seconds,
-            events=lambda trainer: _events(trainer, curve, logs, workdir),
-        )
+        trained = play(events=lambda trainer: _events(trainer, curve, logs, workdir))
         classifier = trained.classifier
         attacker = trained.trainer.players.models.get("attacker")
         say(f"Measuring {', '.join(config.attacks)} in float32 ...")
@@ -122,6 +135,7 @@ def run_experiment(
                 logs.attack_images(trained.trainer.total_steps, name, clean[:count], outcome.images)
     finally:
         logs.close()
+    pace = trained.images_per_second
     record = {
         "format": FORMAT,
         "config": config.to_dict(),
@@ -135,10 +149,12 @@ def run_experiment(
         "seeds": [config.seed],
         "precision": {"training": precision, "evaluation": "float32"},
         "replicas": strategy.num_replicas_in_sync,
+        "workers": workers.count,
         "results": [_with_paper(as_result(one), config) for one in outcomes],
         "training": {
             "steps": trained.steps,
             "seconds": round(trained.seconds, 2),
+            "images_per_second": pace and round(pace, 1),
         },
         "curve": curve.points,
         "seconds_in_last_process": None,
@@ -158,6 +174,9 @@ def run_experiment(
     )
     record["seconds_in_last_process"] = round(time.monotonic() - began, 2)
     write_json(workdir.record_path, record)
+    # The record is there: that another worker left early does not matter any more.
+    with contextlib.suppress(WorkerLost):
+        workers.wait()
     return record
 
 
@@ -189,101 +208,3 @@ def _with_paper(result, config):
         column = result["attack"].replace("attnet_paper_curr", "attnet_curr")
         paper = paper_figure(config.dataset, config.eta, game, column)
     return {**result, "eta": config.eta, "paper": paper}
-
-
-def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
-    """(folder of the kept rounds, which FGSM k to replay), checked before anything is trained.
-
-    Args:
-      source: workdir of an adv_fgsm run.
-      numbers: which k; None: 1, 2 and the last round's.
-
-    Raises:
-      ConfigError: no kept rounds there, or a k that is no integer or was not kept.
-    """
-    folder = os.path.join(os.path.expanduser(source), "rounds")
-    kept = kept_rounds(folder)
-    if not kept:
-        raise ConfigError(
-            f"Expected --replay to name the workdir of an adv_fgsm run. Received: {source}, where "
-            f"no round's classifier is kept."
-        )
-    made = {number + 1 for number in kept}
-    if numbers is None:
-        return folder, sorted({1, 2, kept[-1]} & made)
-    chosen = [int(number) if str(number).isdigit() else number for number in numbers]
-    if not set(chosen) <= made:
-        raise ConfigError(f"Expected --replay_rounds among {sorted(made)}. Received: {numbers}.")
-    return folder, chosen
-
-
-def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:
-    """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
-
-    Args:
-      config, workdir, dataset: of this run, finished.
-      source, numbers: see `replay_plan`.
-      record: of this run.
-
-    Returns:
-      The record with `replays`, also written to the workdir.
-    """
-    folder, numbers = replay_plan(source, numbers)
-    classifier = keras.models.load_model(workdir.keras_path)
-    threat = ThreatModel(eta=config.eta, norm=config.norm)
-    replays = replay(
-        {config.game: classifier}, folder, numbers, threat, dataset, config.max_examples
-    )
-    record = {**record, "replays": replays, "replays_of": os.path.basename(source.rstrip("/"))}
-    write_json(workdir.record_path, record)
-    return record
-
-
-def require_attacker(config: RunConfig) -> None:
-    """Raises ConfigError where the game trains no attacker whose exploitability could be asked."""
-    require(
-        GAMES[config.game].learns_attacker,
-        "--exploitability with a game that trains an attacker "
-        f"({', '.join(name for name in GAMES if GAMES[name].learns_attacker)})",
-        config.game,
-    )
-
-
-def add_exploitability(config, workdir, dataset, record: dict, *, progress=True) -> dict:
-    """Measures the pair that a run trained against best responses trained afresh (Lemma 1).
-
-    The attacker's are the game's own network, trained on the risk itself, and the strongest
-    recipe, whichever does more on training images; the defender's is the run's net, trained from
-    another seed as long as an undefended one.
-
-    Args:
-      config, workdir, dataset: of this run, finished.
-      record: of this run.
-
-    Returns:
-      The record with `exploitability`, also written to the workdir.
-    """
-    require_attacker(config)
-    game = make_game(config)
-    recipes = network_recipes(config)
-    own = {"net": game.net, "net_options": game.net_options, "loss": "cross_entropy"}
-    recipes = {
-        "attnet": recipes["attnet"],
-        "own": dataclasses.replace(recipes["attnet_paper"], **own),
-    }
-    report = pair_exploitability(
-        keras.models.load_model(workdir.keras_path),
-        keras.models.load_model(workdir.attacker_path),
-        dataset,
-        game.threat,
-        make_net=net_maker(config, dataset, config.seed + 1),
-        recipes=recipes,
-        schedule=schedule_of("undefended", config.dataset, config.schedule_name),
-        max_examples=config.max_examples,
-        seed=config.seed + 1,
-        cache_dir=workdir.inside("attackers"),
-        progress=progress,
-    )
-    record = {**record, "exploitability": {**report, **provenance()}}
-    write_json(workdir.record_path, record)
-    return record

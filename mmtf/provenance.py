@@ -35,7 +35,7 @@ def provenance() -> dict:
             "cores": os.cpu_count(),
             "gpus": [detail.get("device_name", "GPU") for detail in details],
         },
-        "commit": _commit(),
+        "commit": COMMIT,
         "command": [os.path.basename(sys.argv[0]), *filter(_decides, sys.argv[1:])],
     }
 
@@ -86,3 +86,7 @@ def _git(folder, *arguments):
         ["git", "-C", folder, *arguments], capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
+
+
+# On import, when the code that runs is read: its files may change during a long run.
+COMMIT = _commit()

@@ -15,9 +15,19 @@ from absl import app, flags
 
 from mmtf import quiet
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
-from mmtf.config import DECAYS, INITIALIZERS, NORMS, PRECISIONS, SCHEDULES, ConfigError
+from mmtf.config import (
+    CLUSTERS,
+    DECAYS,
+    DISTRIBUTIONS,
+    INITIALIZERS,
+    NORMS,
+    PRECISIONS,
+    SCHEDULES,
+    ConfigError,
+)
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.summary import print_run
 from mmtf.workdir import Workdir, default_workdir, is_finished
 
 BEGAN = time.monotonic()  # before TensorFlow is imported: the user waits from here on
@@ -82,6 +92,10 @@ flags.DEFINE_boolean(
     False,
     "After a network game: train best responses of both players afresh, and check Lemma 1.",
 )
+_choice("distribution", "auto", DISTRIBUTIONS, "Devices: docs/scaling.md.")
+_choice("cluster", "tf_config", CLUSTERS, "Who says where the workers of `multiworker` are.")
+flags.DEFINE_integer("workers", 0, "How many workers there must be; 0: as many as are found.")
+flags.DEFINE_string("pods", "job-name=mmtf", "Label of the workers' pods (--cluster=kubernetes).")
 flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 and the last.")
 
 
@@ -106,25 +120,63 @@ def main(argv: list[str]) -> int:
 def _run() -> int:
     config = _config()
     path = FLAGS.workdir or default_workdir(config)
-    dataset, notice = None, ""
+    cluster = _cluster()
+    chief = cluster is None or cluster.index == 0
+    dataset, notice, strategy = None, "", None
     if FLAGS.replay or FLAGS.exploitability or not is_finished(path):
-        from mmtf.experiment import make_game, replay_plan, require_attacker
+        from mmtf.afterwards import replay_plan, require_attacker
+        from mmtf.experiment import make_game
+        from mmtf.training.distribution import make_strategy
 
         if FLAGS.exploitability:
             require_attacker(config)
         make_game(config)  # impossible combinations show before any data is read
         if FLAGS.replay:
             replay_plan(FLAGS.replay, FLAGS.replay_rounds)
+        if not is_finished(path):
+            strategy = make_strategy(FLAGS.distribution, cluster)
         dataset, notice = _dataset()
         if notice:
             config = dataclasses.replace(config, dataset=dataset.name)
             path = FLAGS.workdir or default_workdir(config)
+    if not chief:
+        if not is_finished(path):  # else the chief shows the table
+            _play(config, Workdir(path, config), dataset, notice, None, strategy)
+        return 0
     with Workdir(path, config) as workdir:
         record = workdir.finished()
         if record is None or FLAGS.replay or FLAGS.exploitability:
-            record = _play(config, workdir, dataset, notice, record)
-        _show(record, workdir)
+            record = _play(config, workdir, dataset, notice, record, strategy)
+        print_run(record, workdir.path)
     return 0
+
+
+def _cluster():
+    """The workers that this process belongs to, or None."""
+    _refuse_unknown("distribution", FLAGS.distribution, DISTRIBUTIONS)
+    _refuse_unknown("cluster", FLAGS.cluster, CLUSTERS)
+    several = FLAGS.distribution == "multiworker"
+    for name, meant in {
+        "cluster": several,
+        "workers": several,
+        "pods": several and FLAGS.cluster == "kubernetes",
+    }.items():
+        if FLAGS[name].present and not meant:
+            kind = " --cluster=kubernetes" if name == "pods" else ""
+            raise ConfigError(
+                f"Expected --{name} with --distribution=multiworker{kind}. "
+                f"Received: --distribution={FLAGS.distribution} --cluster={FLAGS.cluster}."
+            )
+    if not several:
+        return None
+    if FLAGS.replay or FLAGS.exploitability:
+        raise ConfigError(
+            "Expected --replay and --exploitability on one machine: give them, with the same "
+            "command, once the workers are done. Received: --distribution=multiworker."
+        )
+    from mmtf.training.clusters import find_cluster
+
+    return find_cluster(FLAGS.cluster, workers=FLAGS.workers, pods=FLAGS.pods)
 
 
 def _config():
@@ -166,8 +218,9 @@ def _refuse_unknown(kind: str, name: str, members) -> None:
         raise ConfigError(f"Expected {kind} to be one of {', '.join(members)}. Received: {name!r}.")
 
 
-def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -> dict:
-    from mmtf.experiment import add_exploitability, add_replays, run_experiment
+def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None, strategy):
+    from mmtf.afterwards import add_exploitability, add_replays
+    from mmtf.experiment import run_experiment
 
     if record is None:
         record = run_experiment(
@@ -178,6 +231,7 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None) -
             in_memory=FLAGS.in_memory,
             checkpoint_seconds=FLAGS.checkpoint_seconds,
             began=BEGAN,
+            strategy=strategy,
         )
     if FLAGS.replay:
         record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
@@ -208,37 +262,6 @@ def _dataset():
         return load_data(EMBEDDED), notice
 
 
-def _show(record: dict, workdir: Workdir) -> None:
-    from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
-
-    config, dataset = record["config"], record["dataset"]
-    if dataset["notice"]:
-        print(dataset["notice"])
-    title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
-    print(
-        f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
-    )
-    print(result_table(record["results"]).to_string(index=False))
-    if record.get("rounds"):
-        print("\nCat and mouse: test errors, defences x attacks (in brackets: the paper's)")
-        print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
-    if record.get("replays"):
-        print("\nReplayed attacks: test errors (in brackets: the paper's)")
-        print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
-    if record.get("exploitability"):
-        report = record["exploitability"]
-        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error")
-        print(risk_table(report).to_string(index=False))
-        print("\nLemma 1: differences of mean risk")
-        print(lemma_table(report).to_string(index=False))
-    training = record["training"]
-    print(
-        f"\n{training['steps']} steps in {training['seconds']:.0f} s; from start to table "
-        f"{record['seconds_in_last_process']:.0f} s. Everything is in {workdir.path}: "
-        f"record.json, classifier.keras, saved_model, logs (tensorboard --logdir)."
-    )
-
-
 def _interrupt(number, frame):
     raise KeyboardInterrupt(number)
 
@@ -249,6 +272,7 @@ def _answer(error: Exception) -> int:
     from mmtf.evaluation import BrokenConstraint
     from mmtf.training.checkpoints import CheckpointError
     from mmtf.training.loop import Interrupted, RiskNotFinite
+    from mmtf.training.workers import WorkerLost
 
     if isinstance(error, Interrupted):
         name = signal.Signals(error.signal).name
@@ -257,7 +281,7 @@ def _answer(error: Exception) -> int:
         )
         print(f"{name}: {state}. The same command goes on from what is saved.")
         return 128 + error.signal
-    theirs = (DataError, BrokenConstraint, CheckpointError, RiskNotFinite, OSError)
+    theirs = (DataError, BrokenConstraint, CheckpointError, RiskNotFinite, WorkerLost, OSError)
     if not isinstance(error, theirs):
         raise error
     return _fail(error)

@@ -13,6 +13,7 @@ from mmtf.config import NORMS, require, require_choice
 LINF_SLACK = 2.5e-7
 # The l2 length adds up H*W*C such errors, and rounds its own sum and square root relative to eta.
 L2_SLACK = 1e-5
+ROUNDS, TINY = 2, 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,17 +48,27 @@ class ThreatModel:
         return tf.clip_by_value(z, *self.box)
 
     def project(self, z, x):
-        """A point of both the ball around `x` and the box; the nearest one for `linf`.
+        """The nearest point of both the ball around `x` and the box; x lies in the box.
 
-        For `l2` the ball comes first and the box second: the box step moves every pixel towards
-        `x`, which lies in the box, so it cannot leave the ball.
+        For `l2` it is clip_box(x + t (z - x)) for the largest t <= 1 that keeps to the ball. t is
+        found from below, so that what is returned never leaves the ball; it is exact after as many
+        rounds as there are times that further pixels meet the box, and near enough after ROUNDS.
         """
         z, x = tf.convert_to_tensor(z), tf.convert_to_tensor(x)
         if self.norm == "linf":
             return self.clip_box(tf.clip_by_value(z, x - self.eta, x + self.eta))
         delta = z - x
-        length = _lengths(delta)
-        return self.clip_box(x + delta * tf.minimum(1.0, self.eta / tf.maximum(length, 1e-12)))
+        scale = tf.minimum(1.0, self.eta / tf.maximum(_lengths(delta), TINY))
+        for _ in range(ROUNDS):
+            moved = x + scale * delta
+            kept = self.clip_box(moved)
+            free = kept == moved
+            # What the pixels at the box have left of the ball goes to the others.
+            left = self.eta**2 - _squares(tf.where(free, 0.0, kept - x))
+            length = tf.sqrt(_squares(tf.where(free, delta, 0.0)))
+            longer = tf.sqrt(tf.maximum(left, 0.0)) / tf.maximum(length, TINY)
+            scale = tf.clip_by_value(longer, scale, 1.0)
+        return self.clip_box(x + scale * delta)
 
     def steepest_step(self, gradient):
         """argmax <gradient, d> over ||d||_p <= 1: sign(g) for linf, g / ||g|| for l2.
@@ -117,4 +128,8 @@ def _axes(tensor):
 
 
 def _lengths(delta):
-    return tf.sqrt(tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True))
+    return tf.sqrt(_squares(delta))
+
+
+def _squares(delta):
+    return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)

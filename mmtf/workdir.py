@@ -1,14 +1,10 @@
 """The folder of one run: its config, lock, checkpoints, logs, record and exports."""
 
-import fcntl
 import os
 
 from mmtf.config import ConfigError, RunConfig, differences
+from mmtf.lock import hold
 from mmtf.reports.record import read_json, write_json
-
-
-class InUse(ConfigError):
-    """Another process holds the folder."""
 
 
 class Workdir:
@@ -40,22 +36,7 @@ class Workdir:
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
-        try:
-            os.makedirs(self.path, exist_ok=True)
-            self._lock = open(self.inside(".lock"), "a+")  # noqa: SIM115 (held until __exit__)
-        except OSError as error:
-            raise ConfigError(
-                f"Expected a --workdir that can be written. Received: {self.path} "
-                f"({error.strerror})."
-            ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise InUse(
-                f"Expected a --workdir that no other process uses. Received: {self.path}, which "
-                f"another run holds. Wait for it, or give another --workdir."
-            ) from error
+        self._lock = hold(self.path, "--workdir")
         try:
             self._check_config()
         except BaseException:

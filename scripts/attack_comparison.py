@@ -9,12 +9,14 @@ results/evaluation/comparison.json after every row, and goes on from the rows th
 OMP_NUM_THREADS=1: PyTorch's threads wait for each other in loops.
 """
 
+import importlib.util
 import os
 import pathlib
 
 from absl import app, flags
 
 from mmtf import quiet
+from mmtf.config import NORMS
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table, replace_block
 
@@ -22,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "evaluation" / "comparison.json"
 PAGE = ROOT / "docs" / "evaluation.md"
 BLOCK = "peers"
+NEEDS = ("torch", "art", "foolbox", "pyautoattack")
 SHARED = ("dataset", "max_examples", "seed")
 
 FLAGS = flags.FLAGS
@@ -42,6 +45,15 @@ def rendered(page: pathlib.Path) -> str:
 
 
 def run() -> None:
+    if not FLAGS.model:
+        raise app.UsageError(
+            "Expected --model=NAME=PATH once or more, or --render. Received: none."
+        )
+    lacks = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if lacks:
+        raise app.UsageError(
+            f"Expected the peers: pip install '.[peers]'. Received: no {', '.join(lacks)}."
+        )
     quiet.import_tensorflow()
     from benchmarks.peers.comparison import COMPARISONS, compare
     from benchmarks.peers.twin import check_twin
@@ -125,6 +137,7 @@ def block(record: dict) -> str:
     parts = []
     for one in record["classifiers"]:
         rows = [row for row in record["rows"] if row["classifier"] == one["name"]]
+        rows.sort(key=lambda row: (NORMS.index(row["norm"]), row["attack"]))
         parts.append(f"`{one['name']}`, clean error {rows[0]['clean']:.3f}:")
         parts.append(table(rows))
     parts += [_distances(record["rows"]), _pixels(record["rows"])]

@@ -1,9 +1,9 @@
-"""Renders the strength table of docs/evaluation.md from its committed record.
+"""Renders the strength tables of docs/evaluation.md from their committed records.
 
     python -m scripts.strength
 
-Reads results/evaluation/strength*.json, each a record.json of `python -m mmtf.evaluate` whose
-`command` says how it was made. Needs no TensorFlow.
+Reads results/evaluation/strength*.json and autoattack*.json, each a record.json of
+`python -m mmtf.evaluate` whose `command` says how it was made. Needs no TensorFlow.
 """
 
 import pathlib
@@ -69,17 +69,41 @@ def block(record: dict) -> str:
     )
     signs = "; ".join(one["text"] for one in record["signs"]) or "no sign of masked gradients"
     pgd = record["pgd"] if "pgd" in record else record["attacks"]["pgd"]
-    command = "python -m mmtf.evaluate " + " ".join(record["command"][1:])
     notes = (
         f"{record['norm']}, eta {record['etas'][0]:g}, n = {record['n']:,}, PGD with "
         f"{pgd['steps']} steps and {pgd['restarts']} restarts. Checks: {signs}."
     )
-    return "\n\n".join([table(record), f"{verdict} {notes}", f"`{command}`: {where(record)}."])
+    return "\n\n".join([table(record), f"{verdict} {notes}", made_by(record)])
+
+
+def made_by(record: dict) -> str:
+    """The command, the versions, the machine."""
+    command = "python -m mmtf.evaluate " + " ".join(record["command"][1:])
+    return f"`{command}`: {where(record)}."
+
+
+def timing(record: dict) -> str:
+    """How long AutoAttack took on each classifier of the record."""
+    told = [
+        f"{cell['n']:,} images of {cell['defense']}: {cell['seconds'] / 60:.1f} minutes, error "
+        f"{cell['error']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]"
+        for cell in record["cells"]
+        if cell["attack"] == ENSEMBLE
+    ]
+    return f"AutoAttack in its standard form, {'; '.join(told)}."
+
+
+def rendered() -> str:
+    """The text of the page with the block as the committed records have it."""
+    texts = [block(read_json(path)) for path in sorted(RECORDS.glob("strength*.json"))]
+    for path in sorted(RECORDS.glob("autoattack*.json")):
+        record = read_json(path)
+        texts.append(f"{timing(record)}\n\n{made_by(record)}")
+    return replace_block(PAGE.read_text(), "strength", "\n\n".join(texts))
 
 
 def main(_):
-    texts = [block(read_json(path)) for path in sorted(RECORDS.glob("strength*.json"))]
-    PAGE.write_text(replace_block(PAGE.read_text(), "strength", "\n\n".join(texts)))
+    PAGE.write_text(rendered())
     print(f"rendered {PAGE.relative_to(ROOT)}")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from mmtf.data import load_digits
 from mmtf.export import save_serving
+from mmtf.lock import hold
 from mmtf.nets import NETS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -105,6 +106,9 @@ def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
     assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
     done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
     assert done.returncode == 1 and "can be aimed" in done.stderr
+    with hold(str(tmp_path / "taken"), "--output folder"):
+        done = evaluate(*flags, f"--output={tmp_path}/taken")
+    assert done.returncode == 1 and "that no other process uses" in done.stderr
 
 
 def saved(model, path):

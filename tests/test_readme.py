@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import attack_comparison, gradient_games, network_games
+from scripts import attack_comparison, gradient_games, network_games, strength
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,6 +24,10 @@ def test_the_tables_of_the_network_games_are_those_of_the_records(path):
 
 def test_the_comparison_of_attacks_is_that_of_its_record():
     assert attack_comparison.PAGE.read_text() == attack_comparison.rendered(attack_comparison.PAGE)
+
+
+def test_the_strength_tables_are_those_of_their_records():
+    assert strength.PAGE.read_text() == strength.rendered()
 
 
 def examples():

@@ -45,7 +45,7 @@ class Square(AimedAttack):
 
     def share(self, step: int) -> float:
         """The share of pixels that query `step` changes, from 1 on."""
-        scaled = 10_000 * step / self.steps
+        scaled = 10_000 * (step - 1) // self.steps
         return self.p / 2 ** sum(scaled > bound for bound in HALVINGS)
 
     def side(self, step: int, shape) -> int:
@@ -65,14 +65,16 @@ class Square(AimedAttack):
         height, width, channels = x.shape[1:]
         side = max(min(height, width) // 5, 1)
         rows, columns = height // side, width // side
-        bump = np.zeros([height, width], np.float32)
-        bump[: rows * side, : columns * side] = np.tile(_bump(side), (rows, columns))
+        down, across = height - rows * side, width - columns * side
+        border = [[down // 2, down - down // 2], [across // 2, across - across // 2]]
         signs = _signs([shape[0], rows, columns, channels], seed)
-        signs = tf.repeat(tf.repeat(signs, side, 1), side, 2)
-        signs = tf.pad(
-            signs, [[0, 0], [0, height - rows * side], [0, width - columns * side], [0, 0]]
+        turned = tf.random.stateless_uniform([1, rows, columns, 1], seed + 1) < 0.5
+        signs, turned = (tf.repeat(tf.repeat(one, side, 1), side, 2) for one in (signs, turned))
+        upright, lying = (
+            np.tile(one, (rows, columns))[:, :, None] for one in (_bump(side), _bump(side).T)
         )
-        return self._scaled(x, signs * bump[None, :, :, None])
+        bumps = signs * tf.where(turned, lying, upright)
+        return self._scaled(x, tf.pad(bumps, [[0, 0], *border, [0, 0]]))
 
     def pursue(self, classifier, x, labels, seed):
         x, y, seed = (tf.convert_to_tensor(one) for one in (x, labels, seed))

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 
 import numpy as np
 
-from mmtf.reports.record import write_atomically
+from mmtf.reports.record import UNREADABLE, write_atomically
 
 
 class KeptBlocks(MutableMapping):
@@ -22,7 +22,7 @@ class KeptBlocks(MutableMapping):
     def __getitem__(self, number):
         try:
             return np.load(self._path(number), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except UNREADABLE as error:
             raise KeyError(number) from error
 
     def __setitem__(self, number, images):

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import os
 import time
-import zipfile
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
 from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
+from mmtf.evaluation.nearest import smallest_broken
 from mmtf.provenance import source_digest
-from mmtf.reports.record import write_atomically
+from mmtf.reports.record import UNREADABLE, write_atomically
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 
@@ -32,7 +32,8 @@ class Cell:
 
     Attributes:
       wrong: bool [N], the examples it gets wrong.
-      distance: float64 [N], ||z - x|| of these, NaN of the others.
+      distance: float64 [N], of the smallest perturbation found that breaks these on the way to the
+        attack's image (`smallest_broken`), NaN of the others.
       images: the first adversarial images, float32 [k, H, W, C].
       seconds: of the attack; NaN where an earlier call made a part of it.
     """
@@ -190,8 +191,8 @@ def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progres
         if bar is not None:
             bar.close()
     wrong = misclassified(defense.classifier, z, y)
-    distance = np.where(wrong, threat.size(z - x), np.nan)
     seconds = float("nan") if resumed else time.monotonic() - began
+    distance = smallest_broken(defense.classifier, x, z, y, wrong, threat)
     return Cell(defense.name, name, threat.eta, wrong, distance, z[:SHOWN], seconds)
 
 
@@ -224,7 +225,7 @@ def _kept(path, defense, attack, eta) -> Cell | None:
         with np.load(path) as kept:
             arrays = (kept["wrong"], kept["distance"], kept["images"])
             return Cell(defense, attack, eta, *arrays, float(kept["seconds"]))
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         print(f"WARNING: {path} cannot be read ({error}): its cell is measured again.")
         return None
 

@@ -3,8 +3,11 @@
 import json
 import os
 import tempfile
+import zipfile
 
 FORMAT = 1
+# What readers of NumPy's and Keras' files raise where the file is cut short or another's.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def write_json(path: str, value) -> None:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_threat import projection
 
+from mmtf import threat as room
 from mmtf.attacks.ifgsm import IFGSM
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.threat import ThreatModel
@@ -28,16 +30,16 @@ def iterates(classifier, x, y, eta, norm, step_size):
     for _ in range(STEPS):
         logits, gradient = gradient_of(classifier, z, y)
         wrong.append(logits.argmax(1) != y)
-        if norm == "linf":
-            z = np.clip(z + step_size * np.sign(gradient), x - eta, x + eta)
-        else:
-            length = np.sqrt((gradient**2).sum((1, 2, 3), keepdims=True))
-            delta = z + step_size * gradient / length - x
-            length = np.sqrt((delta**2).sum((1, 2, 3), keepdims=True))
-            z = x + delta * np.minimum(1, eta / length)
-        z = np.clip(z, -1, 1).astype(np.float32)
+        length = np.sqrt((gradient**2).sum((1, 2, 3), keepdims=True))
+        direction = np.sign(gradient) if norm == "linf" else gradient / length
+        z = projection(z + step_size * direction, x, eta, norm).astype(np.float32)
         kept.append(z)
     return np.array(kept), np.array(wrong)
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    monkeypatch.setattr(room, "ROUNDS", 16)  # of 16 pixels
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ x + eta d / ||d||_2 for l2 where the box does not bind. FGSM, FGM, IFGSM and PGD
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_threat import projection
 
+from mmtf import threat as room
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import input_gradient
 from mmtf.attacks.iterated import IteratedAttack
@@ -120,8 +122,9 @@ def test_gradient_step_is_eq_3(norm, model, labels, rng):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_gradient_step_stays_in_ball_and_box(norm, model, labels, rng):
+def test_gradient_step_stays_in_ball_and_box(norm, model, labels, rng, monkeypatch):
     """Where grad l is long, the step is projected."""
+    monkeypatch.setattr(room, "ROUNDS", 9)  # of 9 pixels: exact
     threat = ThreatModel(eta=0.5, norm=norm)
     model.weights *= np.float32(20)
     x = rng.uniform(-1, 1, (COUNT, *SHAPE)).astype(np.float32)
@@ -129,12 +132,10 @@ def test_gradient_step_stays_in_ball_and_box(norm, model, labels, rng):
     gradient = wrong[:, None, None, None] * ascent(model, labels)
     length = np.sqrt((gradient**2).sum((1, 2, 3), keepdims=True))
     assert (length > 1).any()
-    delta = np.clip(0.5 * gradient, -0.5, 0.5)
-    if norm == "l2":
-        delta = 0.5 * gradient / np.maximum(length, 1)
+    expected = projection(x + 0.5 * gradient, x, 0.5, norm)
     z = ATTACKS["gradient_step"](threat)(model, tf.constant(x), tf.constant(labels))
     # Logits of order 20 in float32, so a gradient of order 10 that is off by some 1e-5.
-    np.testing.assert_allclose(z, np.clip(x + delta, -1, 1), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(z, expected, rtol=0, atol=1e-4)
 
 
 def test_no_attack_gives_the_clean_images(model, labels, rng):

@@ -11,11 +11,11 @@ from mmtf.threat import ThreatModel
 
 def test_the_share_is_halved_as_in_the_paper():
     attack = Square(ThreatModel(eta=0.1), steps=10_000, p=0.8)
-    shares = [attack.share(step) for step in (1, 10, 11, 50, 51, 201, 501, 1001, 2001, 4001, 8001)]
+    shares = [attack.share(step) for step in (1, 11, 12, 51, 52, 202, 502, 1002, 2002, 4002, 8002)]
     halvings = [0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 9]
     assert shares == [0.8 / 2**number for number in halvings]
     # Fewer queries run through the same shares.
-    assert Square(ThreatModel(eta=0.1), steps=1000).share(2) == 0.8 / 2
+    assert Square(ThreatModel(eta=0.1), steps=1000).share(3) == 0.8 / 2
 
 
 def test_the_side_of_the_square():
@@ -57,6 +57,22 @@ def test_bumps_have_length_one_and_two_signs():
         bump = _bump(side)
         assert np.linalg.norm(bump) == pytest.approx(1, abs=1e-6)
         assert (bump[: side // 2] > 0).all() and (bump[side // 2 :] < 0).all()
+
+
+def test_the_l2_start_is_tiled_by_bumps_of_either_sign_and_orientation():
+    attack = Square(ThreatModel(eta=0.5, norm="l2"))
+    start = attack.start(tf.zeros([2, 28, 28, 1]), tf.constant([3, 4])).numpy()
+    np.testing.assert_allclose(np.linalg.norm(start.reshape(2, -1), axis=1), 0.5, rtol=1e-5)
+    # Five by five tiles of side 5, in the middle of 28 pixels.
+    assert not start[:, :1].any() and not start[:, 26:].any() and not start[:, :, :1].any()
+    kinds = set()
+    for tile in (
+        start[:, 1:26, 1:26, 0].reshape(2, 5, 5, 5, 5).transpose(0, 1, 3, 2, 4).reshape(50, 5, 5)
+    ):
+        tile = tile / np.linalg.norm(tile)
+        shapes = {"up": _bump(5), "down": -_bump(5), "left": _bump(5).T, "right": -_bump(5).T}
+        kinds |= {name for name, one in shapes.items() if np.allclose(tile, one, atol=1e-5)}
+    assert kinds == {"up", "down", "left", "right"}
 
 
 @pytest.mark.parametrize("norm, eta", [("linf", 0.25), ("l2", 0.9)])
