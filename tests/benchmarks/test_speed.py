@@ -1,23 +1,33 @@
 """The speed benchmark: what it counts, who takes part, one real worker."""
 
 import ast
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import time
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.peers.speed import __main__ as speed
 from benchmarks.peers.speed import worker, works
+from mmtf.config import Schedule
+from mmtf.data import Batches, Dataset
+from mmtf.games import GAMES
 from mmtf.nets import NETS
+from mmtf.threat import ThreatModel
+from mmtf.training.trainer import Trainer
 from scripts import performance
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+THREAT = ThreatModel(eta=works.ETA)
 VARIANTS = {
     (work, variant)
-    for work, one in works.WORKS.items()
+    for work, one in ((one.fresh or name, one) for name, one in works.WORKS.items())
     for variants in one.variants.values()
     for variant in variants
 }
@@ -56,8 +66,8 @@ def folder(tmp_path, rng):
     model.save(tmp_path / "classifier.keras")
     weights = {str(i): value for i, value in enumerate(model.get_weights())}
     np.savez(tmp_path / "weights.npz", **weights)
-    images = rng.uniform(-1, 1, (20, 28, 28, 1)).astype(np.float32)
-    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(20, dtype=np.int32) % 10)
+    images = rng.uniform(-1, 1, (128, 28, 28, 1)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(128, dtype=np.int32) % 10)
     return str(tmp_path)
 
 
@@ -76,6 +86,91 @@ def test_our_worker_answers_in_json(folder):
     block = blocks_of(folder, "apgd", "mmtf", 8)
     assert block["wall"] > 0 and block["cpu"] > 0 and block["peak_mib"] > 100
     assert 0 <= block["error"] <= 1
+
+
+def test_a_start_counts_from_before_the_process(folder, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    start = dataclasses.replace(works.WORKS["start_up"], fresh="apgd")
+    monkeypatch.setitem(works.WORKS, "start_up", start)
+    began = time.perf_counter()
+    answer = speed.Worker("start_up", "mmtf", "float32", 8, folder).whole()
+    # TensorFlow's import alone takes more than a second, and is part of it.
+    assert 1 < answer["wall"] < time.perf_counter() - began
+    assert answer["cpu"] > 1 and 0 <= answer["error"] <= 1
+
+
+def test_counts_are_read_or_refused():
+    assert speed.counts_of([]) == {}
+    assert speed.counts_of(["pgd=200", "apgd=7"]) == {"pgd": 200, "apgd": 7}
+    for wrong in ("pgd", "pgd=", "pgd=0", "pgd=-3", "pgd=x", "what=3"):
+        assert speed.counts_of([wrong]) is None
+
+
+class Steep(worker.Task):
+    """With weights twice as large, which make the penalty a notable part of the game."""
+
+    def weights(self):
+        return [2 * one for one in super().weights()]
+
+    def classifier(self):
+        model = super().classifier()
+        model.set_weights(self.weights())
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        return model
+
+
+def our_game(task, gamma, epsilon):
+    """Our Minimax-AttNet without dropout, on one and the same batch."""
+    x, y = task.images, task.labels
+    data = Dataset(
+        name="one batch",
+        train_images=x,
+        train_labels=y,
+        test_images=x[:1],
+        test_labels=y[:1],
+        num_classes=10,
+    )
+    trainer = Trainer(
+        GAMES["minimax_attnet"](THREAT, gamma=gamma, net_options={"dropout": 0.0}),
+        task.classifier(),
+        Batches(data, batch_size=len(x), seed=0),
+        schedule=Schedule(steps=100, learning_rate=1e-4),
+        strategy=tf.distribute.get_strategy(),
+        precision="float32",
+        seed=0,
+    )
+    solver = trainer.players.optimizers["solver"]
+    solver.descent.epsilon = solver.ascent.epsilon = epsilon
+    return trainer
+
+
+@pytest.mark.slow
+def test_the_game_of_networks_is_the_same_in_pytorch(folder):
+    """Steps of Algorithm 1 from the same weights, without dropout: the same risks.
+
+    Adam's epsilon is next to nothing here: Keras and PyTorch add it at different places.
+    """
+    torch = pytest.importorskip("torch")
+    from benchmarks.peers.speed import torch_peer
+    from benchmarks.peers.speed.torch_net import net_of
+
+    task, epsilon = Steep(folder, "float32", 1), 1e-12
+    trainer = our_game(task, 1.0, epsilon)
+    attacker = torch_peer.AttackNet(dropout=0.0)
+    with torch.no_grad():
+        values = trainer.players.models["attacker"].get_weights()
+        for mine, theirs in zip(attacker.parameters(), values, strict=True):
+            mine.copy_(torch.from_numpy(theirs.T.copy()))
+    block = torch_peer.attnet_game(net_of(task, dropout=0.0), attacker, task, epsilon=epsilon)
+    theirs = [block() for _ in range(6)]
+    ours, unpenalised = (
+        [float(one.run(i, 1)["risk"]) for i in range(6)]
+        for one in (trainer, our_game(task, 0.0, epsilon))
+    )
+    np.testing.assert_allclose(theirs, ours, rtol=2e-5)
+    assert abs(unpenalised[-1] - ours[-1]) > 2e-3 * ours[-1]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ installed is left out, and the record says so. Writes results/benchmarks/peers.j
 `python -m scripts.performance` renders docs/performance.md from it.
 """
 
+import functools
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 from absl import app, flags
@@ -23,12 +25,6 @@ from absl import app, flags
 from benchmarks.peers.speed.works import BATCH, ETA, WORKS
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "Workdir of mmtf.run or .keras file: an mnist_cnn.")
-flags.DEFINE_list("works", list(WORKS), f"Any of: {', '.join(WORKS)}.")
-flags.DEFINE_integer("blocks", 5, "Timed blocks of each variant; the median counts.")
-flags.DEFINE_list("counts", [], "WORK=UNITS of a block, where not the default.")
-flags.DEFINE_string("output", "results/benchmarks/peers.json", "Where the record goes.")
-
 NEEDS = {
     "cleverhans": ["cleverhans"],
     "torch": ["torch"],
@@ -54,9 +50,11 @@ class Worker:
     """A variant in its process; `block()` gives the seconds of one block."""
 
     def __init__(self, work, variant, precision, count, folder):
-        warm = "cold" if WORKS[work].once else "warm"
+        fresh = WORKS[work].fresh
+        warm = "cold" if WORKS[work].once or fresh else "warm"
         self.variant = variant
-        arguments = [work, variant, precision, str(count), warm, folder]
+        self._began = time.perf_counter()
+        arguments = [fresh or work, variant, precision, str(count), warm, folder]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.peers.speed.worker", *arguments],
@@ -75,6 +73,12 @@ class Worker:
     def close(self):
         self._process.stdin.close()
         self._process.wait()
+
+    def whole(self) -> dict:
+        """The one block of a process that was started for it, with all that came before."""
+        answer = self.block()
+        self.close()
+        return answer | {"wall": time.perf_counter() - self._began, "cpu": answer["cpu_total"]}
 
     def _answer(self):
         line = self._process.stdout.readline()
@@ -105,13 +109,14 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
     work = WORKS[name]
     count = counts.get(name, work.count)
     variants = [one for one in work.variants[precision] if _installed(one)]
-    workers = [Worker(name, one, precision, count, folder) for one in variants]
+    make = {one: functools.partial(Worker, name, one, precision, count, folder) for one in variants}
+    workers = {} if work.fresh else {one: make[one]() for one in variants}
     blocks = {one: [] for one in variants}
     for number in range(1 if work.once else FLAGS.blocks):
         # In turns, forwards and backwards, so that nobody always comes after the same one.
-        for worker in workers if number % 2 == 0 else workers[::-1]:
-            blocks[worker.variant].append(worker.block())
-    for worker in workers:
+        for one in variants if number % 2 == 0 else variants[::-1]:
+            blocks[one].append(make[one]().whole() if work.fresh else workers[one].block())
+    for worker in workers.values():
         worker.close()
     ours = statistics.median(one["wall"] for one in blocks["mmtf"])
     rows = []
@@ -171,21 +176,51 @@ def _prepare(folder):
     np.savez(os.path.join(folder, "data.npz"), images=x, labels=y)
 
 
+def counts_of(given: list[str]) -> dict[str, int] | None:
+    """{WORK: UNITS} of WORK=UNITS; None where it is something else.
+
+    Example:
+      >>> counts_of(["pgd=200"]), counts_of(["pgd"]), counts_of(["pdg=200"])
+      ({'pgd': 200}, None, None)
+    """
+    pairs = [one.partition("=") for one in given]
+    if all(name in WORKS and count.isdigit() and int(count) for name, _, count in pairs):
+        return {name: int(count) for name, _, count in pairs}
+    return None
+
+
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_string("model", None, "Workdir of mmtf.run or .keras file: an mnist_cnn.")
+    flags.mark_flag_as_required("model")
+    flags.DEFINE_list("works", list(WORKS), f"Any of: {', '.join(WORKS)}.")
+    flags.register_validator(
+        "works",
+        lambda names: len(names) > 0 and set(names) <= set(WORKS),
+        message=f"Expected any of {', '.join(WORKS)}, separated by commas.",
+    )
+    flags.DEFINE_integer(
+        "blocks", 5, "Timed blocks of each variant; the median counts.", lower_bound=1
+    )
+    flags.DEFINE_list("counts", [], "WORK=UNITS of a block, where not the default.")
+    flags.register_validator(
+        "counts",
+        lambda given: counts_of(given) is not None,
+        message="Expected WORK=UNITS, separated by commas, e.g. pgd=200.",
+    )
+    flags.DEFINE_string("output", "results/benchmarks/peers.json", "Where the record goes.")
+
+
 def main(_):
     from importlib.metadata import version
 
     from mmtf import quiet
-    from mmtf.config import require, require_choice
 
-    require(bool(FLAGS.model), "--model", "none")
-    for name in FLAGS.works:
-        require_choice("work", name, WORKS)
-    counts = {name: int(count) for name, count in (one.split("=") for one in FLAGS.counts)}
     quiet.import_tensorflow()
     from mmtf.provenance import provenance
     from mmtf.reports import write_json
 
-    rows, peaks = [], {}
+    rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         for name in FLAGS.works:
@@ -209,4 +244,5 @@ def main(_):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

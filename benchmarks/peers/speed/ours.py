@@ -22,6 +22,10 @@ def prepare_minimax_grad_step(task):
     return _trainer(task, "minimax_grad")
 
 
+def prepare_attnet_step(task):
+    return _trainer(task, "minimax_attnet")
+
+
 def prepare_pgd(task):
     return _attack(task, "pgd", steps=40)
 

@@ -17,6 +17,10 @@ def prepare_minimax_grad_step(task):
     return _training(task, penalty=True)
 
 
+def prepare_attnet_step(task):
+    return attnet_game(net_of(task), AttackNet(), task)
+
+
 def prepare_pgd(task):
     net = net_of(task).eval().requires_grad_(False)
     x, y = tensors(task.images[: task.count], task.labels[: task.count])
@@ -35,27 +39,88 @@ def prepare_pgd(task):
     return block
 
 
+class AttackNet(torch.nn.Module):
+    """Pixels and one-hot label, three ReLU layers of 300 with dropout, eta tanh of the last."""
+
+    def __init__(self, dropout=0.5):
+        super().__init__()
+        sizes = [784 + 10, 300, 300, 300, 784]
+        self.layers = torch.nn.ModuleList(map(torch.nn.Linear, sizes[:-1], sizes[1:]))
+        self.dropout = dropout
+
+    def forward(self, x, y):
+        hidden = torch.cat([x.flatten(1), F.one_hot(y, 10).to(x.dtype)], 1)
+        for layer in self.layers[:-1]:
+            hidden = F.dropout(F.relu(layer(hidden)), self.dropout, self.training)
+        moved = x + ETA * torch.tanh(self.layers[-1](hidden).float()).view_as(x)
+        return moved.clamp(-1.0, 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def attnet_game(net, attacker, task, epsilon=1e-7):
+    """Algorithm 1 as printed, gamma 1: u descends f + 1/2 ||df/dv||^2, v ascends f (Eq. 16).
+
+    The attacker's images are made once for both of f's terms.
+    """
+    u, v = list(net.parameters()), list(attacker.parameters())
+    descent = torch.optim.Adam(u, lr=1e-4, eps=epsilon)
+    ascent = torch.optim.Adam(v, lr=1e-3, eps=epsilon, maximize=True)
+    stream = _stream(task)
+
+    def step(x, y):
+        with _lower(task):
+            z = attacker(x, y)
+            seen = F.cross_entropy(net.eval()(z), y)
+        sensitivity = torch.autograd.grad(seen, v, create_graph=True)
+        with _lower(task):
+            risk = F.cross_entropy(net.train()(z.detach()), y)
+        fixed = [one.detach() for one in sensitivity]
+        loss = risk + sum((a * b).sum() for a, b in zip(fixed, sensitivity, strict=True))
+        for variables, gradients in ((u, torch.autograd.grad(loss, u)), (v, fixed)):
+            for variable, gradient in zip(variables, gradients, strict=True):
+                variable.grad = gradient
+        descent.step()
+        ascent.step()
+        return risk
+
+    def block():
+        for _ in range(task.count):
+            risk = step(*next(stream))
+        return risk.item()
+
+    return block
+
+
+def _lower(task):
+    if task.precision == "bfloat16":
+        return torch.autocast("cpu", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _stream(task):
+    """Batches one after another, for ever."""
+    images, labels = tensors(task.images, task.labels)
+    at = 0
+    while True:
+        rows = (torch.arange(BATCH) + at) % len(images)
+        at += BATCH
+        yield images[rows].contiguous(memory_format=torch.channels_last), labels[rows]
+
+
 def _training(task, penalty):
     net = net_of(task).train()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
-    images, labels = tensors(task.images, task.labels)
-    at = [0]
-
-    def lower():
-        if task.precision == "bfloat16":
-            return torch.autocast("cpu", torch.bfloat16)
-        return contextlib.nullcontext()
+    stream = _stream(task)
 
     def step(x, y):
         net.eval()
         x.requires_grad_(True)
-        with lower():
+        with _lower(task):
             loss = F.cross_entropy(net(x), y, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, x)
         z = (x.detach() + ETA * gradient.sign()).clamp(-1.0, 1.0)
         net.train()
         z.requires_grad_(penalty)
-        with lower():
+        with _lower(task):
             loss = F.cross_entropy(net(z), y, reduction="sum")
         total = loss / BATCH
         if penalty:  # (gamma eta / 2) mean_i ||dl_i/dz_i||^2 with gamma = 1, Eq. 8
@@ -68,10 +133,7 @@ def _training(task, penalty):
 
     def block():
         for _ in range(task.count):
-            rows = (torch.arange(BATCH) + at[0]) % len(images)
-            at[0] += BATCH
-            x = images[rows].contiguous(memory_format=torch.channels_last)
-            total = step(x, labels[rows])
+            total = step(*next(stream))
         total.item()
 
     return block

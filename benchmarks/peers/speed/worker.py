@@ -84,7 +84,7 @@ def main(arguments) -> None:
         began, cpu = time.perf_counter(), cpu_seconds()
         error = block()
         wall, spent = time.perf_counter() - began, cpu_seconds() - cpu
-        say(wall=wall, cpu=spent, peak_mib=peak_mib(), error=error)
+        say(wall=wall, cpu=spent, cpu_total=cpu_seconds(), peak_mib=peak_mib(), error=error)
 
 
 if __name__ == "__main__":

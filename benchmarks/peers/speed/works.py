@@ -18,6 +18,8 @@ class Work:
         the images and one for the weights. 0: not counted.
       variants: precision -> names of the variants, ours first.
       once: a block is one whole call on `count` images, never repeated to warm up.
+      fresh: a block is a process from its start to its end, whose last act is one block of the
+        work named here.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Work:
     forwards: int
     variants: dict[str, tuple[str, ...]]
     once: bool = False
+    fresh: str | None = None
 
 
 # A step: the attack's gradient (2 forwards), the risk (1) and its gradients (2); Minimax-Grad
@@ -43,6 +46,14 @@ WORKS = {
     ),
     "minimax_grad_step": Work(
         "Minimax-Grad step",
+        "step",
+        8,
+        8,
+        {"float32": ("mmtf", "torch"), "bfloat16": ("mmtf", "torch")},
+    ),
+    # As a Minimax-Grad step; what the attack network computes itself, under 5 %, is not counted.
+    "attnet_step": Work(
+        "Minimax-AttNet step, the paper's 3 x 300 attack network",
         "step",
         8,
         8,
@@ -69,5 +80,13 @@ WORKS = {
         0,
         {"float32": ("mmtf", "autoattack")},
         once=True,
+    ),
+    "start_up": Work(
+        "from a new process to the end of its first FGSM step",
+        "start",
+        1,
+        0,
+        {"float32": ("mmtf", "cleverhans", "torch", "foolbox", "art_function", "art")},
+        fresh="fgsm_step",
     ),
 }
