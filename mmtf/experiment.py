@@ -16,7 +16,7 @@ from mmtf.nets import NETS
 from mmtf.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, write_json
 from mmtf.threat import ThreatModel
-from mmtf.training.devices import default_strategy, resolve_precision
+from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.logs import Logs
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events
 from mmtf.training.train import train
@@ -54,6 +54,7 @@ def run_experiment(
     *,
     notice: str = "",
     in_memory: bool | None = None,
+    jit_compile: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     began: float | None = None,
     strategy=None,
@@ -70,6 +71,7 @@ def run_experiment(
       dataset: that the config names; or another one, which `notice` then explains.
       notice: what the reader of the record must know of the data.
       in_memory: see `mmtf.data.Batches`.
+      jit_compile: see `mmtf.train`.
       checkpoint_seconds: between two checkpoints.
       began: time.monotonic() at the start of the process, for the record's seconds; None: now.
       strategy: of tf.distribute; default: all GPUs, or the CPU.
@@ -85,13 +87,15 @@ def run_experiment(
 
     make_net = net_maker(config, dataset)
     precision = resolve_precision(config.precision)
+    jit_compile = resolve_jit(jit_compile, strategy)
+    arithmetic = f"{precision} by XLA" if jit_compile else precision
     say(
         f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "
         f"{len(dataset.test_images):,} test images, {config.net} ({config.net_options}), "
-        f"{precision}, {strategy.num_replicas_in_sync} replica(s), workdir {workdir.path}"
+        f"{arithmetic}, {strategy.num_replicas_in_sync} replica(s), workdir {workdir.path}"
     )
     data = {"training images": len(dataset.train_images), "in_memory": in_memory}
-    same = {**config.to_dict(), "arithmetic": precision, **data}
+    same = {**config.to_dict(), "arithmetic": arithmetic, **data}
     workers.require_same(same, "Give all workers the same flags and data.")
     play = functools.partial(
         train,
@@ -103,6 +107,7 @@ def run_experiment(
         precision=config.precision,
         strategy=strategy,
         in_memory=in_memory,
+        jit_compile=jit_compile,
         checkpoint_dir=workdir.checkpoint_dir,
         checkpoint_seconds=checkpoint_seconds,
     )
@@ -148,6 +153,7 @@ def run_experiment(
         },
         "seeds": [config.seed],
         "precision": {"training": precision, "evaluation": "float32"},
+        "jit_compile": jit_compile,
         "replicas": strategy.num_replicas_in_sync,
         "workers": workers.count,
         "results": [_with_paper(as_result(one), config) for one in outcomes],

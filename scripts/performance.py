@@ -2,8 +2,8 @@
 
     python -m scripts.performance
 
-Reads results/benchmarks/peers.json and time_to_robust.json, which `python -m
-benchmarks.peers.speed` and `python -m benchmarks.time_to_robust` write. Needs no TensorFlow.
+Reads peers.json, time_to_robust.json and gpu.json of results/benchmarks, which `python -m
+benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. No TensorFlow.
 """
 
 import pathlib
@@ -20,6 +20,7 @@ RECORD = ROOT / "results" / "benchmarks" / "peers.json"
 PAGE = ROOT / "docs" / "performance.md"
 FIGURE = ROOT / "docs" / "figures" / "performance.png"
 ROBUST_RECORD = ROOT / "results" / "benchmarks" / "time_to_robust.json"
+GPU_RECORD = ROOT / "results" / "benchmarks" / "gpu.json"
 ROBUST = {"mmtf": "mmtf, minimax_grad", "art": "ART, AdversarialTrainer with FGSM"}
 NAMES = {
     "mmtf": "mmtf",
@@ -91,6 +92,31 @@ def robust(record: dict) -> str:
     )
 
 
+def gpu(record: dict) -> str:
+    """Steps per second, a line for each game, precision, compiler and batch; the paper's run."""
+    lines = []
+    for row in record["rows"]:
+        by = "XLA" if row["xla"] else "TensorFlow"
+        rate = f"{row['steps_per_second']:,.1f}"
+        lines.append(
+            [row["game"], row["precision"], by, f"{row['batch']:,}", rate, f"{row['of_peak']:.0%}"]
+        )
+    header = ["game", "precision", "compiled by", "batch", "steps/s", "of peak"]
+    peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
+    paper = record["paper"]
+    errors = [
+        f"{name} {one['error']:.4f} [{one['interval'][0]:.4f}, {one['interval'][1]:.4f}]"
+        for name, one in (("clean", paper["errors"]["none"]), ("FGSM", paper["errors"]["fgsm"]))
+    ]
+    return (
+        f"{markdown_table(header, lines)}\n\nMedians of blocks of {record['steps']} steps; "
+        f"{record['matmul']:,}-matmul peak, GFLOP/s: {peaks} (float32 as TF32 on tensor cores). "
+        f"{paper['steps']:,} Minimax-Grad steps of batch 128 took {paper['seconds']:.1f} s: "
+        f"{', '.join(errors)}, n = {paper['errors']['none']['n']:,}. "
+        f"{', '.join(record['hardware']['gpus']) or 'No GPU'}; {where(record)}."
+    )
+
+
 def draw(record: dict) -> None:
     """Time relative to mmtf's, one panel a work."""
     import matplotlib
@@ -131,6 +157,8 @@ def main(_):
         text = replace_block(text, name, content)
     if ROBUST_RECORD.exists():
         text = replace_block(text, "robust", robust(read_json(ROBUST_RECORD)))
+    if GPU_RECORD.exists():
+        text = replace_block(text, "gpu", gpu(read_json(GPU_RECORD)))
     PAGE.write_text(text)
     draw(record)
     print(f"rendered {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")

@@ -3,12 +3,13 @@
 import contextlib
 
 import keras
+import tensorflow as tf
 
 from mmtf.nets.thin_gradient import thin_input_gradients
 
 
 @contextlib.contextmanager
-def computing_in(model: keras.Model, dtype: str):
+def computing_in(model: keras.Model, dtype: str, *, jit_compile: bool = False):
     """While open, `model`'s layers compute in `dtype`; its variables stay float32.
 
     `bfloat16` leaves the layer that produces the logits in float32. A tf.function traced inside
@@ -18,6 +19,8 @@ def computing_in(model: keras.Model, dtype: str):
     Args:
       model: a built Keras model with float32 variables.
       dtype: `float32` or `bfloat16`.
+      jit_compile: XLA will compile what is traced: max pools stay in float32, which changes no
+        value, for XLA has their second derivative in float32 alone.
     """
     layers = list(model._flatten_layers(include_self=True))
     before = [layer.dtype_policy for layer in layers]
@@ -25,6 +28,7 @@ def computing_in(model: keras.Model, dtype: str):
     try:
         for layer in layers:
             low = dtype == "bfloat16" and layer is not last and layer is not model
+            low = low and not (jit_compile and isinstance(layer, keras.layers.MaxPooling2D))
             layer.dtype_policy = "mixed_bfloat16" if low else "float32"
         yield
     finally:
@@ -32,16 +36,21 @@ def computing_in(model: keras.Model, dtype: str):
             layer.dtype_policy = policy
 
 
+@contextlib.contextmanager
 def evaluating_in_float32(classifier):
-    """A context in which a Keras model computes in float32; other callables as they do.
+    """While open, a Keras model computes in float32; other callables as they do.
 
-    What is traced inside also gets its gradients in the images by the cheaper route.
+    On GPUs that is float32 with all its 24 bits, not TF32 with 11. What is traced inside also gets
+    its gradients in the images by the cheaper route.
     """
-    context = contextlib.ExitStack()
-    if isinstance(classifier, keras.Model):
-        context.enter_context(computing_in(classifier, "float32"))
-        context.enter_context(thin_input_gradients(classifier))
-    return context
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    with contextlib.ExitStack() as stack:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        stack.callback(tf.config.experimental.enable_tensor_float_32_execution, tf32)
+        if isinstance(classifier, keras.Model):
+            stack.enter_context(computing_in(classifier, "float32"))
+            stack.enter_context(thin_input_gradients(classifier))
+        yield
 
 
 def policies_of(classifier) -> tuple[str, ...]:

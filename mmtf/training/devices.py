@@ -4,14 +4,31 @@ import os
 
 import tensorflow as tf
 
-from mmtf.config import PRECISIONS, require_choice
+from mmtf.config import PRECISIONS, ConfigError, require_choice
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over all GPUs where there is one, else the default, one-device strategy."""
-    if tf.config.list_logical_devices("GPU"):
+    """MirroredStrategy over several GPUs; with one, or none, the default, one-device strategy."""
+    if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA compiles the steps; None: on a single GPU, which the default strategy plays on.
+
+    Raises:
+      ConfigError: True with any other strategy, whose updates XLA cannot see into.
+    """
+    single = strategy is tf.distribute.get_strategy() and strategy.num_replicas_in_sync == 1
+    if jit_compile and not single:
+        raise ConfigError(
+            "Expected one device without a strategy for XLA (jit_compile). "
+            f"Received: {type(strategy).__name__} with {strategy.num_replicas_in_sync} replica(s)."
+        )
+    if jit_compile is None:
+        return single and bool(tf.config.list_logical_devices("GPU"))
+    return jit_compile
 
 
 def resolve_precision(precision: str) -> str:

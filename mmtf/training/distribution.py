@@ -24,8 +24,9 @@ def make_strategy(
     """The strategy of that name; call it before any other operation of TensorFlow.
 
     Args:
-      distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: all its GPUs, and
-        there must be some; `multiworker`: all devices of all workers of `cluster`.
+      distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: the same by a
+        MirroredStrategy even of one GPU, and there must be some; `multiworker`: all devices
+        of all workers of `cluster`.
       cluster: of `mmtf.training.clusters.find_cluster`, for `multiworker`.
       assembly_seconds: how long to wait for the other workers.
       say: takes lines for the user.
@@ -38,7 +39,9 @@ def make_strategy(
         raise ConfigError(
             "Expected a GPU for --distribution=mirrored. Received: none that TensorFlow sees."
         )
-    if distribution != "multiworker":
+    if distribution == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if distribution == "auto":
         return default_strategy()
     if cluster is None:
         raise ConfigError("Expected a cluster for several workers. Received: None.")

@@ -10,7 +10,7 @@ from mmtf.config import ConfigError, Schedule
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset
 from mmtf.training.checkpoints import Checkpoints
-from mmtf.training.devices import default_strategy, resolve_precision
+from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
@@ -44,6 +44,7 @@ def train(
     precision: str = "auto",
     strategy: tf.distribute.Strategy | None = None,
     in_memory: bool | None = None,
+    jit_compile: bool | None = None,
     checkpoint_dir: str | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     events=None,
@@ -62,6 +63,7 @@ def train(
       strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
         `mmtf.training.distribution.make_strategy`, all call this function with the same arguments.
       in_memory: see `mmtf.data.Batches`.
+      jit_compile: XLA compiles the steps; None: on a single GPU.
       checkpoint_dir: saves there and goes on from what is there; None: no checkpoints. Several
         workers all read it and the chief alone writes it.
       checkpoint_seconds: between two checkpoints; the last step is always saved.
@@ -100,6 +102,7 @@ def train(
             strategy=strategy,
             precision=resolve_precision(precision),
             seed=seed,
+            jit_compile=resolve_jit(jit_compile, strategy),
         )
     bar = progress if isinstance(progress, Progress) else None
     first, checkpoints = 0, None

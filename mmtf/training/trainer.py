@@ -30,10 +30,21 @@ class Trainer:
       strategy: of tf.distribute; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, of the steps.
       seed: of dropout and random starts.
+      jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
+        numbers are others; with the default strategy alone.
     """
 
     def __init__(
-        self, game, classifier, batches: Batches, *, schedule: Schedule, strategy, precision, seed
+        self,
+        game,
+        classifier,
+        batches: Batches,
+        *,
+        schedule: Schedule,
+        strategy,
+        precision,
+        seed,
+        jit_compile=False,
     ):
         self.game = game
         self.batches = batches
@@ -42,6 +53,7 @@ class Trainer:
         self.replicas = strategy.num_replicas_in_sync
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._seed = seed
+        self._jit = jit_compile
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
@@ -63,6 +75,9 @@ class Trainer:
                 classifier, make_optimizer, batches.image_shape, batches.num_classes
             )
         self._run = tf.function(self._run_steps)
+        self._play = (
+            tf.function(self._play_step, jit_compile=True) if jit_compile else self._play_step
+        )
 
     @property
     def total_steps(self) -> int:
@@ -115,7 +130,7 @@ class Trainer:
         models = self.players.models.values()
         with contextlib.ExitStack() as stack:
             for model in models:
-                stack.enter_context(computing_in(model, self.precision))
+                stack.enter_context(computing_in(model, self.precision, jit_compile=self._jit))
                 stack.enter_context(thin_input_gradients(model))
             totals = {name: tf.constant(0.0) for name in self.game.metrics}
             bad = tf.constant(-1)
@@ -145,6 +160,9 @@ class Trainer:
             batch = self.batches.take(self.batches.indices(step, replica * share, share))
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
         seed = tf.random.experimental.stateless_fold_in(seed, replica)
+        return self._play(*batch, number, seed)
+
+    def _play_step(self, x, y, number, seed):
         turn = Turn(
             round=number,
             seed=seed,
@@ -152,7 +170,7 @@ class Trainer:
             replicas=self.replicas,
             randomness=functools.partial(seeded, seed=seed),
         )
-        return self.game.step(self.players, *batch, turn)
+        return self.game.step(self.players, x, y, turn)
 
 
 def _refuse_local_statistics(model, replicas):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.nets import NETS
-from mmtf.nets.precision import computing_in
+from mmtf.nets.precision import computing_in, evaluating_in_float32
 
 
 @pytest.fixture
@@ -87,3 +87,17 @@ def test_contexts_nest(net, x):
             np.testing.assert_array_equal(net(x, training=False), plain)
         assert policies(net) == low
         assert (net(x, training=False).numpy() != plain).any()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_evaluation_is_not_in_tf32(before):
+    config = tf.config.experimental
+    kept = config.tensor_float_32_execution_enabled()
+    try:
+        config.enable_tensor_float_32_execution(before)
+        with pytest.raises(ZeroDivisionError), evaluating_in_float32(lambda x: x):
+            assert not config.tensor_float_32_execution_enabled()
+            raise ZeroDivisionError
+        assert config.tensor_float_32_execution_enabled() is before
+    finally:
+        config.enable_tensor_float_32_execution(kept)

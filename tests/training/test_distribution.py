@@ -11,6 +11,7 @@ import test_two_workers
 
 from mmtf.config import ConfigError
 from mmtf.training.clusters import Cluster
+from mmtf.training.devices import resolve_jit
 from mmtf.training.distribution import make_strategy
 
 WAITING = (
@@ -27,6 +28,16 @@ def test_one_device_is_the_default():
         assert make_strategy("auto") is tf.distribute.get_strategy()
         with pytest.raises(ConfigError, match="Expected a GPU for --distribution=mirrored"):
             make_strategy("mirrored")
+
+
+def test_xla_is_for_one_device():
+    default = tf.distribute.get_strategy()
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    assert resolve_jit(None, default) is on_gpu and resolve_jit(None, mirrored) is False
+    assert resolve_jit(True, default) is True and resolve_jit(False, default) is False
+    with pytest.raises(ConfigError, match="Expected one device .* Received: MirroredStrategy"):
+        resolve_jit(True, mirrored)
 
 
 def test_a_program_that_has_begun_is_too_late():

@@ -43,7 +43,15 @@ def tiny_net(dropout=0.0, normalise=False):
 
 
 def make_trainer(
-    game="minimax_grad", net=None, steps=30, seed=0, in_memory=True, data=None, **options
+    game="minimax_grad",
+    net=None,
+    steps=30,
+    seed=0,
+    in_memory=True,
+    data=None,
+    jit_compile=False,
+    precision="float32",
+    **options,
 ):
     data = data or tiny_data()
     batches = Batches(data, batch_size=8, seed=seed, in_memory=in_memory)
@@ -53,8 +61,9 @@ def make_trainer(
         batches,
         schedule=Schedule(steps=steps, learning_rate=1e-2),
         strategy=tf.distribute.get_strategy(),
-        precision="float32",
+        precision=precision,
         seed=seed,
+        jit_compile=jit_compile,
     )
 
 
@@ -103,6 +112,48 @@ def test_streamed_batches_give_the_same_weights_as_those_in_memory():
         weights_after(make_trainer(in_memory=True), [10]),
         weights_after(make_trainer(in_memory=False), [4, 6]),
     )
+
+
+@pytest.mark.parametrize(
+    "game, options",
+    [
+        ("minimax_grad", {}),
+        pytest.param("minimax_attnet", {"net_options": {"dropout": 0.0}}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_step_by_xla_gives_the_same_weights(game, options):
+    """As far as Adam lets it: a first step is the rate times the gradient's sign.
+
+    Where a gradient is nothing but rounding, its sign is open: such a weight may be two rates off
+    after a step. No other weight is.
+    """
+    plain, compiled = (make_trainer(game, jit_compile=flag, **options) for flag in (False, True))
+    risks = [float(one.run(0, 1)["risk"]) for one in (plain, compiled)]
+    np.testing.assert_allclose(risks[1], risks[0], rtol=1e-5)
+    pairs = zip(*(one.players.classifier.get_weights() for one in (plain, compiled)), strict=True)
+    for ours, theirs in pairs:
+        assert np.mean(np.abs(ours - theirs) > 1e-5) < 0.02
+    # What is traced once serves any number of steps, dropout and streamed batches, too.
+    again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
+    first = weights_after(again, [3, 2])
+    assert again.traces == 1
+    one_by_one = make_trainer(game, tiny_net(0.5), jit_compile=True, **options)
+    assert_same(first, weights_after(one_by_one, [1, 1, 1, 2]))
+
+
+def test_xla_has_the_second_derivative_of_a_bfloat16_net_with_pools():
+    risks = [
+        float(
+            make_trainer(
+                net=NETS["mnist_cnn"](image_shape=(4, 4, 1), num_classes=3, dropout=0.0),
+                precision=precision,
+                jit_compile=True,
+            ).run(0, 1)["risk"]
+        )
+        for precision in ("float32", "bfloat16")
+    ]
+    # A bfloat16 has 8 bits: 0.4 % a rounding, a few of them in a row.
+    np.testing.assert_allclose(risks[1], risks[0], rtol=0.02)
 
 
 def test_moving_statistics_are_kept():

@@ -1,0 +1,191 @@
+"""Training on a GPU: steps per second, share of the peak, and the paper's 100,000 steps.
+
+    pip install '.[gpu]' && python -m benchmarks.gpu
+
+For FGSM (LWA) and Minimax-Grad steps of MNIST's net, in float32 (on tensor cores as TF32) and
+bfloat16, with and without XLA, at each of --batches: medians of --blocks blocks. Then
+`--game=minimax_grad` for all of the paper's --paper_steps steps at eta 0.3, batch 128, with its
+seconds and its errors. One GPU; several are what `python -m scripts.scaling` compares. Writes
+results/benchmarks/gpu.json; `python -m scripts.performance` renders it. `--device=cpu` tries the
+same on a machine without a GPU, where --output must be named.
+"""
+
+import os
+import statistics
+import time
+
+from absl import app, flags
+
+from benchmarks.growth import forward_flops
+from mmtf import quiet
+from mmtf.reports import write_json
+
+FLAGS = flags.FLAGS
+ETA = 0.3
+# Game -> forward passes' worth of arithmetic in a step, as in benchmarks.peers.speed.
+GAMES_TIMED = {"lwa": 5, "minimax_grad": 8}
+PRECISIONS = ("float32", "bfloat16")
+MATMUL = 8192
+
+
+def matmul_peak(dtype: str, size: int, blocks: int = 5) -> float:
+    """FLOP/s of size x size matrix products, the best block."""
+    import tensorflow as tf
+
+    a = tf.cast(tf.random.normal([size, size]), dtype)
+
+    @tf.function
+    def products(b):
+        for _ in tf.range(10):
+            b = a @ b / tf.cast(size, b.dtype)
+        return tf.reduce_sum(b)
+
+    float(products(a))
+    seconds = [_seconds(lambda: float(products(a))) for _ in range(blocks)]
+    return 10 * 2 * size**3 / min(seconds)
+
+
+def _seconds(call):
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def trainer_of(data, game, precision, batch, jit_compile):
+    """A Trainer that plays `game` on `data` with the whole training set in device memory."""
+    import tensorflow as tf
+
+    from mmtf.config import Schedule
+    from mmtf.data import Batches
+    from mmtf.games import GAMES
+    from mmtf.nets import NETS
+    from mmtf.threat import ThreatModel
+    from mmtf.training.trainer import Trainer
+
+    net = NETS["mnist_cnn"](image_shape=data.image_shape, num_classes=data.num_classes, seed=0)
+    return Trainer(
+        GAMES[game](ThreatModel(eta=ETA)),
+        net,
+        Batches(data, batch_size=batch, seed=0, in_memory=True),
+        schedule=Schedule(steps=10_000_000, learning_rate=1e-4, batch_size=batch),
+        strategy=tf.distribute.get_strategy(),
+        precision=precision,
+        seed=0,
+        jit_compile=jit_compile,
+    )
+
+
+def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
+    """A row: steps per second of blocks of FLAGS.steps steps, each one call."""
+    trainer = trainer_of(data, game, precision, batch, jit_compile)
+
+    def block(number):
+        float(trainer.run(number * FLAGS.steps, FLAGS.steps)["risk"])
+
+    tracing = _seconds(lambda: block(0))
+    seconds = [_seconds(lambda n=number: block(n)) for number in range(1, FLAGS.blocks + 1)]
+    rate = FLAGS.steps / statistics.median(seconds)
+    flops = GAMES_TIMED[game] * forward_flops(trainer.players.classifier) * batch
+    row = {
+        "game": game,
+        "precision": precision,
+        "xla": jit_compile,
+        "batch": batch,
+        "steps_per_second": round(rate, 2),
+        "of_peak": round(rate * flops / peak, 4),
+        "seconds": [round(one, 4) for one in seconds],
+        "first_block_seconds": round(tracing, 2),
+    }
+    print(
+        f"{game:13} {precision:9} {'XLA' if jit_compile else '':3} batch {batch:5}: "
+        f"{rate:9.1f} steps/s, {row['of_peak']:.0%} of the peak",
+        flush=True,
+    )
+    return row
+
+
+def play_the_paper(data) -> dict:
+    """Minimax-Grad by the paper's schedule: seconds of training, then the errors."""
+    import mmtf
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.measure import measure
+    from mmtf.games import GAMES
+
+    threat = mmtf.ThreatModel(eta=ETA)
+    schedule = mmtf.Schedule(steps=FLAGS.paper_steps, learning_rate=1e-4, batch_size=128)
+    trained = mmtf.train(
+        GAMES["minimax_grad"](threat), data, schedule=schedule, jit_compile=FLAGS.device == "gpu"
+    )
+    test, found = data.test(), {}
+    for name in ("none", "fgsm"):
+        one = measure(trained.classifier, ATTACKS[name](threat), *test, name=name)
+        found[name] = {"error": one.error, "interval": list(one.interval), "n": one.n}
+    print(
+        f"{FLAGS.paper_steps:,} Minimax-Grad steps in {trained.seconds:.1f} s: clean "
+        f"{found['none']['error']:.4f}, FGSM-curr {found['fgsm']['error']:.4f}"
+    )
+    return {"steps": FLAGS.paper_steps, "seconds": round(trained.seconds, 2), "errors": found}
+
+
+def define_flags() -> None:
+    """Not on import: two scripts may be imported by one test."""
+    flags.DEFINE_enum("device", "gpu", ["gpu", "cpu"], "cpu: to try this script without a GPU.")
+    flags.DEFINE_list("batches", ["128", "1024", "8192"], "Images of a step.")
+    flags.register_validator(
+        "batches",
+        lambda given: len(given) > 0 and all(one.isdigit() and int(one) for one in given),
+        message="Expected whole numbers > 0, separated by commas.",
+    )
+    flags.DEFINE_integer("steps", 200, "Of one timed block.", lower_bound=1)
+    flags.DEFINE_integer("blocks", 5, "Timed blocks; the median counts.", lower_bound=1)
+    flags.DEFINE_integer("paper_steps", 100_000, "Of the whole run.", lower_bound=1)
+    flags.DEFINE_integer("matmul", MATMUL, "Size of the matrices of the peak.", lower_bound=1)
+    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
+    flags.DEFINE_string("output", None, "The record; default results/benchmarks/gpu.json.")
+
+
+def main(_):
+    if FLAGS.device == "cpu" and FLAGS.output is None:
+        raise app.UsageError("Expected --output with --device=cpu. Received: none.")
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    from mmtf.data import load_data
+    from mmtf.provenance import provenance
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if FLAGS.device == "gpu" and not gpus:
+        raise app.UsageError(
+            "Expected a GPU that TensorFlow sees: pip install '.[gpu]'. Received: none. "
+            "--device=cpu tries this script without one."
+        )
+    tf.config.set_visible_devices(gpus[:1] if FLAGS.device == "gpu" else [], "GPU")
+    data = load_data(FLAGS.dataset)
+    path = FLAGS.output or "results/benchmarks/gpu.json"
+    peaks = {name: matmul_peak(name, FLAGS.matmul) for name in PRECISIONS}
+    record = {
+        "device": FLAGS.device,
+        "dataset": data.name,
+        "eta": ETA,
+        "steps": FLAGS.steps,
+        "matmul": FLAGS.matmul,
+        "matmul_gflops": {name: round(peak / 1e9, 1) for name, peak in peaks.items()},
+        "rows": [],
+        **provenance(),
+    }
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    for game in GAMES_TIMED:
+        for precision in PRECISIONS:
+            for xla in (False, True):
+                for batch in map(int, FLAGS.batches):
+                    row = time_steps(data, game, precision, batch, xla, peaks[precision])
+                    record["rows"].append(row)
+                    write_json(path, record)
+    record["paper"] = play_the_paper(data)
+    write_json(path, record)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,44 @@
+"""The GPU benchmark tried without one: its command on the digits, and its table."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import performance
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+
+def test_without_a_gpu_it_says_so():
+    done = command()
+    assert done.returncode != 0 and "Expected a GPU that TensorFlow sees" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Expected --output with --device=cpu" in command("--device=cpu").stderr
+
+
+@pytest.mark.slow
+def test_the_command_measures(tmp_path):
+    output = tmp_path / "record.json"
+    tiny = ["--dataset=digits", "--steps=2", "--blocks=1", "--paper_steps=3", "--matmul=256"]
+    done = command("--device=cpu", "--batches=8,16", f"--output={output}", *tiny)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(output.read_text())
+    assert len(record["rows"]) == 2 * 2 * 2 * 2
+    assert all(row["steps_per_second"] > 0 and 0 < row["of_peak"] < 1 for row in record["rows"])
+    assert record["paper"]["seconds"] > 0 and record["paper"]["errors"]["none"]["n"] > 100
+    text = performance.gpu(record)
+    assert "| minimax_grad | bfloat16 | XLA | 16 |" in text and "3 Minimax-Grad steps" in text
