@@ -77,6 +77,8 @@ class RunConfig:
       schedule_name: which preset `schedule` started from.
       schedule: the steps, batch size and learning rate in force.
       precision: `float32` or `bfloat16` for training, or `auto`; evaluation is always float32.
+      jit_compile: whether XLA compiles the training steps, which draws other random numbers; None:
+        on a single GPU.
       attacks: attacks of the final table, in its order.
       pgd_steps, pgd_restarts: of the table's PGD.
       max_examples: test examples used for the table, 0 for all.
@@ -93,6 +95,7 @@ class RunConfig:
     schedule_name: str = "fast"
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
     precision: str = "auto"
+    jit_compile: bool | None = None
     attacks: tuple[str, ...] = ("none", "fgsm", "ifgsm", "pgd")
     pgd_steps: int = 40
     pgd_restarts: int = 2
@@ -114,12 +117,15 @@ class RunConfig:
         """Plain JSON types only; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
+        if self.jit_compile is None:
+            del as_dict["jit_compile"]  # configs from before there was a choice stay what they are
         return as_dict
 
     @classmethod
     def from_dict(cls, values: dict) -> "RunConfig":
         """The config that `to_dict` wrote; unknown or missing names raise ConfigError."""
         known = {field.name for field in dataclasses.fields(cls)}
+        values = {"jit_compile": None, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
         fields = {field.name for field in dataclasses.fields(Schedule)}
         given = values["schedule"]

@@ -54,7 +54,6 @@ def run_experiment(
     *,
     notice: str = "",
     in_memory: bool | None = None,
-    jit_compile: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     began: float | None = None,
     strategy=None,
@@ -71,7 +70,6 @@ def run_experiment(
       dataset: that the config names; or another one, which `notice` then explains.
       notice: what the reader of the record must know of the data.
       in_memory: see `mmtf.data.Batches`.
-      jit_compile: see `mmtf.train`.
       checkpoint_seconds: between two checkpoints.
       began: time.monotonic() at the start of the process, for the record's seconds; None: now.
       strategy: of tf.distribute; default: all GPUs, or the CPU.
@@ -87,7 +85,7 @@ def run_experiment(
 
     make_net = net_maker(config, dataset)
     precision = resolve_precision(config.precision)
-    jit_compile = resolve_jit(jit_compile, strategy)
+    jit_compile = resolve_jit(config.jit_compile, strategy)
     arithmetic = f"{precision} by XLA" if jit_compile else precision
     say(
         f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "

@@ -168,6 +168,11 @@ def _cluster():
                 f"Expected --{name} with --distribution=multiworker{kind}. "
                 f"Received: --distribution={FLAGS.distribution} --cluster={FLAGS.cluster}."
             )
+    if FLAGS.jit_compile and FLAGS.distribution != "auto":
+        raise ConfigError(
+            "Expected --jit_compile with --distribution=auto on one device. "
+            f"Received: --distribution={FLAGS.distribution}."
+        )
     if not several:
         return None
     if FLAGS.replay or FLAGS.exploitability:
@@ -207,6 +212,7 @@ def _config():
         schedule_options={name: FLAGS[name].value for name in (*schedule_options, "decay")},
         attacks=tuple(FLAGS.attacks) if FLAGS.attacks else None,
         precision=FLAGS.precision,
+        jit_compile=FLAGS.jit_compile,
         pgd_steps=FLAGS.pgd_steps,
         pgd_restarts=FLAGS.pgd_restarts,
         max_examples=FLAGS.max_examples,
@@ -230,7 +236,6 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None, s
             dataset,
             notice=notice,
             in_memory=FLAGS.in_memory,
-            jit_compile=FLAGS.jit_compile,
             checkpoint_seconds=FLAGS.checkpoint_seconds,
             began=BEGAN,
             strategy=strategy,

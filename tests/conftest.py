@@ -2,8 +2,9 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in the commands that tests start
+from mmtf import quiet
+
+os.environ.update(quiet.settings() | os.environ)  # as the commands do that tests start
 
 import numpy as np
 import pytest

@@ -133,3 +133,11 @@ def test_what_a_command_line_needs_first_imports_no_tensorflow():
     code = f"import sys; from mmtf import {rooms}; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("jit_compile", [None, True, False])
+def test_a_config_without_a_choice_of_compiler_is_that_of_before(jit_compile):
+    config = RunConfig(jit_compile=jit_compile)
+    written = config.to_dict()
+    assert ("jit_compile" in written) is (jit_compile is not None)
+    assert RunConfig.from_dict(written) == config

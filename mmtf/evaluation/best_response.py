@@ -136,6 +136,7 @@ def best_response(
             model=classifier,
             seed=seed * 100 + restart,
             precision=recipe.precision,
+            jit_compile=False,  # one key, one network, whatever compiled the classifier
             progress=bar,
         )
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])

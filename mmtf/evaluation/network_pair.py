@@ -12,7 +12,7 @@ from mmtf.evaluation.best_response import AttNetRecipe, best_response
 from mmtf.evaluation.exploitability import exploitability
 from mmtf.evaluation.measure import BLOCK, misclassified, perturb
 from mmtf.games.best_defense import BestDefense
-from mmtf.nets.precision import computing_in
+from mmtf.nets.precision import evaluating_in_float32
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
@@ -23,7 +23,7 @@ CHOICE_EXAMPLES = 5000
 
 def losses(classifier: keras.Model, z, y) -> np.ndarray:
     """Cross-entropy of every example, float32 [N]: the l of Eq. 2, in float32."""
-    with computing_in(classifier, "float32"):
+    with evaluating_in_float32(classifier):
         blocks = [
             risks.cross_entropy(classifier(z[i : i + BLOCK], training=False), y[i : i + BLOCK])
             for i in range(0, len(z), BLOCK)
@@ -81,7 +81,13 @@ def pair_exploitability(
         bar = Progress(schedule.steps, label="best defence") if progress else False
         game = BestDefense(threat, attacker=v)
         return train(
-            game, dataset, schedule=schedule, model=make_net, seed=seed, progress=bar
+            game,
+            dataset,
+            schedule=schedule,
+            model=make_net,
+            seed=seed,
+            jit_compile=False,
+            progress=bar,
         ).classifier
 
     def risk_on(images, labels, u, v):

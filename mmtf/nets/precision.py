@@ -9,7 +9,7 @@ from mmtf.nets.thin_gradient import thin_input_gradients
 
 
 @contextlib.contextmanager
-def computing_in(model: keras.Model, dtype: str, *, jit_compile: bool = False):
+def computing_in(model: keras.Model, dtype: str):
     """While open, `model`'s layers compute in `dtype`; its variables stay float32.
 
     `bfloat16` leaves the layer that produces the logits in float32. A tf.function traced inside
@@ -19,8 +19,6 @@ def computing_in(model: keras.Model, dtype: str, *, jit_compile: bool = False):
     Args:
       model: a built Keras model with float32 variables.
       dtype: `float32` or `bfloat16`.
-      jit_compile: XLA will compile what is traced: max pools stay in float32, which changes no
-        value, for XLA has their second derivative in float32 alone.
     """
     layers = list(model._flatten_layers(include_self=True))
     before = [layer.dtype_policy for layer in layers]
@@ -28,7 +26,6 @@ def computing_in(model: keras.Model, dtype: str, *, jit_compile: bool = False):
     try:
         for layer in layers:
             low = dtype == "bfloat16" and layer is not last and layer is not model
-            low = low and not (jit_compile and isinstance(layer, keras.layers.MaxPooling2D))
             layer.dtype_policy = "mixed_bfloat16" if low else "float32"
         yield
     finally:
@@ -41,7 +38,8 @@ def evaluating_in_float32(classifier):
     """While open, a Keras model computes in float32; other callables as they do.
 
     On GPUs that is float32 with all its 24 bits, not TF32 with 11. What is traced inside also gets
-    its gradients in the images by the cheaper route.
+    its gradients in the images by the cheaper route. TF32 is a setting of the process: evaluations
+    in threads of one process must not overlap.
     """
     tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     with contextlib.ExitStack() as stack:

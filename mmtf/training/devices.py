@@ -20,7 +20,7 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy) -> b
     Raises:
       ConfigError: True with any other strategy, whose updates XLA cannot see into.
     """
-    single = strategy is tf.distribute.get_strategy() and strategy.num_replicas_in_sync == 1
+    single = not tf.distribute.has_strategy() and strategy is tf.distribute.get_strategy()
     if jit_compile and not single:
         raise ConfigError(
             "Expected one device without a strategy for XLA (jit_compile). "

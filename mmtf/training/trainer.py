@@ -11,6 +11,7 @@ from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
 from mmtf.nets.precision import computing_in
 from mmtf.nets.thin_gradient import thin_input_gradients
+from mmtf.nets.twice_pools import twice_differentiable_pools
 from mmtf.training.randomness import seeded
 from mmtf.training.rates import Rate
 
@@ -130,8 +131,10 @@ class Trainer:
         models = self.players.models.values()
         with contextlib.ExitStack() as stack:
             for model in models:
-                stack.enter_context(computing_in(model, self.precision, jit_compile=self._jit))
+                stack.enter_context(computing_in(model, self.precision))
                 stack.enter_context(thin_input_gradients(model))
+                if self._jit:
+                    stack.enter_context(twice_differentiable_pools(model))
             totals = {name: tf.constant(0.0) for name in self.game.metrics}
             bad = tf.constant(-1)
             for step in tf.range(first, first + count):

@@ -102,7 +102,7 @@ def test_a_start_counts_from_before_the_process(folder, monkeypatch):
 def test_counts_are_read_or_refused():
     assert speed.counts_of([]) == {}
     assert speed.counts_of(["pgd=200", "apgd=7"]) == {"pgd": 200, "apgd": 7}
-    for wrong in ("pgd", "pgd=", "pgd=0", "pgd=-3", "pgd=x", "what=3"):
+    for wrong in ("pgd", "pgd=", "pgd=0", "pgd=-3", "pgd=x", "what=3", "start_up=5"):
         assert speed.counts_of([wrong]) is None
 
 

@@ -70,7 +70,8 @@ def input_gradient(model, x):
 
 
 @pytest.mark.parametrize("name, shape", [("mnist_cnn", (28, 28, 1)), ("cifar_cnn", (24, 24, 3))])
-def test_in_a_net_and_only_while_open(name, shape, rng):
+def test_in_a_net_and_only_while_open(name, shape, rng, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
     net = NETS[name](image_shape=shape, num_classes=5, init="keras")
     x = tf.constant(rng.uniform(-1, 1, (3, *shape)), tf.float32)
     plain, by_blocks = input_gradient(net, x)
@@ -83,6 +84,13 @@ def test_in_a_net_and_only_while_open(name, shape, rng):
     np.testing.assert_allclose(eager, net(x, training=False), rtol=0, atol=1e-5)
     assert not input_gradient(net, x)[1]
     assert all("convolution_op" not in vars(layer) for layer in net.layers)
+
+
+def test_a_gpu_keeps_its_own_gradient(monkeypatch):
+    net = NETS["mnist_cnn"](image_shape=(8, 8, 1), num_classes=3)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a card"])
+    with thin_input_gradients(net):
+        assert not any("convolution_op" in vars(layer) for layer in net.layers)
 
 
 def test_what_is_no_keras_model_and_what_is_not_thin_stay(rng):

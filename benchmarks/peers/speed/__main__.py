@@ -77,8 +77,9 @@ class Worker:
     def whole(self) -> dict:
         """The one block of a process that was started for it, with all that came before."""
         answer = self.block()
+        wall = time.perf_counter() - self._began
         self.close()
-        return answer | {"wall": time.perf_counter() - self._began, "cpu": answer["cpu_total"]}
+        return answer | {"wall": wall, "cpu": answer["cpu_total"]}
 
     def _answer(self):
         line = self._process.stdout.readline()
@@ -184,7 +185,8 @@ def counts_of(given: list[str]) -> dict[str, int] | None:
       ({'pgd': 200}, None, None)
     """
     pairs = [one.partition("=") for one in given]
-    if all(name in WORKS and count.isdigit() and int(count) for name, _, count in pairs):
+    counted = [name for name, work in WORKS.items() if not work.fresh]
+    if all(name in counted and count.isdigit() and int(count) for name, _, count in pairs):
         return {name: int(count) for name, _, count in pairs}
     return None
 
