@@ -103,12 +103,22 @@ def test_the_norms_are_those_of_the_table(name):
             make(name, norm, {})
 
 
+def assert_agree(ours, theirs):
+    """The same images, up to NOISE; of 40, one may differ.
+
+    Eagerly and in a graph sums are rounded differently, and how depends on the CPU. Where a step
+    takes the sign of what is nothing but rounding, the paths of an image part.
+    """
+    apart = np.abs(np.asarray(ours) - np.asarray(theirs)).reshape(len(theirs), -1).max(1) > NOISE
+    assert apart.sum() <= len(theirs) // 40, f"images {np.flatnonzero(apart)} differ"
+
+
 @every_case
 def test_eager_equals_graph(name, norm, options, smooth, batch):
     attack = make(name, norm, options)
     eager = attack(smooth, *batch, seed=SEED).numpy()
     assert eager.dtype == np.float32
-    np.testing.assert_allclose(in_graph(attack, smooth)(*batch), eager, rtol=0, atol=NOISE)
+    assert_agree(in_graph(attack, smooth)(*batch), eager)
 
 
 @every_case
@@ -117,7 +127,7 @@ def test_unknown_batch_sizes_in_a_graph(name, norm, options, smooth, batch):
     run = in_graph(attack, smooth)
     for count in (40, 7, 1):
         expected = attack(smooth, x[:count], y[:count], seed=SEED)
-        np.testing.assert_allclose(run(x[:count], y[:count]), expected, rtol=0, atol=NOISE)
+        assert_agree(run(x[:count], y[:count]), expected)
 
 
 @every_case
