@@ -90,7 +90,13 @@ def test_two_processes_end_as_one_and_the_chief_alone_writes(tmp_path, game):
         # times that sum, and by no more than 1. Entries of all s in [0, 1] alike: r (1 - ln r).
         # One whose replicas kept their own gradients would be off by about the rate each step.
         r = 4 * np.sqrt(BATCH * 28 * 28) * 2**-24
-        assert off < STEPS * RATE * r * (1 - np.log(r)), off
+        share = r * (1 - np.log(r))
+        if game == "minimax_attnet":
+            # Algorithm 1's second derivatives change by jumps where rounding decides a pool or a
+            # ReLU, which leads a few weights elsewhere: 0.2 % of the way on a CPU without AVX512.
+            # Replicas with gradients of their own would part for a good part of the way.
+            share = 0.01
+        assert off < STEPS * RATE * share, off
 
 
 @pytest.mark.slow
