@@ -1,6 +1,5 @@
 """Errors of a defence under attacks: per example, re-checked, in float32, with intervals."""
 
-from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import (
     BrokenConstraint,
     Outcome,
@@ -10,6 +9,7 @@ from mmtf.evaluation.measure import (
     perturb,
     worst,
 )
+from mmtf.reports.intervals import wilson
 
 __all__ = [
     "BrokenConstraint",

@@ -14,11 +14,11 @@ from mmtf.evaluation.checks import Sign, check_defense, check_table
 from mmtf.evaluation.columns import columns_of, identity_of
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.fresh import Fresh
-from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
 from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
 from mmtf.evaluation.nearest import smallest_broken
 from mmtf.provenance import source_digest
+from mmtf.reports.intervals import wilson
 from mmtf.reports.record import UNREADABLE, write_atomically
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress

@@ -9,8 +9,8 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
-from mmtf.evaluation.intervals import wilson
 from mmtf.nets.precision import evaluating_in_float32
+from mmtf.reports.intervals import wilson
 
 BLOCK = 500
 

@@ -7,8 +7,8 @@ import keras
 from mmtf.attacks.fgsm import FGSM
 from mmtf.config import ConfigError
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import misclassified, perturb
+from mmtf.reports.intervals import wilson
 from mmtf.threat import ThreatModel
 
 

@@ -12,12 +12,12 @@ from mmtf.attacks.fgsm import FGSM
 from mmtf.curve import network_recipes
 from mmtf.data import load_data
 from mmtf.evaluation.best_response import FreshAttNet
-from mmtf.evaluation.intervals import wilson
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, perturb
 from mmtf.evaluation.payoff import as_result
 from mmtf.evaluation.rounds import round_path
 from mmtf.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.reports.intervals import wilson
 from mmtf.reproduction.cells import Cell, pack
 from mmtf.reproduction.players import defender, replayed_round
 from mmtf.reproduction.settings import Settings

@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 
 from mmtf.config import ConfigError
-from mmtf.evaluation import wilson
+from mmtf.reports.intervals import wilson
 
 
 @pytest.mark.parametrize(
