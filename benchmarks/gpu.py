@@ -29,23 +29,6 @@ PAPER_PRECISION = "bfloat16"
 MATMUL = 8192
 
 
-def matmul_peak(dtype: str, size: int, blocks: int = 5) -> float:
-    """FLOP/s of size x size matrix products, the best block."""
-    import tensorflow as tf
-
-    a = tf.cast(tf.random.normal([size, size]), dtype)
-
-    @tf.function
-    def products(b):
-        for _ in tf.range(10):
-            b = a @ b / tf.cast(size, b.dtype)
-        return tf.reduce_sum(b)
-
-    float(products(a))
-    seconds = [_seconds(lambda: float(products(a))) for _ in range(blocks)]
-    return 10 * 2 * size**3 / min(seconds)
-
-
 def _seconds(call):
     began = time.perf_counter()
     call()
@@ -172,6 +155,7 @@ def main(_):
 
     from mmtf.data import load_data
     from mmtf.provenance import provenance
+    from mmtf.training.devices import matmul_rate
 
     gpus = tf.config.list_physical_devices("GPU")
     if FLAGS.device == "gpu" and not gpus:
@@ -182,7 +166,7 @@ def main(_):
     tf.config.set_visible_devices(gpus[:1] if FLAGS.device == "gpu" else [], "GPU")
     data = load_data(FLAGS.dataset)
     path = FLAGS.output or "results/benchmarks/gpu.json"
-    peaks = {name: matmul_peak(name, FLAGS.matmul) for name in PRECISIONS}
+    peaks = {name: matmul_rate(name, FLAGS.matmul) for name in PRECISIONS}
     record = {
         "device": _device_name(gpus),
         "dataset": data.name,

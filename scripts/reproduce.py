@@ -15,7 +15,7 @@ import sys
 from absl import app, flags
 
 from mmtf import quiet
-from mmtf.config import SCHEDULES, ConfigError
+from mmtf.config import SCHEDULES, ConfigError, require
 from mmtf.reproduction import selection
 from mmtf.reproduction.cells import Results, Track
 from mmtf.reproduction.engines import ENGINES
@@ -27,7 +27,7 @@ DOCS = str(ROOT / "docs")
 FLAGS = flags.FLAGS
 # Flags that make a trial, whose records do not belong among the committed ones.
 TRIAL = ("dataset", "steps", "max_examples", "pgd_steps", "autoattack_steps", "autoattack_queries")
-TRIAL += ("attnet_steps",)
+TRIAL += ("attnet_steps", "rounds", "pgd_examples", "autoattack_examples")
 
 
 def define_flags() -> None:
@@ -41,16 +41,16 @@ def define_flags() -> None:
     flags.DEFINE_list("etas", None, "Only these radii.")
     flags.DEFINE_list("defenses", None, "Only these rows, e.g. lwa,minimax_grad.")
     flags.DEFINE_list("attacks", None, "Only these columns, e.g. none,fgsm_curr,curve.")
-    flags.DEFINE_integer("rounds", None, "Of cat and mouse; default 80, CIFAR-10 40.")
+    flags.DEFINE_integer("rounds", None, "Trial: of cat and mouse; default 80, CIFAR-10 40.")
     flags.DEFINE_bool("measure", True, "Measure what is missing; --nomeasure only renders.")
     flags.DEFINE_bool("rerun", False, "Measure what is there, too; trained classifiers stay.")
     flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
     flags.DEFINE_bool("render_only", False, "Only render the pages from the records.")
     flags.DEFINE_enum("engine", "local", ENGINES, "Processes of this machine, or Dask.")
-    flags.DEFINE_integer("jobs", None, "At once; default one for every four cores.")
+    flags.DEFINE_integer("jobs", None, "At once; default: one for four cores, at least two.")
     flags.DEFINE_string("scheduler", None, "Address of Dask's; default: one started here.")
-    flags.DEFINE_integer("pgd_examples", None, "Test images of PGD-40; default 1,000.")
-    flags.DEFINE_integer("autoattack_examples", None, "Test images of AutoAttack; default 200.")
+    flags.DEFINE_integer("pgd_examples", None, "Trial: images of PGD-40; default 1,000.")
+    flags.DEFINE_integer("autoattack_examples", None, "Trial: images of AutoAttack; default 200.")
     flags.DEFINE_string("dataset", None, "Trial: another dataset for every table.")
     flags.DEFINE_integer("steps", None, "Trial: training steps of every game and round.")
     flags.DEFINE_integer("max_examples", None, "Trial: test images of every column.")
@@ -95,10 +95,12 @@ def _reproduce(argv) -> int:
         return _pages()
     if not tables and not figures:
         raise ConfigError("Expected --all, --tables or --figures. Received: none of them.")
+    require(FLAGS.jobs is None or FLAGS.jobs > 0, "--jobs > 0", FLAGS.jobs)
+    cells = _cells(tables, figures)
     status = 0
     if FLAGS.measure or FLAGS.rerun or FLAGS.dry_run:
         _refuse_trial()
-        status = _measure(tables, figures)
+        status = _measure(cells)
         if FLAGS.dry_run:
             return status
     return _show(tables, figures) or status
@@ -128,15 +130,8 @@ def _etas():
         raise ConfigError(f"Expected --etas as numbers. Received: {FLAGS.etas}.") from error
 
 
-def _measure(tables, figures) -> int:
-    quiet.import_tensorflow()
-    from mmtf.reproduction.engines import default_jobs
-    from mmtf.reproduction.jobs import make_plan
-    from mmtf.reproduction.settings import settings_of
-    from mmtf.reproduction.store import Store
-    from mmtf.reproduction.workers import Place, do
-
-    cells = selection.select(
+def _cells(tables, figures):
+    return selection.select(
         tables=tables,
         figures=figures,
         inits=FLAGS.init or ["keras"],
@@ -147,6 +142,18 @@ def _measure(tables, figures) -> int:
         attacks=FLAGS.attacks,
         dataset=FLAGS.dataset,
     )
+
+
+def _measure(cells) -> int:
+    quiet.import_tensorflow()
+    from mmtf.reproduction import costs
+    from mmtf.reproduction.engines import default_jobs
+    from mmtf.reproduction.jobs import make_plan
+    from mmtf.reproduction.settings import settings_of
+    from mmtf.reproduction.store import Store
+    from mmtf.reproduction.workers import Place, do
+    from mmtf.training.devices import matmul_rate
+
     names = ("rounds", "steps", "pgd_steps", "autoattack_steps", "autoattack_queries")
     given = {name: FLAGS[name].value for name in (*names, "pgd_examples", "autoattack_examples")}
     if FLAGS.max_examples:
@@ -156,7 +163,8 @@ def _measure(tables, figures) -> int:
     settings = {cell.track: settings_of(cell.track, **given) for cell in cells}
     plan = make_plan(cells, settings, Store(FLAGS.store), FLAGS.results, FLAGS.rerun)
     at_once = FLAGS.jobs or default_jobs()
-    print(plan.text(at_once), flush=True)
+    pace = costs.pace(matmul_rate("float32", 1024) / 1e9) if plan.jobs else 1.0
+    print(plan.text(at_once, pace), flush=True)
     if FLAGS.dry_run or not plan.jobs:
         return 0
     failed = do(

@@ -53,6 +53,10 @@ MISTAKES = {
     "--tables=1 --steps=3": "Expected --results=FOLDER for a trial's records",
     "--dry_run": "Expected --all, --tables or --figures",
     "--tables=1 extra": "Expected flags only",
+    "--tables=1 --rounds=3": "Expected --results=FOLDER for a trial's records",
+    "--tables=1 --jobs=0 --dry_run": "Expected --jobs > 0",
+    "--tables=3 --defenses=lwaa": "Expected defenses to be one of no_defense",
+    "--tables=1 --etas=0.15 --nomeasure": "Expected etas to be one of 0.1, 0.2, 0.3, 0.4",
 }
 
 
@@ -63,13 +67,23 @@ def test_mistakes_are_told_in_one_line(flags):
     assert "Traceback" not in done.stderr
 
 
+def test_a_damaged_record_is_told_in_one_line(tmp_path):
+    path = tmp_path / "mnist-keras-fast" / "eta0.3" / "lwa" / "none-seed0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("<<<<<<< ours")
+    done = run("scripts.table3", f"--results={tmp_path}")
+    assert done.returncode == 1 and f"Expected JSON in {path}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_killed_and_gone_on_from_plan_to_pages(tmp_path):
     places = [f"--results={tmp_path}/cells", f"--store={tmp_path}/store"]
     wanted = ["--tables=1,2,3,4,5", "--figures=1,2,3", "--etas=0.2"]
     command = [*wanted, *TINY.split(), "--steps=30", *places, f"--output={tmp_path}/docs"]
+    command.append("--jobs=1")
     dry = run("scripts.reproduce", *command, "--dry_run")
-    assert dry.returncode == 0 and "16 jobs, 65 cells to measure" in dry.stdout
+    assert dry.returncode == 0 and "16 jobs, 68 cells to measure" in dry.stdout
     assert not (tmp_path / "store").exists() and not (tmp_path / "cells").exists()
     first = subprocess.Popen(
         [sys.executable, "-m", "scripts.reproduce", *command],
@@ -84,11 +98,11 @@ def test_killed_and_gone_on_from_plan_to_pages(tmp_path):
     first.wait()
     again = run("scripts.reproduce", *command, timeout=1800)
     assert again.returncode == 0, again.stderr
-    assert "15 jobs, 65 cells" in again.stdout  # the first was not done again
-    assert len(list((tmp_path / "cells").rglob("*.json"))) == 65
+    assert "15 jobs, 68 cells" in again.stdout  # the first was not done again
+    assert len(list((tmp_path / "cells").rglob("*.json"))) == 68
     assert (tmp_path / "docs" / "figures" / "figure3.svg").exists()
     nothing = run("scripts.reproduce", *command)
-    assert "65 cells have their records" in nothing.stdout and "0 jobs" in nothing.stdout
+    assert "68 cells have their records" in nothing.stdout and "0 jobs" in nothing.stdout
     pages = run("scripts.reproduce", "--render_only", *places, f"--output={tmp_path}/docs")
     assert pages.returncode == 0 and (tmp_path / "docs" / "claims.md").exists()
 

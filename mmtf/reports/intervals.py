@@ -7,11 +7,11 @@ from mmtf.config import require
 Z_95 = 1.959963984540054
 
 
-def wilson(count: int, n: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(count: float, n: int, z: float = Z_95) -> tuple[float, float]:
     """Wilson's score interval for `count` errors among `n` independent examples.
 
     Args:
-      count: 0 <= count <= n.
+      count: 0 <= count <= n; a mean over several classifiers need not be whole.
       n: > 0.
       z: normal quantile; the default gives 95 %.
 

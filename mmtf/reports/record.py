@@ -5,6 +5,8 @@ import os
 import tempfile
 import zipfile
 
+from mmtf.config import ConfigError
+
 FORMAT = 1
 # What readers of NumPy's and Keras' files raise where the file is cut short or another's.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
@@ -38,13 +40,13 @@ def read_json(path: str):
     """The value in `path`.
 
     Raises:
-      ValueError: the file is no JSON; the message names it.
+      ConfigError: the file is no JSON; the message names it.
     """
     with open(path) as source:
         try:
             return json.load(source)
         except json.JSONDecodeError as error:
-            raise ValueError(
+            raise ConfigError(
                 f"Expected JSON in {path}. Received: {error}. Move the file away and start again."
             ) from error
 

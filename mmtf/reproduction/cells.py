@@ -88,6 +88,16 @@ class Results:
         records = [self._record(path) for path in paths]
         return sorted(records, key=lambda record: record["seed"])
 
+    def at(self, track: Track, eta: float, seed: int) -> dict[Cell, dict]:
+        """All the records of one track, radius and seed."""
+        pattern = Cell(track, eta, "*", "*", seed).path(glob.escape(self.root))
+        found = {}
+        for path in sorted(glob.glob(pattern)):
+            folder, name = os.path.split(path)
+            attack = name.removesuffix(f"-seed{seed}.json")
+            found[Cell(track, eta, os.path.basename(folder), attack, seed)] = self._record(path)
+        return found
+
     def _record(self, path):
         if path not in self._read:
             self._read[path] = read_json(path)

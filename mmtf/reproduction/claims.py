@@ -16,12 +16,12 @@ from mmtf.reproduction.estimates import (
 )
 from mmtf.reproduction.views import reported_view
 
-# Fixed before anything was measured: the levels that the claims' words leave open.
-REPAIRED_MARGIN = 0.01
+# The levels that the claims' words leave open.
+REPAIRED = 0.02  # "back to the level (1-2%) before attack", Section 3.1, of MNIST
 SAME = 0.01
 SIMILAR = 0.05
 LWA_GAP = 0.134  # the paper's own largest, at eta 0.4
-ATTNETS = {"attnet_paper_curr": "the paper's AttNet", "attnet_curr": "the strongest AttNet"}
+ATTNETS = ("attnet_paper_curr", "attnet_curr")  # the paper's network; the U-Net, beyond it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,15 +73,13 @@ def _fgsm_breaks(view):
 
 
 def _training_repairs(view):
-    error, clean = view.find("adv_fgsm1", "fgsm1"), view.find("no_defense", "none")
-    text = (
-        f"adv_fgsm1 under fgsm1 {_show(error)} <= no_defense under none {_show(clean)} + "
-        f"{REPAIRED_MARGIN}"
-    )
-    verdict = MISSING
-    if error and clean:
-        verdict = within(difference(error, clean), -1.0, REPAIRED_MARGIN)
-    return [Check(text, verdict)]
+    """For CIFAR-10 the paper claims lower errors alone (Table 7)."""
+    checks = [compare(view, ("adv_fgsm1", "fgsm1"), ("no_defense", "fgsm1"))]
+    if view.dataset != "cifar10":
+        error = view.find("adv_fgsm1", "fgsm1")
+        text = f"adv_fgsm1 under fgsm1 {_show(error)} <= {REPAIRED}, the level before attack"
+        checks.append(Check(text, _inside(error, 0.0, REPAIRED)))
+    return checks
 
 
 def _next_attack_wins(view):
@@ -113,10 +111,11 @@ def _minimax_grad_first(view):
 
 
 def _lwa_close(view):
+    """Who is ahead is claim 5's."""
     ours, lwa = view.worst("minimax_grad"), view.worst("lwa")
-    verdict = within(difference(lwa, ours), 0.0, LWA_GAP) if ours and lwa else MISSING
-    text = f"0 <= worst of lwa {_show(lwa)} - worst of minimax_grad {_show(ours)} <= {LWA_GAP}"
-    return [Check(text, verdict)]
+    verdict = within(difference(lwa, ours), -1.0, LWA_GAP) if ours and lwa else MISSING
+    text = f"worst of lwa {_show(lwa)} - worst of minimax_grad {_show(ours)} <= {LWA_GAP}"
+    return [Check(f"{text}, the paper's own largest", verdict)]
 
 
 def _attnet_beats_hardened(view):

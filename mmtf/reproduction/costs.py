@@ -1,6 +1,13 @@
-"""About how long things take, for the plan: seconds measured on two CPU cores with bfloat16."""
+"""About how long things take, for the plan: seconds measured on two CPU cores with bfloat16.
 
+Elsewhere they are scaled by the rate of float32 matrix products, and a step by its batch.
+"""
+
+from mmtf.presets import schedule_of
 from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
+
+# GFLOP/s of 1,024 x 1,024 products where the seconds below were measured.
+MATMUL = 514.0
 
 # Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's
 # others are Minimax-Grad's, in MNIST's proportions.
@@ -32,10 +39,23 @@ START, AROUND = 10.0, 20.0
 TEST_IMAGES = 10_000
 
 
-def train_seconds(dataset: str, game: str, steps: int) -> float:
-    """Of a run of `steps` steps."""
-    per_step = STEP.get(dataset, STEP["mnist"])
-    return START + AROUND + steps * per_step[game]
+def pace(matmul: float) -> float:
+    """How much longer things take on a machine with this rate, GFLOP/s of float32 products.
+
+    Example:
+      >>> pace(257.0)
+      2.0
+    """
+    return MATMUL / matmul
+
+
+def train_seconds(dataset: str, game: str, steps: int, batch_size: int | None = None) -> float:
+    """Of a run of `steps` steps of `batch_size` images; None: the fast schedule's."""
+    known = dataset if dataset in STEP else "mnist"
+    share = 1.0
+    if batch_size is not None:
+        share = batch_size / schedule_of(game, known).batch_size
+    return START + AROUND + steps * STEP[known][game] * share
 
 
 def cell_seconds(attack: str, rounds: int, examples: int, steps: int | None) -> float:

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from mmtf.config import require
+from mmtf.reports.intervals import wilson
 from mmtf.reproduction.cells import unpack_bits
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not measured"
@@ -15,8 +16,8 @@ HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not m
 class Estimate:
     """Attributes:
     mean: over seeds.
-    low, high: 95% interval: over seeds where there are several (Student's t), else over examples
-      (Wilson's).
+    low, high: 95% interval: over examples (Wilson's); of several seeds, which share their
+      examples, also over seeds (Student's t), the two half-widths added in squares.
     n: test examples.
     seeds: how many.
     """
@@ -48,7 +49,9 @@ def estimate(records: list[dict]) -> Estimate | None:
         return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1)
     errors = np.array([record["error"] for record in records])
     mean, half = float(errors.mean()), _t_quantile(len(errors) - 1) * _standard_error(errors)
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half), n, len(errors))
+    least, most = wilson(mean * n, n)
+    low, high = mean - math.hypot(half, mean - least), mean + math.hypot(half, most - mean)
+    return Estimate(mean, max(0.0, low), min(1.0, high), n, len(errors))
 
 
 def exact(value: float) -> Estimate:
@@ -111,17 +114,22 @@ def together(verdicts: list[str]) -> str:
     return HOLDS if all(one == HOLDS for one in verdicts) else UNDECIDED
 
 
-def worst_example(records: list[dict]) -> tuple[float, int] | None:
-    """(error, n) of the per-example worst case over attacks on the same classifier.
+def worst_example(records: list[dict]) -> dict | None:
+    """The per-example worst case over attacks on the same classifier, as a record's figures.
 
     Args:
-      records: one an attack; over the examples that all of them have.
+      records: one an attack; over the first examples, which all of them have.
+
+    Returns:
+      error, ci_low, ci_high and n; None where a record does not say which examples were wrong.
     """
-    if not records:
+    if not records or not all("wrong" in record for record in records):
         return None
     n = min(record["n"] for record in records)
     wrong = [unpack_bits(record["wrong"], record["n"])[:n] for record in records]
-    return float(np.logical_or.reduce(wrong).mean()), n
+    error = float(np.logical_or.reduce(wrong).mean())
+    low, high = wilson(error * n, n)
+    return {"error": error, "ci_low": low, "ci_high": high, "n": n}
 
 
 def _standard_error(values):

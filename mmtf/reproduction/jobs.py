@@ -4,10 +4,16 @@ import collections
 import dataclasses
 
 from mmtf.reproduction import costs
-from mmtf.reproduction.cells import Cell, Track
+from mmtf.reproduction.cells import Cell, Results, Track
 from mmtf.reproduction.players import games_of
 from mmtf.reproduction.settings import Settings
-from mmtf.reproduction.store import Store, classifier_config, is_current
+from mmtf.reproduction.store import (
+    Store,
+    classifier_config,
+    config_key,
+    configs_of,
+    is_current,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +65,37 @@ class Plan:
     jobs: in an order in which they can be done.
     settings: of every track among them.
     there: cells whose records are there already.
+    again: cells whose records stand on runs that are trained again, so that no table mixes two
+      trainings of one classifier.
     """
 
     jobs: list[Job]
     settings: dict[Track, Settings]
     there: int
+    again: int = 0
 
-    def text(self, at_once: int = 1) -> str:
-        """What will run, with estimated minutes."""
+    def text(self, at_once: int = 1, pace: float = 1.0) -> str:
+        """What will run, with estimated minutes.
+
+        Args:
+          at_once: jobs.
+          pace: see `costs.pace`.
+        """
         lines = [f"{self.there} cells have their records."]
+        if self.again:
+            lines[0] += f" {self.again} records of runs that the store lacks are made anew."
         for job in self.jobs:
             what = (
                 job.subject if job.kind == "train" else f"{job.subject}: {', '.join(job.attacks)}"
             )
             where = f"{job.track} eta {job.eta:g} seed {job.seed}"
-            lines.append(f"  {job.seconds / 60:5.1f} min  {where:34} {job.kind:7} {what}")
+            lines.append(f"  {pace * job.seconds / 60:5.1f} min  {where:34} {job.kind:7} {what}")
         cells = sum(len(job.attacks) for job in self.jobs)
-        minutes = sum(job.seconds for job in self.jobs) / 60
+        minutes = pace * sum(job.seconds for job in self.jobs) / 60
         total = f"{len(self.jobs)} jobs, {cells} cells to measure: about {minutes:.0f} min"
         if at_once > 1:
-            total += f" of work, {at_once} jobs at once"
-        return "\n".join([*lines, total + (" on two CPU cores." if self.jobs else ".")])
+            total += f" with {at_once} jobs at once"
+        return "\n".join([*lines, total + (" on two cores like these." if self.jobs else ".")])
 
 
 def make_plan(
@@ -93,18 +109,50 @@ def make_plan(
       store: of trained runs: what is there is not trained again.
       root: of the records: what is there is not measured again, unless `again`.
     """
+    cells = list(dict.fromkeys(cells))
+    missing = {
+        cell: None
+        for cell in cells
+        if again or not is_current(cell, settings[cell.track], cell.read(root), store)
+    }
+    asked = len(missing)
+    _add_what_stands_on_new_runs(missing, settings, store, root)
+    there = sum(cell not in missing for cell in cells)
     rows = collections.defaultdict(list)
-    there = 0
-    for cell in dict.fromkeys(cells):
-        if not again and is_current(cell, settings[cell.track], cell.read(root)):
-            there += 1
-            continue
+    for cell in missing:
         rows[cell.track, cell.seed, cell.eta, cell.defense].append(cell)
     jobs: dict[str, Job] = {}
     for row in rows.values():
         needs = _trainings(row, settings[row[0].track], store, jobs)
         _measurement(row, settings[row[0].track], needs, jobs)
-    return Plan(list(jobs.values()), settings, there)
+    return Plan(list(jobs.values()), settings, there, len(missing) - asked)
+
+
+def _add_what_stands_on_new_runs(missing, settings, store, root) -> None:
+    """Adds the recorded cells, asked for or not, of every run that `missing` has trained anew."""
+    results = Results(root)
+    while True:
+        new = {
+            (cell.track, config_key(config))
+            for cell in missing
+            for config in configs_of(cell, settings[cell.track])
+            if not store.has(config)
+        }
+        recorded = {
+            cell: record
+            for track, eta, seed in {(cell.track, cell.eta, cell.seed) for cell in missing}
+            for cell, record in results.at(track, eta, seed).items()
+        }
+        found = [
+            cell
+            for cell, record in recorded.items()
+            if cell not in missing
+            and is_current(cell, settings[cell.track], record, store)
+            and any((cell.track, key) in new for key in record["players"])
+        ]
+        if not found:
+            return
+        missing.update(dict.fromkeys(found))
 
 
 def _trainings(row, settings, store, jobs) -> tuple[str, ...]:
@@ -117,7 +165,8 @@ def _trainings(row, settings, store, jobs) -> tuple[str, ...]:
             continue
         rounds = settings.rounds if game == "adv_fgsm" else 0
         steps = sum(config.schedule.round_lengths(rounds))
-        seconds = costs.train_seconds(cell.track.dataset, game, steps)
+        batch = config.schedule.batch_size
+        seconds = costs.train_seconds(cell.track.dataset, game, steps, batch)
         job = Job("train", cell.track, cell.eta, cell.seed, game, seconds=seconds)
         jobs.setdefault(job.name, job)
         names.append(job.name)

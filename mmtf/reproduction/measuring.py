@@ -9,6 +9,8 @@ import keras
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.learned import LearnedAttack
+from mmtf.config import RunConfig
 from mmtf.curve import network_recipes
 from mmtf.data import load_data
 from mmtf.evaluation.best_response import FreshAttNet
@@ -19,9 +21,9 @@ from mmtf.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, read_json, write_json
 from mmtf.reports.intervals import wilson
 from mmtf.reproduction.cells import Cell, pack
-from mmtf.reproduction.players import defender, replayed_round
+from mmtf.reproduction.players import MET, defender, replayed_round
 from mmtf.reproduction.settings import Settings
-from mmtf.reproduction.store import Store, classifier_config, is_current, keys_of
+from mmtf.reproduction.store import Store, classifier_config, configs_of, is_current, keys_of
 from mmtf.reproduction.tables import MEASURED_AS
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import Interrupted
@@ -52,13 +54,13 @@ class Bench:
         return [
             cell
             for cell in cells
-            if self.again or not is_current(cell, self.settings, cell.read(self.root))
+            if self.again or not is_current(cell, self.settings, cell.read(self.root), self.store)
         ]
 
     def write(self, cell: Cell, found: dict) -> None:
         """The cell's record: what was found, and where it comes from."""
-        column = {measured: name for name, measured in MEASURED_AS.items()}.get(cell.attack)
         about = provenance()
+        runs = configs_of(cell, self.settings)
         record = {
             "format": FORMAT,
             "dataset": cell.track.dataset,
@@ -68,18 +70,26 @@ class Bench:
             "defense": cell.defense,
             "attack": cell.attack,
             "seed": cell.seed,
-            "reported": paper_figure(
-                cell.track.dataset, cell.eta, cell.defense, column or cell.attack
-            ),
+            "reported": reported(cell),
             **found,
             "settings": self.settings.of_attack(cell.attack),
             "rounds": self.settings.rounds,
             "players": keys_of(cell, self.settings),
+            "runs": [self.store.fingerprint(run) for run in runs],
+            "config": runs[0].to_dict(),
             **{name: about[name] for name in ("versions", "hardware", "commit")},
         }
         path = cell.path(self.root)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_json(path, record)
+
+
+def reported(cell: Cell) -> float | None:
+    """The paper's figure for the cell; its AttNet is the network of its own."""
+    if cell.attack in MEASURED_AS:
+        return None
+    column = {measured: name for name, measured in MEASURED_AS.items()}.get(cell.attack)
+    return paper_figure(cell.track.dataset, cell.eta, cell.defense, column or cell.attack)
 
 
 def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
@@ -124,17 +134,34 @@ def write_curve(cell: Cell, run: dict, bench: Bench) -> None:
     for name in (one for one in final if one not in ("step", "n")):
         low, high = wilson(round(final[name] * final["n"]), final["n"])
         last[name] = {"error": final[name], "ci_low": low, "ci_high": high, "n": final["n"]}
-    bench.write(cell, {"points": points, "last": last, "training": run["training"]})
+    bench.write(cell, {"points": points, "last": last, "training": training_of(run)})
+
+
+def training_of(run: dict, number: int | None = None, config: RunConfig | None = None) -> dict:
+    """Steps, precision and seconds of a run's training, from its record.
+
+    Args:
+      run: its record.json.
+      number: the round of cat and mouse whose classifier is meant; None: the run's last. The
+        seconds are always those of the whole run.
+      config: of the run, needed with a round.
+    """
+    training = {**run["training"], "precision": run["precision"]["training"]}
+    if number is not None:
+        lengths = config.schedule.round_lengths(config.game_options["rounds"])
+        training["steps"] = sum(lengths[: number + 1])
+    return training
 
 
 def _defender(cell, bench):
     game, number = defender(cell.defense, bench.settings.rounds)
-    folder = bench.store.path(bench.config(cell, game))
-    training = read_json(os.path.join(folder, "record.json"))["training"]
+    config = bench.config(cell, game)
+    folder = bench.store.path(config)
+    run = read_json(os.path.join(folder, "record.json"))
     path = os.path.join(folder, "classifier.keras")
     if number is not None:
         path = round_path(os.path.join(folder, "rounds"), number)
-    return keras.models.load_model(path, compile=False), training
+    return keras.models.load_model(path, compile=False), training_of(run, number, config)
 
 
 def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
@@ -160,6 +187,9 @@ def _attack(cell, threat, bench):
     settings, name = bench.settings, cell.attack.removesuffix("_curr")
     game, _ = defender(cell.defense, settings.rounds)
     config = bench.config(cell, game)
+    if name == MET:
+        path = os.path.join(bench.store.path(config), "attacker.keras")
+        return LearnedAttack(threat, keras.models.load_model(path, compile=False))
     recipes = network_recipes(config)
     if name in recipes:
         steps = settings.of_attack(cell.attack)["steps"]

@@ -5,7 +5,7 @@ import functools
 from mmtf.reports.markdown import markdown_table
 from mmtf.reproduction.cells import Results, Track
 from mmtf.reproduction.claims import CLAIMS
-from mmtf.reproduction.estimates import MISSING, together
+from mmtf.reproduction.estimates import FAILS, HOLDS, MISSING, together
 from mmtf.reproduction.render import render
 from mmtf.reproduction.rendered import row_title
 from mmtf.reproduction.tables import TABLES, errata, paper_table
@@ -26,16 +26,14 @@ def tables_of(track: Track) -> list[int]:
 
 
 def judge(results: Results, track: Track) -> list[tuple]:
-    """[(claim, verdict, [(eta, verdict, checks, the paper's own verdict)])] of one track."""
+    """[(claim, verdict over all radii, [(eta, verdict, checks, the paper's own verdict)])]."""
     found = []
     for claim in CLAIMS:
         lines = []
         for eta in ETAS.get(track.dataset, MNIST_ETAS):
             checks = claim.checks(measured_view(results, track, eta))
             verdict = claim.verdict(checks)
-            if verdict != MISSING:
-                paper = _paper_verdict(claim, track.dataset, eta)
-                lines.append((eta, verdict, checks, paper))
+            lines.append((eta, verdict, checks, _paper_verdict(claim, track.dataset, eta)))
         found.append((claim, together([line[1] for line in lines]), lines))
     return found
 
@@ -51,7 +49,7 @@ def claims_page(results: Results) -> str:
     parts.append(
         "A comparison is decided where the 95 % interval of the difference (over seeds where there "
         "are several, else over test images) leaves out its bound. A claim holds at a radius with "
-        "all of its checks and fails with any; over the radii likewise. The paper's "
+        "all of its checks, fails with any, and is undecided otherwise. The paper's "
         "own printed figures are judged in the same way, without intervals. Checks marked `beyond` "
         "use attacks that the paper did not have and do not count."
     )
@@ -61,11 +59,13 @@ def claims_page(results: Results) -> str:
     parts.append(summary(results))
     for track in tracks:
         parts.append(f"## {track}")
-        for claim, verdict, lines in judge(results, track):
+        for claim, _, lines in judge(results, track):
             if claim.number == 10 and track.dataset != "cifar10":
                 continue
-            parts.append(f"### {claim.number}. {claim.text}: {verdict}")
+            parts.append(f"### {claim.number}. {claim.text}: {by_radius(lines)}")
             for eta, here, checks, paper in lines:
+                if here == MISSING:
+                    continue
                 theirs = "" if paper == MISSING else f" (the paper's figures: {paper})"
                 head = f"- eta {eta:g}: **{here}**{theirs}"
                 parts.append("\n".join([head, *(_line(check) for check in checks)]))
@@ -94,8 +94,11 @@ def by_radius(lines: list[tuple]) -> str:
     found: dict[str, list[str]] = {}
     for eta, verdict, *_ in lines:
         found.setdefault(verdict, []).append(f"{eta:g}")
-    parts = [f"{verdict} at {', '.join(etas)}" for verdict, etas in found.items()]
-    return "; ".join(parts) or MISSING
+    if set(found) <= {MISSING}:
+        return MISSING
+    verdicts = sorted(found, key=lambda verdict: verdict == MISSING)
+    parts = [f"{verdict} at {', '.join(found[verdict])}" for verdict in verdicts]
+    return "; ".join(parts)
 
 
 def results_page(results: Results, figures: list[str]) -> str:
@@ -111,6 +114,7 @@ def results_page(results: Results, figures: list[str]) -> str:
         return "\n\n".join([*parts, "There are no records yet."]) + "\n"
     parts += ["## Which recipe bears out which claim", summary(results)]
     parts.append("How each is judged: [claims.md](claims.md).")
+    parts += ["## What does not reproduce", _not_reproduced(results)]
     for track in tracks:
         parts.append(f"## {track}")
         verdicts = judge(results, track)
@@ -130,6 +134,24 @@ def results_page(results: Results, figures: list[str]) -> str:
         parts += [f"![{path}]({path})" for path in figures]
     parts += ["## Errata of the paper", _errata()]
     return "\n\n".join(parts) + "\n"
+
+
+def _not_reproduced(results):
+    """The checks that fail where they hold of the paper's own figures."""
+    lines = []
+    for track in results.tracks():
+        for claim, _, by_eta in judge(results, track):
+            for eta, _, checks, paper in by_eta:
+                lines += [
+                    f"- {track}, eta {eta:g}, claim {claim.number} ({claim.text}): "
+                    + check.text.replace("_", "\\_")
+                    for check in checks
+                    if check.verdict == FAILS and not check.beyond and paper == HOLDS
+                ]
+    if not lines:
+        return "Nothing so far."
+    head = "Checks that fail here and hold of the paper's own figures:\n\n"
+    return head + "\n".join(lines)
 
 
 def _errata():

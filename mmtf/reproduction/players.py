@@ -8,6 +8,8 @@ from mmtf.reproduction.cells import Cell
 
 # What is drawn of a run, not an attack.
 CURVE, IMAGES = "curve", "images"
+# The attack network that a game ends with, against its classifier.
+MET = "attnet_met"
 GALLERY = "gallery"
 # Figure 3: name -> whose classifier (cat and mouse's round) or attack network makes the images.
 GALLERY_GAMES = ("adv_fgsm", "minimax_attnet", "alt_attnet", "maximin_attnet")

@@ -15,7 +15,7 @@ TITLES = {
     "autoattack_curr": "AutoAttack",
     WORST: "worst",
 }
-STRONGEST = {"attnet_curr": "strongest AttNet"}
+BESIDE = {"attnet_curr": "U-Net AttNet"}
 PER_EXAMPLE = "worst per example"
 
 
@@ -30,17 +30,20 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
         for one in errata()
         if one["table"] == table.number
     }
-    entries, used = [], []
+    entries, used, mixed = [], [], []
     for eta in table.etas if etas is None else etas:
         for defense in table.defenses:
             row = {name: results.of(track, eta, defense, name) for name in table.attacks}
             extra = {name: results.of(track, eta, defense, name) for name in table.extras}
-            used += [one for group in (row, extra) for records in group.values() for one in records]
+            mine = [one for group in (row, extra) for records in group.values() for one in records]
+            used += mine
+            if _mixed(mine):
+                mixed.append(f"{row_title(defense)} at eta {eta:g}")
             for column in table.columns:
                 records = row.get(measured_as(column), [])
                 measured = (
                     largest([estimate(one) for one in row.values()])
-                    if column == WORST
+                    if column == WORST and not _mixed(mine)
                     else estimate(records)
                 )
                 reported = table.reported(eta, defense, column)
@@ -48,10 +51,22 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
                 title = TITLES.get(column, column.upper())
                 entries.append(Entry(eta, defense, title, reported, other, measured))
             for name, records in extra.items():
-                title = STRONGEST.get(name, TITLES[name])
+                title = BESIDE.get(name, TITLES[name])
                 entries.append(Entry(eta, defense, title, measured=estimate(records)))
-            entries.append(Entry(eta, defense, PER_EXAMPLE, measured=_worst({**row, **extra})))
-    return Rendered(table, track, entries, _notes(used, table, track, entries))
+            worst = None if _mixed(mine) else _worst({**row, **extra})
+            entries.append(Entry(eta, defense, PER_EXAMPLE, measured=worst))
+    notes = _notes(used, table, track, entries)
+    if mixed:
+        notes.append(f"Cells of more than one training, so without a worst: {', '.join(mixed)}.")
+    return Rendered(table, track, entries, notes)
+
+
+def _mixed(records) -> bool:
+    """Whether a row's cells of one seed stand on different trainings."""
+    trained: dict[int, set] = {}
+    for one in records:
+        trained.setdefault(one["seed"], set()).add(one["training"]["seconds"])
+    return any(len(seconds) > 1 for seconds in trained.values())
 
 
 def _worst(groups) -> Estimate | None:
@@ -63,10 +78,7 @@ def _worst(groups) -> Estimate | None:
     for seed in sorted(seeds):
         records = [one for group in groups.values() for one in group if one["seed"] == seed]
         errors.append(worst_example(records))
-    if not errors:
-        return None
-    mean = sum(error for error, _ in errors) / len(errors)
-    return Estimate(mean, mean, mean, errors[0][1], len(errors))
+    return None if None in errors else estimate(errors)
 
 
 def _notes(records, table, track, entries) -> list[str]:
@@ -74,7 +86,7 @@ def _notes(records, table, track, entries) -> list[str]:
     if records:
         images: dict[int, dict[str, None]] = {}
         for one in records:
-            title = STRONGEST.get(one["attack"], TITLES.get(one["attack"], one["attack"].upper()))
+            title = BESIDE.get(one["attack"], TITLES.get(one["attack"], one["attack"].upper()))
             if one["attack"] == "attnet_paper_curr":
                 title = TITLES["attnet_curr"]
             images.setdefault(one["n"], {})[title] = None
@@ -113,9 +125,14 @@ def _differences(records, table):
         steps.setdefault(row_title(one["defense"]), set()).add(one["training"]["steps"])
         about = one["settings"].get("steps")
         if one["attack"] in ("attnet_curr", "attnet_paper_curr"):
-            title = "strongest AttNet" if one["attack"] == "attnet_curr" else "AttNet-curr"
+            title = BESIDE.get(one["attack"], TITLES["attnet_curr"])
             steps.setdefault(title, set()).add(about)
     counts = ", ".join(f"{name} {'/'.join(f'{n:,}' for n in ns)}" for name, ns in steps.items())
-    played = any(one["defense"].startswith(("no_defense", "adv_fgsm")) for one in records)
-    of_all = " (No defense and Adv FGSM k: of the run of all rounds)" if played else ""
-    yield f"Training steps: {counts}{of_all}."
+    yield f"Training steps: {counts}."
+    trained: dict[str, dict[str, None]] = {}
+    for one in records:
+        precision = one["training"].get("precision", "not recorded")
+        row = f"{row_title(one['defense'])} at {one['eta']:g}"
+        trained.setdefault(precision, {})[row] = None
+    which = [f"{name}: {', '.join(rows)}" for name, rows in sorted(trained.items())]
+    yield f"Measured in float32. Precision of the training: {'; '.join(which)}."

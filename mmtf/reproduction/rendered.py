@@ -88,19 +88,32 @@ class Rendered:
         for entry in self.entries:
             rows.setdefault((entry.eta, entry.defense), {})[entry.column] = entry.text()
         columns = list(dict.fromkeys(entry.column for entry in self.entries))
+        titles = self._titles()
         lines = [
             [f"{eta:g}", row_title(defense), *(row[column] for column in columns)]
             for (eta, defense), row in rows.items()
         ]
-        return ["eta", "defence", *columns], lines
+        return ["eta", "defence", *(titles[column] for column in columns)], lines
+
+    def _titles(self) -> dict[str, str]:
+        """Column -> its title, with its n where that is not the table's largest."""
+        images: dict[str, set[int]] = {entry.column: set() for entry in self.entries}
+        for entry in self.entries:
+            if entry.measured is not None:
+                images[entry.column].add(entry.measured.n)
+        most = max((n for ns in images.values() for n in ns), default=0)
+        return {
+            column: f"{column} (n={next(iter(ns)):,})" if len(ns) == 1 and ns != {most} else column
+            for column, ns in images.items()
+        }
 
     def _turned(self):
         rows: dict[str, list[str]] = {}
         for entry in self.entries:
             rows.setdefault(entry.column, []).append(entry.text())
         radii = dict.fromkeys(f"eta {entry.eta:g}" for entry in self.entries)
-        name = row_title(self.table.defenses[0])
-        return [f"{name} under", *radii], [[column, *row] for column, row in rows.items()]
+        name, titles = row_title(self.table.defenses[0]), self._titles()
+        return [f"{name} under", *radii], [[titles[column], *row] for column, row in rows.items()]
 
     def text(self) -> str:
         """For a terminal: title, aligned columns, notes."""
@@ -145,7 +158,8 @@ class Rendered:
         lines += [f"\\begin{{tabular}}{{{'l' * len(header)}}}", "\\hline"]
         for number, row in enumerate([header, *rows]):
             lines.append(" & ".join(map(_latex, row)) + " \\\\" + ("\\hline" * (number == 0)))
-        return "\n".join([*lines, "\\hline", "\\end{tabular}"]) + "\n"
+        lines += ["\\hline", "\\end{tabular}", "", "{\\footnotesize"]
+        return "\n".join([*lines, *(f"{_latex(note)}\\par" for note in self.notes), "}"]) + "\n"
 
 
 def row_title(defense: str) -> str:
@@ -159,6 +173,6 @@ def row_title(defense: str) -> str:
 
 
 def _latex(text):
-    for plain, command in (("|", "$\\mid$"), ("_", "\\_"), ("%", "\\%")):
+    for plain, command in (("|", "$\\mid$"), ("_", "\\_"), ("%", "\\%"), ("`", "")):
         text = text.replace(plain, command)
     return text

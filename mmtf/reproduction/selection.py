@@ -1,8 +1,8 @@
 """Which cells a table, a figure, or all of them need."""
 
-from mmtf.config import require
+from mmtf.config import require, require_choice
 from mmtf.reproduction.cells import Cell, Track
-from mmtf.reproduction.players import CURVE, GALLERY, IMAGES
+from mmtf.reproduction.players import CURVE, GALLERY, IMAGES, MET
 from mmtf.reproduction.tables import TABLES, paper_table
 
 FIGURES = (1, 2, 3, 4, 5)
@@ -37,22 +37,33 @@ def select(
       inits, schedule, seeds: of the tracks; seeds 0, ..., seeds - 1.
       etas, defenses, attacks: only these, None for all.
       dataset: in place of the paper's, for trials.
+
+    Raises:
+      ConfigError: one of `etas`, `defenses` or `attacks` is in none of the tables and figures.
     """
     require(seeds > 0, "seeds > 0", seeds)
-    cells = []
-    for init in inits:
-        for seed in range(seeds):
-            for eta, name, defense, attack in _wanted(tables, figures, etas):
-                kept = (defenses is None or defense in defenses) and (
-                    attacks is None or attack in attacks
-                )
-                if kept:
-                    track = Track(dataset or name, init, schedule)
-                    cells.append(Cell(track, eta, defense, attack, seed))
-    return list(dict.fromkeys(cells))
+    wanted = _wanted(tables, figures)
+    filters = {"etas": (0, etas), "defenses": (2, defenses), "attacks": (3, attacks)}
+    for name, (place, given) in filters.items():
+        known = dict.fromkeys(one[place] for one in wanted)
+        for value in given or ():
+            require_choice(name, value, known)
+    kept = [
+        one
+        for one in wanted
+        if (etas is None or one[0] in etas)
+        and (defenses is None or one[2] in defenses)
+        and (attacks is None or one[3] in attacks)
+    ]
+    tracks = [(init, seed) for init in inits for seed in range(seeds)]
+    return [
+        Cell(Track(dataset or name, init, schedule), eta, defense, attack, seed)
+        for init, seed in tracks
+        for eta, name, defense, attack in kept
+    ]
 
 
-def _wanted(tables, figures, etas):
+def _wanted(tables, figures):
     """(eta, dataset, defence, attack), a radius after the other: tables fill one after another."""
     found = []
     for number in tables:
@@ -66,9 +77,10 @@ def _wanted(tables, figures, etas):
         ]
     for number in figures:
         dataset, radii, rows, drawn = FIGURE_CELLS[number]
-        found += [(eta, dataset, row, drawn) for eta in radii for row in rows]
-    found = [one for one in found if etas is None or any(abs(one[0] - e) < 1e-9 for e in etas)]
-    return sorted(found, key=lambda one: (one[1] != "mnist", one[0]))
+        # Where the network games end, by more images than their curves have.
+        measured = (drawn, MET) if rows == NETWORK_GAMES else (drawn,)
+        found += [(eta, dataset, row, one) for eta in radii for row in rows for one in measured]
+    return sorted(dict.fromkeys(found), key=lambda one: (one[1] != "mnist", one[0]))
 
 
 def all_tables(dataset: str | None = None) -> tuple[int, ...]:

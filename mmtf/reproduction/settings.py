@@ -57,6 +57,11 @@ class Settings:
         require(self.rounds > 1, "rounds > 1", self.rounds)
         for name in ("examples", "pgd_examples", "autoattack_examples"):
             require(getattr(self, name) >= 0, f"{name} >= 0 (0: all)", getattr(self, name))
+        for name in ("pgd_steps", "autoattack_steps"):
+            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
+        for name in ("steps", "attnet_steps", "attnet_paper_steps"):
+            given = getattr(self, name)
+            require(given is None or given > 0, f"{name} > 0", given)
 
     def schedule_of(self, track: Track, game: str) -> dict:
         """Fields of Schedule that differ from the preset's."""

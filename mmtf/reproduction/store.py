@@ -61,6 +61,23 @@ class Store:
     def has(self, config: RunConfig) -> bool:
         return is_finished(self.path(config))
 
+    def fingerprint(self, config: RunConfig) -> str | None:
+        """The hash of the classifier that the run ended with; None where there is no such run.
+
+        Two trainings of one config differ where the machine or its number of threads does.
+        """
+        path = os.path.join(self.path(config), "classifier.keras")
+        if not self.has(config) or not os.path.exists(path):
+            return None
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()[:12]
+
+    def training(self, config: RunConfig) -> dict | None:
+        """What the run's record says of its training; None where there is no such run."""
+        if not self.has(config):
+            return None
+        return read_json(os.path.join(self.path(config), "record.json")).get("training")
+
     def workdir(self, config: RunConfig) -> Workdir:
         """Its folder, to be entered."""
         return Workdir(self.path(config), config)
@@ -85,17 +102,31 @@ class Store:
         return path
 
 
+def configs_of(cell: Cell, settings: Settings) -> list[RunConfig]:
+    """The runs that a cell needs, in the order of `games_of`."""
+    games = games_of(cell, settings.rounds)
+    return [classifier_config(cell.track, settings, g, cell.eta, cell.seed) for g in games]
+
+
 def keys_of(cell: Cell, settings: Settings) -> list[str]:
     """The hashes of the runs that a cell needs, in the order of `games_of`."""
-    games = games_of(cell, settings.rounds)
-    configs = [classifier_config(cell.track, settings, g, cell.eta, cell.seed) for g in games]
-    return [config_key(config) for config in configs]
+    return [config_key(config) for config in configs_of(cell, settings)]
 
 
-def is_current(cell: Cell, settings: Settings, record: dict | None) -> bool:
-    """Whether `record` is this cell's, of these players under these settings."""
-    return (
-        record is not None
-        and record["settings"] == settings.of_attack(cell.attack)
-        and record["players"] == keys_of(cell, settings)
-    )
+def is_current(cell: Cell, settings: Settings, record: dict | None, store: Store) -> bool:
+    """Whether `record` is this cell's, of these players under these settings.
+
+    Where the store has a player, it must be the very one that was measured, not another training
+    of the same config.
+    """
+    if record is None or record["settings"] != settings.of_attack(cell.attack):
+        return False
+    configs = configs_of(cell, settings)
+    if record["players"] != [config_key(config) for config in configs]:
+        return False
+    measured = record.get("runs")
+    if measured is None:  # records made before runs had fingerprints
+        training, mine = store.training(configs[0]), record.get("training")
+        return not (training and mine) or training["seconds"] == mine["seconds"]
+    there = [store.fingerprint(config) for config in configs]
+    return all(one in (None, theirs) for one, theirs in zip(there, measured, strict=True))

@@ -16,7 +16,8 @@ class View:
     Attributes:
       dataset, eta: of the figures.
       find: find(defense, attack) -> Estimate or None.
-      end: end(game, attack) -> Estimate or None, at the last step of training.
+      end: end(game, attack) -> Estimate or None, at the end of training: on all test images where
+        that was measured, else on the curve's.
     """
 
     dataset: str
@@ -41,6 +42,9 @@ def measured_view(results: Results, track: Track, eta: float) -> View:
         return estimate(results.of(track, eta, defense, attack))
 
     def end(game, attack):
+        measured = find(game, attack)
+        if measured is not None:
+            return measured
         records = results.of(track, eta, game, CURVE)
         lasts = [one["last"][attack] for one in records if attack in one["last"]]
         return estimate(lasts)

@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import dataclasses
+import hashlib
+import json
 import os
 import time
 
@@ -41,13 +43,15 @@ def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, s
     threads = max(1, engines.cores() // at_once) if at_once > 1 else None
     # Dask's workers are as many as they are: it gets all that can be done and queues it.
     slots = at_once if engine == "local" else len(plan.jobs)
+    logs: dict[Job, str] = {}
     with engines.executor(engine, at_once, scheduler) as pool:
 
         def start(job):
             command = _command(job, plan, place)
-            return pool.submit(engines.run_process, command, _log(job, place), threads)
+            logs[job] = command[-1].removesuffix(".json") + ".log"
+            return pool.submit(engines.run_process, command, logs[job], threads)
 
-        return in_order(plan.jobs, start, slots, lambda job: _log(job, place), say)
+        return in_order(plan.jobs, start, slots, logs.get, say)
 
 
 def in_order(jobs: list[Job], start, slots: int, log_of, say) -> dict:
@@ -117,8 +121,7 @@ def _outcome(future, log) -> tuple[str | None, float]:
 
 
 def _command(job: Job, plan: Plan, place: Place) -> list[str]:
-    path = os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}.json"))
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    """Its file is named by its content: several reproductions may share a store."""
     given = {
         "job": job.to_dict(),
         "settings": dataclasses.asdict(plan.settings[job.track]),
@@ -126,9 +129,8 @@ def _command(job: Job, plan: Plan, place: Place) -> list[str]:
         "root": os.path.abspath(place.root),
         "again": place.again,
     }
+    content = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:8]
+    path = os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}-{content}.json"))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     write_json(path, given)
     return ["-m", "mmtf.reproduction.work", path]
-
-
-def _log(job: Job, place: Place) -> str:
-    return os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}.log"))

@@ -1,6 +1,7 @@
 """Which devices play, and in which floating-point type they compute."""
 
 import os
+import time
 
 import tensorflow as tf
 
@@ -58,3 +59,27 @@ def _cpu_flags() -> set[str]:
             if line.startswith("flags"):
                 return set(line.split())
     return set()
+
+
+def matmul_rate(dtype: str, size: int, blocks: int = 5) -> float:
+    """FLOP/s of size x size matrix products, the best block of ten.
+
+    Example:
+      >>> matmul_rate("float32", 64) > 0
+      True
+    """
+    a = tf.cast(tf.random.normal([size, size]), dtype)
+
+    @tf.function
+    def products(b):
+        for _ in tf.range(10):
+            b = a @ b / tf.cast(size, b.dtype)
+        return tf.reduce_sum(b)
+
+    float(products(a))
+    seconds = []
+    for _ in range(blocks):
+        began = time.perf_counter()
+        float(products(a))
+        seconds.append(time.perf_counter() - began)
+    return 10 * 2 * size**3 / min(seconds)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from mmtf.reports.intervals import wilson
 from mmtf.reproduction.estimates import (
     FAILS,
     HOLDS,
@@ -32,13 +33,23 @@ def test_one_seed_has_the_interval_over_examples():
     assert estimate([]) is None
 
 
-def test_several_seeds_have_students():
-    found = estimate([record(0.1), record(0.2, 1), record(0.3, 2)])
-    # t(2, 0.975) = 4.3027; the standard error of .1, .2, .3 is 0.1 / sqrt(3).
-    half = 4.302652729 * 0.1 / math.sqrt(3)
+def test_several_seeds_have_students_and_wilsons():
+    found = estimate([record(0.18), record(0.2, 1), record(0.22, 2)])
+    # t(2, 0.975) = 4.3027; the standard error of .18, .2, .22 is 0.02 / sqrt(3); Wilson's interval
+    # of 20 in 100 is [0.1334, 0.2888].
+    half = 4.302652729 * 0.02 / math.sqrt(3)
     assert (found.mean, found.seeds) == (pytest.approx(0.2), 3)
-    assert found.low == pytest.approx(max(0, 0.2 - half))
-    assert found.high == pytest.approx(0.2 + half)
+    assert found.low == pytest.approx(0.2 - math.hypot(half, 0.2 - 0.1334), abs=1e-4)
+    assert found.high == pytest.approx(0.2 + math.hypot(half, 0.2888 - 0.2), abs=1e-4)
+
+
+def test_seeds_that_agree_do_not_make_the_examples_more():
+    """Three seeds with one error on the same images: the interval of those images remains."""
+    three = estimate([record(0.045, seed, n=200) for seed in range(3)])
+    low, high = wilson(9, 200)
+    assert (three.low, three.high) == (pytest.approx(low), pytest.approx(high))
+    other = estimate([record(0.05, seed, n=200) for seed in range(3)])
+    assert smaller(three, other) == UNDECIDED
 
 
 def test_the_difference_of_two_proportions_is_newcombes():
@@ -82,5 +93,8 @@ def test_the_worst_example_is_over_common_images(keep):
     keep(0.3, "lwa", "pgd_curr", 0.25, n=4)  # wrong: 0
     groups = [keep.results.of(t, 0.3, "lwa", a) for t in keep.results.tracks() for a in ("none",)]
     groups += [keep.results.of(t, 0.3, "lwa", "pgd_curr") for t in keep.results.tracks()]
-    assert worst_example([one for group in groups for one in group]) == (1.0, 4)
+    records = [one for group in groups for one in group]
+    low, high = wilson(4, 4)
+    assert worst_example(records) == {"error": 1.0, "ci_low": low, "ci_high": high, "n": 4}
     assert worst_example([]) is None
+    assert worst_example([*records, {"n": 4, "error": 0.5}]) is None

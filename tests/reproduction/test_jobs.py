@@ -66,6 +66,38 @@ def test_what_is_there_is_left_out(place):
     assert len(plan(cells, place, again=True).jobs[0].cells) == len(cells)
 
 
+def test_what_stands_on_a_run_that_is_trained_again_is_measured_again(place):
+    """A row, and the replayed attacks of other rows, never mix two trainings of one game."""
+    store, root = place
+    kept = [
+        Cell(TRACK, 0.3, "adv_fgsm1", "none"),
+        Cell(TRACK, 0.3, "lwa", "fgsm1"),
+        Cell(TRACK, 0.3, "lwa", "none"),
+        Cell(TRACK, 0.3, "minimax_grad", "none"),
+        Cell(TRACK, 0.2, "adv_fgsm1", "none"),
+    ]
+    for cell in kept:
+        os.makedirs(os.path.dirname(cell.path(root)), exist_ok=True)
+        settings = SETTINGS[TRACK].of_attack(cell.attack)
+        players = keys_of(cell, SETTINGS[TRACK])
+        write_json(cell.path(root), {"settings": settings, "players": players, "seed": 0})
+    found = plan([Cell(TRACK, 0.3, "no_defense", "fgsm_curr"), kept[0]], place)
+    measured = {cell for job in found.jobs for cell in job.cells}
+    # Cat and mouse is trained: its rows and FGSM 1; then LWA, which FGSM 1 is tried on.
+    assert measured == {Cell(TRACK, 0.3, "no_defense", "fgsm_curr"), *kept[:3]}
+    assert (found.there, found.again) == (0, 3)
+    assert "3 records of runs that the store lacks are made anew" in found.text()
+
+
+def test_minutes_follow_the_machine_and_the_batch(place):
+    found = plan([Cell(TRACK, 0.3, "lwa", "none")], place)
+    seconds = found.jobs[0].seconds
+    assert f"{2 * seconds / 60:5.1f} min" in found.text(pace=costs.pace(costs.MATMUL / 2))
+    whole, half = (costs.train_seconds("mnist", "lwa", 1000, n) for n in (128, 64))
+    fixed = costs.START + costs.AROUND
+    assert whole - fixed == pytest.approx(2 * (half - fixed))
+
+
 def test_the_plan_is_told_with_minutes(place):
     text = plan(select(tables=[1], etas=[0.3]), place).text()
     assert text.startswith("0 cells have their records.")

@@ -66,6 +66,9 @@ def test_cells_agree_with_the_runs_own_matrix_and_a_failure_stops_no_other(store
         wrong = unpack_bits(record["wrong"], record["n"])
         assert np.mean(wrong) == pytest.approx(record["error"])
         assert record["rounds"] == 3 and record["training"]["steps"] == 8
+        assert record["training"]["precision"] in ("float32", "bfloat16")
+        assert record["config"]["game_options"]["rounds"] == 3
+        assert record["runs"] == [bench.store.fingerprint(bench.config(cell, "adv_fgsm"))]
     # Only what failed is left to do; with `again` all of it is.
     assert [cell.attack for cell in bench.wanted(cells)] == ["autoattack_curr"]
     again = Bench(SETTINGS, store, bench.root, again=True)

@@ -14,7 +14,8 @@ def test_a_page_shows_tables_claims_errata_and_figures(keep):
     keep(0.3, "no_defense", "fgsm_curr", 0.9)
     text = results_page(keep.results, ["figures/figure1.png"])
     assert "0.983 \\| 0.900 [0.894, 0.906]" in text
-    assert "Claim 1, FGSM breaks the undefended net: **holds at 0.3**." in text
+    rest = "not measured at 0.1, 0.2, 0.4"
+    assert f"Claim 1, FGSM breaks the undefended net: **holds at 0.3; {rest}**." in text
     assert "Table 2: not measured." in text
     assert "![figures/figure1.png](figures/figure1.png)" in text
     assert "| 4 | 0.3 | Adv FGSM80 | fgsm_curr | 0.352 | 0.043 (Table 3) |" in text
@@ -23,7 +24,8 @@ def test_a_page_shows_tables_claims_errata_and_figures(keep):
 def test_the_claims_page_has_the_figures_and_the_papers_verdict(keep):
     keep(0.3, "no_defense", "fgsm_curr", 0.1)
     text = claims_page(keep.results)
-    assert "### 1. FGSM breaks the undefended net: does not hold" in text
+    heading = "does not hold at 0.3; not measured at 0.1, 0.2, 0.4"
+    assert f"### 1. FGSM breaks the undefended net: {heading}" in text
     assert "eta 0.3: **does not hold** (the paper's figures: holds)" in text
     assert "0.100 [0.094, 0.106] n=10,000 >= 0.491" in text
 
@@ -33,13 +35,25 @@ def test_two_recipes_stand_side_by_side(keep):
     keep(0.3, "no_defense", "fgsm_curr", 0.9, track="mnist-tutorial-fast")
     text = results_page(keep.results, [])
     assert "| claim | mnist-keras-fast | mnist-tutorial-fast |" in text
-    assert "undefended net | does not hold at 0.3 | holds at 0.3 |" in text
+    rest = "at 0.3; not measured at 0.1, 0.2, 0.4"
+    assert f"undefended net | does not hold {rest} | holds {rest} |" in text
 
 
 def test_verdicts_by_radius():
     lines = [(0.1, "holds"), (0.2, "undecided"), (0.3, "holds")]
     assert by_radius(lines) == "holds at 0.1, 0.3; undecided at 0.2"
-    assert by_radius([]) == "not measured"
+    assert by_radius([]) == by_radius([(0.1, "not measured")]) == "not measured"
+
+
+def test_what_does_not_reproduce_is_listed(keep):
+    assert "Nothing so far." in results_page_of(keep, 0.9)
+    text = results_page_of(keep, 0.1)
+    assert "- mnist-keras-fast, eta 0.3, claim 1 (FGSM breaks the undefended net): " in text
+
+
+def results_page_of(keep, error):
+    keep(0.3, "no_defense", "fgsm_curr", error)
+    return results_page(type(keep.results)(keep.root), [])
 
 
 def test_a_trials_dataset_stands_in_for_mnist():

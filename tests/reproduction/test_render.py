@@ -3,6 +3,8 @@
 import csv
 import io
 
+import pytest
+
 from mmtf.reproduction.cells import Track
 from mmtf.reproduction.render import render
 from mmtf.reproduction.tables import paper_table
@@ -41,6 +43,38 @@ def test_per_example_worst_over_all_attacks(keep):
     found = cells_of(render(paper_table(1), keep.results, TRACK))
     entry = found[0.3, "no_defense", "worst per example"]
     assert (entry.measured.mean, entry.measured.n) == (1.0, 10)  # FGSM's first 300 are wrong
+    assert entry.measured.low == pytest.approx(10 / (10 + 1.96**2), abs=1e-4)  # Wilson's at n of n
+
+
+def test_a_row_of_two_trainings_has_no_worst_and_says_so(keep):
+    for attack, error in (("none", 0.01), ("fgsm1", 0.2), ("fgsm2", 0.1), ("fgsm80", 0.05)):
+        keep(0.3, "lwa", attack, error)
+    keep(0.3, "lwa", "fgsm_curr", 0.03, training={"steps": 100, "seconds": 2.0})
+    keep(0.3, "lwa", "pgd_curr", 0.03)
+    keep(0.3, "lwa", "autoattack_curr", 0.03)
+    rendered = render(paper_table(3), keep.results, TRACK)
+    found = cells_of(rendered)
+    assert found[0.3, "lwa", "worst"].measured is None
+    assert found[0.3, "lwa", "worst per example"].measured is None
+    assert "Cells of more than one training, so without a worst: LWA at eta 0.3." in rendered.notes
+
+
+def test_a_column_with_fewer_images_has_its_n(keep):
+    keep(0.3, "lwa", "none", 0.01)
+    keep(0.3, "lwa", "pgd_curr", 0.05, n=1000)
+    header, _ = render(paper_table(3), keep.results, TRACK).grid()
+    assert "PGD-40 (n=1,000)" in header and "no attack" in header
+
+
+def test_the_precision_of_the_training_is_told(keep):
+    keep(0.3, "lwa", "none", 0.01, training={"steps": 1, "seconds": 1.0, "precision": "bfloat16"})
+    assert "Precision of the training: bfloat16: LWA at 0.3." in note_text(keep)
+    keep(0.2, "lwa", "none", 0.01, training={"steps": 1, "seconds": 1.0, "precision": "float32"})
+    assert "bfloat16: LWA at 0.3; float32: LWA at 0.2." in note_text(keep)
+
+
+def note_text(keep):
+    return " ".join(render(paper_table(3), keep.results, TRACK).notes)
 
 
 def test_errata_show_both_values(keep):
@@ -79,6 +113,7 @@ def test_latex_escapes(keep):
     assert "0.036 $\\mid$ 0.250 [" in text and "\\begin{tabular}" in text
     body = [line for line in text.splitlines() if line.endswith("\\\\")]
     assert len({line.count("&") for line in body}) == 1
+    assert "Test images: n = 10,000: FGSM-curr." in text
 
 
 def test_notes_tell_what_differs(keep):

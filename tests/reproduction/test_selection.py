@@ -1,5 +1,8 @@
 """Which cells the tables and figures ask for."""
 
+import pytest
+
+from mmtf.config import ConfigError
 from mmtf.reproduction.selection import all_figures, all_tables, select
 
 
@@ -29,6 +32,17 @@ def test_filters_seeds_and_recipes():
         tables=[3], inits=["keras", "tutorial"], seeds=2, defenses=["lwa"], attacks=["none"]
     )
     assert len(cells) == 2 * 2 * 4
+
+
+@pytest.mark.parametrize("mistake", [{"etas": [0.15]}, {"defenses": ["x"]}, {"attacks": ["fgsm"]}])
+def test_what_no_table_has_is_refused(mistake):
+    with pytest.raises(ConfigError, match=next(iter(mistake))):
+        select(tables=[3], **mistake)
+
+
+def test_network_games_are_also_measured_where_they_end():
+    found = names(select(figures=[2], etas=[0.3]))
+    assert (0.3, "alt_attnet", "attnet_met") in found and len(found) == 6
 
 
 def test_figures_ask_for_curves_and_images():

@@ -44,10 +44,29 @@ def test_a_record_is_current_with_its_players_and_settings():
     cell = Cell(TRACK, 0.3, "lwa", "fgsm1")
     record = {"settings": {"examples": 0}, "players": keys_of(cell, SETTINGS)}
     assert len(record["players"]) == 2  # LWA, and the cat and mouse that made FGSM 1
-    assert is_current(cell, SETTINGS, record)
-    assert not is_current(cell, SETTINGS, None)
-    assert not is_current(cell, SETTINGS, {**record, "settings": {"examples": 5}})
-    assert not is_current(cell, settings_of(TRACK, rounds=20), record)
+    store = Store("nothing is here")
+    assert is_current(cell, SETTINGS, record, store)
+    assert not is_current(cell, SETTINGS, None, store)
+    assert not is_current(cell, SETTINGS, {**record, "settings": {"examples": 5}}, store)
+    assert not is_current(cell, settings_of(TRACK, rounds=20), record, store)
+
+
+def test_a_record_of_another_training_is_not_current(tmp_path):
+    cell, store = Cell(TRACK, 0.3, "lwa", "none"), Store(str(tmp_path))
+    keys = keys_of(cell, SETTINGS)
+    record = {"settings": {"examples": 0}, "players": keys, "runs": ["0" * 12]}
+    assert is_current(cell, SETTINGS, record, store)  # nothing to compare with
+    run = tmp_path / f"lwa-mnist-eta0.3-{keys[0]}"
+    run.mkdir()
+    (run / "record.json").write_text('{"training": {"steps": 5, "seconds": 7.25}}')
+    (run / "classifier.keras").write_text("weights")
+    assert not is_current(cell, SETTINGS, record, store)
+    mine = {**record, "runs": [store.fingerprint(config())]}
+    assert is_current(cell, SETTINGS, mine, store)
+    # Records from before fingerprints are known by the seconds that their training took.
+    old = {"settings": {"examples": 0}, "players": keys}
+    assert is_current(cell, SETTINGS, {**old, "training": {"seconds": 7.25}}, store)
+    assert not is_current(cell, SETTINGS, {**old, "training": {"seconds": 7.5}}, store)
 
 
 def test_a_store_has_finished_runs_alone(tmp_path):

@@ -9,8 +9,9 @@ import pytest
 from mmtf.config import ConfigError
 from mmtf.reproduction import engines
 from mmtf.reproduction.cells import Track
-from mmtf.reproduction.jobs import Job
-from mmtf.reproduction.workers import in_order
+from mmtf.reproduction.jobs import Job, Plan
+from mmtf.reproduction.settings import settings_of
+from mmtf.reproduction.workers import Place, _command, in_order
 
 
 def job(name, *needs):
@@ -99,7 +100,21 @@ def test_a_log_that_names_failed_cells_is_told_by_them(tmp_path):
 
 
 def test_cores_are_shared():
-    assert 1 <= engines.default_jobs() <= max(1, engines.cores() // 2)
+    assert 1 <= engines.default_jobs() <= engines.cores()
+
+
+@pytest.mark.parametrize("cores, jobs", [(1, 1), (2, 2), (4, 2), (8, 2), (16, 4)])
+def test_jobs_at_once_by_default(monkeypatch, cores, jobs):
+    monkeypatch.setattr(engines, "cores", lambda: cores)
+    assert engines.default_jobs() == jobs
+
+
+def test_jobs_of_two_reproductions_in_one_store_have_files_of_their_own(tmp_path):
+    settings = {Track("mnist"): settings_of(Track("mnist"))}
+    plan = Plan([job("a")], settings, 0)
+    store = str(tmp_path)
+    paths = {_command(job("a"), plan, Place(store, root))[-1] for root in ("one", "two", "one")}
+    assert len(paths) == 2
 
 
 def test_engines_are_checked(monkeypatch):
