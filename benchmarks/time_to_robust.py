@@ -1,31 +1,36 @@
 """Seconds of training from nothing to the paper's own Minimax-Grad figures on MNIST at eta 0.3.
 
     python -m benchmarks.time_to_robust                      # mmtf, three seeds
-    pip install '.[bench]' && python -m benchmarks.time_to_robust --who=mmtf,art
+    pip install '.[bench]' && python -m benchmarks.time_to_robust --who=mmtf,art,art_scheduled
 
 Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
 `--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
 training images. ART trains the same net by its AdversarialTrainer with its FastGradientMethod
-around a training step that the user has compiled, epoch after epoch until both are met or --limit.
-The clock stands still while errors are measured; tracing counts. Writes
-results/benchmarks/time_to_robust.json after every run, and goes on from it.
-`python -m scripts.performance` renders it.
+around a training step that the user has compiled: `art` at a constant rate, epoch after epoch until
+both are met or --limit; `art_scheduled` by mmtf's schedule, to its end. The clock stands still
+while errors are measured; tracing counts. Every run is a process of its own, seed after seed, all
+of --who in turns. Writes results/benchmarks/time_to_robust.json after every run, and goes on from
+it on the same commit and machine. `python -m scripts.performance` renders it.
 """
 
 import contextlib
 import importlib.util
 import os
+import subprocess
+import sys
+import tempfile
 import time
 
 from absl import app, flags
 
 from mmtf import quiet
+from mmtf.config import ConfigError
 from mmtf.reports import read_json, write_json
 
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
 ETA = 0.3
 POINTS = 8
-WHO = ("mmtf", "art")
+WHO = ("mmtf", "art", "art_scheduled")
 BATCH, ART_RATE = 128, 1e-3
 FLAGS = flags.FLAGS
 
@@ -113,11 +118,17 @@ def play_mmtf(data, seed: int) -> dict:
         events=events,
         progress=False,
     )
-    return _row("mmtf", seed, watches[0], trained.seconds) | {"config": config.to_dict()}
+    about = {"config": config.to_dict(), "precision": trained.trainer.precision}
+    return _row("mmtf", seed, watches[0], trained.seconds) | about
 
 
-def play_art(data, seed: int) -> dict:
-    """AdversarialTrainer of ART, an epoch at a time."""
+def play_art(data, seed: int, scheduled: bool = False) -> dict:
+    """AdversarialTrainer of ART, an epoch at a time, in float32.
+
+    Args:
+      scheduled: by the rates of mmtf's schedule over as many whole epochs as it has begun, to the
+        end, and not at a constant rate until both are met.
+    """
     import keras
     import numpy as np
     from art.attacks import evasion
@@ -127,10 +138,17 @@ def play_art(data, seed: int) -> dict:
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
     from mmtf.experiment import net_maker
     from mmtf.presets import run_config
+    from mmtf.training.rates import Rate
 
     keras.utils.set_random_seed(seed)
-    model = net_maker(run_config(dataset=data.name, eta=ETA), data, seed)()
+    config = run_config(
+        game="minimax_grad", dataset=data.name, eta=ETA, schedule_options={"steps": FLAGS.steps}
+    )
+    model = net_maker(config, data, seed)()
     x, y = data.train()
+    an_epoch = -(-len(x) // BATCH)
+    epochs = -(-config.schedule.steps // an_epoch)
+    rate = Rate(config.schedule, epochs * an_epoch) if scheduled else ART_RATE
     y = np.eye(data.num_classes, dtype=np.float32)[y]
     classifier = TensorFlowV2Classifier(
         model=model,
@@ -138,18 +156,23 @@ def play_art(data, seed: int) -> dict:
         input_shape=data.image_shape,
         loss_object=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         clip_values=(-1.0, 1.0),
-        train_step=compiled_training_step(ART_RATE),
+        train_step=compiled_training_step(rate),
     )
     attack = evasion.FastGradientMethod(classifier, eps=ETA, batch_size=BATCH)
     trainer = AdversarialTrainer(classifier, attack, ratio=1.0)
     watch, step = Watch(model, data), 0
     while True:
         trainer.fit(x, y, batch_size=BATCH, nb_epochs=1)
-        step += -(-len(x) // BATCH)
+        step += an_epoch
         seconds = watch.clock.seconds
         watch.look(step)
-        if met(watch.points[-1]) or seconds > FLAGS.limit:
-            return _row("art", seed, watch, seconds)
+        if scheduled:
+            done = step == epochs * an_epoch
+        else:
+            done = met(watch.points[-1]) or seconds > FLAGS.limit
+        if done:
+            who = "art_scheduled" if scheduled else "art"
+            return _row(who, seed, watch, seconds) | {"precision": "float32"}
 
 
 def _row(who, seed, watch, seconds):
@@ -180,29 +203,78 @@ def define_flags() -> None:
     flags.DEFINE_integer("steps", None, "Of mmtf's schedule, where not the default.")
     flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
     flags.DEFINE_string("output", "results/benchmarks/time_to_robust.json", "The record.")
+    flags.DEFINE_string("row", None, "One run, --who and --seeds of one: write its row here.")
+
+
+def _play(who, seed) -> dict:
+    from mmtf.data import load_data
+
+    data = load_data(FLAGS.dataset)
+    if who == "mmtf":
+        return play_mmtf(data, seed)
+    return play_art(data, seed, scheduled=who == "art_scheduled")
+
+
+def _in_a_process(who, seed) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        row = os.path.join(folder, "row.json")
+        command = [sys.executable, "-m", "benchmarks.time_to_robust", f"--row={row}"]
+        command += [f"--who={who}", f"--seeds={seed}", f"--dataset={FLAGS.dataset}"]
+        command += [f"--limit={FLAGS.limit}"]
+        command += [f"--steps={FLAGS.steps}"] if FLAGS.steps else []
+        subprocess.run(command, check=True)
+        return read_json(row)
+
+
+def begin(path: str, about: dict) -> dict:
+    """The record at `path` to go on with, or a new one.
+
+    Args:
+      about: what all of its runs have in common.
+
+    Raises:
+      ConfigError: the record there is of another commit, machine or job.
+    """
+    if not os.path.exists(path):
+        return {**about, "runs": []}
+    record = read_json(path)
+    for name, value in about.items():
+        if record.get(name) != value:
+            raise ConfigError(
+                f"Expected a record with {name} {value} in {path}, to go on from. Received: "
+                f"{record.get(name)}. Move it away, or give another --output."
+            )
+    return record
 
 
 def main(_):
-    if "art" in FLAGS.who and importlib.util.find_spec("art") is None:
+    if {"art", "art_scheduled"} & set(FLAGS.who) and importlib.util.find_spec("art") is None:
         raise app.UsageError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
     quiet.import_tensorflow()
-    from mmtf.data import load_data
+    if FLAGS.row:
+        write_json(FLAGS.row, _play(FLAGS.who[0], int(FLAGS.seeds[0])))
+        return 0
     from mmtf.provenance import provenance
 
-    data = load_data(FLAGS.dataset)
-    play = {"mmtf": play_mmtf, "art": play_art}
-    record = read_json(FLAGS.output) if os.path.exists(FLAGS.output) else {"runs": []}
-    record |= {"dataset": data.name, "eta": ETA, "targets": TARGETS}
-    for who in FLAGS.who:
-        for seed in map(int, FLAGS.seeds):
+    about = {"dataset": FLAGS.dataset, "eta": ETA, "targets": TARGETS, "limit": FLAGS.limit}
+    about |= {"steps": FLAGS.steps}
+    about |= {name: provenance()[name] for name in ("versions", "hardware", "commit")}
+    try:
+        record = begin(FLAGS.output, about)
+    except ConfigError as error:
+        print(f"time_to_robust: {error}", file=sys.stderr)
+        return 1
+    for seed in map(int, FLAGS.seeds):
+        for who in FLAGS.who:
             if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
                 continue
             print(f"{who}, seed {seed}", flush=True)
-            row = play[who](data, seed)
+            row = _in_a_process(who, seed)
             print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
-            record["runs"].append(row | provenance())
+            record["runs"].append(row)
             os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
             write_json(FLAGS.output, record)
+    return 0
 
 
 if __name__ == "__main__":

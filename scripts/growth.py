@@ -20,6 +20,8 @@ PAGE = ROOT / "docs" / "performance.md"
 FIGURE = ROOT / "docs" / "figures" / "growth.png"
 # Blocks of one point differ by a few per cent from each other on a machine with other guests.
 TOLERANCE = 1.1
+# What memory may be proportional to, beside a constant: value to this power.
+MEMORY_POWER = {"size": 2}
 TITLES = {
     "batch": "images in a batch",
     "size": "height and width of an image",
@@ -46,9 +48,33 @@ def by_axis(record: dict) -> dict[str, list[dict]]:
     return groups
 
 
+def outgrown(rows: list[dict]) -> tuple[float, dict]:
+    """(by how much time outgrows the work, at which row), over the cheapest point before it.
+
+    Not over the first, whose fixed costs would hide what a later one loses.
+    """
+    worst, cheapest = (0.0, rows[0]), rows[0]["seconds"] / rows[0]["flops"]
+    for row in rows:
+        each = row["seconds"] / row["flops"]
+        worst = max(worst, (each / cheapest, row), key=lambda one: one[0])
+        cheapest = min(cheapest, each)
+    return worst
+
+
+def bend(axis: str, rows: list[dict]) -> float:
+    """Peak memory at the last point over that of the straight line through the first and middle."""
+    power = MEMORY_POWER.get(axis, 1)
+    shown = (rows[0], rows[len(rows) // 2], rows[-1])
+    a, b, c = ((row["value"] ** power, row["peak_mib"]) for row in shown)
+    if len({a[0], b[0], c[0]}) < 3:
+        return 1.0
+    slope = max((b[1] - a[1]) / (b[0] - a[0]), 0.0)
+    return c[1] / (b[1] + slope * (c[0] - b[0]))
+
+
 def block(record: dict) -> str:
     """A table of every point, and what grew faster than the work."""
-    lines, faster = [], []
+    lines, faster, bent = [], [], []
     for axis, rows in by_axis(record).items():
         for row in rows:
             lines.append(
@@ -63,17 +89,27 @@ def block(record: dict) -> str:
                     f"{row['memory_growth']:.2f}",
                 ]
             )
-        worst = max(rows, key=lambda row: row["time_growth"] / row["work_growth"])
-        ratio = worst["time_growth"] / worst["work_growth"]
+        ratio, worst = outgrown(rows)
         if ratio > TOLERANCE:
             faster.append(f"{TITLES[axis]} (at {worst['value']:,}: {ratio:.2f} x)")
+        if bend(axis, rows) > TOLERANCE:
+            bent.append(f"{TITLES[axis]} ({bend(axis, rows):.2f} x)")
     header = ["axis", "value", "ms", "GFLOP/s", "time", "work", "peak MiB", "memory"]
     told = (
         f"Time outgrows the work by more than {TOLERANCE - 1:.0%} over: {', '.join(faster)}."
         if faster
         else f"Nowhere does time outgrow the work by more than {TOLERANCE - 1:.0%}."
     )
-    return f"{markdown_table(header, lines)}\n\n{told} {where(record)}."
+    memory = (
+        f"Peak memory grows faster than in proportion (the last point over the line through the "
+        f"first and the middle one) over: {', '.join(bent)}."
+        if bent
+        else "Peak memory grows no faster than in proportion, beside its constant."
+    )
+    return (
+        f"{markdown_table(header, lines)}\n\n{told} (Of each axis the dearest point per unit of "
+        f"work, over the cheapest before it.) {memory} {where(record)}."
+    )
 
 
 def draw(record: dict) -> None:

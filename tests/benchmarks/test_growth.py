@@ -47,4 +47,15 @@ def test_what_outgrows_the_work_is_named():
     record |= {"hardware": {"cpu": "x", "cores": 2}, "commit": "abc"}
     assert "Nowhere does time outgrow the work" in page.block(record)
     record["rows"].append(row | {"value": 32, "seconds": 6.0, "flops": 4e9})
-    assert "by more than 10% over: images in a batch (at 32: 1.50 x)" in page.block(record)
+    # Over the cheapest before it, not over the first.
+    record["rows"].insert(1, row | {"value": 12, "seconds": 1.2, "flops": 1.5e9})
+    assert "by more than 10% over: images in a batch (at 32: 1.88 x)" in page.block(record)
+
+
+def test_memory_that_bends_upwards_is_named():
+    rows = [{"value": v, "peak_mib": 500.0 + 2.0 * v} for v in (8, 64, 512)]
+    assert page.bend("batch", rows) == 1.0
+    rows[-1]["peak_mib"] *= 2
+    assert page.bend("batch", rows) == 2.0
+    square = [{"value": v, "peak_mib": 500.0 + v**2} for v in (28, 56, 96)]
+    assert page.bend("size", square) == 1.0 and page.bend("batch", square) > 1.1

@@ -203,3 +203,37 @@ def test_the_page_is_rendered():
     assert (
         "| PGD-40 | float32 | PyTorch, by hand | 80.0 images/s | 2.50 | 10.0 | 900 | 70% |" in text
     )
+
+
+@pytest.mark.parametrize("work", ["fgsm_step", "minimax_grad_step", "attnet_step"])
+def test_the_arithmetic_of_a_step_is_what_pytorch_counts(folder, work):
+    """Within 5 %: the attack network, and the first layer, which needs no gradient everywhere."""
+    pytest.importorskip("torch")
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    from benchmarks.peers.speed import torch_peer
+
+    total = [0]
+
+    class Counter(TorchDispatchMode):
+        """FlopCounterMode refuses gradients with respect to a leaf."""
+
+        def __torch_dispatch__(self, function, kinds, arguments=(), options=None):
+            found = function(*arguments, **(options or {}))
+            count = flop_registry.get(function._overloadpacket)
+            if count is not None:
+                total[0] += count(*arguments, **(options or {}), out_val=found)
+            return found
+
+    block = getattr(torch_peer, f"prepare_{work}")(worker.Task(folder, "float32", 1))
+    with Counter():
+        block()
+    passes = total[0] / (speed.FORWARD_FLOPS * works.BATCH)
+    assert passes == pytest.approx(works.WORKS[work].forwards, rel=0.05)
+
+
+def test_a_part_of_the_works_does_not_replace_the_committed_record():
+    command = [sys.executable, "-m", "benchmarks.peers.speed", "--model=x", "--works=pgd"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode and "Expected --output=FILE with a part of the works" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import time_to_robust
+from mmtf.config import ConfigError
 from scripts import performance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,15 @@ def test_both_targets_count(clean, fgsm, met):
     assert time_to_robust.met({"clean": clean, "fgsm": fgsm}) is met
 
 
+def test_a_record_goes_on_only_on_its_own_machine_commit_and_job(tmp_path):
+    path, about = tmp_path / "record.json", {"dataset": "mnist", "commit": "abc"}
+    assert time_to_robust.begin(str(path), about) == {**about, "runs": []}
+    path.write_text(json.dumps({**about, "runs": [1]}))
+    assert time_to_robust.begin(str(path), about)["runs"] == [1]
+    with pytest.raises(ConfigError, match="commit def .* Received: abc"):
+        time_to_robust.begin(str(path), {**about, "commit": "def"})
+
+
 @pytest.mark.slow
 def test_the_command_measures_and_goes_on(tmp_path):
     output = tmp_path / "record.json"
@@ -42,4 +52,5 @@ def test_the_command_measures_and_goes_on(tmp_path):
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "seed 3" not in again.stdout
     text = performance.robust(json.loads(output.read_text()))
-    assert text.splitlines()[2].startswith("| mmtf, minimax_grad | 3 | 8 | ")
+    start = f"| mmtf, minimax_grad, its default schedule | {run['precision']} | 3 | 8 | "
+    assert text.splitlines()[2].startswith(start)

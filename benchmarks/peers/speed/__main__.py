@@ -43,6 +43,9 @@ PACKAGES = {
 }
 # Forward pass of mnist_cnn, multiplications and additions: 28^2 x 25 x 32, 14^2 x 800 x 64,
 # 3136 x 512, 512 x 10.
+OUTPUT = "results/benchmarks/peers.json"
+# Raised when what a peer computes changes: a record says under which it was made.
+PEERS_CODE = 2
 FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
@@ -133,6 +136,7 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
                 "variant": variant,
                 "unit": work.unit,
                 "count": count,
+                "blocks": len(walls),
                 "per_second": count / wall,
                 "times_ours": wall / ours,
                 "wall": walls,
@@ -210,7 +214,12 @@ def define_flags() -> None:
         lambda given: counts_of(given) is not None,
         message="Expected WORK=UNITS, separated by commas, e.g. pgd=200.",
     )
-    flags.DEFINE_string("output", "results/benchmarks/peers.json", "Where the record goes.")
+    flags.DEFINE_string("output", None, f"The record; default {OUTPUT}, for all works.")
+    flags.register_multi_flags_validator(
+        ["works", "output"],
+        lambda given: given["output"] or set(given["works"]) == set(WORKS),
+        message="Expected --output=FILE with a part of the works: the committed record has all.",
+    )
 
 
 def main(_):
@@ -223,6 +232,7 @@ def main(_):
     from mmtf.reports import write_json
 
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
+    output = FLAGS.output or OUTPUT
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         for name in FLAGS.works:
@@ -231,6 +241,7 @@ def main(_):
                     peaks[precision] = matmul_peak(precision)
                 rows += time_work(name, precision, folder, counts, peaks[precision])
                 record = {
+                    "peers_code": PEERS_CODE,
                     "batch": BATCH,
                     "eta": ETA,
                     "blocks": FLAGS.blocks,
@@ -240,9 +251,9 @@ def main(_):
                     "peers": {n: version(p) for n, p in PACKAGES.items() if _installed(n)},
                     **provenance(),
                 }
-                os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
-                write_json(FLAGS.output, record)
-    print(f"wrote {FLAGS.output}")
+                os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
+                write_json(output, record)
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":

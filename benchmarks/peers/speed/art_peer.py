@@ -64,7 +64,7 @@ def _on_torch(task, make, **options):
 
     from benchmarks.peers.speed.torch_net import error_of, net_of, tensors
 
-    net = net_of(task).eval()
+    net = net_of(task).eval().requires_grad_(False)
     classifier = PyTorchClassifier(
         model=net,
         loss=torch.nn.CrossEntropyLoss(),

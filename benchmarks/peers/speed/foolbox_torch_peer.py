@@ -7,7 +7,7 @@ from benchmarks.peers.speed.works import ETA
 
 
 def prepare_pgd(task):
-    net = net_of(task).eval()
+    net = net_of(task).eval().requires_grad_(False)
     model = foolbox.PyTorchModel(net, bounds=(-1.0, 1.0), device="cpu")
     attack = foolbox.attacks.LinfPGD(steps=40, abs_stepsize=2.5 * ETA / 40)
     x, y = tensors(task.images[: task.count], task.labels[: task.count])

@@ -62,8 +62,8 @@ def attnet_game(net, attacker, task, epsilon=1e-7):
     The attacker's images are made once for both of f's terms.
     """
     u, v = list(net.parameters()), list(attacker.parameters())
-    descent = torch.optim.Adam(u, lr=1e-4, eps=epsilon)
-    ascent = torch.optim.Adam(v, lr=1e-3, eps=epsilon, maximize=True)
+    descent = torch.optim.Adam(u, lr=1e-4, eps=epsilon, fused=True)
+    ascent = torch.optim.Adam(v, lr=1e-3, eps=epsilon, maximize=True, fused=True)
     stream = _stream(task)
 
     def step(x, y):
@@ -108,7 +108,8 @@ def _stream(task):
 
 def _training(task, penalty):
     net = net_of(task).train()
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    weights = list(net.parameters())
+    optimizer = torch.optim.Adam(weights, lr=1e-4, fused=True)
     stream = _stream(task)
 
     def step(x, y):
@@ -127,7 +128,7 @@ def _training(task, penalty):
             (inner,) = torch.autograd.grad(loss, z, create_graph=True)
             total = total + ETA / 2 * inner.square().sum() / BATCH
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward(inputs=weights)
         optimizer.step()
         return total
 
