@@ -96,6 +96,13 @@ flags.DEFINE_boolean(
 _choice("distribution", "auto", DISTRIBUTIONS, "Devices: docs/scaling.md.")
 _choice("cluster", "tf_config", CLUSTERS, "Who says where the workers of `multiworker` are.")
 flags.DEFINE_integer("workers", 0, "How many workers there must be; 0: as many as are found.")
+flags.DEFINE_integer(
+    "port",
+    8888,
+    "Of the workers (--cluster=slurm: of a node's first; kubernetes).",
+    lower_bound=1,
+    upper_bound=65535,
+)
 flags.DEFINE_string("pods", "job-name=mmtf", "Label of the workers' pods (--cluster=kubernetes).")
 flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 and the last.")
 
@@ -161,9 +168,11 @@ def _cluster():
         "cluster": several,
         "workers": several,
         "pods": several and FLAGS.cluster == "kubernetes",
+        "port": several and FLAGS.cluster != "tf_config",
     }.items():
         if FLAGS[name].present and not meant:
-            kind = " --cluster=kubernetes" if name == "pods" else ""
+            kinds = {"pods": " --cluster=kubernetes", "port": " --cluster=slurm or kubernetes"}
+            kind = kinds.get(name, "")
             raise ConfigError(
                 f"Expected --{name} with --distribution=multiworker{kind}. "
                 f"Received: --distribution={FLAGS.distribution} --cluster={FLAGS.cluster}."
@@ -182,7 +191,7 @@ def _cluster():
         )
     from mmtf.training.clusters import find_cluster
 
-    return find_cluster(FLAGS.cluster, workers=FLAGS.workers, pods=FLAGS.pods)
+    return find_cluster(FLAGS.cluster, workers=FLAGS.workers, pods=FLAGS.pods, port=FLAGS.port)
 
 
 def _config():

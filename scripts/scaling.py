@@ -39,7 +39,8 @@ def rows(records: dict[str, dict]) -> list[dict]:
             )
         if _job(record) != _job(first):
             raise ValueError(
-                f"Expected runs of one job (game, net, data, precision). Received: {name}, another."
+                "Expected runs of one job (game, net, data, precision, compiler). "
+                f"Received: {name}, another."
             )
         table.append(
             {
@@ -61,7 +62,7 @@ def _rate(record):
 def _job(record):
     config = {name: x for name, x in record["config"].items() if name not in MAY_DIFFER}
     hardware = {**record["hardware"], "gpus": sorted(set(record["hardware"]["gpus"]))}
-    return config, record["precision"], hardware
+    return config, record["precision"], record.get("jit_compile"), hardware
 
 
 def main(argv: list[str]) -> int:

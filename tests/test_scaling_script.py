@@ -38,6 +38,7 @@ def test_efficiency_is_the_share_of_a_linear_gain():
         (record(2, None), "more than ten steps"),
         ({"some": "other file"}, "records of mmtf.run"),
         (record(2, 50.0, precision={"training": "bfloat16"}), "runs of one job"),
+        (record(2, 50.0, jit_compile=True), "compiler"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(other, message):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import time
+import types
 
 import tensorflow as tf
 
@@ -13,6 +14,7 @@ RESOLVERS = tf.distribute.cluster_resolver
 PORT = 8888
 PODS = "job-name=mmtf"
 POD_SECONDS = 600.0
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:8888", "host1:8888"]}, "task": {"type": "worker", "index": 0}}'
 )
@@ -38,7 +40,9 @@ class Cluster:
         )
 
 
-def find_cluster(name: str = "tf_config", *, workers: int = 0, pods: str = PODS) -> Cluster:
+def find_cluster(
+    name: str = "tf_config", *, workers: int = 0, pods: str = PODS, port: int = PORT
+) -> Cluster:
     """The cluster that this process belongs to.
 
     Args:
@@ -47,6 +51,7 @@ def find_cluster(name: str = "tf_config", *, workers: int = 0, pods: str = PODS)
       workers: how many there must be; 0: as many as are found. `kubernetes` needs it, and waits
         until so many pods run.
       pods: label selector of the workers' pods, for `kubernetes`.
+      port: of the workers, for `slurm` (the first of a node) and `kubernetes`.
 
     Raises:
       ConfigError: the environment does not say who the workers are.
@@ -54,7 +59,7 @@ def find_cluster(name: str = "tf_config", *, workers: int = 0, pods: str = PODS)
     require_choice("cluster", name, CLUSTERS)
     require(workers >= 0, "--workers >= 0", workers)
     find = {"tf_config": _tf_config, "slurm": _slurm, "kubernetes": _kubernetes}[name]
-    addresses, index = find(workers, pods)
+    addresses, index = find(workers, pods, port)
     if workers and len(addresses) != workers:
         raise ConfigError(
             f"Expected {workers} workers (--workers). Received: {len(addresses)} by {name}."
@@ -67,7 +72,7 @@ def find_cluster(name: str = "tf_config", *, workers: int = 0, pods: str = PODS)
     return Cluster(tuple(addresses), index)
 
 
-def _tf_config(workers, pods):
+def _tf_config(workers, pods, port):
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         raise ConfigError(
@@ -101,13 +106,13 @@ def _tf_config(workers, pods):
         ) from error
 
 
-def _slurm(workers, pods):
+def _slurm(workers, pods, port):
     try:
         # Slurm itself binds GPUs to tasks; the resolver's own way fails without any GPU. It
         # must be told of one "GPU" a task or more, for it numbers the tasks of a node by them.
         tasks = max(_tasks_per_node())
         resolver = RESOLVERS.SlurmClusterResolver(
-            port_base=PORT, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+            port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
         addresses = resolver.cluster_spec().as_dict()["worker"]
     except (KeyError, RuntimeError, ValueError) as error:
@@ -131,7 +136,7 @@ def _tasks_per_node():
     return [int(part.partition("(")[0]) for part in text.split(",")]
 
 
-def _kubernetes(workers, pods, client=None):
+def _kubernetes(workers, pods, port):
     require(workers > 0, "--workers=N with --cluster=kubernetes: pods start one by one", workers)
     name = os.environ.get("POD_NAME")
     if not name:
@@ -139,7 +144,7 @@ def _kubernetes(workers, pods, client=None):
             "Expected POD_NAME in the environment (Kubernetes' downward API, metadata.name). "
             "Received: none."
         )
-    client = client or _kubernetes_client()
+    client = _LivingPods(_kubernetes_client())
     deadline = time.monotonic() + POD_SECONDS
     while True:
         found = client.list_pod_for_all_namespaces(label_selector=pods).items
@@ -154,10 +159,36 @@ def _kubernetes(workers, pods, client=None):
         time.sleep(2.0)
     require(name in running, f"POD_NAME to be one of {', '.join(running)}", name)
     resolver = RESOLVERS.KubernetesClusterResolver(
-        {"worker": [pods]}, tf_server_port=PORT, override_client=client
+        {"worker": [pods]}, tf_server_port=port, override_client=client
     )
     # The resolver sorts by name too.
     return resolver.cluster_spec().as_dict()["worker"], running.index(name)
+
+
+class _LivingPods:
+    """The API as the resolver asks it, without other namespaces' pods and those that have ended.
+
+    A pod that was evicted stays listed, as Failed, beside the one that takes its place.
+    """
+
+    def __init__(self, client):
+        self._client = client
+        self._namespace = os.environ.get("POD_NAMESPACE") or _own_namespace()
+
+    def list_pod_for_all_namespaces(self, label_selector):
+        found = self._client.list_namespaced_pod(self._namespace, label_selector=label_selector)
+        ended = ("Failed", "Succeeded")
+        return types.SimpleNamespace(
+            items=[one for one in found.items if one.status.phase not in ended]
+        )
+
+
+def _own_namespace():
+    try:
+        with open(NAMESPACE_FILE) as file:
+            return file.read().strip()
+    except OSError:
+        return "default"
 
 
 def _kubernetes_client():

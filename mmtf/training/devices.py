@@ -9,8 +9,14 @@ from mmtf.config import PRECISIONS, ConfigError, require_choice
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over several GPUs; with one, or none, the default, one-device strategy."""
-    if len(tf.config.list_logical_devices("GPU")) > 1:
+    """MirroredStrategy over several GPUs; with one, or none, the default, one-device strategy.
+
+    In a cluster, which lists the GPUs of all its workers, the default one as well: what one worker
+    trains for itself (an attack network for a table) must not reach for the others' GPUs.
+    """
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    tasks = {name.rpartition("/device:")[0] for name in gpus}
+    if len(gpus) > 1 and len(tasks) == 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 

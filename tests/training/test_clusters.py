@@ -79,6 +79,7 @@ def test_slurm(monkeypatch):
     for name, value in STEP.items():
         monkeypatch.setenv(name, value)
     assert find_cluster("slurm") == Cluster(("n1:8888", "n1:8889", "n2:8888"), 2)
+    assert find_cluster("slurm", port=7000).addresses == ("n1:7000", "n1:7001", "n2:7000")
     monkeypatch.setenv("SLURMD_NODENAME", "n2")
     assert find_cluster("slurm").index == 2
     monkeypatch.setenv("SLURMD_NODENAME", "n1")
@@ -105,8 +106,8 @@ class Api:
     def __init__(self, *found):
         self.found = list(found)
 
-    def list_pod_for_all_namespaces(self, label_selector):
-        assert label_selector == "app=x"
+    def list_namespaced_pod(self, namespace, label_selector):
+        assert (namespace, label_selector) == ("mine", "app=x")
         pods = self.found.pop(0) if len(self.found) > 1 else self.found[0]
         return types.SimpleNamespace(items=[pod(*one) for one in pods])
 
@@ -124,6 +125,7 @@ def test_kubernetes_waits_until_all_pods_run(monkeypatch):
     api = Api([b], [b, ("a", "Pending", None)], [b, a])
     monkeypatch.setattr(clusters, "_kubernetes_client", lambda: api)
     monkeypatch.setenv("POD_NAME", "b")
+    monkeypatch.setenv("POD_NAMESPACE", "mine")
     found = find_cluster("kubernetes", workers=2, pods="app=x")
     assert found == Cluster(("10.0.0.1:8888", "10.0.0.2:8888"), 1)
     monkeypatch.setenv("POD_NAME", "c")
@@ -132,6 +134,16 @@ def test_kubernetes_waits_until_all_pods_run(monkeypatch):
     monkeypatch.setattr(clusters, "POD_SECONDS", 0.0)
     with pytest.raises(ConfigError, match="Expected 3 pods with the label app=x, all running"):
         find_cluster("kubernetes", workers=3, pods="app=x")
+
+
+def test_kubernetes_leaves_out_pods_that_have_ended(monkeypatch):
+    a, b = ("a", "Running", "10.0.0.1"), ("c", "Running", "10.0.0.2")
+    api = Api([a, ("b", "Failed", "10.0.0.9"), ("d", "Succeeded", None), b])
+    monkeypatch.setattr(clusters, "_kubernetes_client", lambda: api)
+    monkeypatch.setenv("POD_NAME", "c")
+    monkeypatch.setenv("POD_NAMESPACE", "mine")
+    found = find_cluster("kubernetes", workers=2, pods="app=x", port=9000)
+    assert found == Cluster(("10.0.0.1:9000", "10.0.0.2:9000"), 1)
 
 
 def test_kubernetes_says_what_is_missing(monkeypatch):

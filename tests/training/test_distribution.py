@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 import tensorflow as tf
@@ -11,7 +12,7 @@ import test_two_workers
 
 from mmtf.config import ConfigError
 from mmtf.training.clusters import Cluster
-from mmtf.training.devices import resolve_jit
+from mmtf.training.devices import default_strategy, resolve_jit
 from mmtf.training.distribution import make_strategy
 
 WAITING = (
@@ -82,3 +83,21 @@ def test_a_worker_does_not_wait_for_ever():
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Expected all 2 workers within 1 s. Received: nothing from worker 1 (localhost:" in said
+
+
+def test_by_default_a_worker_keeps_to_its_own_gpus(monkeypatch):
+    """A cluster lists the GPUs of all workers: MirroredStrategy() would reach for them."""
+
+    def gpus(*tasks):
+        names = [f"/job:worker/replica:0/task:{task}/device:GPU:0" for task in tasks]
+        listed = [types.SimpleNamespace(name=name) for name in names]
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: listed)
+
+    mirrored = []
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: mirrored.append(1) or "mirrored")
+    gpus(0, 1)
+    assert default_strategy() is tf.distribute.get_strategy() and not mirrored
+    gpus(0, 0)
+    assert default_strategy() == "mirrored"
+    gpus(0)
+    assert default_strategy() is tf.distribute.get_strategy()
