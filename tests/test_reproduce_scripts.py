@@ -96,7 +96,7 @@ def test_killed_and_gone_on_from_plan_to_pages(tmp_path):
             break
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    again = run("scripts.reproduce", *command, timeout=1800)
+    again = run("scripts.reproduce", *command, timeout=3600)
     assert again.returncode == 0, again.stderr
     assert "15 jobs, 68 cells" in again.stdout  # the first was not done again
     assert len(list((tmp_path / "cells").rglob("*.json"))) == 68
