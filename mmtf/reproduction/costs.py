@@ -6,7 +6,8 @@ Elsewhere they are scaled by the rate of float32 matrix products, and a step by 
 from mmtf.presets import schedule_of
 from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
 
-# GFLOP/s of 1,024 x 1,024 products where the seconds below were measured.
+# GFLOP/s of float32 matrix products where the seconds below were measured:
+# results/benchmarks/peers.json.
 MATMUL = 514.0
 
 # Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's

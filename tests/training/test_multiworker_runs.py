@@ -146,6 +146,7 @@ def test_a_signal_to_one_worker_saves_and_stops_all(tmp_path):
         ([], {"TF_CONFIG": ""}, "Expected TF_CONFIG in the environment"),
         (["--game=minimax_attnet", "--exploitability"], {}, "on one machine"),
         (["--distribution=auto", "--workers=2"], {}, "Expected --workers with --distribution=mul"),
+        (["--port=9000"], {}, "Expected --port with --distribution=multiworker --cluster=slurm"),
     ],
 )
 def test_a_users_mistake_gets_one_line(tmp_path, flags, env, message):

@@ -136,7 +136,6 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
                 "variant": variant,
                 "unit": work.unit,
                 "count": count,
-                "blocks": len(walls),
                 "per_second": count / wall,
                 "times_ours": wall / ours,
                 "wall": walls,
