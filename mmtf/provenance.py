@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import mmtf
+from mmtf import cpu
 
 # Flags whose values are folders of the machine, not part of a recipe.
 FOLDERS = ("workdir", "data_dir", "replay", "output", "classifiers", "runs", "figure")
@@ -31,7 +32,8 @@ def provenance() -> dict:
             "numpy": np.__version__,
         },
         "hardware": {
-            "cpu": _cpu_name(),
+            "cpu": cpu.cpu_name(),
+            "instructions": cpu.instructions(),
             "cores": os.cpu_count(),
             "gpus": [detail.get("device_name", "GPU") for detail in details],
         },
@@ -57,15 +59,6 @@ def _decides(argument: str) -> bool:
     """Whether a flag is part of the recipe, and not a folder of the machine it ran on."""
     name = argument.lstrip("-").partition("=")[0]
     return name not in FOLDERS
-
-
-def _cpu_name() -> str:
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

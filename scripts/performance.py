@@ -2,7 +2,7 @@
 
     python -m scripts.performance
 
-Reads peers.json, time_to_robust.json and gpu.json of results/benchmarks, which `python -m
+Reads peers-*.json, time_to_robust.json and gpu.json of results/benchmarks, which `python -m
 benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. No TensorFlow.
 """
 
@@ -16,10 +16,10 @@ from mmtf.reports.markdown import markdown_table, replace_block
 from scripts.gradient_games import where
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "benchmarks" / "peers.json"
+RECORDS = ROOT / "results" / "benchmarks"
 PAGE = ROOT / "docs" / "performance.md"
-FIGURE = ROOT / "docs" / "figures" / "performance.png"
-ROBUST_RECORD = ROOT / "results" / "benchmarks" / "time_to_robust.json"
+FIGURES = ROOT / "docs" / "figures"
+ROBUST_RECORD = RECORDS / "time_to_robust.json"
 ONCE = {work.title for work in WORKS.values() if work.once}
 OUR_PGD = ("pgd", "mmtf")
 OLD_PEERS = (
@@ -29,7 +29,7 @@ OLD_PEERS = (
     "has not been run again."
 )
 NOT_MEASURED = "**No record of this is committed.**"
-GPU_RECORD = ROOT / "results" / "benchmarks" / "gpu.json"
+GPU_RECORD = RECORDS / "gpu.json"
 ROBUST = {
     "mmtf": "mmtf, minimax_grad, its default schedule",
     "art": "ART, AdversarialTrainer with FGSM, constant 1e-3",

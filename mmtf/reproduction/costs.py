@@ -7,7 +7,7 @@ from mmtf.presets import schedule_of
 from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
 
 # GFLOP/s of float32 matrix products where the seconds below were measured:
-# results/benchmarks/peers.json.
+# results/benchmarks/peers-avx512_bf16.json.
 MATMUL = 514.0
 
 # Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's

@@ -1,10 +1,10 @@
 """Which devices play, and in which floating-point type they compute."""
 
-import os
 import time
 
 import tensorflow as tf
 
+from mmtf import cpu
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
 
@@ -53,18 +53,8 @@ def resolve_precision(precision: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         fast = all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
     else:
-        fast = bool({"avx512_bf16", "amx_bf16"} & _cpu_flags())
+        fast = cpu.computes_bfloat16()
     return "bfloat16" if fast else "float32"
-
-
-def _cpu_flags() -> set[str]:
-    if not os.path.exists("/proc/cpuinfo"):
-        return set()
-    with open("/proc/cpuinfo") as lines:
-        for line in lines:
-            if line.startswith("flags"):
-                return set(line.split())
-    return set()
 
 
 def matmul_rate(dtype: str, size: int, blocks: int = 5) -> float:

@@ -5,8 +5,9 @@
 
 Every variant is a process of its own; blocks of one work alternate between its variants, so that
 whatever else the machine does meets all of them. Medians count. A variant whose library is not
-installed is left out, and the record says so. Writes results/benchmarks/peers.json;
-`python -m scripts.performance` renders docs/performance.md from it.
+installed is left out, and the record says so, as is bfloat16 on a CPU without such instructions.
+Writes results/benchmarks/peers-INSTRUCTIONS.json, one record for each kind of CPU, e.g. peers-avx2;
+`python -m scripts.performance` renders docs/performance.md from them.
 """
 
 import functools
@@ -41,11 +42,11 @@ PACKAGES = {
     "art": "adversarial-robustness-toolbox",
     "autoattack": "pyautoattack",
 }
-# Forward pass of mnist_cnn, multiplications and additions: 28^2 x 25 x 32, 14^2 x 800 x 64,
-# 3136 x 512, 512 x 10.
-OUTPUT = "results/benchmarks/peers.json"
+OUTPUT = "results/benchmarks/peers-{instructions}.json"
 # Raised when what a peer computes changes: a record says under which it was made.
 PEERS_CODE = 2
+# Forward pass of mnist_cnn, multiplications and additions: 28^2 x 25 x 32, 14^2 x 800 x 64,
+# 3136 x 512, 512 x 10.
 FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
@@ -213,7 +214,7 @@ def define_flags() -> None:
         lambda given: counts_of(given) is not None,
         message="Expected WORK=UNITS, separated by commas, e.g. pgd=200.",
     )
-    flags.DEFINE_string("output", None, f"The record; default {OUTPUT}, for all works.")
+    flags.DEFINE_string("output", None, f"The record; default {OUTPUT}.")
     flags.register_multi_flags_validator(
         ["works", "output"],
         lambda given: given["output"] or set(given["works"]) == set(WORKS),
@@ -224,18 +225,19 @@ def define_flags() -> None:
 def main(_):
     from importlib.metadata import version
 
-    from mmtf import quiet
+    from mmtf import cpu, quiet
 
     quiet.import_tensorflow()
     from mmtf.provenance import provenance
     from mmtf.reports import write_json
 
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
-    output = FLAGS.output or OUTPUT
+    precisions = ["float32", *(["bfloat16"] if cpu.computes_bfloat16() else [])]
+    output = FLAGS.output or OUTPUT.format(instructions=cpu.instructions() or "other")
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         for name in FLAGS.works:
-            for precision in WORKS[name].variants:
+            for precision in (one for one in precisions if one in WORKS[name].variants):
                 if precision not in peaks:
                     peaks[precision] = matmul_peak(precision)
                 rows += time_work(name, precision, folder, counts, peaks[precision])
@@ -247,6 +249,7 @@ def main(_):
                     "matmul_gflops": peaks,
                     "rows": rows,
                     "left_out": missing(),
+                    "precisions": precisions,
                     "peers": {n: version(p) for n, p in PACKAGES.items() if _installed(n)},
                     **provenance(),
                 }
