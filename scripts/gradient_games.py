@@ -69,9 +69,10 @@ def where(record: dict) -> str:
     """Versions, machine, precision, seed and commit of a record, as far as it has them."""
     versions, hardware = record["versions"], record["hardware"]
     commit = (record["commit"] or "unknown")[:12]
+    instructions = hardware.get("instructions")  # older records do not say
     parts = [
-        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, "
-        f"{hardware['cores']} cores of {hardware['cpu']}"
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {hardware['cores']} cores "
+        f"of {hardware['cpu']}{f' ({instructions})' if instructions else ''}"
     ]
     if "precision" in record:
         parts.append(f"training in {record['precision']['training']}")

@@ -1,4 +1,4 @@
-"""Renders docs/performance.md's tables and bar chart from the committed record.
+"""Renders docs/performance.md's tables and bar charts from the committed records.
 
     python -m scripts.performance
 
@@ -26,7 +26,7 @@ OLD_PEERS = (
     "**In this run the attacks of Foolbox (PyTorch) and ART also computed gradients of the "
     "weights, and PyTorch's Minimax-Grad step gradients of the images, which nobody uses; its Adam "
     "was not fused**: their ratios above are too large. The benchmark has mended this since and "
-    "has not been run again."
+    "has not been run again on such a CPU."
 )
 NOT_MEASURED = "**No record of this is committed.**"
 GPU_RECORD = RECORDS / "gpu.json"
@@ -69,8 +69,18 @@ def table(rows: list[dict]) -> str:
     return markdown_table(header, lines)
 
 
-def blocks(record: dict) -> dict[str, str]:
-    """The generated blocks of docs/performance.md."""
+def kind_of(path: pathlib.Path) -> str:
+    """The CPU's instructions, by which a record of the peers is named.
+
+    Example:
+      >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2.json"))
+      'avx2'
+    """
+    return path.stem.removeprefix("peers-")
+
+
+def peers(kind: str, record: dict) -> str:
+    """What docs/performance.md says of one record: figure, table, notes."""
     peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
     versions = ", ".join(f"{name} {value}" for name, value in record["peers"].items())
     left = ", ".join(
@@ -96,7 +106,10 @@ def blocks(record: dict) -> dict[str, str]:
         notes.append(OLD_PEERS)
     if left:
         notes.append(f"Left out, not installed: {', '.join(left)}.")
-    return {"peers": "\n\n".join([table(record["rows"]), *notes])}
+    if record.get("precisions") == ["float32"]:
+        notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
+    figure = f"![Time relative to mmtf's]({FIGURES.name}/performance-{kind}.png)"
+    return "\n\n".join([f"### On a CPU with {kind}", figure, table(record["rows"]), *notes])
 
 
 def robust(record: dict) -> str:
@@ -155,7 +168,7 @@ def _paper_run(paper):
     )
 
 
-def draw(record: dict) -> None:
+def draw(kind: str, record: dict) -> None:
     """Time relative to mmtf's, one panel a work."""
     import matplotlib
 
@@ -185,20 +198,25 @@ def draw(record: dict) -> None:
         axes.axvline(1, color="#888", lw=0.6)
         axes.margins(x=0.12)
     panels[-1, 0].set_xlabel("time relative to mmtf's", fontsize=8)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=150)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURES / f"performance-{kind}.png", dpi=150)
+    plt.close(figure)
 
 
 def main(_):
-    record, text = read_json(RECORD), PAGE.read_text()
-    generated = blocks(record)
+    text = PAGE.read_text()
+    records = {kind_of(path): read_json(path) for path in sorted(RECORDS.glob("peers-*.json"))}
+    # What was made with the peers' code of today comes first.
+    records = dict(sorted(records.items(), key=lambda one: -one[1].get("peers_code", 1)))
+    generated = {"peers": "\n\n".join(peers(*one) for one in records.items())}
     for name, path, table_of in (("robust", ROBUST_RECORD, robust), ("gpu", GPU_RECORD, gpu)):
         generated[name] = table_of(read_json(path)) if path.exists() else NOT_MEASURED
     for name, content in generated.items():
         text = replace_block(text, name, content)
     PAGE.write_text(text)
-    draw(record)
-    print(f"rendered {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")
+    for one in records.items():
+        draw(*one)
+    print(f"rendered {PAGE.relative_to(ROOT)} and {len(records)} figures")
 
 
 if __name__ == "__main__":

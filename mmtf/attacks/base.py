@@ -16,7 +16,8 @@ class Attack:
 
     `attack(classifier, x, y, seed=...)` returns perturbed images z, float32 [N, H, W, C], with
     ||z - x||_p <= eta and z in the box. It calls the classifier with training=False and never
-    changes it. It runs eagerly or inside a tf.function, and a seed fixes the result.
+    changes it. It runs eagerly or inside a tf.function (without AutoGraph, as in Keras' own loops:
+    tf.cond or tf.where, not `if`, on a tensor's value), and a seed fixes the result.
 
     Attributes:
       threat: the ball and the box.
@@ -81,8 +82,10 @@ def compiled(classifier, owner, function):
     key = (owner, policies_of(classifier))
     if key not in kept:
         reference = weakref.ref(classifier)
-        kept[key] = tf.function(
-            lambda *tensors: function(reference(), *tensors), reduce_retracing=True
+        kept[key] = tf.function(  # AutoGraph's translation takes longer than tracing
+            lambda *tensors: function(reference(), *tensors),
+            autograph=False,
+            reduce_retracing=True,
         )
     return kept[key]
 

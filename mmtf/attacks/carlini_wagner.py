@@ -87,7 +87,8 @@ class CarliniWagner(AimedAttack):
         first, second = tf.zeros_like(w), tf.zeros_like(w)
         fell = tf.zeros_like(c, tf.bool)
         axes = list(range(1, x.shape.rank))
-        for step in tf.range(1, self.steps + 1):
+
+        def body(step, w, first, second, best, distance, fell):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(w)
                 z = middle + half * tf.tanh(w)
@@ -105,4 +106,11 @@ class CarliniWagner(AimedAttack):
             power = tf.cast(step, tf.float32)
             rate = tf.sqrt(1.0 - BETA_2**power) / (1.0 - BETA_1**power)
             w -= self.learning_rate * rate * first / (tf.sqrt(second) + EPSILON)
+            return step + 1, w, first, second, best, distance, fell
+
+        *_, best, distance, fell = tf.while_loop(
+            lambda step, *_: step <= self.steps,
+            body,
+            (tf.constant(1), w, first, second, best, distance, fell),
+        )
         return best, distance, fell

@@ -98,7 +98,10 @@ class Game:
         """Called on the host before the first step of round `number` > 0."""
 
     def step(self, players: Players, x, y, turn: Turn) -> dict[str, tf.Tensor]:
-        """One max step and one min step; returns this replica's parts of the global means."""
+        """One max step and one min step; returns this replica's parts of the global means.
+
+        Traced without AutoGraph: tf.cond or tf.where, not `if`, on a tensor's value.
+        """
         z, y = self.perturb(players, x, y, turn)
         z = tf.stop_gradient(z)
         classifier = players.classifier

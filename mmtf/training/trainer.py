@@ -75,9 +75,12 @@ class Trainer:
             self.players = game.make_players(
                 classifier, make_optimizer, batches.image_shape, batches.num_classes
             )
-        self._run = tf.function(self._run_steps)
+        # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
+        self._run = tf.function(self._run_steps, autograph=False)
         self._play = (
-            tf.function(self._play_step, jit_compile=True) if jit_compile else self._play_step
+            tf.function(self._play_step, autograph=False, jit_compile=True)
+            if jit_compile
+            else self._play_step
         )
 
     @property
@@ -135,12 +138,16 @@ class Trainer:
                 stack.enter_context(thin_input_gradients(model))
                 if self._jit:
                     stack.enter_context(twice_differentiable_pools(model))
-            totals = {name: tf.constant(0.0) for name in self.game.metrics}
-            bad = tf.constant(-1)
-            for step in tf.range(first, first + count):
+
+            def body(step, totals, bad):
                 metrics, broken = self._one_step(step, number, iterator)
                 totals = {name: totals[name] + metrics[name] for name in totals}
-                bad = tf.where(broken & (bad < 0), step, bad)
+                return step + 1, totals, tf.where(broken & (bad < 0), step, bad)
+
+            totals = {name: tf.constant(0.0) for name in self.game.metrics}
+            _, totals, bad = tf.while_loop(
+                lambda step, *_: step < first + count, body, (first, totals, tf.constant(-1))
+            )
         weights = self.players.classifier.trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
@@ -148,7 +155,7 @@ class Trainer:
         return {**means, "first_bad_step": bad}
 
     def _one_step(self, step, number, iterator):
-        inputs = (next(iterator),) if iterator is not None else ()
+        inputs = (iterator.get_next(),) if iterator is not None else ()
         parts = self.strategy.run(self._replica_step, (step, number, *inputs))
         metrics = {
             name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)
