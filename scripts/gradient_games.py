@@ -70,10 +70,9 @@ def where(record: dict) -> str:
     versions, hardware = record["versions"], record["hardware"]
     commit = (record["commit"] or "unknown")[:12]
     instructions = hardware.get("instructions")  # older records do not say
-    parts = [
-        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {hardware['cores']} cores "
-        f"of {hardware['cpu']}{f' ({instructions})' if instructions else ''}"
-    ]
+    cores = f"{hardware['cores']} cores of {hardware['cpu']}"
+    cores += f" ({instructions})" if instructions else ""
+    parts = [f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {cores}"]
     if "precision" in record:
         parts.append(f"training in {record['precision']['training']}")
     if "seeds" in record:
