@@ -4,16 +4,15 @@
 
 Every point is a process of its own: a Minimax-Grad training step (on the axis attack_steps a PGD
 attack) on MNIST's images, resized, repeated over channels or repeated as often as a point asks.
-Time is the median of --blocks blocks, memory the process's peak. "work" is the arithmetic of the
-net and the attack; nothing should grow faster. Writes results/benchmarks/growth.json;
-`python -m scripts.growth` renders it.
+An axis' points take blocks of about a second in turns. Time is the median of --blocks blocks,
+memory the process's peak. "work" is the arithmetic of the net and the attack; nothing should grow
+faster. Writes results/benchmarks/growth.json; `python -m scripts.growth` renders it.
 """
 
 import dataclasses
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 
@@ -21,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.peers.speed.worker import peak_mib
+from benchmarks.turns import Waiting, in_turns
 from mmtf import quiet
 from mmtf.reports import write_json
 
@@ -86,9 +86,11 @@ def forward_flops(classifier) -> int:
     return total
 
 
-def measure(point: Point, blocks: int) -> dict:
-    """Seconds of a unit, its arithmetic, and the peak memory of this process."""
-    quiet.import_tensorflow()
+def serve(point: Point, turns) -> None:
+    """Prints a point's arithmetic as JSON; then, for each of `turns`, the seconds of a unit.
+
+    With the peak memory of this process so far.
+    """
     import tensorflow as tf
 
     from mmtf.config import Schedule
@@ -120,18 +122,13 @@ def measure(point: Point, blocks: int) -> dict:
     run(2)
     # Blocks of about a second.
     count = max(2, round(2.0 / (time.perf_counter() - began)))
-    seconds = []
-    for _ in range(blocks):
+    about = {"flops": flops * passes, "data_mib": data.train_images.nbytes / 2**20}
+    print(json.dumps(about), flush=True)
+    for _ in turns:
         began = time.perf_counter()
         run(count)
-        seconds.append((time.perf_counter() - began) / count)
-    return {
-        "seconds": statistics.median(seconds),
-        "all_seconds": sorted(seconds),
-        "flops": flops * passes,
-        "peak_mib": peak_mib(),
-        "data_mib": data.train_images.nbytes / 2**20,
-    }
+        seconds = (time.perf_counter() - began) / count
+        print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}), flush=True)
 
 
 def _dataset(point):
@@ -187,13 +184,27 @@ def _pgd(net, threat, point, x, y):
     return run
 
 
-def _in_a_process(point: Point) -> dict:
-    command = [sys.executable, "-m", "benchmarks.growth", f"--dataset={FLAGS.dataset}"]
-    command += [f"--blocks={FLAGS.blocks}", f"--point={json.dumps(dataclasses.asdict(point))}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{point} died: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+def _waiting(point: Point) -> Waiting:
+    arguments = ["-m", "benchmarks.growth", f"--dataset={FLAGS.dataset}"]
+    return Waiting(str(point), [*arguments, f"--point={json.dumps(dataclasses.asdict(point))}"])
+
+
+def time_axis(axis: str, blocks: int) -> list[dict]:
+    """A row for each point of an axis, their blocks in turns."""
+    field, values = AXES[axis]
+    waiting = {getattr(point, field): _waiting(point) for point in points_of(axis)}
+    answers = {value: [] for value in values}
+    for value in in_turns(list(values), blocks):
+        answers[value].append(waiting[value].go())
+    for one in waiting.values():
+        one.close()
+    rows = []
+    for value in values:
+        seconds = [one["seconds"] for one in answers[value]]
+        measured = {"seconds": statistics.median(seconds), "all_seconds": seconds}
+        measured["peak_mib"] = answers[value][-1]["peak_mib"]
+        rows.append({"axis": axis, "value": value, **waiting[value].ready, **measured})
+    return rows
 
 
 def define_flags() -> None:
@@ -204,9 +215,9 @@ def define_flags() -> None:
         lambda given: set(given or ()) <= set(AXES),
         message=f"Expected any of {', '.join(AXES)}, separated by commas.",
     )
-    flags.DEFINE_integer("blocks", 5, "Timed blocks of a point; the median counts.")
+    flags.DEFINE_integer("blocks", 7, "Timed blocks of a point; the median counts.", lower_bound=1)
     flags.DEFINE_string("dataset", "mnist", "Whose images are used.")
-    flags.DEFINE_string("point", None, "A point as JSON: measure it here and print the result.")
+    flags.DEFINE_string("point", None, "A point as JSON: time it here, once for each line.")
     flags.DEFINE_string("output", None, f"The record; default {OUTPUT}, for all axes.")
     flags.register_multi_flags_validator(
         ["axes", "output"],
@@ -216,21 +227,19 @@ def define_flags() -> None:
 
 
 def main(_):
+    quiet.import_tensorflow()
     if FLAGS.point:
-        print(json.dumps(measure(Point(**json.loads(FLAGS.point)), FLAGS.blocks)))
+        serve(Point(**json.loads(FLAGS.point)), sys.stdin)
         return
     from mmtf.provenance import provenance
 
     axes, output = FLAGS.axes or list(AXES), FLAGS.output or OUTPUT
     rows = []
-    quiet.import_tensorflow()
     for axis in axes:
-        field, values = AXES[axis]
-        for value, point in zip(values, points_of(axis), strict=True):
-            rows.append({"axis": axis, "value": value, **_in_a_process(point)})
-            row = rows[-1]
+        for row in time_axis(axis, FLAGS.blocks):
+            rows.append(row)
             print(
-                f"{axis:18} {value:7}  {1000 * row['seconds']:8.1f} ms  "
+                f"{axis:18} {row['value']:7}  {1000 * row['seconds']:8.1f} ms  "
                 f"{row['flops'] / row['seconds'] / 1e9:6.0f} GFLOP/s  {row['peak_mib']:6.0f} MiB",
                 flush=True,
             )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 from benchmarks import growth
@@ -24,20 +25,27 @@ def test_an_axis_changes_one_setting():
     assert all(one.streamed and one.batch == growth.Point().batch for one in points)
 
 
-def measured(point):
-    command = [sys.executable, "-m", "benchmarks.growth", "--dataset=digits", "--blocks=1"]
-    command += [f"--point={json.dumps(point)}"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_a_point_is_measured():
-    point = {"batch": 4, "size": 12, "channels": 2, "attack_steps": 3, "examples": 40}
-    found = measured(point)
-    assert found["seconds"] > 0 and found["peak_mib"] > 100
+def test_a_point_is_timed_at_each_turn(capsys, monkeypatch):
+    monkeypatch.setattr(growth, "FLAGS", types.SimpleNamespace(dataset="digits"))
+    point = growth.Point(batch=4, size=12, channels=2, attack_steps=3, examples=40)
+    growth.serve(point, ["go", "go"])
+    about, *blocks = map(json.loads, capsys.readouterr().out.splitlines())
     net = NETS["mnist_cnn"](image_shape=(12, 12, 2))
-    assert found["flops"] == growth.forward_flops(net) * 4 * 2 * 3
-    assert found["data_mib"] == 40 * 12 * 12 * 2 / 2**20
+    assert about["flops"] == growth.forward_flops(net) * 4 * 2 * 3
+    assert about["data_mib"] == 40 * 12 * 12 * 2 / 2**20
+    assert len(blocks) == 2
+    assert all(one["seconds"] > 0 and one["peak_mib"] > 100 for one in blocks)
+
+
+def test_an_axis_is_timed_in_turns(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command = [sys.executable, "-m", "benchmarks.growth", "--dataset=digits", "--axes=classes"]
+    output = tmp_path / "growth.json"
+    subprocess.run([*command, "--blocks=2", f"--output={output}"], check=True)
+    record = json.loads(output.read_text())
+    assert [row["value"] for row in record["rows"]] == [10, 30, 100, 300, 1000]
+    assert all(len(row["all_seconds"]) == 2 and row["seconds"] > 0 for row in record["rows"])
+    assert "classes" in page.block(record)
 
 
 def test_what_outgrows_the_work_is_named():

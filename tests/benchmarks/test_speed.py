@@ -93,7 +93,7 @@ def test_a_start_counts_from_before_the_process(folder, monkeypatch):
     start = dataclasses.replace(works.WORKS["start_up"], fresh="apgd")
     monkeypatch.setitem(works.WORKS, "start_up", start)
     began = time.perf_counter()
-    answer = speed.Worker("start_up", "mmtf", "float32", 8, folder).whole()
+    answer = speed.whole(speed.worker("start_up", "mmtf", "float32", 8, folder))
     # TensorFlow's import alone takes more than a second, and is part of it.
     assert 1 < answer["wall"] < time.perf_counter() - began
     assert answer["cpu"] > 1 and 0 <= answer["error"] <= 1

@@ -12,7 +12,6 @@ Writes results/benchmarks/peers-INSTRUCTIONS.json, one record for each kind of C
 
 import functools
 import importlib.util
-import json
 import os
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.peers.speed.works import BATCH, ETA, WORKS
+from benchmarks.turns import Waiting, in_turns
 
 FLAGS = flags.FLAGS
 NEEDS = {
@@ -50,47 +50,21 @@ PEERS_CODE = 2
 FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
-class Worker:
-    """A variant in its process; `block()` gives the seconds of one block."""
+def worker(work, variant, precision, count, folder) -> Waiting:
+    """A variant in its process; an answer to `go` tells of one block."""
+    fresh = WORKS[work].fresh
+    warm = "cold" if WORKS[work].once or fresh else "warm"
+    module = "benchmarks.peers.speed.worker"
+    named = [fresh or work, variant, precision, str(count), warm, folder]
+    return Waiting(variant, ["-m", module, *named])
 
-    def __init__(self, work, variant, precision, count, folder):
-        fresh = WORKS[work].fresh
-        warm = "cold" if WORKS[work].once or fresh else "warm"
-        self.variant = variant
-        self._began = time.perf_counter()
-        arguments = [fresh or work, variant, precision, str(count), warm, folder]
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.speed.worker", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-        self._answer()
 
-    def block(self) -> dict:
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-
-    def whole(self) -> dict:
-        """The one block of a process that was started for it, with all that came before."""
-        answer = self.block()
-        wall = time.perf_counter() - self._began
-        self.close()
-        return answer | {"wall": wall, "cpu": answer["cpu_total"]}
-
-    def _answer(self):
-        line = self._process.stdout.readline()
-        if not line:
-            self._errors.seek(0)
-            raise RuntimeError(f"{self.variant} died: {self._errors.read()[-3000:]}")
-        return json.loads(line)
+def whole(one: Waiting) -> dict:
+    """The one block of a process that was started for it, with all that came before."""
+    answer = one.go()
+    wall = time.perf_counter() - one.began
+    one.close()
+    return answer | {"wall": wall, "cpu": answer["cpu_total"]}
 
 
 def matmul_peak(precision: str) -> float:
@@ -114,15 +88,13 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
     work = WORKS[name]
     count = counts.get(name, work.count)
     variants = [one for one in work.variants[precision] if _installed(one)]
-    make = {one: functools.partial(Worker, name, one, precision, count, folder) for one in variants}
+    make = {one: functools.partial(worker, name, one, precision, count, folder) for one in variants}
     workers = {} if work.fresh else {one: make[one]() for one in variants}
     blocks = {one: [] for one in variants}
-    for number in range(1 if work.once else FLAGS.blocks):
-        # In turns, forwards and backwards, so that nobody always comes after the same one.
-        for one in variants if number % 2 == 0 else variants[::-1]:
-            blocks[one].append(make[one]().whole() if work.fresh else workers[one].block())
-    for worker in workers.values():
-        worker.close()
+    for one in in_turns(variants, 1 if work.once else FLAGS.blocks):
+        blocks[one].append(whole(make[one]()) if work.fresh else workers[one].go())
+    for one in workers.values():
+        one.close()
     ours = statistics.median(one["wall"] for one in blocks["mmtf"])
     rows = []
     for variant in variants:
