@@ -135,8 +135,12 @@ def draw(record: dict) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(TITLES[axis], fontsize=8)
-        axes.tick_params(labelsize=7, which="both")
+        axes.tick_params(labelsize=7)
+        axes.set_xticks(values, [f"{value:,}" for value in values])
         axes.set_ylim(bottom=0.5, top=max(axes.get_ylim()[1], 4))
+        grows = [one for one in (0.5, 1, 2, 5, 10, 20, 50, 100) if one <= axes.get_ylim()[1]]
+        axes.set_yticks(grows, [f"{one:g}" for one in grows])
+        axes.minorticks_off()
     panels[0, 0].legend(fontsize=8, frameon=False)
     figure.suptitle("Growth over the first point of each axis", fontsize=9)
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
