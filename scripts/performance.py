@@ -52,13 +52,12 @@ def table(rows: list[dict]) -> str:
     lines = []
     for row in rows:
         peak = f"{row['of_peak']:.0%}" if row["of_peak"] else ""
-        rate = f"{row['per_second']:.1f}" if row["per_second"] < 100 else f"{row['per_second']:.0f}"
         lines.append(
             [
                 WORKS[row["work"]].title,
                 row["precision"],
                 NAMES[row["variant"]],
-                f"{rate} {row['unit']}s/s",
+                _rate(row["per_second"], row["unit"]),
                 f"{row['times_ours']:.2f}",
                 f"{row['cpu'] / row['count'] * 1000:.1f}",
                 f"{row['peak_mib']:,.0f}" if "peak_mib" in row else "",
@@ -67,6 +66,12 @@ def table(rows: list[dict]) -> str:
         )
     header = ["work", "precision", "who", "rate", "time / mmtf's", "CPU ms each", "MiB", "of peak"]
     return markdown_table(header, lines)
+
+
+def _rate(per_second, unit):
+    if per_second < 1:
+        return f"{1 / per_second:.1f} s each"
+    return f"{per_second:.{0 if per_second >= 100 else 1}f} {unit}s/s"
 
 
 def kind_of(path: pathlib.Path) -> str:
@@ -112,6 +117,16 @@ def peers(kind: str, record: dict) -> str:
     return "\n\n".join([f"### On a CPU with {kind}", figure, table(record["rows"]), *notes])
 
 
+def _met_from(run, targets):
+    """Seconds at the first point from which on every point keeps to both targets; "" if none."""
+    since = ""
+    for point in reversed(run["points"]):
+        if any(point[name] > bound for name, bound in targets.items()):
+            break
+        since = f"{point['seconds']:.0f}"
+    return since
+
+
 def robust(record: dict) -> str:
     """Seconds to the targets, a line for each run."""
     lines = []
@@ -125,15 +140,24 @@ def robust(record: dict) -> str:
         name, steps = ROBUST[run["who"]], f"{last['step']:,}"
         seconds = f"{run['seconds']:.0f}"
         lines.append([name, run["precision"], str(run["seed"]), steps, seconds, *errors, met])
+        lines[-1].append(_met_from(run, record["targets"]))
     header = ["by", "precision", "seed", "steps", "s of training"]
-    header += ["clean", "FGSM-curr", "both met"]
+    header += ["clean", "FGSM-curr", "both met", "from s on"]
     bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
     return (
         f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
         f"{record['dataset']}, eta {record['eta']:g}. A run by a schedule is judged at its "
-        "end; ART at a constant rate at the end of each epoch, by the test errors, until both are "
-        f"met or {record['limit']:g} s are over, which favours it. Measuring errors is not "
+        f"end{_constant(record)}. Measuring errors is not "
         f"counted, tracing is. Runs are processes of their own, in turns. {where(record)}."
+    )
+
+
+def _constant(record):
+    if all(run["who"] != "art" for run in record["runs"]):
+        return ""
+    return (
+        "; ART at a constant rate at the end of each epoch, by the test errors, until both are "
+        f"met or {record['limit']:g} s are over, which favours it"
     )
 
 
