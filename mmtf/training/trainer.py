@@ -12,7 +12,6 @@ from mmtf.games.base import Turn
 from mmtf.nets.precision import computing_in
 from mmtf.nets.thin_gradient import thin_input_gradients
 from mmtf.nets.twice_pools import twice_differentiable_pools
-from mmtf.training.adam import Adam
 from mmtf.training.randomness import seeded
 from mmtf.training.rates import Rate
 
@@ -67,7 +66,7 @@ class Trainer:
 
         def make_optimizer(variables=None, scale=1.0):
             self._rates.append(Rate(schedule, self.round_lengths[0], scale))
-            optimizer = Adam(self._rates[-1])
+            optimizer = keras.optimizers.Adam(self._rates[-1])
             if variables is not None:
                 optimizer.build(variables)
             return optimizer
