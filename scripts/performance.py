@@ -98,6 +98,8 @@ def peers(kind: str, record: dict) -> str:
         f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} blocks in "
         f"turns{alone}. 2,048-matmul peak, GFLOP/s: {peaks}. {where(record)}. Peers: {versions}."
     ]
+    arguments = " ".join(record["command"][1:])
+    notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
     fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
     if fallen:
         notes.append(
@@ -115,6 +117,10 @@ def peers(kind: str, record: dict) -> str:
         notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
     figure = f"![Time relative to mmtf's]({FIGURES.name}/performance-{kind}.png)"
     return "\n\n".join([f"### On a CPU with {kind}", figure, table(record["rows"]), *notes])
+
+
+def _each(runs, name):
+    return ",".join(dict.fromkeys(str(run[name]) for run in runs))
 
 
 def _met_from(run, targets):
@@ -143,12 +149,14 @@ def robust(record: dict) -> str:
         lines[-1].append(_met_from(run, record["targets"]))
     header = ["by", "precision", "seed", "steps", "s of training"]
     header += ["clean", "FGSM-curr", "both met", "from s on"]
+    who, seeds = (_each(record["runs"], name) for name in ("who", "seed"))
     bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
     return (
         f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
         f"{record['dataset']}, eta {record['eta']:g}. A run by a schedule is judged at its "
         f"end{_constant(record)}. Measuring errors is not "
-        f"counted, tracing is. Runs are processes of their own, in turns. {where(record)}."
+        f"counted, tracing is. Runs are processes of their own, in turns. {where(record)}. "
+        f"Made by `python -m benchmarks.time_to_robust --who={who} --seeds={seeds}`."
     )
 
 

@@ -1,8 +1,6 @@
 """The arithmetic that growth is set against, one point measured, and the verdict."""
 
 import json
-import subprocess
-import sys
 import types
 from pathlib import Path
 
@@ -37,15 +35,35 @@ def test_a_point_is_timed_at_each_turn(capsys, monkeypatch):
     assert all(one["seconds"] > 0 and one["peak_mib"] > 100 for one in blocks)
 
 
-def test_an_axis_is_timed_in_turns(tmp_path, monkeypatch):
+def test_an_axis_is_timed_in_turns(monkeypatch):
+    asked = []
+
+    class Fake:
+        def __init__(self, point):
+            self.ready, self.classes = {"flops": point.classes}, point.classes
+
+        def go(self):
+            asked.append(self.classes)
+            return {"seconds": float(len(asked)), "peak_mib": 100.0 + len(asked)}
+
+        def close(self):
+            self.ready["closed"] = True
+
+    monkeypatch.setattr(growth, "_waiting", Fake)
+    first, *_, last = growth.time_axis("classes", 3)
+    values = [10, 30, 100, 300, 1000]
+    assert asked == [*values, *values[::-1], *values]
+    assert first["all_seconds"] == [1.0, 10.0, 11.0] and first["seconds"] == 10.0
+    assert last["all_seconds"] == [5.0, 6.0, 15.0] and last["peak_mib"] == 115.0
+    assert (last["flops"], last["closed"]) == (1000, True)
+
+
+def test_a_point_waits_in_a_process_of_its_own(monkeypatch):
     monkeypatch.chdir(ROOT)
-    command = [sys.executable, "-m", "benchmarks.growth", "--dataset=digits", "--axes=classes"]
-    output = tmp_path / "growth.json"
-    subprocess.run([*command, "--blocks=2", f"--output={output}"], check=True)
-    record = json.loads(output.read_text())
-    assert [row["value"] for row in record["rows"]] == [10, 30, 100, 300, 1000]
-    assert all(len(row["all_seconds"]) == 2 and row["seconds"] > 0 for row in record["rows"])
-    assert "classes" in page.block(record)
+    monkeypatch.setattr(growth, "FLAGS", types.SimpleNamespace(dataset="digits"))
+    one = growth._waiting(growth.Point(batch=4, examples=40))
+    assert one.ready["flops"] > 0 and one.go()["seconds"] > 0
+    one.close()
 
 
 def test_what_outgrows_the_work_is_named():

@@ -205,6 +205,22 @@ def test_the_page_is_rendered():
     )
 
 
+def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
+    row = {"work": "autoattack", "precision": "float32", "variant": "mmtf", "unit": "image"}
+    row |= {"count": 100, "per_second": 0.5, "times_ours": 1.0, "cpu": 300.0, "of_peak": None}
+    record = {"rows": [row | {"error": 0.05}], "matmul_gflops": {"float32": 177.0}, "batch": 128}
+    record |= {"peers": {}, "left_out": {}, "eta": 0.3, "blocks": 5, "commit": "abc"}
+    record |= {"versions": {"tensorflow": "2", "keras": "3"}, "precisions": ["float32"]}
+    record |= {"hardware": {"cpu": "x", "cores": 2, "instructions": "avx2"}}
+    record |= {"command": ["__main__.py", "--blocks=5"], "peers_code": speed.PEERS_CODE}
+    text = performance.peers("avx2", record)
+    assert "### On a CPU with avx2" in text and "2 cores of x (avx2)" in text
+    assert "| 2.0 s each |" in text and "bfloat16 is emulated" in text
+    assert "`python -m benchmarks.peers.speed --blocks=5`" in text
+    assert performance.OLD_PEERS not in text
+    assert performance.OLD_PEERS in performance.peers("avx2", record | {"peers_code": 1})
+
+
 @pytest.mark.parametrize("work", ["fgsm_step", "minimax_grad_step", "attnet_step"])
 def test_the_arithmetic_of_a_step_is_what_pytorch_counts(folder, work):
     """Within 5 %: the attack network, and the first layer, which needs no gradient everywhere."""
