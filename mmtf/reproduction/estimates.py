@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from mmtf.config import require
-from mmtf.reports.intervals import wilson
+from mmtf.reports.intervals import paired_correlation, wilson
 from mmtf.reproduction.cells import unpack_bits
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not measured"
@@ -20,6 +20,7 @@ class Estimate:
       examples, also over seeds (Student's t), the two half-widths added in squares.
     n: test examples.
     seeds: how many.
+    wrong: bool [n], which examples, where a single seed's record has them.
     """
 
     mean: float
@@ -27,6 +28,7 @@ class Estimate:
     high: float
     n: int
     seeds: int
+    wrong: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __str__(self):
         over = f"n={self.n:,}" if self.seeds == 1 else f"{self.seeds} seeds"
@@ -46,7 +48,8 @@ def estimate(records: list[dict]) -> Estimate | None:
     n = min(record["n"] for record in records)
     if len(records) == 1:
         one = records[0]
-        return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1)
+        wrong = unpack_bits(one["wrong"], n) if "wrong" in one else None
+        return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1, wrong)
     errors = np.array([record["error"] for record in records])
     mean, half = float(errors.mean()), _t_quantile(len(errors) - 1) * _standard_error(errors)
     least, most = wilson(mean * n, n)
@@ -69,11 +72,14 @@ def largest(estimates: list[Estimate | None]) -> Estimate | None:
 def difference(a: Estimate, b: Estimate) -> tuple[float, float, float]:
     """a - b and its 95% interval from the two intervals (Newcombe 1998, method 10).
 
-    Taken as independent: for the same test examples it is wider than need be.
+    Where both say which of the same examples are wrong, the paired one; else as if independent,
+    which for the same test examples is wider than need be.
     """
-    gap = a.mean - b.mean
-    low = gap - math.hypot(a.mean - a.low, b.high - b.mean)
-    high = gap + math.hypot(a.high - a.mean, b.mean - b.low)
+    gap, phi = a.mean - b.mean, 0.0
+    if a.wrong is not None and b.wrong is not None and a.n == b.n:
+        phi = paired_correlation(a.wrong, b.wrong)
+    low = gap - _third_side(a.mean - a.low, b.high - b.mean, phi)
+    high = gap + _third_side(a.high - a.mean, b.mean - b.low, phi)
     return gap, low, high
 
 
@@ -130,6 +136,11 @@ def worst_example(records: list[dict]) -> dict | None:
     error = float(np.logical_or.reduce(wrong).mean())
     low, high = wilson(error * n, n)
     return {"error": error, "ci_low": low, "ci_high": high, "n": n}
+
+
+def _third_side(a, b, cosine):
+    """Of a triangle by its law of cosines; rounding must not make the square negative."""
+    return math.sqrt(max(0.0, a * a + b * b - 2 * cosine * a * b))
 
 
 def _standard_error(values):

@@ -48,8 +48,8 @@ def claims_page(results: Results) -> str:
     parts = ["# The paper's claims, checked", HEADER]
     parts.append(
         "A comparison is decided where the 95 % interval of the difference (over seeds where there "
-        "are several, else over test images) leaves out its bound. A claim holds at a radius with "
-        "all of its checks, fails with any, and is undecided otherwise. The paper's "
+        "are several, else over test images, in pairs) leaves out its bound. A claim holds at a "
+        "radius with all of its checks, fails with any, and is undecided otherwise. The paper's "
         "own printed figures are judged in the same way, without intervals. Checks marked `beyond` "
         "use attacks that the paper did not have and do not count."
     )

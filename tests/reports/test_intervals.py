@@ -1,10 +1,13 @@
-"""Wilson's interval against SciPy and published figures."""
+"""Intervals against SciPy, published figures and by hand."""
 
+import math
+
+import numpy as np
 import pytest
 import scipy.stats
 
 from mmtf.config import ConfigError
-from mmtf.reports.intervals import wilson
+from mmtf.reports.intervals import paired_correlation, wilson
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,14 @@ def test_the_ends_are_exact_and_the_interval_holds_the_rate():
 def test_impossible_counts_are_refused(count, n):
     with pytest.raises(ConfigError, match="0 <= count <= n"):
         wilson(count, n)
+
+
+def test_the_paired_correlation_by_hand():
+    a = np.repeat([True, True, False, False], (36, 12, 2, 0))
+    b = np.repeat([True, False, True, False], (36, 12, 2, 0))
+    # (36 * 0 - 12 * 2) / sqrt(48 * 2 * 38 * 12); a negative one is not corrected.
+    assert paired_correlation(a, b) == pytest.approx(-24 / math.sqrt(48 * 2 * 38 * 12))
+    assert paired_correlation(a, a) == pytest.approx((48 * 2 - 25) / (48 * 2))
+    assert paired_correlation(a, np.zeros(50)) == 0.0
+    with pytest.raises(ConfigError, match="one length"):
+        paired_correlation(a, b[1:])

@@ -80,7 +80,7 @@ def test_a_net_that_withstands_fgsm_fails_claim_1(keep):
 
 
 def test_a_close_call_is_undecided(keep):
-    view = fill(keep, eta=0.1, minimax_grad_fgsm_curr=0.0435)  # LWA's worst is 0.044
+    view = fill(keep, eta=0.1, minimax_grad_fgsm_curr=0.0438)  # LWA errs on two images more
     assert verdict(5, view) == UNDECIDED
 
 
