@@ -10,6 +10,7 @@ Stopped by any means, the same command goes on.
 
 import os
 import pathlib
+import signal
 import sys
 
 from absl import app, flags
@@ -66,7 +67,12 @@ def define_flags() -> None:
 
 def main(argv) -> int:
     try:
-        return _reproduce(argv)
+        status = _reproduce(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `| head` has read enough: end as other tools do, without a word
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ConfigError, OSError) as error:
         print(f"scripts.reproduce: {error}", file=sys.stderr)
         return 1

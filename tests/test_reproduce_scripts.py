@@ -47,6 +47,15 @@ def test_a_table_is_printed_without_tensorflow(tmp_path):
     assert time.monotonic() - began < 20
 
 
+def test_a_reader_that_leaves_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "scripts.table3"]
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
 MISTAKES = {
     "--tables=11": "Expected --tables among",
     "--figures=1 --etas=big": "Expected --etas as numbers",
