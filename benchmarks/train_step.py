@@ -65,6 +65,7 @@ def bare_step(trainer):
 
     from mmtf.games.base import Turn
     from mmtf.nets.precision import computing_in
+    from mmtf.nets.second_derivatives import cheap_second_derivatives
     from mmtf.nets.thin_gradient import thin_input_gradients
     from mmtf.training.randomness import seeded
 
@@ -81,7 +82,11 @@ def bare_step(trainer):
             randomness=functools.partial(seeded, seed=seed),
         )
         model = trainer.players.classifier
-        with computing_in(model, trainer.precision), thin_input_gradients(model):
+        with (
+            computing_in(model, trainer.precision),
+            thin_input_gradients(model),
+            cheap_second_derivatives(model),
+        ):
             return trainer.game.step(trainer.players, x, y, turn)["risk"]
 
     return step

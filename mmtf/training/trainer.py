@@ -10,6 +10,7 @@ from mmtf.config import ConfigError, Schedule
 from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
 from mmtf.nets.precision import computing_in
+from mmtf.nets.second_derivatives import cheap_second_derivatives
 from mmtf.nets.thin_gradient import thin_input_gradients
 from mmtf.nets.twice_pools import twice_differentiable_pools
 from mmtf.training.randomness import seeded
@@ -136,8 +137,8 @@ class Trainer:
             for model in models:
                 stack.enter_context(computing_in(model, self.precision))
                 stack.enter_context(thin_input_gradients(model))
-                if self._jit:
-                    stack.enter_context(twice_differentiable_pools(model))
+                derivatives = twice_differentiable_pools if self._jit else cheap_second_derivatives
+                stack.enter_context(derivatives(model))
 
             def body(step, totals, bad):
                 metrics, broken = self._one_step(step, number, iterator)
