@@ -93,9 +93,10 @@ def test_two_processes_end_as_one_and_the_chief_alone_writes(tmp_path, game):
         share = r * (1 - np.log(r))
         if game == "minimax_attnet":
             # Algorithm 1's second derivatives change by jumps where rounding decides a pool or a
-            # ReLU, which leads a few weights elsewhere: 0.2 % of the way on a CPU without AVX512.
-            # Replicas with gradients of their own would part for a good part of the way.
-            share = 0.01
+            # ReLU, which leads some weights elsewhere: 0.2 % of the way on a CPU without AVX512,
+            # 1.1 % on one with AMX. Replicas with gradients of their own would part for a good
+            # part of the way.
+            share = 0.03
         assert off < STEPS * RATE * share, off
 
 
