@@ -1,6 +1,7 @@
 """The paper's claims as checks over records: each holds, does not hold, or is undecided."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -14,13 +15,14 @@ from mmtf.reproduction.estimates import (
     together,
     within,
 )
+from mmtf.reproduction.tables import paper_table
 from mmtf.reproduction.views import reported_view
 
 # The levels that the claims' words leave open.
 REPAIRED = 0.02  # "back to the level (1-2%) before attack", Section 3.1, of MNIST
-SAME = 0.01
+SAME = 0.01  # "different values", "comparable"
 SIMILAR = 0.05
-LWA_GAP = 0.134  # the paper's own largest, at eta 0.4
+HARDENED_FROM = 0.2  # AttNet incurs "significant error" on hardened MNIST classifiers from here on
 ATTNETS = ("attnet_paper_curr", "attnet_curr")  # the paper's network; the U-Net, beyond it
 
 
@@ -58,18 +60,15 @@ class Claim:
 def compare(view, low, high, beyond=False) -> Check:
     """Whether the first (defence, attack) has the smaller error."""
     a, b = view.find(*low), view.find(*high)
-    text = f"{_name(*low)} {_show(a)} < {_name(*high)} {_show(b)}"
+    text = f"{_name(*low)} {_show(a)} < {_name(*high)} {_show(b)}{_by(b, a)}"
     return Check(text, smaller(a, b), beyond)
 
 
 def _fgsm_breaks(view):
-    error = view.find("no_defense", "fgsm_curr")
-    reported = reported_view(view.dataset, view.eta).find("no_defense", "fgsm_curr")
-    if reported is None:  # not a radius or dataset of the paper
+    check = _half_of_reported(view, "no_defense", "fgsm_curr")
+    if check is None:  # not a radius or dataset of the paper
         return [compare(view, ("no_defense", "none"), ("no_defense", "fgsm_curr"))]
-    least = reported.mean / 2
-    text = f"no_defense under fgsm_curr {_show(error)} >= {least:.3f}, half of the reported"
-    return [Check(text, _inside(error, least, 1.0))]
+    return [check]
 
 
 def _training_repairs(view):
@@ -77,7 +76,7 @@ def _training_repairs(view):
     checks = [compare(view, ("adv_fgsm1", "fgsm1"), ("no_defense", "fgsm1"))]
     if view.dataset != "cifar10":
         error = view.find("adv_fgsm1", "fgsm1")
-        text = f"adv_fgsm1 under fgsm1 {_show(error)} <= {REPAIRED}, the level before attack"
+        text = f"adv_fgsm1 under fgsm1 {_show(error)} <= {REPAIRED}, the paper's level before it"
         checks.append(Check(text, _inside(error, 0.0, REPAIRED)))
     return checks
 
@@ -113,17 +112,35 @@ def _minimax_grad_first(view):
 def _lwa_close(view):
     """Who is ahead is claim 5's."""
     ours, lwa = view.worst("minimax_grad"), view.worst("lwa")
-    verdict = within(difference(lwa, ours), -1.0, LWA_GAP) if ours and lwa else MISSING
-    text = f"worst of lwa {_show(lwa)} - worst of minimax_grad {_show(ours)} <= {LWA_GAP}"
-    return [Check(f"{text}, the paper's own largest", verdict)]
+    gap = _largest_gap("cifar10" if view.dataset == "cifar10" else "mnist")
+    verdict = within(difference(lwa, ours), -1.0, gap) if ours and lwa else MISSING
+    text = f"worst of lwa {_show(lwa)} - worst of minimax_grad {_show(ours)}"
+    return [Check(f"{text} <= {gap:.3f}, the paper's own largest{_by(lwa, ours)}", verdict)]
+
+
+@functools.cache
+def _largest_gap(dataset):
+    """LWA's worst minus Minimax-Grad's in the paper's tables, at the radius where it is largest."""
+    number = {"mnist": 3, "cifar10": 8}[dataset]
+    views = [reported_view(dataset, eta) for eta in paper_table(number).etas]
+    return max(view.worst("lwa").mean - view.worst("minimax_grad").mean for view in views)
 
 
 def _attnet_beats_hardened(view):
-    return [
-        compare(view, (defense, "fgsm_curr"), (defense, attack), beyond=attack == "attnet_curr")
-        for attack in ATTNETS
-        for defense in ("adv_fgsm1", f"adv_fgsm{view.last}", "minimax_grad")
-    ]
+    """ "better than or comparable to FGSM"; of the hardened ones on MNIST, a significant error."""
+    checks = []
+    for attack in ATTNETS:
+        for defense in ("adv_fgsm1", f"adv_fgsm{view.last}", "minimax_grad"):
+            attnet, fgsm = view.find(defense, attack), view.find(defense, "fgsm_curr")
+            verdict = within(difference(attnet, fgsm), -SAME, 1.0) if attnet and fgsm else MISSING
+            text = f"{_name(defense, attack)} {_show(attnet)} >= fgsm_curr {_show(fgsm)} - {SAME}"
+            beyond = attack == "attnet_curr"
+            checks.append(Check(text + _by(attnet, fgsm), verdict, beyond))
+    if view.dataset != "cifar10" and view.eta >= HARDENED_FROM:
+        for defense in (f"adv_fgsm{view.last}", "minimax_grad"):
+            check = _half_of_reported(view, defense, "attnet_paper_curr")
+            checks += [check] if check else []
+    return checks
 
 
 def _network_games_resist(view):
@@ -147,9 +164,11 @@ def _different_values(view):
         verdict = MISSING
         if one and other:
             _, low, high = difference(one, other)
-            near = FAILS if low >= -SAME and high <= SAME else UNDECIDED
-            verdict = near if low <= 0 <= high else HOLDS
-        checks.append(Check(f"{a} ends at {_show(one)}, {b} at {_show(other)}", verdict))
+            apart = low > SAME or high < -SAME
+            same = low >= -SAME and high <= SAME
+            verdict = HOLDS if apart else FAILS if same else UNDECIDED
+        text = f"{a} ends at {_show(one)}, {b} at {_show(other)}, more than {SAME} apart"
+        checks.append(Check(text + _by(one, other), verdict))
     return checks
 
 
@@ -168,7 +187,7 @@ def _cifar_likewise(view):
         one, other = view.find("minimax_attnet", attack), view.find("alt_attnet", attack)
         text = f"minimax_attnet {_show(one)} and alt_attnet {_show(other)} within {SIMILAR}"
         verdict = within(difference(one, other), -SIMILAR, SIMILAR) if one and other else MISSING
-        checks.append(Check(f"{text} under {attack}", verdict))
+        checks.append(Check(f"{text} under {attack}{_by(one, other)}", verdict))
     return checks
 
 
@@ -182,7 +201,7 @@ CLAIMS = (
     Claim(7, "AttNet beats classifiers hardened against FGSM", (4, 9), _attnet_beats_hardened),
     Claim(
         8,
-        "Minimax-AttNet and Alt-AttNet resist AttNet, Minimax-AttNet better at eta 0.3 and 0.4",
+        "Minimax-AttNet and Alt-AttNet resist AttNet (MNIST: Minimax-AttNet better from eta 0.3)",
         (5, 10),
         _network_games_resist,
     ),
@@ -198,7 +217,18 @@ CLAIMS = (
 
 def _compare_worst(view, low, high):
     a, b = view.worst(low), view.worst(high)
-    return Check(f"worst of {low} {_show(a)} < worst of {high} {_show(b)}", smaller(a, b))
+    text = f"worst of {low} {_show(a)} < worst of {high} {_show(b)}{_by(b, a)}"
+    return Check(text, smaller(a, b))
+
+
+def _half_of_reported(view, defense, attack):
+    """None where the paper has no such figure."""
+    reported = reported_view(view.dataset, view.eta).find(defense, attack)
+    if reported is None:
+        return None
+    error, least = view.find(defense, attack), reported.mean / 2
+    text = f"{_name(defense, attack)} {_show(error)} >= {least:.3f}, half of the reported"
+    return Check(text, _inside(error, least, 1.0))
 
 
 def _inside(error, low, high):
@@ -209,6 +239,14 @@ def _inside(error, low, high):
 
 def _name(defense, attack):
     return f"{defense} under {attack}"
+
+
+def _by(a, b):
+    """The difference that decides, where both are measured."""
+    if a is None or b is None or not a.n or not b.n:
+        return ""
+    gap, low, high = difference(a, b)
+    return f" (difference {gap:+.4f} [{low:+.4f}, {high:+.4f}])"
 
 
 def _show(one):

@@ -31,8 +31,10 @@ class Estimate:
     wrong: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __str__(self):
-        over = f"n={self.n:,}" if self.seeds == 1 else f"{self.seeds} seeds"
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] {over}"
+        over = f"n={self.n:,}" + (f", {self.seeds} seeds" if self.seeds > 1 else "")
+        digits = 4 if self.n >= 10_000 else 3
+        low_high = f"[{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        return f"{self.mean:.{digits}f} {low_high} {over}"
 
 
 def estimate(records: list[dict]) -> Estimate | None:

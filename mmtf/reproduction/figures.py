@@ -12,6 +12,13 @@ FORMATS = ("png", "svg")
 COLOURS = {"minimax_attnet": "tab:blue", "alt_attnet": "tab:green", "maximin_attnet": "tab:red"}
 LINES = {"none": "-", "fgsm_curr": "--", "attnet_met": "-"}
 ATTACKS = {"none": "no attack", "fgsm_curr": "FGSM", "attnet_met": "AttNet in training"}
+CAPTIONS = {
+    1: "Convergence of Minimax-Grad, MNIST",
+    2: "Convergence of Minimax-, Alt- and Maximin-AttNet, MNIST",
+    3: "Adversarial images of the paper's attacks, MNIST",
+    4: "Convergence of Minimax-Grad, CIFAR-10",
+    5: "Convergence of Minimax-, Alt- and Maximin-AttNet, CIFAR-10",
+}
 
 
 def draw_figure(number: int, results: Results, tracks: list[Track], folder: str) -> list[str]:
@@ -36,7 +43,7 @@ def draw_figure(number: int, results: Results, tracks: list[Track], folder: str)
     if not found:
         return []
     plt = _pyplot()
-    figure = _grid(plt, found) if drawn == IMAGES else _curves(plt, found)
+    figure = _grid(plt, found) if drawn == IMAGES else _curves(plt, found, alone=len(rows) == 1)
     os.makedirs(folder, exist_ok=True)
     paths = [os.path.join(folder, f"figure{number}.{suffix}") for suffix in FORMATS]
     for path in paths:
@@ -45,8 +52,8 @@ def draw_figure(number: int, results: Results, tracks: list[Track], folder: str)
     return paths
 
 
-def _curves(plt, found):
-    """A panel a track and radius."""
+def _curves(plt, found, alone):
+    """A panel a track and radius; `alone`: the figure is of one game."""
     panels = list(dict.fromkeys((track, eta) for track, eta, _ in found))
     tracks = list(dict.fromkeys(track for track, _ in panels))
     etas = sorted({eta for _, eta in panels})
@@ -66,15 +73,18 @@ def _curves(plt, found):
                 axes.set_axis_off()
                 continue
             for row, record in mine.items():
-                _lines(axes, row, record, alone=len(found) == len(panels))
+                _lines(axes, row, record, alone)
             axes.set_title(f"{track}, eta {eta:g}", fontsize=8)
-            axes.set_yscale("symlog", linthresh=0.01)
+            if track.dataset != "cifar10":  # whose errors are all of one order
+                axes.set_yscale("symlog", linthresh=0.01)
+                axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
             axes.set_ylim(0, 1)
             axes.grid(alpha=0.3)
-            if i == len(tracks) - 1:
+            if not any((one, eta) in panels for one in tracks[i + 1 :]):
                 axes.set_xlabel("training step", fontsize=8)
-            if j == 0:
+            if not any((track, one) in panels for one in etas[:j]):
                 axes.set_ylabel(f"test error, n = {record['points'][0]['n']}", fontsize=8)
+                axes.tick_params(labelleft=True)
     lines, labels = _legend(grid)
     figure.legend(
         lines,

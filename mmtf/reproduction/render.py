@@ -50,6 +50,9 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
                 other = found.get((eta, defense, column))
                 title = TITLES.get(column, column.upper())
                 entries.append(Entry(eta, defense, title, reported, other, measured))
+            if WORST not in table.columns and not table.wide:  # Table 8's caption has it alone
+                worst = None if _mixed(mine) else largest([estimate(one) for one in row.values()])
+                entries.append(Entry(eta, defense, TITLES[WORST], measured=worst))
             for name, records in extra.items():
                 title = BESIDE.get(name, TITLES[name])
                 entries.append(Entry(eta, defense, title, measured=estimate(records)))
@@ -96,7 +99,8 @@ def _notes(records, table, track, entries) -> list[str]:
         common = {e.measured.n for e in entries if e.column == PER_EXAMPLE and e.measured}
         if common:
             notes.append(
-                f"Worst per example: over the first {' or '.join(map(str, common))} images."
+                f"Worst per example: over the first {' or '.join(map(str, common))} images and all "
+                "attacks of its row."
             )
         notes += sorted({one["note"] for one in records if one.get("note")})
         notes += _differences(records, table)
@@ -120,19 +124,47 @@ def _differences(records, table):
             f"Adv FGSM{last} and FGSM{last} are those of round "
             f"{', '.join(map(str, sorted(rounds)))}, the last that was played."
         )
-    steps: dict[str, set] = {}
+    steps: dict[str, dict] = {}
     for one in records:
-        steps.setdefault(row_title(one["defense"]), set()).add(one["training"]["steps"])
+        steps.setdefault(row_title(one["defense"]), {})[_length(one)] = None
         about = one["settings"].get("steps")
-        if one["attack"] in ("attnet_curr", "attnet_paper_curr"):
+        if one["attack"] in ("attnet_curr", "attnet_paper_curr") and about:
             title = BESIDE.get(one["attack"], TITLES["attnet_curr"])
-            steps.setdefault(title, set()).add(about)
-    counts = ", ".join(f"{name} {'/'.join(f'{n:,}' for n in ns)}" for name, ns in steps.items())
+            steps.setdefault(title, {})[f"{about:,}"] = None
+    counts = ", ".join(f"{name} {' or '.join(found)}" for name, found in steps.items())
     yield f"Training steps: {counts}."
-    trained: dict[str, dict[str, None]] = {}
+    yield f"Measured in float32. Precision of the training: {_precisions(records)}."
+
+
+def _length(record) -> str:
+    """The steps of its training and their images: 33,500 x 128 (1,500, then 400 a round)."""
+    text = f"{record['training']['steps']:,}"
+    plan = record.get("config", {}).get("schedule")
+    if plan is None:
+        return text
+    text += f" x {plan['batch_size']}"
+    first = plan["first_steps"] or plan["steps"]
+    if record["defense"].startswith("adv_fgsm"):
+        text += f" ({first:,}, then {plan['steps']:,} a round)"
+    return text
+
+
+def _precisions(records) -> str:
+    """One for all, or which rows have which."""
+    rows: dict[float, dict[str, None]] = {}
+    trained: dict[str, dict[float, dict[str, None]]] = {}
     for one in records:
-        precision = one["training"].get("precision", "not recorded")
-        row = f"{row_title(one['defense'])} at {one['eta']:g}"
-        trained.setdefault(precision, {})[row] = None
-    which = [f"{name}: {', '.join(rows)}" for name, rows in sorted(trained.items())]
-    yield f"Measured in float32. Precision of the training: {'; '.join(which)}."
+        precision, row = one["training"].get("precision", "not recorded"), row_title(one["defense"])
+        rows.setdefault(one["eta"], {})[row] = None
+        trained.setdefault(precision, {}).setdefault(one["eta"], {})[row] = None
+    if len(trained) == 1:
+        return next(iter(trained))
+    parts = []
+    for precision, radii in sorted(trained.items()):
+        whole = [f"{eta:g}" for eta, mine in radii.items() if mine == rows[eta]]
+        places = [f"all rows at {', '.join(whole)}"] if whole else []
+        places += [
+            f"{', '.join(mine)} at {eta:g}" for eta, mine in radii.items() if mine != rows[eta]
+        ]
+        parts.append(f"{precision}: {'; '.join(places)}")
+    return ". ".join(parts)

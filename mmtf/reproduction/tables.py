@@ -114,6 +114,12 @@ def errata() -> list[dict]:
                     why = "its columns slid"
                     found.append({**here, "printed": printed, "other": slid[attack], "why": why})
                 continue
+            # FGSM 2 is made on Adv FGSM 1 itself.
+            same = table.reported(eta, defense, "fgsm_curr")
+            if (defense, attack) == ("adv_fgsm1", "fgsm2") and same not in (None, printed):
+                why = "FGSM-curr of its row, the same attack"
+                found.append({**here, "printed": printed, "other": same, "why": why})
+                continue
             if attack == WORST:
                 row = [table.reported(eta, defense, one) for one in table.columns if one != WORST]
                 if printed != max(row):

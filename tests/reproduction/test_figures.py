@@ -41,6 +41,24 @@ def test_three_games_in_one_panel(keep, tmp_path):
     assert len(draw_figure(2, keep.results, MNIST, str(tmp_path / "figures"))) == 2
 
 
+def test_one_game_of_three_is_drawn_as_among_three(keep, tmp_path):
+    """While a reproduction runs: AttNet's error, not the clean one."""
+    pytest.importorskip("matplotlib")
+    keep(
+        0.05,
+        "alt_attnet",
+        "curve",
+        0.0,
+        points=curve("none", "fgsm_curr", "attnet_met"),
+        track="cifar10-keras-fast",
+    )
+    tracks = [Track("cifar10")]
+    _, svg = draw_figure(5, keep.results, tracks, str(tmp_path / "figures"))
+    with open(svg) as source:
+        text = source.read()
+    assert "Alt-AttNet, AttNet in training" in text and "no attack" not in text
+
+
 def test_images_in_a_grid(keep, tmp_path, rng):
     pytest.importorskip("matplotlib")
     images = rng.integers(0, 256, (3, 4, 4, 1)).astype(np.uint8)

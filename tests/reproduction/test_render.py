@@ -68,9 +68,13 @@ def test_a_column_with_fewer_images_has_its_n(keep):
 
 def test_the_precision_of_the_training_is_told(keep):
     keep(0.3, "lwa", "none", 0.01, training={"steps": 1, "seconds": 1.0, "precision": "bfloat16"})
-    assert "Precision of the training: bfloat16: LWA at 0.3." in note_text(keep)
+    assert "Precision of the training: bfloat16." in note_text(keep)
     keep(0.2, "lwa", "none", 0.01, training={"steps": 1, "seconds": 1.0, "precision": "float32"})
-    assert "bfloat16: LWA at 0.3; float32: LWA at 0.2." in note_text(keep)
+    assert "bfloat16: all rows at 0.3. float32: all rows at 0.2." in note_text(keep)
+    training = {"steps": 1, "seconds": 2.0, "precision": "float32"}
+    keep(0.3, "minimax_grad", "none", 0.01, training=training)
+    mixed = "bfloat16: LWA at 0.3. float32: all rows at 0.2; Minimax-Grad at 0.3."
+    assert mixed in note_text(keep)
 
 
 def note_text(keep):
@@ -119,7 +123,10 @@ def test_latex_escapes(keep):
 def test_notes_tell_what_differs(keep):
     keep(0.3, "adv_fgsm80", "none", 0.01, rounds=20)
     keep(0.3, "lwa", "pgd_curr", 0.05, n=1000)
+    plan = {"schedule": {"batch_size": 32, "first_steps": 300, "steps": 40}}
+    keep(0.2, "adv_fgsm80", "none", 0.01, config=plan)
     notes = " ".join(render(paper_table(3), keep.results, TRACK).notes)
+    assert "100 x 32 (300, then 40 a round)" in notes
     assert "those of round 20, 80" in notes and "n = 1,000: PGD-40" in notes
     assert "LWA 100" in notes
 
