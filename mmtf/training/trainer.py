@@ -13,6 +13,7 @@ from mmtf.nets.precision import computing_in
 from mmtf.nets.second_derivatives import cheap_second_derivatives
 from mmtf.nets.thin_gradient import thin_input_gradients
 from mmtf.nets.twice_pools import twice_differentiable_pools
+from mmtf.training.adam import Adam
 from mmtf.training.randomness import seeded
 from mmtf.training.rates import Rate
 
@@ -67,7 +68,7 @@ class Trainer:
 
         def make_optimizer(variables=None, scale=1.0):
             self._rates.append(Rate(schedule, self.round_lengths[0], scale))
-            optimizer = keras.optimizers.Adam(self._rates[-1])
+            optimizer = Adam(self._rates[-1])
             if variables is not None:
                 optimizer.build(variables)
             return optimizer
