@@ -23,13 +23,16 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
     """The table with what `results` has of `track`.
 
     Args:
-      etas: only these radii of the paper's, None for all.
+      etas: only these radii of the paper's, None for all; of the paper's own schedule, whose runs
+        take days, those with records.
     """
     found = {
         (one["eta"], one["defense"], one["attack"]): (one["why"], one["other"])
         for one in errata()
         if one["table"] == table.number
     }
+    if etas is None and track.schedule == "paper":
+        etas = [eta for eta in table.etas if results.at(track, eta, 0)] or None
     entries, used, mixed = [], [], []
     for eta in table.etas if etas is None else etas:
         for defense in table.defenses:
@@ -49,15 +52,18 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
                 reported = table.reported(eta, defense, column)
                 other = found.get((eta, defense, column))
                 title = TITLES.get(column, column.upper())
-                entries.append(Entry(eta, defense, title, reported, other, measured))
+                attack = measured_as(column)
+                entries.append(Entry(eta, defense, title, reported, other, measured, attack))
             if WORST not in table.columns and not table.wide:  # Table 8's caption has it alone
                 worst = None if _mixed(mine) else largest([estimate(one) for one in row.values()])
-                entries.append(Entry(eta, defense, TITLES[WORST], measured=worst))
+                entries.append(Entry(eta, defense, TITLES[WORST], measured=worst, attack=WORST))
             for name, records in extra.items():
                 title = BESIDE.get(name, TITLES[name])
-                entries.append(Entry(eta, defense, title, measured=estimate(records)))
+                entries.append(Entry(eta, defense, title, measured=estimate(records), attack=name))
             worst = None if _mixed(mine) else _worst({**row, **extra})
-            entries.append(Entry(eta, defense, PER_EXAMPLE, measured=worst))
+            entries.append(
+                Entry(eta, defense, PER_EXAMPLE, measured=worst, attack="worst_per_example")
+            )
     notes = _notes(used, table, track, entries)
     if mixed:
         notes.append(f"Cells of more than one training, so without a worst: {', '.join(mixed)}.")

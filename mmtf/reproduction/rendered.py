@@ -31,6 +31,7 @@ class Entry:
       reported: as the paper prints it, None where it has no such cell.
       other: what the paper has for it elsewhere, and where: ("Table 3", 0.036), or None.
       measured: None where there is no record.
+      attack: what is measured, as records name it.
     """
 
     eta: float
@@ -39,6 +40,7 @@ class Entry:
     reported: float | None = None
     other: tuple[str, float] | None = None
     measured: Estimate | None = None
+    attack: str = ""
 
     def text(self) -> str:
         parts = []
@@ -134,7 +136,17 @@ class Rendered:
     def csv(self) -> str:
         """One line a cell."""
         out = io.StringIO()
-        names = ["table", "dataset", "init", "schedule", "eta", "defense", "attack", "reported"]
+        names = [
+            "table",
+            "dataset",
+            "init",
+            "schedule",
+            "eta",
+            "defense",
+            "attack",
+            "title",
+            "reported",
+        ]
         names += ["reported_elsewhere", "where", "measured", "low", "high", "n", "seeds"]
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)
@@ -147,7 +159,8 @@ class Rendered:
                 figures = [f"{found.mean:.5f}", *low_high, found.n, found.seeds]
             about = [self.table.number, self.track.dataset, self.track.init, self.track.schedule]
             reported = "" if one.reported is None else one.reported
-            cell = [f"{one.eta:g}", one.defense, one.column, reported, other, where]
+            row = [f"{one.eta:g}", one.defense, one.attack, one.column]
+            cell = [*row, reported, other, where]
             writer.writerow([*about, *cell, *figures])
         return out.getvalue()
 

@@ -109,6 +109,17 @@ def test_csv_is_read_back(keep):
         "Table 3",
     )
     assert (float(row["measured"]), row["n"], row["seeds"]) == (0.25, "10000", "1")
+    assert (row["attack"], row["title"]) == ("fgsm_curr", "FGSM-curr")
+    (network,) = [one for one in rows if one["eta"] == "0.1" and one["title"] == "AttNet-curr"][:1]
+    assert network["attack"] == "attnet_paper_curr"
+
+
+def test_the_papers_own_schedule_shows_radii_with_records_alone(keep):
+    paper = Track("mnist", "tutorial", "paper")
+    assert len(render(paper_table(3), keep.results, paper).grid()[1]) == 4 * 6
+    keep(0.3, "lwa", "none", 0.01, track=str(paper))
+    rows = render(paper_table(3), type(keep.results)(keep.root), paper).grid()[1]
+    assert {row[0] for row in rows} == {"0.3"} and len(rows) == 6
 
 
 def test_latex_escapes(keep):
