@@ -2,14 +2,15 @@
 
     pip install '.[gpu]' && python -m benchmarks.gpu
 
-For FGSM (LWA) and Minimax-Grad steps of MNIST's net, in float32 (on tensor cores as TF32) and
-bfloat16, with and without XLA, at each of --batches: medians of --blocks blocks. Then
 `--game=minimax_grad` for all of the paper's --paper_steps steps at eta 0.3, batch 128, with its
-seconds and its errors. One GPU; several are what `python -m scripts.scaling` compares. Writes
+seconds and its errors. Then FGSM (LWA) and Minimax-Grad steps of MNIST's net, in float32 (on tensor
+cores as TF32) and bfloat16, by XLA at each of --batches, without it at the first of them: medians
+of --blocks blocks. One GPU; several are what `python -m scripts.scaling` compares. Writes
 results/benchmarks/gpu.json; `python -m scripts.performance` renders it. `--device=cpu` tries the
 same on a machine without a GPU, where --output must be named.
 """
 
+import itertools
 import os
 import statistics
 import time
@@ -178,15 +179,13 @@ def main(_):
         **provenance(),
     }
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    for game in GAMES_TIMED:
-        for precision in PRECISIONS:
-            for xla in (False, True):
-                for batch in map(int, FLAGS.batches):
-                    row = time_steps(data, game, precision, batch, xla, peaks[precision])
-                    record["rows"].append(row)
-                    write_json(path, record)
     record["paper"] = play_the_paper(data)
-    write_json(path, record)
+    batches = [int(batch) for batch in FLAGS.batches]
+    compiled = [(True, batch) for batch in batches] + [(False, batches[0])]
+    for game, precision, (xla, batch) in itertools.product(GAMES_TIMED, PRECISIONS, compiled):
+        row = time_steps(data, game, precision, batch, xla, peaks[precision])
+        record["rows"].append(row)
+        write_json(path, record)
     print(f"wrote {path}")
 
 

@@ -62,10 +62,14 @@ def _decides(argument: str) -> bool:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, `+changes` where files differ from it; None for an installed copy."""
+    """The checkout's commit, `+changes` where files differ from it.
+
+    For a copy without its repository, on a cluster or in a container: what whoever made the copy
+    says in MMTF_COMMIT, else None.
+    """
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if not os.path.exists(os.path.join(folder, ".git")):
-        return None
+        return os.environ.get("MMTF_COMMIT")
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "mmtf")

@@ -6,6 +6,7 @@ every example comes once an epoch, no example is dropped, and nothing has to be 
 the step.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from mmtf.config import require
@@ -34,14 +35,15 @@ class Batches:
         self.image_shape = dataset.image_shape
         self.num_classes = dataset.num_classes
         self._dataset = dataset
-        self._size = len(dataset.train_images)
+        self.size = len(dataset.train_images)
         if in_memory is None:
             in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
         if in_memory:
             # Variables, so that a strategy's scope puts one copy on each of its devices.
             self._images = tf.Variable(dataset.train_images, trainable=False)
-            self._labels = tf.Variable(dataset.train_labels, trainable=False)
+            # int64, for TensorFlow keeps int32 variables off GPUs.
+            self._labels = tf.Variable(dataset.train_labels.astype(np.int64), trainable=False)
 
     def __repr__(self):
         return (
@@ -54,9 +56,9 @@ class Batches:
         count = self.batch_size if count is None else count
         first = tf.cast(step, tf.int64) * self.batch_size + tf.cast(start, tf.int64)
         positions = first + tf.range(count, dtype=tf.int64)
-        epochs, offsets = positions // self._size, positions % self._size
+        epochs, offsets = positions // self.size, positions % self.size
         # A batch no larger than the data touches two epochs at most.
-        spans = 1 + -(-count // self._size)
+        spans = 1 + -(-count // self.size)
         shuffled = self._shuffle(offsets, epochs[0])
         for later in range(1, spans):
             epoch = epochs[0] + later
@@ -68,12 +70,12 @@ class Batches:
         # Hashed, for index_shuffle reads no more than the low bits of each word of its seed.
         seed = tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)
         with tf.device("CPU:0"):  # the only kernel there is
-            return tf.random.experimental.index_shuffle(offsets, seed, self._size - 1)
+            return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
 
     def take(self, indices):
         """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32."""
         images = tf.gather(self._images, indices)
-        return self._dataset.inputs(images), tf.gather(self._labels, indices)
+        return self._dataset.inputs(images), tf.cast(tf.gather(self._labels, indices), tf.int32)
 
     def stream(
         self, first_step: int, last_step: int, replicas: int = 1, first_replica=0, local=None

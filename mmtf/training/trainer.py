@@ -33,8 +33,9 @@ class Trainer:
       strategy: of tf.distribute; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, of the steps.
       seed: of dropout and random starts.
-      jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
-        numbers are others; with the default strategy alone.
+      jit_compile: the steps of an epoch, but for the drawing of its batches, are one program of
+        XLA's (streamed batches: each step is one), whose random numbers are others; with the
+        default strategy alone.
     """
 
     def __init__(
@@ -79,9 +80,12 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
+        # Of XLA's, where it compiles; the batches of an epoch are one array of indices.
+        self._epoch = max(batches.size // batches.batch_size, 1)
+        self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
         self._play = (
             tf.function(self._play_step, autograph=False, jit_compile=True)
-            if jit_compile
+            if jit_compile and not batches.in_memory
             else self._play_step
         )
 
@@ -141,23 +145,61 @@ class Trainer:
                 derivatives = twice_differentiable_pools if self._jit else cheap_second_derivatives
                 stack.enter_context(derivatives(model))
 
-            def body(step, totals, bad):
-                metrics, broken = self._one_step(step, number, iterator)
-                totals = {name: totals[name] + metrics[name] for name in totals}
-                return step + 1, totals, tf.where(broken & (bad < 0), step, bad)
+            if self._jit and iterator is None:
+                totals, bad = self._programs(first, count, number)
+            else:
 
-            totals = {name: tf.constant(0.0) for name in self.game.metrics}
-            _, totals, bad = tf.while_loop(
-                lambda step, *_: step < first + count, body, (first, totals, tf.constant(-1))
-            )
+                def play(step):
+                    batch = iterator.get_next() if iterator is not None else None
+                    return self._one_step(step, number, batch)
+
+                totals, bad = self._loop(first, count, play)
         weights = self.players.classifier.trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
         return {**means, "first_bad_step": bad}
 
-    def _one_step(self, step, number, iterator):
-        inputs = (iterator.get_next(),) if iterator is not None else ()
+    def _loop(self, first, count, play, totals=None, bad=-1):
+        """Steps first, ..., first + count - 1 by play(step): (metrics' sums, first bad step)."""
+
+        def body(step, totals, bad):
+            metrics, broken = play(step)
+            totals = {name: totals[name] + metrics[name] for name in totals}
+            return step + 1, totals, tf.where(broken & (bad < 0), step, bad)
+
+        totals = totals or {name: tf.constant(0.0) for name in self.game.metrics}
+        _, totals, bad = tf.while_loop(
+            lambda step, *_: step < first + count, body, (first, totals, tf.convert_to_tensor(bad))
+        )
+        return totals, bad
+
+    def _programs(self, first, count, number):
+        """The same by programs of XLA's, of an epoch's steps at most."""
+        last, batch = first + count, self.batches.batch_size
+
+        def body(step, totals, bad):
+            # Here, for XLA cannot draw them; at once, for the host has nothing to do between steps.
+            drawn = self.batches.indices(step, 0, self._epoch * batch)
+            table = tf.cast(tf.reshape(drawn, [self._epoch, batch]), tf.int32)
+            steps = tf.minimum(last - step, self._epoch)
+            totals, bad = self._program(table, step, steps, number, totals, bad)
+            return step + steps, totals, bad
+
+        totals = {name: tf.constant(0.0) for name in self.game.metrics}
+        _, totals, bad = tf.while_loop(
+            lambda step, *_: step < last, body, (first, totals, tf.constant(-1))
+        )
+        return totals, bad
+
+    def _program_steps(self, table, first, count, number, totals, bad):
+        def play(step):
+            return self._one_step(step, number, self.batches.take(table[step - first]))
+
+        return self._loop(first, count, play, totals, bad)
+
+    def _one_step(self, step, number, batch):
+        inputs = () if batch is None else (batch,)
         parts = self.strategy.run(self._replica_step, (step, number, *inputs))
         metrics = {
             name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)

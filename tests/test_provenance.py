@@ -1,0 +1,20 @@
+"""Where a figure comes from: the commit of a checkout, and of a copy without its repository."""
+
+import re
+
+from mmtf import provenance
+
+
+def test_a_copy_without_its_repository_says_what_it_is_told(monkeypatch):
+    monkeypatch.setattr(provenance.os.path, "exists", lambda path: False)
+    monkeypatch.delenv("MMTF_COMMIT", raising=False)
+    assert provenance._commit() is None
+    monkeypatch.setenv("MMTF_COMMIT", "0123abc")
+    assert provenance._commit() == "0123abc"
+
+
+def test_a_checkout_says_its_own(monkeypatch):
+    monkeypatch.setenv("MMTF_COMMIT", "told")
+    monkeypatch.setattr(provenance, "_git", lambda folder, *arguments: "f" * 40)
+    monkeypatch.setattr(provenance.os.path, "exists", lambda path: True)
+    assert re.fullmatch(r"f{40}(\+changes)?", provenance._commit())
