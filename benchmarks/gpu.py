@@ -24,8 +24,8 @@ from mmtf.reports import write_json
 FLAGS = flags.FLAGS
 ETA = 0.3
 # Game -> forward passes' worth of arithmetic in a step, as in benchmarks.peers.speed.
-GAMES_TIMED = {"lwa": 5, "minimax_grad": 8}
-PRECISIONS = ("float32", "bfloat16")
+GAMES_TIMED = {"minimax_grad": 8, "lwa": 5}
+PRECISIONS = ("bfloat16", "float32")
 PAPER_PRECISION = "bfloat16"
 MATMUL = 8192
 
@@ -180,9 +180,9 @@ def main(_):
     }
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     record["paper"] = play_the_paper(data)
-    batches = [int(batch) for batch in FLAGS.batches]
-    compiled = [(True, batch) for batch in batches] + [(False, batches[0])]
-    for game, precision, (xla, batch) in itertools.product(GAMES_TIMED, PRECISIONS, compiled):
+    first, *others = [int(batch) for batch in FLAGS.batches]
+    compiled = [(True, first), (False, first), *((True, batch) for batch in others)]
+    for (xla, batch), game, precision in itertools.product(compiled, GAMES_TIMED, PRECISIONS):
         row = time_steps(data, game, precision, batch, xla, peaks[precision])
         record["rows"].append(row)
         write_json(path, record)

@@ -194,7 +194,9 @@ class Trainer:
 
     def _program_steps(self, table, first, count, number, totals, bad):
         def play(step):
-            return self._one_step(step, number, self.batches.take(table[step - first]))
+            # Not a slice: XLA would compile it anew for each place.
+            indices = tf.gather(table, step - first)
+            return self._one_step(step, number, self.batches.take(indices))
 
         return self._loop(first, count, play, totals, bad)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -141,6 +142,18 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     by_epochs = make_trainer(game, tiny_net(0.5), jit_compile=True, **options)
     assert_same(first, weights_after(by_epochs, [1, 4]))
     assert by_epochs.traces == 1
+
+
+@pytest.mark.parametrize("game", ["adv_fgsm", "minimax_grad"])
+def test_xla_compiles_once_whatever_the_calls(game):
+    """A compilation takes a second or so, these steps a few milliseconds."""
+    trainer = make_trainer(game, steps=8, jit_compile=True)
+    seconds = []
+    for first, count in ((0, 1), (1, 2), (3, 5)):
+        began = time.monotonic()
+        float(trainer.run(first, count)["risk"])
+        seconds.append(time.monotonic() - began)
+    assert max(seconds[1:]) < seconds[0] / 4
 
 
 @pytest.mark.parametrize("precision, apart", [("float32", 0.01), ("bfloat16", 0.1)])
