@@ -5,6 +5,22 @@ import os
 import platform
 import sys
 
+# XLA of TensorFlow 2.21 cannot compile some of Triton's matrix products that it chooses itself:
+# seen on an H100 with batches of 64 in bfloat16. cuBLAS' take their place.
+NO_TRITON = "--xla_gpu_enable_triton_gemm=false"
+
+
+def xla_flags() -> str:
+    """XLA_FLAGS as the user has set them, without Triton's products unless they speak of them.
+
+    Example:
+      >>> "xla_gpu_enable_triton_gemm" in xla_flags()
+      True
+    """
+    given = os.environ.get("XLA_FLAGS", "")
+    name = NO_TRITON.partition("=")[0]
+    return given if name in given else f"{given} {NO_TRITON}".strip()
+
 
 def settings() -> dict[str, str]:
     """Environment variables that the commands start TensorFlow with, where the user has not.
@@ -21,6 +37,7 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.update(settings() | os.environ)
+    os.environ["XLA_FLAGS"] = xla_flags()
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)

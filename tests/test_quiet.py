@@ -31,3 +31,18 @@ def test_what_the_user_has_set_counts(given, found):
         check=True,
     )
     assert done.stdout.split() == [found]
+
+
+@pytest.mark.parametrize(
+    "given, found",
+    [
+        (None, quiet.NO_TRITON),
+        ("--xla_dump_to=x", f"--xla_dump_to=x {quiet.NO_TRITON}"),
+        ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ],
+)
+def test_xla_goes_without_tritons_products_unless_the_user_says_so(monkeypatch, given, found):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if given:
+        monkeypatch.setenv("XLA_FLAGS", given)
+    assert quiet.xla_flags() == found

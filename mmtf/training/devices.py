@@ -1,10 +1,11 @@
 """Which devices play, and in which floating-point type they compute."""
 
+import os
 import time
 
 import tensorflow as tf
 
-from mmtf import cpu
+from mmtf import cpu, quiet
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
 
@@ -34,7 +35,9 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy) -> b
             f"Received: {type(strategy).__name__} with {strategy.num_replicas_in_sync} replica(s)."
         )
     if jit_compile is None:
-        return single and bool(tf.config.list_logical_devices("GPU"))
+        jit_compile = single and bool(tf.config.list_logical_devices("GPU"))
+    if jit_compile:
+        os.environ["XLA_FLAGS"] = quiet.xla_flags()  # XLA reads them when it first compiles
     return jit_compile
 
 
