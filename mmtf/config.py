@@ -61,6 +61,10 @@ class Schedule:
         """Steps of rounds 0, 1, ..., `rounds`; a game without rounds has round 0 alone."""
         return [self.first_steps or self.steps] + [self.steps] * rounds
 
+    def total_steps(self, rounds: int) -> int:
+        """Of all of these rounds."""
+        return sum(self.round_lengths(rounds))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -78,7 +82,7 @@ class RunConfig:
       schedule: the steps, batch size and learning rate in force.
       precision: `float32` or `bfloat16` for training, or `auto`; evaluation is always float32.
       jit_compile: whether XLA compiles the training steps, which draws other random numbers; None:
-        on a single GPU.
+        of a long run on a single GPU (`mmtf.training.devices.resolve_jit`).
       attacks: attacks of the final table, in its order.
       pgd_steps, pgd_restarts: of the table's PGD.
       max_examples: test examples used for the table, 0 for all.

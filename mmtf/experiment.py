@@ -85,7 +85,8 @@ def run_experiment(
 
     make_net = net_maker(config, dataset)
     precision = resolve_precision(config.precision)
-    jit_compile = resolve_jit(config.jit_compile, strategy)
+    steps = config.schedule.total_steps(game.rounds)
+    jit_compile = resolve_jit(config.jit_compile, strategy, steps)
     arithmetic = f"{precision} by XLA" if jit_compile else precision
     say(
         f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "

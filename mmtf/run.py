@@ -82,7 +82,7 @@ flags.DEFINE_integer("seed", 0, "Of the net, the batches, dropout and random sta
 flags.DEFINE_string("workdir", None, "Folder of the run; default under runs/, named by the config.")
 flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between two checkpoints.")
 flags.DEFINE_boolean("in_memory", None, "Images in memory, or by tf.data; default: where they fit.")
-flags.DEFINE_boolean("jit_compile", None, "XLA compiles the steps; default: on a single GPU.")
+flags.DEFINE_boolean("jit_compile", None, "XLA compiles the steps; default: of long runs on a GPU.")
 flags.DEFINE_string(
     "replay",
     None,

@@ -101,6 +101,7 @@ def test_round_lengths():
     assert Schedule(steps=5).round_lengths(0) == [5]
     assert Schedule(steps=5).round_lengths(2) == [5, 5, 5]
     assert Schedule(steps=5, first_steps=9).round_lengths(2) == [9, 5, 5]
+    assert Schedule(steps=5, first_steps=9).total_steps(2) == 19
 
 
 def test_frozen():

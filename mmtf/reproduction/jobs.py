@@ -164,7 +164,7 @@ def _trainings(row, settings, store, jobs) -> tuple[str, ...]:
         if store.has(config):
             continue
         rounds = settings.rounds if game == "adv_fgsm" else 0
-        steps = sum(config.schedule.round_lengths(rounds))
+        steps = config.schedule.total_steps(rounds)
         batch = config.schedule.batch_size
         seconds = costs.train_seconds(cell.track.dataset, game, steps, batch)
         job = Job("train", cell.track, cell.eta, cell.seed, game, seconds=seconds)

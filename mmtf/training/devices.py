@@ -8,6 +8,10 @@ import tensorflow as tf
 from mmtf import cpu, quiet
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
+# Minimax-Grad's 30 s of first compilation are regained after so many steps of a GPU: 251 a second
+# without XLA, 1,301 with it, by results/benchmarks/gpu.json.
+JIT_STEPS = 9000
+
 
 def default_strategy() -> tf.distribute.Strategy:
     """MirroredStrategy over several GPUs; with one, or none, the default, one-device strategy.
@@ -22,8 +26,14 @@ def default_strategy() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy) -> bool:
-    """Whether XLA compiles the steps; None: on a single GPU, which the default strategy plays on.
+def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy, steps: int) -> bool:
+    """Whether XLA compiles the steps.
+
+    Args:
+      jit_compile: None: for `steps` in the thousands (JIT_STEPS) on a single GPU, which the default
+        strategy plays on.
+      strategy: of tf.distribute.
+      steps: of the whole run.
 
     Raises:
       ConfigError: True with any other strategy, whose updates XLA cannot see into.
@@ -35,7 +45,8 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy) -> b
             f"Received: {type(strategy).__name__} with {strategy.num_replicas_in_sync} replica(s)."
         )
     if jit_compile is None:
-        jit_compile = single and bool(tf.config.list_logical_devices("GPU"))
+        worth_it = steps >= JIT_STEPS and bool(tf.config.list_logical_devices("GPU"))
+        jit_compile = single and worth_it
     if jit_compile:
         os.environ["XLA_FLAGS"] = quiet.xla_flags()  # XLA reads them when it first compiles
     return jit_compile

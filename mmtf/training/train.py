@@ -63,7 +63,8 @@ def train(
       strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
         `mmtf.training.distribution.make_strategy`, all call this function with the same arguments.
       in_memory: see `mmtf.data.Batches`.
-      jit_compile: XLA compiles the steps; None: on a single GPU.
+      jit_compile: XLA compiles the steps; None: of a long run on a single GPU
+        (`mmtf.training.devices.resolve_jit`).
       checkpoint_dir: saves there and goes on from what is there; None: no checkpoints. Several
         workers all read it and the chief alone writes it.
       checkpoint_seconds: between two checkpoints; the last step is always saved.
@@ -102,7 +103,7 @@ def train(
             strategy=strategy,
             precision=resolve_precision(precision),
             seed=seed,
-            jit_compile=resolve_jit(jit_compile, strategy),
+            jit_compile=resolve_jit(jit_compile, strategy, schedule.total_steps(game.rounds)),
         )
     bar = progress if isinstance(progress, Progress) else None
     first, checkpoints = 0, None

@@ -33,9 +33,12 @@ class Trainer:
       strategy: of tf.distribute; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, of the steps.
       seed: of dropout and random starts.
-      jit_compile: the steps of an epoch, but for the drawing of its batches, are one program of
-        XLA's (streamed batches: each step is one), whose random numbers are others; with the
-        default strategy alone.
+      jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
+        numbers are others; with the default strategy alone.
+
+    Attributes:
+      by_epochs: whether such a program is of an epoch's steps, not of one: with batches in memory,
+        on a GPU, for XLA's loops are slow on CPUs. To be set before the first step, if at all.
     """
 
     def __init__(
@@ -80,14 +83,13 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        # Of XLA's, where it compiles; the batches of an epoch are one array of indices.
+        gpu = bool(tf.config.list_logical_devices("GPU"))
+        self.by_epochs = jit_compile and batches.in_memory and gpu
         self._epoch = max(batches.size // batches.batch_size, 1)
         self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
-        self._play = (
-            tf.function(self._play_step, autograph=False, jit_compile=True)
-            if jit_compile and not batches.in_memory
-            else self._play_step
-        )
+        self._play = self._play_step
+        if jit_compile:
+            self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
 
     @property
     def total_steps(self) -> int:
@@ -145,7 +147,7 @@ class Trainer:
                 derivatives = twice_differentiable_pools if self._jit else cheap_second_derivatives
                 stack.enter_context(derivatives(model))
 
-            if self._jit and iterator is None:
+            if self.by_epochs:
                 totals, bad = self._programs(first, count, number)
             else:
 

@@ -12,7 +12,7 @@ import test_two_workers
 
 from mmtf.config import ConfigError
 from mmtf.training.clusters import Cluster
-from mmtf.training.devices import default_strategy, resolve_jit
+from mmtf.training.devices import JIT_STEPS, default_strategy, resolve_jit
 from mmtf.training.distribution import make_strategy
 
 WAITING = (
@@ -35,10 +35,12 @@ def test_xla_is_for_one_device():
     default = tf.distribute.get_strategy()
     mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    assert resolve_jit(None, default) is on_gpu and resolve_jit(None, mirrored) is False
-    assert resolve_jit(True, default) is True and resolve_jit(False, default) is False
+    assert resolve_jit(None, default, JIT_STEPS) is on_gpu
+    assert resolve_jit(None, default, JIT_STEPS - 1) is False  # compiling takes longer than it wins
+    assert resolve_jit(None, mirrored, JIT_STEPS) is False
+    assert resolve_jit(True, default, 1) is True and resolve_jit(False, default, 10**6) is False
     with pytest.raises(ConfigError, match="Expected one device .* Received: MirroredStrategy"):
-        resolve_jit(True, mirrored)
+        resolve_jit(True, mirrored, 1)
 
 
 def test_a_program_that_has_begun_is_too_late():

@@ -138,8 +138,9 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
     first = weights_after(again, [3, 2])
     assert again.traces == 1
-    # From memory a program has up to the 3 steps of an epoch: here 1, 3 and 1.
+    # By epochs a program has up to the 3 steps of an epoch: here 1, 3 and 1.
     by_epochs = make_trainer(game, tiny_net(0.5), jit_compile=True, **options)
+    by_epochs.by_epochs = True
     assert_same(first, weights_after(by_epochs, [1, 4]))
     assert by_epochs.traces == 1
 
@@ -148,6 +149,7 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
 def test_xla_compiles_once_whatever_the_calls(game):
     """A compilation takes a second or so, these steps a few milliseconds."""
     trainer = make_trainer(game, steps=8, jit_compile=True)
+    trainer.by_epochs = True
     seconds = []
     for first, count in ((0, 1), (1, 2), (3, 5)):
         began = time.monotonic()
