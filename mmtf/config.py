@@ -62,7 +62,7 @@ class Schedule:
         return [self.first_steps or self.steps] + [self.steps] * rounds
 
     def total_steps(self, rounds: int) -> int:
-        """Of all of these rounds."""
+        """Steps of rounds 0 to `rounds` together."""
         return sum(self.round_lengths(rounds))
 
 

@@ -69,7 +69,7 @@ def _commit() -> str | None:
     """
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if not os.path.exists(os.path.join(folder, ".git")):
-        return os.environ.get("MMTF_COMMIT")
+        return os.environ.get("MMTF_COMMIT") or None
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "mmtf")

@@ -1,25 +1,28 @@
-"""How the commands start TensorFlow: with oneDNN, its lines about drivers kept off the screen."""
+"""How the commands start TensorFlow: with what is faster and what works, without its lines."""
 
 import contextlib
+import importlib.metadata
 import os
 import platform
 import sys
 
-# XLA of TensorFlow 2.21 cannot compile some of Triton's matrix products that it chooses itself:
-# seen on an H100 with batches of 64 in bfloat16. cuBLAS' take their place.
+# XLA of this TensorFlow chooses products of Triton's that it cannot compile: seen on an H100 with
+# batches of 64 in bfloat16. cuBLAS' take their place. Not said to another one, for XLA ends the
+# process over a flag that it does not know.
+TRITON_FAILS = "2.21."
 NO_TRITON = "--xla_gpu_enable_triton_gemm=false"
 
 
-def xla_flags() -> str:
-    """XLA_FLAGS as the user has set them, without Triton's products unless they speak of them.
+def set_xla_flags() -> None:
+    """Adds NO_TRITON to XLA_FLAGS, which XLA reads when it first compiles.
 
-    Example:
-      >>> "xla_gpu_enable_triton_gemm" in xla_flags()
-      True
+    Left as they are where the user names that flag, gives a file of flags, or has another
+    TensorFlow.
     """
-    given = os.environ.get("XLA_FLAGS", "")
-    name = NO_TRITON.partition("=")[0]
-    return given if name in given else f"{given} {NO_TRITON}".strip()
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    named = NO_TRITON.partition("=")[0] in given or (given and not given.startswith("-"))
+    if not named and importlib.metadata.version("tensorflow").startswith(TRITON_FAILS):
+        os.environ["XLA_FLAGS"] = f"{given} {NO_TRITON}".strip()
 
 
 def settings() -> dict[str, str]:
@@ -37,7 +40,7 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.update(settings() | os.environ)
-    os.environ["XLA_FLAGS"] = xla_flags()
+    set_xla_flags()
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)

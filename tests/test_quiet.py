@@ -34,15 +34,32 @@ def test_what_the_user_has_set_counts(given, found):
 
 
 @pytest.mark.parametrize(
-    "given, found",
+    "given, version, found",
     [
-        (None, quiet.NO_TRITON),
-        ("--xla_dump_to=x", f"--xla_dump_to=x {quiet.NO_TRITON}"),
-        ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+        (None, "2.21.0", quiet.NO_TRITON),
+        ("--xla_dump_to=x", "2.21.1", f"--xla_dump_to=x {quiet.NO_TRITON}"),
+        ("--xla_gpu_enable_triton_gemm=true", "2.21.0", "--xla_gpu_enable_triton_gemm=true"),
+        ("flags.txt", "2.21.0", "flags.txt"),
+        (None, "2.30.0", None),
     ],
 )
-def test_xla_goes_without_tritons_products_unless_the_user_says_so(monkeypatch, given, found):
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
-    if given:
-        monkeypatch.setenv("XLA_FLAGS", given)
-    assert quiet.xla_flags() == found
+def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given, version, found):
+    monkeypatch.setattr(quiet.importlib.metadata, "version", lambda name: version)
+    monkeypatch.setenv("XLA_FLAGS", given or "")
+    if given is None:
+        monkeypatch.delenv("XLA_FLAGS")
+    quiet.set_xla_flags()
+    assert os.environ.get("XLA_FLAGS") == found
+
+
+def test_the_commands_set_xlas_flags():
+    code = "import os; from mmtf import quiet; quiet.import_tensorflow(); print(os.environ[NAME])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"NAME = 'XLA_FLAGS'; {code}"],
+        env={key: value for key, value in os.environ.items() if key != "XLA_FLAGS"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    installed = quiet.importlib.metadata.version("tensorflow")
+    assert (quiet.NO_TRITON in done.stdout) is installed.startswith(quiet.TRITON_FAILS)

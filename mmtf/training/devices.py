@@ -1,16 +1,15 @@
 """Which devices play, and in which floating-point type they compute."""
 
-import os
 import time
 
 import tensorflow as tf
 
-from mmtf import cpu, quiet
+from mmtf import cpu
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
-# Minimax-Grad's 30 s of first compilation are regained after so many steps of a GPU: 251 a second
-# without XLA, 1,301 with it, by results/benchmarks/gpu.json.
-JIT_STEPS = 9000
+# Minimax-Grad's first compilation, 30 s on an H100, is regained in about so many steps: 251 a s
+# without XLA, 1,301 with it (results/benchmarks/gpu.json).
+JIT_STEPS = 10_000
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -30,10 +29,10 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy, step
     """Whether XLA compiles the steps.
 
     Args:
-      jit_compile: None: for `steps` in the thousands (JIT_STEPS) on a single GPU, which the default
-        strategy plays on.
+      jit_compile: None: from JIT_STEPS steps on, on a single GPU, which the default strategy plays
+        on.
       strategy: of tf.distribute.
-      steps: of the whole run.
+      steps: of the whole run, resumed or not: XLA's random numbers are others.
 
     Raises:
       ConfigError: True with any other strategy, whose updates XLA cannot see into.
@@ -47,8 +46,6 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy, step
     if jit_compile is None:
         worth_it = steps >= JIT_STEPS and bool(tf.config.list_logical_devices("GPU"))
         jit_compile = single and worth_it
-    if jit_compile:
-        os.environ["XLA_FLAGS"] = quiet.xla_flags()  # XLA reads them when it first compiles
     return jit_compile
 
 

@@ -6,7 +6,8 @@ import functools
 import keras
 import tensorflow as tf
 
-from mmtf.config import ConfigError, Schedule
+from mmtf import quiet
+from mmtf.config import ConfigError, Schedule, require
 from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
 from mmtf.nets.precision import computing_in
@@ -17,12 +18,16 @@ from mmtf.training.adam import Adam
 from mmtf.training.randomness import seeded
 from mmtf.training.rates import Rate
 
+# Of XLA's loop; more would draw many batches for a short call.
+PROGRAM_STEPS = 500
+
 
 class Trainer:
     """Plays a game's steps; holds its players.
 
     A step draws its batch, its dropout masks and its random starts from (seed, step, replica)
-    alone, so a run stopped after any step goes on from there bitwise as if never stopped.
+    alone, so a run stopped after any step goes on from there as if never stopped: bitwise on a CPU;
+    on a GPU XLA tries anew in each process how to compute a convolution.
 
     Args:
       game: see `mmtf.games.base.Game`.
@@ -35,10 +40,8 @@ class Trainer:
       seed: of dropout and random starts.
       jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
         numbers are others; with the default strategy alone.
-
-    Attributes:
-      by_epochs: whether such a program is of an epoch's steps, not of one: with batches in memory,
-        on a GPU, for XLA's loops are slow on CPUs. To be set before the first step, if at all.
+      many_a_program: whether such a program takes many steps, not one; with jit_compile and batches
+        in memory. None: on a GPU, for XLA's loops are slow on CPUs.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Trainer:
         precision,
         seed,
         jit_compile=False,
+        many_a_program=None,
     ):
         self.game = game
         self.batches = batches
@@ -61,6 +65,8 @@ class Trainer:
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._seed = seed
         self._jit = jit_compile
+        if jit_compile:
+            quiet.set_xla_flags()
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
@@ -83,12 +89,18 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        gpu = bool(tf.config.list_logical_devices("GPU"))
-        self.by_epochs = jit_compile and batches.in_memory and gpu
-        self._epoch = max(batches.size // batches.batch_size, 1)
-        self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
-        self._play = self._play_step
-        if jit_compile:
+        self._program, self._play = None, self._play_step
+        if many_a_program is None:
+            on_gpu = bool(tf.config.list_logical_devices("GPU"))
+            many_a_program = jit_compile and batches.in_memory and on_gpu
+        require(
+            not many_a_program or (jit_compile and batches.in_memory),
+            "many_a_program with jit_compile and batches in memory",
+            many_a_program,
+        )
+        if many_a_program:
+            self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
+        elif jit_compile:
             self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
 
     @property
@@ -147,7 +159,7 @@ class Trainer:
                 derivatives = twice_differentiable_pools if self._jit else cheap_second_derivatives
                 stack.enter_context(derivatives(model))
 
-            if self.by_epochs:
+            if self._program is not None:
                 totals, bad = self._programs(first, count, number)
             else:
 
@@ -177,14 +189,16 @@ class Trainer:
         return totals, bad
 
     def _programs(self, first, count, number):
-        """The same by programs of XLA's, of an epoch's steps at most."""
+        """The same by programs of XLA's, of PROGRAM_STEPS steps at most."""
         last, batch = first + count, self.batches.batch_size
+        longest = max(min(self.batches.size // batch, PROGRAM_STEPS), 1)
 
         def body(step, totals, bad):
-            # Here, for XLA cannot draw them; at once, for the host has nothing to do between steps.
-            drawn = self.batches.indices(step, 0, self._epoch * batch)
-            table = tf.cast(tf.reshape(drawn, [self._epoch, batch]), tf.int32)
-            steps = tf.minimum(last - step, self._epoch)
+            # Outside of the program, for XLA has no such operation; all at once, so that the host
+            # draws nothing between steps.
+            drawn = self.batches.indices(step, 0, longest * batch)
+            table = tf.cast(tf.reshape(drawn, [longest, batch]), tf.int32)
+            steps = tf.minimum(last - step, longest)
             totals, bad = self._program(table, step, steps, number, totals, bad)
             return step + steps, totals, bad
 

@@ -38,6 +38,7 @@ def test_the_command_measures(tmp_path):
     assert done.returncode == 0, done.stderr
     record = json.loads(output.read_text())
     assert len(record["rows"]) == 2 * 2 * (2 + 1)
+    assert {row["batch"] for row in record["rows"] if not row["xla"]} == {8}
     assert all(row["steps_per_second"] > 0 and 0 < row["of_peak"] < 1 for row in record["rows"])
     assert record["paper"]["seconds"] > 0 and record["paper"]["errors"]["none"]["n"] > 100
     text = performance.gpu(record)

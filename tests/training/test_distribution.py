@@ -31,11 +31,13 @@ def test_one_device_is_the_default():
             make_strategy("mirrored")
 
 
-def test_xla_is_for_one_device():
+def test_xla_is_for_one_device(monkeypatch):
     default = tf.distribute.get_strategy()
     mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    assert resolve_jit(None, default, JIT_STEPS) is on_gpu
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    assert resolve_jit(None, default, JIT_STEPS) is False
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"])
+    assert resolve_jit(None, default, JIT_STEPS) is True
     assert resolve_jit(None, default, JIT_STEPS - 1) is False  # compiling takes longer than it wins
     assert resolve_jit(None, mirrored, JIT_STEPS) is False
     assert resolve_jit(True, default, 1) is True and resolve_jit(False, default, 10**6) is False

@@ -51,6 +51,7 @@ def make_trainer(
     in_memory=True,
     data=None,
     jit_compile=False,
+    many_a_program=None,
     precision="float32",
     **options,
 ):
@@ -65,6 +66,7 @@ def make_trainer(
         precision=precision,
         seed=seed,
         jit_compile=jit_compile,
+        many_a_program=many_a_program,
     )
 
 
@@ -138,24 +140,49 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
     first = weights_after(again, [3, 2])
     assert again.traces == 1
-    # By epochs a program has up to the 3 steps of an epoch: here 1, 3 and 1.
-    by_epochs = make_trainer(game, tiny_net(0.5), jit_compile=True, **options)
-    by_epochs.by_epochs = True
-    assert_same(first, weights_after(by_epochs, [1, 4]))
-    assert by_epochs.traces == 1
+    # Many steps a program, up to the 3 of an epoch: here 1, 3 and 1.
+    many, single = (
+        make_trainer(game, tiny_net(0.5), jit_compile=True, many_a_program=flag, **options)
+        for flag in (True, False)
+    )
+    assert_same(first, weights_after(many, [1, 4]))
+    assert many.traces == 1
+    weights_after(single, [5])
+    ours, theirs = (one.run(5, 7) for one in (many, single))
+    assert {name: float(ours[name]) for name in ours} == {
+        name: float(theirs[name]) for name in theirs
+    }
 
 
 @pytest.mark.parametrize("game", ["adv_fgsm", "minimax_grad"])
 def test_xla_compiles_once_whatever_the_calls(game):
-    """A compilation takes a second or so, these steps a few milliseconds."""
-    trainer = make_trainer(game, steps=8, jit_compile=True)
-    trainer.by_epochs = True
+    """Compilation takes most of the first call; these steps a few milliseconds."""
+    trainer = make_trainer(game, steps=8, jit_compile=True, many_a_program=True)
     seconds = []
     for first, count in ((0, 1), (1, 2), (3, 5)):
         began = time.monotonic()
         float(trainer.run(first, count)["risk"])
         seconds.append(time.monotonic() - began)
     assert max(seconds[1:]) < seconds[0] / 4
+
+
+def test_many_steps_a_program_in_a_later_round_and_after_a_bad_step():
+    trainer = make_trainer("adv_fgsm", rounds=1, steps=8, jit_compile=True, many_a_program=True)
+    plain = make_trainer("adv_fgsm", rounds=1, steps=8)
+    for one in (trainer, plain):
+        one.run(0, 8)
+        one.enter_round(1, begin=True)
+    risks = [float(one.run(8, 1)["risk"]) for one in (trainer, plain)]
+    assert risks[0] == pytest.approx(risks[1], rel=1e-3)  # 8 steps of Adam apart by rounding
+    bias = trainer.players.classifier.trainable_variables[-1]
+    bias.assign(np.full(bias.shape, np.nan))
+    assert int(trainer.run(9, 7)["first_bad_step"]) == 9
+
+
+def test_many_steps_a_program_want_xla_and_batches_in_memory():
+    for options in ({"jit_compile": False}, {"jit_compile": True, "in_memory": False}):
+        with pytest.raises(ConfigError, match="Expected many_a_program with jit_compile"):
+            make_trainer(many_a_program=True, **options)
 
 
 @pytest.mark.parametrize("precision, apart", [("float32", 0.01), ("bfloat16", 0.1)])
