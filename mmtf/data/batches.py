@@ -25,6 +25,9 @@ class Batches:
       seed: of the permutations, >= 0.
       in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images.
 
+    Attributes:
+      size: training examples, those of an epoch.
+
     Both ways give the same batches for the same seed, whatever the number of replicas.
     """
 
