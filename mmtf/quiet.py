@@ -21,7 +21,11 @@ def set_xla_flags() -> None:
     """
     given = os.environ.get("XLA_FLAGS", "").strip()
     named = NO_TRITON.partition("=")[0] in given or (given and not given.startswith("-"))
-    if not named and importlib.metadata.version("tensorflow").startswith(TRITON_FAILS):
+    try:
+        version = importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:  # a build of another name, tensorflow-cpu say
+        return
+    if not named and version.startswith(TRITON_FAILS):
         os.environ["XLA_FLAGS"] = f"{given} {NO_TRITON}".strip()
 
 

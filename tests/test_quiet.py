@@ -52,6 +52,16 @@ def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given
     assert os.environ.get("XLA_FLAGS") == found
 
 
+def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):
+    def unknown(name):
+        raise quiet.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(quiet.importlib.metadata, "version", unknown)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    quiet.set_xla_flags()
+    assert "XLA_FLAGS" not in os.environ
+
+
 def test_the_commands_set_xlas_flags():
     code = "import os; from mmtf import quiet; quiet.import_tensorflow(); print(os.environ[NAME])"
     done = subprocess.run(
