@@ -258,7 +258,8 @@ def main(_):
 
     about = {"dataset": FLAGS.dataset, "eta": ETA, "targets": TARGETS, "limit": FLAGS.limit}
     about |= {"steps": FLAGS.steps}
-    about |= {name: provenance()[name] for name in ("versions", "hardware", "commit")}
+    found = provenance()
+    about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
     try:
         record = begin(FLAGS.output, about)
     except ConfigError as error:

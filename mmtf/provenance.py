@@ -18,9 +18,21 @@ from mmtf import cpu
 # Flags whose values are folders of the machine, not part of a recipe.
 FOLDERS = ("workdir", "data_dir", "replay", "output", "classifiers", "runs", "figure")
 
+# What TensorFlow reads from its environment and rounds or compiles by.
+DECIDING = (
+    "XLA_FLAGS",
+    "TF_XLA_FLAGS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "TF_CUDNN_USE_AUTOTUNE",
+    "TF_DETERMINISTIC_OPS",
+    "NVIDIA_TF32_OVERRIDE",
+)
+
 
 def provenance() -> dict:
-    """Versions, hardware and commit, as plain JSON types."""
+    """Versions, hardware, environment and commit, as plain JSON types."""
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return {
@@ -37,8 +49,21 @@ def provenance() -> dict:
             "cores": os.cpu_count(),
             "gpus": [detail.get("device_name", "GPU") for detail in details],
         },
+        "environment": environment(),
         "commit": COMMIT,
         "command": [os.path.basename(sys.argv[0]), *filter(_decides, sys.argv[1:])],
+    }
+
+
+def environment() -> dict[str, str]:
+    """Those of DECIDING that are set; of an option that names a folder its name alone."""
+    return {
+        name: " ".join(
+            option.partition("=")[0] if "/" in option else option
+            for option in os.environ[name].split()
+        )
+        for name in DECIDING
+        if os.environ.get(name, "").strip()
     }
 
 

@@ -117,7 +117,7 @@ def _where() -> dict:
     found = provenance()
     found["versions"]["torch"] = torch.__version__
     found["hardware"]["torch_threads"] = torch.get_num_threads()
-    return {name: found[name] for name in ("versions", "hardware", "commit")}
+    return {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
 
 
 def _replaced(rows, new, names):

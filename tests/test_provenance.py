@@ -22,3 +22,16 @@ def test_a_checkout_says_its_own(monkeypatch, status, found):
     monkeypatch.setattr(provenance, "_git", lambda folder, verb, *arguments: answers[verb])
     monkeypatch.setattr(provenance.os.path, "exists", lambda path: True)
     assert provenance._commit() == found
+
+
+def test_what_kernels_and_compilers_were_told(monkeypatch):
+    for name in provenance.DECIDING:
+        monkeypatch.delenv(name, raising=False)
+    assert provenance.environment() == {}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_autotune_level=0 --xla_gpu_cuda_data_dir=/a/folder")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", " ")
+    assert provenance.provenance()["environment"] == {
+        "XLA_FLAGS": "--xla_gpu_autotune_level=0 --xla_gpu_cuda_data_dir",
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+    }

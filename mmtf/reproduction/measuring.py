@@ -77,7 +77,7 @@ class Bench:
             "players": keys_of(cell, self.settings),
             "runs": [self.store.fingerprint(run) for run in runs],
             "config": runs[0].to_dict(),
-            **{name: about[name] for name in ("versions", "hardware", "commit")},
+            **{name: about[name] for name in ("versions", "hardware", "environment", "commit")},
         }
         path = cell.path(self.root)
         os.makedirs(os.path.dirname(path), exist_ok=True)
