@@ -1,10 +1,8 @@
 """Models with known answers, and a ball and a box checked without mmtf."""
 
-import os
-
 from mmtf import quiet
 
-os.environ.update(quiet.settings() | os.environ)  # as the commands do that tests start
+quiet.import_tensorflow()  # as the commands do that tests start
 
 import numpy as np
 import pytest
@@ -61,7 +59,7 @@ def linear():
     return Linear
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def smooth():
     """A nonlinear classifier of 4x4x1 images in 3 classes."""
     return Smooth()

@@ -66,9 +66,10 @@ def make(name, norm, options):
     return ATTACKS[name](ThreatModel(eta=ETA[norm], norm=norm), **options)
 
 
-@pytest.fixture
-def batch(rng, smooth):
+@pytest.fixture(scope="module")
+def batch(smooth):
     """40 images in the box, some in its corners; most labels as predicted, some already wrong."""
+    rng = np.random.default_rng(0)
     x = np.clip(rng.uniform(-1.3, 1.3, (40, *SHAPE)), -1, 1).astype(np.float32)
     y = smooth(x, training=False).numpy().argmax(1)
     y[::7] = (y[::7] + 1) % 3
@@ -89,6 +90,21 @@ def in_graph(attack, classifier):
         return z
 
     return lambda x, y, seed=SEED: run(x, y, tf.constant(seed)).numpy()
+
+
+@functools.cache
+def _played(name, norm, options, classifier):
+    attack = make(name, norm, dict(options))
+    return attack, in_graph(attack, classifier)
+
+
+@pytest.fixture
+def played(name, norm, options, smooth):
+    """The attack of a case and its graph against `smooth`: traced once for all tests of the case.
+
+    A test that changes an attack, or asks for one that nobody has used, makes its own.
+    """
+    return _played(name, norm, tuple(options.items()), smooth)
 
 
 def test_the_table_is_complete():
@@ -114,26 +130,25 @@ def assert_agree(ours, theirs):
 
 
 @every_case
-def test_eager_equals_graph(name, norm, options, smooth, batch):
-    attack = make(name, norm, options)
+def test_eager_equals_graph(name, norm, options, played, smooth, batch):
+    attack, graph = played
     eager = attack(smooth, *batch, seed=SEED).numpy()
     assert eager.dtype == np.float32
-    assert_agree(in_graph(attack, smooth)(*batch), eager)
+    assert_agree(graph(*batch), eager)
 
 
 @every_case
-def test_unknown_batch_sizes_in_a_graph(name, norm, options, smooth, batch):
-    attack, (x, y) = make(name, norm, options), batch
-    run = in_graph(attack, smooth)
+def test_unknown_batch_sizes_in_a_graph(name, norm, options, played, smooth, batch):
+    (attack, graph), (x, y) = played, batch
     for count in (40, 7, 1):
         expected = attack(smooth, x[:count], y[:count], seed=SEED)
-        assert_agree(run(x[:count], y[:count]), expected)
+        assert_agree(graph(x[:count], y[:count]), expected)
 
 
 @every_case
-def test_ball_and_box_are_held(name, norm, options, smooth, batch, excess):
-    attack, (x, y) = make(name, norm, options), batch
-    for z in (attack(smooth, x, y, seed=SEED), in_graph(attack, smooth)(x, y)):
+def test_ball_and_box_are_held(name, norm, options, played, smooth, batch, excess):
+    (attack, graph), (x, y) = played, batch
+    for z in (attack(smooth, x, y, seed=SEED), graph(x, y)):
         assert not attack.threat.violations(z, x).any()
         # Without mmtf: some ulps of numbers up to 1.
         assert excess(z, x, attack.threat).max() < 5e-7
@@ -141,8 +156,8 @@ def test_ball_and_box_are_held(name, norm, options, smooth, batch, excess):
 
 
 @every_case
-def test_the_seed_decides(name, norm, options, smooth, batch):
-    attack, again = make(name, norm, options), make(name, norm, options)
+def test_the_seed_decides(name, norm, options, played, smooth, batch):
+    (attack, _), again = played, make(name, norm, options)
     z = attack(smooth, *batch, seed=SEED).numpy()
     np.testing.assert_array_equal(attack(smooth, *batch, seed=SEED), z)
     np.testing.assert_array_equal(again(smooth, *batch, seed=SEED), z)
@@ -151,8 +166,8 @@ def test_the_seed_decides(name, norm, options, smooth, batch):
 
 
 @every_case
-def test_a_batch_of_one(name, norm, options, smooth, batch, excess):
-    attack, (x, y) = make(name, norm, options), batch
+def test_a_batch_of_one(name, norm, options, played, smooth, batch, excess):
+    (attack, _), (x, y) = played, batch
     z = attack(smooth, x[:1], y[:1], seed=SEED)
     assert z.shape == (1, *SHAPE) and excess(z, x[:1], attack.threat) < 5e-7
 

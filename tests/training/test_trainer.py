@@ -252,7 +252,7 @@ def test_bfloat16_learns_the_digits():
     trainer = Trainer(
         GAMES["undefended"](THREAT),
         NETS["mnist_cnn"](),
-        Batches(data, batch_size=64, seed=0),
+        Batches(data, batch_size=16, seed=0),
         schedule=Schedule(steps=60, learning_rate=1e-3),
         strategy=tf.distribute.get_strategy(),
         precision="bfloat16",
