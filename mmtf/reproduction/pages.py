@@ -233,7 +233,8 @@ def _durations(results):
             rows[-1] += [f"{measured:,.0f}", ", ".join(cpus)]
     head = (
         "Seconds of seed 0 by the records' own clocks, every run counted once; two jobs share two "
-        "cores, so that both together take about half of the sum."
+        "cores, so that both together take about half of the sum. Clocks count halts, too: where "
+        "there were some, [reproduction.md](reproduction.md) says so."
     )
     names = ["track", "eta", "cells", "training, s", "measuring, s", "machine"]
     return f"{head}\n\n{markdown_table(names, rows)}"
