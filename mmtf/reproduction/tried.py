@@ -15,7 +15,7 @@ TRIED = {
     ),
     5: (
         "It holds beside every defence but LWA, whose error is within a few images in a thousand "
-        "of Minimax-Grad's; at eta 0.4 it is that much smaller under FGSM, in one training of each. "
+        "of Minimax-Grad's; at eta 0.4 it is that much smaller under FGSM, in a training of each. "
         "PGD-40 (0.068 against LWA's 0.079 of 1,000 images) and AutoAttack put Minimax-Grad first, "
         "within their intervals. More seeds would decide; nothing was tuned to force the order."
     ),
