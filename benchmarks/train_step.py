@@ -29,6 +29,7 @@ GAMES = {
     "plain": ("undefended", {}),
     "lwa": ("lwa", {}),
     "minimax_grad, nested": ("minimax_grad", {}),
+    "minimax_grad, fused": ("minimax_grad", {"penalty": "fused"}),
     "minimax_grad, finite difference": ("minimax_grad", {"penalty": "finite_difference"}),
 }
 

@@ -51,7 +51,7 @@ flags.DEFINE_float("eta", None, "Attack radius for pixels in [-1, 1]; default 0.
 _choice("norm", "linf", NORMS, "Norm of the radius.")
 flags.DEFINE_float("gamma", None, "Multiplies the sensitivity term of Eq. 8 (minimax_grad).")
 flags.DEFINE_integer("max_steps", None, "Steps of the attacker's answer in training; 1 is FGSM.")
-flags.DEFINE_string("penalty", None, "nested (Eq. 8) or finite_difference (minimax_grad).")
+flags.DEFINE_string("penalty", None, "nested (Eq. 8), fused or finite_difference (minimax_grad).")
 flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm).")
 _choice("net", None, NETS, "The classifier; default by dataset.")
 flags.DEFINE_string("solver", None, "Update rule of a network game, of mmtf.solvers.")

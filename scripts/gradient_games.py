@@ -3,8 +3,8 @@
     python -m scripts.gradient_games
 
 Reads results/section3/*.json (each the record.json of the run that its own `command` names) and
-results/benchmarks/train_step.json; rewrites the marked blocks of README.md and
-docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no TensorFlow.
+train_step.json and fused_penalty.json of results/benchmarks; rewrites the marked blocks of
+README.md and docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no TensorFlow.
 """
 
 import pathlib
@@ -17,6 +17,7 @@ from mmtf.reports.markdown import games_table, markdown_table, matrix_table, rep
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "results" / "section3"
 BENCHMARK = ROOT / "results" / "benchmarks" / "train_step.json"
+FUSED = ROOT / "results" / "benchmarks" / "fused_penalty.json"
 FIGURE = ROOT / "docs" / "figures" / "minimax_grad.png"
 MAIN = "mnist_minimax_grad"
 CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD-10"}
@@ -53,6 +54,8 @@ def blocks() -> dict[str, str]:
             )
     if BENCHMARK.exists():
         content["train_step"] = _benchmark(read_json(BENCHMARK))
+    if FUSED.exists():
+        content["fused"] = _fused(read_json(FUSED))
     return content
 
 
@@ -96,6 +99,23 @@ def _benchmark(record):
     return (
         f"{table}\n\nResident memory over {memory['steps']:,} steps of minimax_grad: "
         f"{memory['mib'][0]:.0f} MiB after a tenth of them, {memory['mib'][-1]:.0f} MiB at the end."
+    )
+
+
+def _fused(record):
+    header = ["eta", "penalty / gradient", "fused: error / gradient", "error / penalty", "cosine"]
+    header += ["bfloat16: error / gradient", "both"]
+    lines = []
+    for row in record["rows"]:
+        names = ("penalty_of_gradient", "of_gradient", "of_penalty", "cosine")
+        names += ("bfloat16_of_gradient", "bfloat16_fused_of_gradient")
+        lines.append([f"{row['eta']:g}", *(f"{row[name]:.4f}" for name in names)])
+    images = record["rows"][0]["images"]
+    return (
+        f"{markdown_table(header, lines)}\n\nMeans over {images // record['batch']} batches of "
+        f"{record['batch']} training images, on classifiers by "
+        "`python -m mmtf.run --game=minimax_grad --eta=ETA`, with the weights of their training's "
+        f"end. {where(record)}."
     )
 
 

@@ -22,6 +22,7 @@ FIGURES = ROOT / "docs" / "figures"
 ROBUST_RECORD = RECORDS / "time_to_robust.json"
 ONCE = {work.title for work in WORKS.values() if work.once}
 OUR_PGD = ("pgd", "mmtf")
+OURS = ("mmtf", "mmtf_fused")
 OLD_PEERS = (
     "**In this run the attacks of Foolbox (PyTorch) and ART also computed gradients of the "
     "weights, and PyTorch's Minimax-Grad step gradients of the images, which nobody uses; its Adam "
@@ -37,6 +38,7 @@ ROBUST = {
 }
 NAMES = {
     "mmtf": "mmtf",
+    "mmtf_fused": "mmtf, --penalty=fused",
     "cleverhans": "CleverHans in a tf.function",
     "torch": "PyTorch, by hand",
     "foolbox": "Foolbox (TensorFlow)",
@@ -100,6 +102,7 @@ def peers(kind: str, record: dict) -> str:
     ]
     arguments = " ".join(record["command"][1:])
     notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
+    notes += _prices(record["rows"])
     fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
     if fallen:
         notes.append(
@@ -117,6 +120,22 @@ def peers(kind: str, record: dict) -> str:
         notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
     figure = f"![Time relative to mmtf's]({FIGURES.name}/performance-{kind}.png)"
     return "\n\n".join([f"### On a CPU with {kind}", figure, table(record["rows"]), *notes])
+
+
+def _prices(rows):
+    """What a step of Minimax-Grad costs in steps with FGSM, a sentence for each penalty."""
+    rates = {(one["work"], one["precision"], one["variant"]): one["per_second"] for one in rows}
+    said = []
+    for variant, by in (("mmtf", ""), ("mmtf_fused", " by the fused penalty")):
+        times = [
+            f"{rates['fgsm_step', precision, 'mmtf'] / rate:.2f} in {precision}"
+            for (work, precision, who), rate in rates.items()
+            if (work, who) == ("minimax_grad_step", variant)
+            and ("fgsm_step", precision, "mmtf") in rates
+        ]
+        if times:
+            said.append(f"A Minimax-Grad step{by}, in steps with FGSM: {', '.join(times)}.")
+    return [" ".join(said)] if said else []
 
 
 def _each(runs, name):
@@ -221,7 +240,7 @@ def draw(kind: str, record: dict) -> None:
     )
     for axes, ((work, precision), rows) in zip(panels[:, 0], groups.items(), strict=True):
         times = [row["times_ours"] for row in rows]
-        colours = ["#d62728" if row["variant"] == "mmtf" else "#8c9bb0" for row in rows]
+        colours = ["#d62728" if row["variant"] in OURS else "#8c9bb0" for row in rows]
         bars = axes.barh([NAMES[row["variant"]] for row in rows], times, color=colours)
         axes.bar_label(bars, [f"{value:.2f}" for value in times], fontsize=7, padding=2)
         axes.invert_yaxis()

@@ -1,13 +1,16 @@
 """Minimax-Grad: the minimax defence against gradient attacks, section 3.3."""
 
+import contextlib
+
 import tensorflow as tf
 
 from mmtf import risks
 from mmtf.config import require, require_choice
 from mmtf.games.base import Game, steepest_attack
+from mmtf.nets.fused_gradients import fused_kernel_gradients
 from mmtf.threat import ThreatModel
 
-PENALTIES = ("nested", "finite_difference")
+PENALTIES = ("nested", "fused", "finite_difference")
 # Length of the step along dl/dz for `finite_difference`, on the scale of the pixels.
 DIFFERENCE_LENGTH = 0.1
 
@@ -23,10 +26,12 @@ class MinimaxGrad(Game):
       threat: the constraint of Eq. 5; its eta is also the eta of Eq. 8.
       gamma: multiplies the penalty, >= 0; 1 is Eq. 8, 0 is LWA.
       max_steps: steps of the attacker's answer; 1 is FGSM (Eq. 1), as in the paper.
-      penalty: `nested` differentiates ||dl/dz||^2 by nested tapes: Eq. 8. `finite_difference`
-        replaces its gradient by the difference of dl/du along dl/dz: one pass cheaper, the same
-        on smooth nets, another regulariser on nets with ReLU or max-pooling, whose kinks it
-        feels too.
+      penalty: `nested` differentiates ||dl/dz||^2 by nested tapes: Eq. 8. `fused` does too, but
+        takes the kernels' gradients of risk and penalty in one product, a pass in eight cheaper;
+        what that adds is of second order in gamma eta dl/dz (docs/gradient_games.md measures it).
+        `finite_difference` replaces the penalty's gradient by the difference of dl/du along
+        dl/dz: the same on smooth nets, another regulariser on nets with ReLU or max-pooling,
+        whose kinks it feels too.
       difference_length: ||step||_2 of that difference, > 0.
     """
 
@@ -55,17 +60,19 @@ class MinimaxGrad(Game):
         return self._attack(players.classifier, x, y), y
 
     def objective(self, classifier, z, y, turn):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        fused = self.penalty == "fused"
+        opened = fused_kernel_gradients(classifier) if fused else contextlib.nullcontext()
+        with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             losses = risks.cross_entropy(classifier(z, training=True), y)
-            total = tf.reduce_sum(losses)
-        sensitivity = tape.gradient(total, z)
+            # The very summand of the objective, which `fused` asks for.
+            risk = turn.mean(losses)
+        sensitivity = turn.global_batch_size * tape.gradient(risk, z)
         factor = self.gamma * self.threat.eta
         squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
         term = factor / 2 * turn.mean(squares)
-        risk = turn.mean(losses)
         metrics = {"risk": risk, "sensitivity": term}
-        if self.penalty == "nested":
+        if self.penalty != "finite_difference":
             return risk + term, metrics
         # d/du of this surrogate is [dl/du(z + h d) - dl/du(z)] / h along the constant d = dl/dz,
         # which tends to d/du ||dl/dz||^2 / 2 where l is smooth in z.

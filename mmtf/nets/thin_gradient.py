@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from mmtf.nets.bilinear import Bilinear
+
 # Images have this many channels at most; a convolution of more fills the vector units by itself.
 THIN = 4
 # Channels that a block of output pixels should have, about the width of a vector unit.
@@ -27,7 +29,7 @@ def thin_input_gradients(model: keras.Model):
     """
     meant = isinstance(model, keras.Model) and not tf.config.list_logical_devices("GPU")
     layers = model._flatten_layers() if meant else ()
-    thin = [layer for layer in layers if _is_thin(layer)]
+    thin = [layer for layer in layers if is_thin(layer)]
     before = [vars(layer).get("convolution_op") for layer in thin]
     for layer in thin:
         vars(layer)["convolution_op"] = _operation(layer)
@@ -41,7 +43,7 @@ def thin_input_gradients(model: keras.Model):
                 vars(layer)["convolution_op"] = old
 
 
-def _is_thin(layer):
+def is_thin(layer):
     return (
         type(layer) is keras.layers.Conv2D
         and layer.built
@@ -68,48 +70,28 @@ def _operation(layer):
     return convolution_op
 
 
-def thin_conv(x, kernel, padding: str):
+def thin_conv(x, kernel, padding: str, *, fused=False):
     """tf.nn.conv2d(x, kernel, 1, padding), with the gradient by blocks; differentiable twice.
 
     Args:
       x: [N, H, W, C], H, W and C known.
       kernel: [h, w, C, D].
       padding: `SAME` or `VALID`.
+      fused: see `Bilinear`.
     """
-
-    @tf.custom_gradient
-    def convolve(x, kernel):
-        def gradient(upstream):
-            return (
-                images_gradient(upstream, kernel),
-                _kernel_gradient(x, kernel, upstream, padding),
-            )
-
-        return tf.nn.conv2d(x, kernel, 1, padding), gradient
-
-    @tf.custom_gradient
-    def images_gradient(upstream, kernel):
-        """Linear in both arguments, so that its own gradients are convolutions again."""
-
-        def gradient(direction):
-            return (
-                tf.nn.conv2d(direction, kernel, 1, padding),
-                _kernel_gradient(direction, kernel, upstream, padding),
-            )
-
-        return _by_blocks(upstream, kernel, x.shape[1:3], padding), gradient
-
-    return convolve(x, kernel)
-
-
-def _kernel_gradient(x, kernel, upstream, padding):
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=x,
-        filter_sizes=tf.shape(kernel),
-        out_backprop=upstream,
-        strides=[1, 1, 1, 1],
-        padding=padding,
+    shape, size = kernel.shape, x.shape[1:3]
+    product = Bilinear(
+        forward=lambda x, kernel: tf.nn.conv2d(x, kernel, 1, padding),
+        to_inputs=lambda upstream, kernel: _by_blocks(upstream, kernel, size, padding),
+        to_kernel=lambda x, upstream: tf.raw_ops.Conv2DBackpropFilter(
+            input=x,
+            filter_sizes=shape,
+            out_backprop=upstream,
+            strides=[1, 1, 1, 1],
+            padding=padding,
+        ),
     )
+    return product(x, kernel, fused=fused)
 
 
 def _by_blocks(upstream, kernel, size, padding):

@@ -44,7 +44,7 @@ def test_every_variant_has_its_function(work, variant):
 def test_everybody_is_named_and_what_it_needs_is_known():
     for _, variant in VARIANTS:
         assert variant in performance.NAMES and variant in worker.MODULES
-        assert variant == "mmtf" or speed.NEEDS[variant]
+        assert variant in performance.OURS or speed.NEEDS[variant]
     assert all("mmtf" in one for work in works.WORKS.values() for one in work.variants.values())
 
 
@@ -219,6 +219,19 @@ def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
     assert "`python -m benchmarks.peers.speed --blocks=5`" in text
     assert performance.OLD_PEERS not in text
     assert performance.OLD_PEERS in performance.peers("avx2", record | {"peers_code": 1})
+
+
+def test_a_minimax_step_is_priced_in_steps_with_fgsm():
+    rates = {"fgsm_step": {"mmtf": 10.0}, "minimax_grad_step": {"mmtf": 6.25, "mmtf_fused": 8.0}}
+    rows = [
+        {"work": work, "precision": "float32", "variant": variant, "per_second": rate}
+        for work, variants in rates.items()
+        for variant, rate in variants.items()
+    ]
+    (said,) = performance._prices(rows)
+    assert "1.60 in float32" in said and "1.25 in float32" in said
+    assert "fused" not in performance._prices(rows[:2])[0]
+    assert performance._prices(rows[1:]) == []
 
 
 @pytest.mark.parametrize("work", ["fgsm_step", "minimax_grad_step", "attnet_step"])

@@ -101,7 +101,8 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
         walls = sorted(one["wall"] for one in blocks[variant])
         wall = statistics.median(walls)
         images = count * (BATCH if work.unit == "step" else 1)
-        flops = work.forwards * FORWARD_FLOPS * images / wall / 1e9
+        forwards = work.forwards - work.saved.get(variant, 0)
+        flops = forwards * FORWARD_FLOPS * images / wall / 1e9
         rows.append(
             {
                 "work": name,

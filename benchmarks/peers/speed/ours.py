@@ -15,15 +15,15 @@ THREAT = ThreatModel(eta=ETA)
 
 
 def prepare_fgsm_step(task):
-    return _trainer(task, "lwa")
+    return prepare_training(task, "lwa")
 
 
 def prepare_minimax_grad_step(task):
-    return _trainer(task, "minimax_grad")
+    return prepare_training(task, "minimax_grad")
 
 
 def prepare_attnet_step(task):
-    return _trainer(task, "minimax_attnet")
+    return prepare_training(task, "minimax_attnet")
 
 
 def prepare_pgd(task):
@@ -38,7 +38,8 @@ def prepare_autoattack(task):
     return _attack(task, "autoattack")
 
 
-def _trainer(task, game):
+def prepare_training(task, game, **options):
+    """Steps of a game with `options`, as `mmtf.run` takes them."""
     data = Dataset(
         name="mnist",
         train_images=task.images,
@@ -48,7 +49,7 @@ def _trainer(task, game):
         num_classes=10,
     )
     trainer = Trainer(
-        GAMES[game](THREAT),
+        GAMES[game](THREAT, **options),
         task.classifier(),
         Batches(data, batch_size=BATCH, seed=0),
         schedule=Schedule(steps=1_000_000, learning_rate=1e-4),

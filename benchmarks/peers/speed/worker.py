@@ -16,6 +16,7 @@ import numpy as np
 # Variant -> the module whose `prepare_<work>` makes its block.
 MODULES = {
     "mmtf": "ours",
+    "mmtf_fused": "ours_fused",
     "cleverhans": "cleverhans_peer",
     "torch": "torch_peer",
     "foolbox": "foolbox_peer",

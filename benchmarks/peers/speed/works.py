@@ -17,6 +17,7 @@ class Work:
       forwards: forward passes' worth of arithmetic in a unit's image: a backward pass is one for
         the images and one for the weights. 0: not counted.
       variants: precision -> names of the variants, ours first.
+      saved: of a variant that does with fewer forward passes' worth: how many fewer.
       once: a block is one whole call on `count` images, never repeated to warm up.
       fresh: a block is a process from its start to its end, whose last act is one block of the
         work named here.
@@ -27,13 +28,15 @@ class Work:
     count: int
     forwards: int
     variants: dict[str, tuple[str, ...]]
+    saved: dict[str, int] = dataclasses.field(default_factory=dict)
     once: bool = False
     fresh: str | None = None
 
 
 # A step: the attack's gradient (2 forwards), the risk (1) and its gradients (2); Minimax-Grad
-# also differentiates the gradient's norm (3); in Algorithm 1 the sensitivity, without dropout, has
-# a forward pass of its own (1). What the attack network computes itself, under 5 %, is not counted.
+# also differentiates the gradient's norm (3, fused 2); in Algorithm 1 the sensitivity, without
+# dropout, has a forward pass of its own (1). What the attack network computes itself, under 5 %,
+# is not counted.
 WORKS = {
     "fgsm_step": Work(
         "adversarial training step with FGSM (LWA)",
@@ -50,7 +53,11 @@ WORKS = {
         "step",
         8,
         8,
-        {"float32": ("mmtf", "torch"), "bfloat16": ("mmtf", "torch")},
+        {
+            "float32": ("mmtf", "mmtf_fused", "torch"),
+            "bfloat16": ("mmtf", "mmtf_fused", "torch"),
+        },
+        saved={"mmtf_fused": 1},
     ),
     "attnet_step": Work(
         "Minimax-AttNet step, the paper's 3 x 300 attack network",
