@@ -185,8 +185,11 @@ def test_many_steps_a_program_want_xla_and_batches_in_memory():
             make_trainer(many_a_program=True, **options)
 
 
-@pytest.mark.parametrize("precision, apart", [("float32", 0.01), ("bfloat16", 0.1)])
-def test_a_penalised_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart):
+@pytest.mark.parametrize(
+    "precision, apart, penalty",
+    [("float32", 0.01, "nested"), ("float32", 0.01, "fused"), ("bfloat16", 0.1, "nested")],
+)
+def test_a_penalised_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart, penalty):
     """The penalty outweighs the risk here, so Adam's first step is its gradient's sign.
 
     Signs differ where a gradient is rounding alone: in bfloat16 of 8 bits at more places.
@@ -195,7 +198,8 @@ def test_a_penalised_step_of_a_net_with_pools_is_the_same_by_xla(precision, apar
     def step(**options):
         net = NETS["mnist_cnn"](image_shape=(4, 4, 1), num_classes=3, dropout=0.0, seed=1)
         before = net.get_weights()
-        trainer = make_trainer(net=net, precision=precision, **{"gamma": 1e3} | options)
+        options = {"gamma": 1e3, "penalty": penalty} | options
+        trainer = make_trainer(net=net, precision=precision, **options)
         trainer.run(0, 1)
         moved = zip(trainer.players.classifier.get_weights(), before, strict=True)
         return [np.sign(a - b) * (np.abs(a - b) > 1e-3) for a, b in moved]
@@ -298,6 +302,7 @@ assert two.num_replicas_in_sync == 2
 one = tf.distribute.get_strategy()
 attacker = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
 for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False),
+                                 ("minimax_grad", {"penalty": "fused"}, True),
                                  ("minimax_attnet", attacker, True), ("alt_attnet", attacker, True),
                                  ("maximin_attnet", attacker, True)]:
     ours, theirs = weights(two, game, in_memory, **options), weights(one, game, True, **options)
