@@ -49,7 +49,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
 flags.DEFINE_float("eta", None, "Attack radius for pixels in [-1, 1]; default 0.3, cifar10 0.06.")
 _choice("norm", "linf", NORMS, "Norm of the radius.")
-flags.DEFINE_float("gamma", None, "Multiplies the sensitivity term of Eq. 8 (minimax_grad).")
+flags.DEFINE_float("gamma", None, "Multiplies the sensitivity term (minimax_grad, *_attnet).")
 flags.DEFINE_integer("max_steps", None, "Steps of the attacker's answer in training; 1 is FGSM.")
 flags.DEFINE_string("penalty", None, "nested (Eq. 8), fused or finite_difference (minimax_grad).")
 flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm).")

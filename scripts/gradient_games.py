@@ -8,6 +8,7 @@ README.md and docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no
 """
 
 import pathlib
+import statistics
 
 from absl import app
 
@@ -71,7 +72,7 @@ def rendered(path: pathlib.Path) -> str:
 def where(record: dict) -> str:
     """Versions, machine, precision, seed and commit of a record, as far as it has them."""
     versions, hardware = record["versions"], record["hardware"]
-    commit = (record["commit"] or "unknown")[:12]
+    commit, plus, changes = (record["commit"] or "unknown").partition("+")
     instructions = hardware.get("instructions")  # older records do not say
     cores = f"{hardware['cores']} cores of {hardware['cpu']}"
     cores += f" ({instructions})" if instructions else ""
@@ -80,7 +81,7 @@ def where(record: dict) -> str:
         parts.append(f"training in {record['precision']['training']}")
     if "seeds" in record:
         parts.append(f"seed {record['seeds'][0]}")
-    return ", ".join([*parts, f"commit {commit}"])
+    return ", ".join([*parts, f"commit {commit[:12]}{plus}{changes}"])
 
 
 def _benchmark(record):
@@ -105,17 +106,21 @@ def _benchmark(record):
 def _fused(record):
     header = ["eta", "penalty / gradient", "fused: error / gradient", "error / penalty", "cosine"]
     header += ["bfloat16: error / gradient", "both"]
+    names = ("penalty_of_gradient", "of_gradient", "of_penalty", "cosine")
+    names += ("bfloat16_of_gradient", "bfloat16_fused_of_gradient")
     lines = []
     for row in record["rows"]:
-        names = ("penalty_of_gradient", "of_gradient", "of_penalty", "cosine")
-        names += ("bfloat16_of_gradient", "bfloat16_fused_of_gradient")
-        lines.append([f"{row['eta']:g}", *(f"{row[name]:.4f}" for name in names)])
-    images = record["rows"][0]["images"]
+        cells = []
+        for name in names:
+            values = [one[name] for one in row["batches"]]
+            middle, ends = statistics.median(values), (min(values), max(values))
+            cells.append(f"{middle:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]")
+        lines.append([f"{row['eta']:g}", *cells])
+    count = len(record["rows"][0]["batches"])
     return (
-        f"{markdown_table(header, lines)}\n\nMeans over {images // record['batch']} batches of "
-        f"{record['batch']} training images, on classifiers by "
-        "`python -m mmtf.run --game=minimax_grad --eta=ETA`, with the weights of their training's "
-        f"end. {where(record)}."
+        f"{markdown_table(header, lines)}\n\nMedians [least, largest] of {count} batches of "
+        f"{record['batch']} training images, on classifiers by `python -m mmtf.run "
+        f"--game=minimax_grad --eta=ETA` at the end of their training. {where(record)}."
     )
 
 

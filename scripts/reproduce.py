@@ -106,6 +106,10 @@ def _reproduce(argv) -> int:
     status = 0
     if FLAGS.measure or FLAGS.rerun or FLAGS.dry_run:
         _refuse_trial()
+        if figures and not FLAGS.dry_run:
+            from mmtf.reproduction.figures import require_matplotlib
+
+            require_matplotlib()  # before hours of measuring
         status = _measure(cells)
         if FLAGS.dry_run:
             return status

@@ -27,8 +27,9 @@ class MinimaxGrad(Game):
       gamma: multiplies the penalty, >= 0; 1 is Eq. 8, 0 is LWA.
       max_steps: steps of the attacker's answer; 1 is FGSM (Eq. 1), as in the paper.
       penalty: `nested` differentiates ||dl/dz||^2 by nested tapes: Eq. 8. `fused` does too, but
-        takes the kernels' gradients of risk and penalty in one product, a pass in eight cheaper;
-        what that adds is of second order in gamma eta dl/dz (docs/gradient_games.md measures it).
+        takes the kernels' gradients of risk and penalty in one product, an eighth of the
+        arithmetic less; what that adds is of second order in gamma eta dl/dz
+        (docs/gradient_games.md measures it).
         `finite_difference` replaces the penalty's gradient by the difference of dl/du along
         dl/dz: the same on smooth nets, another regulariser on nets with ReLU or max-pooling,
         whose kinks it feels too.

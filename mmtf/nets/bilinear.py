@@ -10,13 +10,12 @@ import tensorflow as tf
 class Bilinear:
     """y = forward(x, kernel), linear in each, whose gradients are the two transposes; twice.
 
-    Called with fused=True, where y is differentiated through a gradient in x, the two parts of the
-    kernel's gradient are one product. Let b be the gradient that reaches y, and a' the one that
-    reaches the gradient in x, which was to_inputs(b, kernel). The parts are to_kernel(x, b + b')
-    and to_kernel(a', b), with b' what a' makes of the layers that follow; fused,
-    to_kernel(x + a', b + b') is more than their sum by to_kernel(a', b'), of second order in a'.
-    That holds where b is the same in both, so the outer objective must hold the inner one as a
-    summand of weight 1.
+    `fused` is for objectives l + c ||dl/dx||^2 / 2, l itself a summand. Let b be the gradient of l
+    at y, and x', b' the derivatives of x and b along c dl/dx, as the gradient of the penalty hands
+    them from layer to layer. The kernel's gradient is to_kernel(x, b) of l, and of the penalty
+    to_kernel(x, b') + to_kernel(x', b). Fused, it is to_kernel(x + x', b + b'), one product, which
+    is more than the three by to_kernel(x', b'), of second order in c dl/dx. In bfloat16 the sum
+    x + x' is rounded, too. No third derivatives then.
 
     Attributes:
       forward: (x, kernel) -> y.
@@ -29,28 +28,61 @@ class Bilinear:
     to_kernel: Callable
 
     def __call__(self, x, kernel, *, fused=False):
-        directions = []
+        outputs, directions = [], []
 
         @tf.custom_gradient
         def value(x, kernel):
             def gradient(upstream):
                 at = tf.add_n([x, *directions])
                 directions.clear()
-                return inputs_gradient(upstream, kernel), self.to_kernel(at, upstream)
+                return inputs_gradient(upstream, kernel, *outputs), self.to_kernel(at, upstream)
 
             return self.forward(x, kernel), gradient
 
         @tf.custom_gradient
-        def inputs_gradient(upstream, kernel):
-            """Linear in both arguments again."""
+        def inputs_gradient(upstream, kernel, y):
+            """Linear in the first two again. For tapes it depends on y: they come to it before
+            they come to `value`, also where nothing else leads from y to `upstream`."""
 
             def gradient(direction):
                 along = self.forward(direction, kernel)
                 if not fused:
-                    return along, self.to_kernel(direction, upstream)
-                directions.append(direction)  # for `value`, whose turn comes after
-                return along, None
+                    return along, self.to_kernel(direction, upstream), None
+                directions.append(direction)  # for `value`
+                return along, None, None
 
             return self.to_inputs(upstream, kernel), gradient
 
-        return value(x, kernel)
+        outputs.append(value(x, kernel))
+        return outputs[0]
+
+
+def conv2d_of(size, kernel_shape, strides, padding: str) -> Bilinear:
+    """tf.nn.conv2d and its transposes.
+
+    Args:
+      size: (H, W, C) of the images.
+      kernel_shape: (h, w, C, D).
+      strides: a pair.
+      padding: `SAME` or `VALID`.
+    """
+    window = {"strides": [1, *strides, 1], "padding": padding}
+    return Bilinear(
+        forward=lambda x, kernel: tf.nn.conv2d(x, kernel, **window),
+        to_inputs=lambda upstream, kernel: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.stack([tf.shape(upstream)[0], *size]),
+            filter=kernel,
+            out_backprop=upstream,
+            **window,
+        ),
+        to_kernel=lambda x, upstream: tf.raw_ops.Conv2DBackpropFilter(
+            input=x, filter_sizes=kernel_shape, out_backprop=upstream, **window
+        ),
+    )
+
+
+MATMUL = Bilinear(
+    forward=tf.matmul,
+    to_inputs=lambda upstream, kernel: tf.matmul(upstream, kernel, transpose_b=True),
+    to_kernel=lambda x, upstream: tf.matmul(x, upstream, transpose_a=True),
+)

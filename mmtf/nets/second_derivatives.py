@@ -1,14 +1,12 @@
 """Second derivatives of max pools and ReLUs on CPUs, without the work that TensorFlow's do."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
+from mmtf.nets.replaced import replaced
 from mmtf.nets.twice_pools import is_max_pool, window_views
 
 
-@contextlib.contextmanager
 def cheap_second_derivatives(model: keras.Model):
     """While open, what is traced of `model` has pools and ReLUs with the derivatives below.
 
@@ -22,17 +20,9 @@ def cheap_second_derivatives(model: keras.Model):
         callables are left as they are.
     """
     meant = isinstance(model, keras.Model) and not tf.config.list_logical_devices("GPU")
-    changed = []
-    for layer in model._flatten_layers() if meant else ():
-        call = _operation(layer)
-        if call is not None and "call" not in vars(layer):
-            vars(layer)["call"] = call
-            changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            del vars(layer)["call"]
+    layers = model._flatten_layers() if meant else ()
+    calls = [(layer, "call", _operation(layer)) for layer in layers if "call" not in vars(layer)]
+    return replaced(one for one in calls if one[-1] is not None)
 
 
 def _operation(layer):

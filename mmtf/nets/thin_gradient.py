@@ -1,11 +1,12 @@
 """A cheaper gradient with respect to the images, through a first convolution of few channels."""
 
-import contextlib
+import dataclasses
 
 import keras
 import tensorflow as tf
 
-from mmtf.nets.bilinear import Bilinear
+from mmtf.nets.bilinear import conv2d_of
+from mmtf.nets.replaced import replaced
 
 # Images have this many channels at most; a convolution of more fills the vector units by itself.
 THIN = 4
@@ -13,7 +14,6 @@ THIN = 4
 WIDTH = 16
 
 
-@contextlib.contextmanager
 def thin_input_gradients(model: keras.Model):
     """While open, what is traced of `model` differentiates thin convolutions by blocks of pixels.
 
@@ -29,18 +29,9 @@ def thin_input_gradients(model: keras.Model):
     """
     meant = isinstance(model, keras.Model) and not tf.config.list_logical_devices("GPU")
     layers = model._flatten_layers() if meant else ()
-    thin = [layer for layer in layers if is_thin(layer)]
-    before = [vars(layer).get("convolution_op") for layer in thin]
-    for layer in thin:
-        vars(layer)["convolution_op"] = _operation(layer)
-    try:
-        yield
-    finally:
-        for layer, old in zip(thin, before, strict=True):
-            if old is None:
-                del vars(layer)["convolution_op"]
-            else:
-                vars(layer)["convolution_op"] = old
+    return replaced(
+        (layer, "convolution_op", _operation(layer)) for layer in layers if is_thin(layer)
+    )
 
 
 def is_thin(layer):
@@ -79,17 +70,10 @@ def thin_conv(x, kernel, padding: str, *, fused=False):
       padding: `SAME` or `VALID`.
       fused: see `Bilinear`.
     """
-    shape, size = kernel.shape, x.shape[1:3]
-    product = Bilinear(
-        forward=lambda x, kernel: tf.nn.conv2d(x, kernel, 1, padding),
-        to_inputs=lambda upstream, kernel: _by_blocks(upstream, kernel, size, padding),
-        to_kernel=lambda x, upstream: tf.raw_ops.Conv2DBackpropFilter(
-            input=x,
-            filter_sizes=shape,
-            out_backprop=upstream,
-            strides=[1, 1, 1, 1],
-            padding=padding,
-        ),
+    size = x.shape[1:]
+    product = dataclasses.replace(
+        conv2d_of(size, kernel.shape, (1, 1), padding),
+        to_inputs=lambda upstream, kernel: _by_blocks(upstream, kernel, size[:2], padding),
     )
     return product(x, kernel, fused=fused)
 

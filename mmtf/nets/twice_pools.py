@@ -1,12 +1,11 @@
 """Max pools that XLA differentiates twice."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
+from mmtf.nets.replaced import replaced
 
-@contextlib.contextmanager
+
 def twice_differentiable_pools(model: keras.Model):
     """While open, what is traced of `model` has max pools made of slices and comparisons.
 
@@ -18,14 +17,7 @@ def twice_differentiable_pools(model: keras.Model):
         left as they are.
     """
     layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
-    pools = [one for one in layers if is_max_pool(one)]
-    for layer in pools:
-        vars(layer)["call"] = _operation(layer)
-    try:
-        yield
-    finally:
-        for layer in pools:
-            del vars(layer)["call"]
+    return replaced((one, "call", _operation(one)) for one in layers if is_max_pool(one))
 
 
 def is_max_pool(layer) -> bool:

@@ -1,5 +1,6 @@
 """Figures 1 to 5 from records: curves with their evaluation points, and a grid of images."""
 
+import importlib.util
 import os
 
 from mmtf.config import ConfigError
@@ -140,13 +141,18 @@ def _grid(plt, found):
     return figure
 
 
-def _pyplot():
-    try:
-        import matplotlib
-    except ImportError as error:
+def require_matplotlib() -> None:
+    """ConfigError where figures cannot be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
             "Expected matplotlib for figures. Received: none. pip install 'mmtf[figures]'."
-        ) from error
+        )
+
+
+def _pyplot():
+    require_matplotlib()
+    import matplotlib
+
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "mmtf"
     import matplotlib.pyplot as plt

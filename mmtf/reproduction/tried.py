@@ -9,22 +9,26 @@ TRIED = {
     ),
     4: (
         "The cat and mouse does not settle: rounds of 75, 200 and 400 steps were tried on 5,000 "
-        "held-out training images, and 400 is the first at which the classifier withstands the "
-        "attack that it is trained against; the paper has 50,000. What it learns in a round hides "
-        "from FGSM: AutoAttack finds nearly every image of Adv FGSM80."
+        "held-out training images, by trials whose records are not committed, and 400 is the "
+        "first at which the classifier withstands the attack that it is trained against; the "
+        "paper trains a classifier for 50,000. What it learns in a round hides from FGSM: "
+        "AutoAttack finds nearly every image of Adv FGSM80."
     ),
     5: (
         "It holds beside every defence but LWA, whose error is within a few images in a thousand "
         "of Minimax-Grad's; at eta 0.4 it is that much smaller under FGSM, in a training of each. "
-        "PGD-40 (0.068 against LWA's 0.079 of 1,000 images) and AutoAttack put Minimax-Grad first, "
-        "within their intervals. More seeds would decide; nothing was tuned to force the order."
+        "There PGD-40 (0.068 against LWA's 0.079 of 1,000 images) and AutoAttack put Minimax-Grad "
+        "first, within their intervals. More seeds would decide; nothing was tuned to force the "
+        "order."
     ),
     7: (
-        "AttNet-curr is the paper's network of 3 x 300 units, which here does little beyond the "
-        "clean error: 30,000 of its steps do no more than 1,500, wider, deeper and convolutional "
-        "ones were tried, other outputs and losses, and the paper's own hardening for 100,000 "
-        "steps ([attack_networks.md](attack_networks.md)). The strongest found, a U-Net, stands "
-        "beside it (`beyond`)."
+        "AttNet-curr is the paper's network of 3 x 300 units. Here it does little beyond the clean "
+        "error to the undefended net and to Minimax-Grad, and turns up to half of the images of "
+        "the cat-and-mouse classifiers. On undefended nets 30,000 of its steps do no more than "
+        "1,500; wider, deeper and convolutional networks, other outputs and losses were tried "
+        "there, and the paper's own hardening of Minimax-Grad for 100,000 steps "
+        "([attack_networks.md](attack_networks.md)). The strongest found, a U-Net, stands beside "
+        "it (`beyond`)."
     ),
     8: (
         "Judged by the paper's network, which does little to any of these classifiers here (claim "

@@ -1,10 +1,13 @@
 """Figures are drawn from records, or not at all."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
+from mmtf.config import ConfigError
 from mmtf.reproduction.cells import Track, pack
-from mmtf.reproduction.figures import draw_figure
+from mmtf.reproduction.figures import draw_figure, require_matplotlib
 
 MNIST = [Track("mnist")]
 
@@ -18,6 +21,12 @@ def curve(*attacks):
 def test_nothing_is_drawn_without_records(keep, tmp_path):
     assert draw_figure(1, keep.results, MNIST, str(tmp_path / "figures")) == []
     assert not (tmp_path / "figures").exists()
+
+
+def test_what_is_lacking_is_said(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="Expected matplotlib .* pip install"):
+        require_matplotlib()
 
 
 def test_curves_are_drawn_as_png_and_svg(keep, tmp_path):
