@@ -18,7 +18,7 @@ from absl import app, flags
 
 from mmtf import quiet
 from mmtf.attacks import ATTACKS
-from mmtf.config import NORMS, SCHEDULES, ConfigError, require, require_choice
+from mmtf.config import NORMS, PRECISIONS, SCHEDULES, ConfigError, require, require_choice
 from mmtf.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")
@@ -45,6 +45,11 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer(
         "eot_samples", 1, "Calls that gradient attacks average, for randomised models (EOT)."
+    )
+    flags.DEFINE_string(
+        "attack_precision",
+        "float32",
+        f"What attacks compute in: {', '.join(PRECISIONS)}. Images are judged in float32.",
     )
     flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
@@ -105,6 +110,7 @@ def _run():
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require_choice("norm", FLAGS.norm, NORMS)
+    require_choice("attack_precision", FLAGS.attack_precision, PRECISIONS)
     require_choice("schedule", FLAGS.schedule, SCHEDULES)
     require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
     for name in names:
@@ -119,7 +125,7 @@ def _evaluate(names, etas):
     from mmtf.data import load_data
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.matrix import payoff_matrix
-    from mmtf.evaluation.models import load_defense
+    from mmtf.evaluation.models import attack_precision, load_defense
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
     defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
@@ -127,7 +133,7 @@ def _evaluate(names, etas):
     sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
     _require_different("transfer_from", sources)
     dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
-    attacks = _options(names)
+    attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     matrix = payoff_matrix(
@@ -141,6 +147,7 @@ def _evaluate(names, etas):
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
         sources=sources,
         eot_samples=FLAGS.eot_samples,
+        precision=precision,
         recipes=recipes,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
@@ -153,6 +160,7 @@ def _evaluate(names, etas):
             for name, options in attacks.items()
         },
         "eot_samples": FLAGS.eot_samples,
+        "attack_precision": precision,
         "transfer_from": [one.name for one in sources],
     }
     record = evaluation_record(matrix, dataset, settings)

@@ -121,6 +121,32 @@ def wrapped(model, before=None, after=None):
     return keras.Sequential(layers + ([after] if after else []))
 
 
+def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
+    folder, _ = trained
+    flags = ["--attacks=none,pgd", "--eta=0.3", "--max_examples=40", "--pgd_steps=5"]
+    errors = {}
+    for precision in ("float32", "bfloat16"):
+        report = tmp_path / precision
+        own = [f"--attack_precision={precision}", f"--output={report}"]
+        done = evaluate(f"--model={folder}/net.keras", *flags, *own)
+        assert done.returncode == 0, done.stderr
+        with open(report / "record.json") as source:
+            record = json.load(source)
+        assert record["attack_precision"] == precision
+        said = "attacks compute in bfloat16" in (report / "table.md").read_text()
+        assert said == (precision == "bfloat16")
+        errors[precision] = {one["attack"]: one["error"] for one in record["cells"]}
+    assert errors["float32"]["none"] == errors["bfloat16"]["none"]
+    # Other roundings of the gradient: an example at the edge may stand.
+    assert abs(errors["float32"]["pgd"] - errors["bfloat16"]["pgd"]) <= 2 / 40 + 1e-9
+    done = evaluate(f"--model={folder}/served", *flags, "--attack_precision=bfloat16")
+    assert done.returncode == 1 and "Expected a Keras model for attacks in bfloat16" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    # On any hardware: a SavedModel's types are fixed.
+    done = evaluate(f"--model={folder}/served", *flags, "--attack_precision=auto")
+    assert done.returncode == 0, done.stderr
+
+
 def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     _, model = trained
     five = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(5)])
@@ -156,6 +182,7 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
         (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
         (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
+        (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
         (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
     ],
 )

@@ -15,7 +15,7 @@ from mmtf.evaluation.columns import columns_of, identity_of
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
-from mmtf.evaluation.models import Defense, admit, digest_of, require_keras
+from mmtf.evaluation.models import Defense, admit, attack_precision, digest_of, require_keras
 from mmtf.evaluation.nearest import smallest_broken
 from mmtf.provenance import source_digest
 from mmtf.reports.intervals import wilson
@@ -90,10 +90,11 @@ def payoff_matrix(
     recipes: dict | None = None,
     sources: list[Defense] = (),
     eot_samples: int = 1,
+    precision: str = "float32",
     progress: bool = True,
     say=print,
 ) -> Matrix:
-    """Every attack against every defence at every radius, on the test split, in float32.
+    """Every attack against every defence at every radius, on the test split, judged in float32.
 
     Args:
       defenses: refused before anything is measured where they do not fit the dataset.
@@ -107,6 +108,7 @@ def payoff_matrix(
         back by the same call; None: not kept.
       recipes: AttNetRecipes by name, for attack networks trained against each defence.
       sources, eot_samples: see `mmtf.evaluation.columns.columns_of`.
+      precision: of the attacks, see `attack_precision` and `perturb`.
       progress: show how far each cell is, on stderr.
       say: takes a line for every cell.
 
@@ -115,6 +117,7 @@ def payoff_matrix(
 
     An attack that leaves its ball or the box is left out of the defence's row, and a sign says so.
     """
+    precision = attack_precision(precision, defenses)
     x, y = dataset.test(max_examples)
     threats = {eta: ThreatModel(eta=eta, norm=norm) for eta in etas}
     made = {
@@ -134,7 +137,7 @@ def payoff_matrix(
     for defense in defenses:
         admit(defense, dataset)
         if set(recipes or {}) & set(attacks):
-            require_keras(defense)
+            require_keras(defense, "attack networks, which are trained against it")
         for attack in made[etas[0]].values():
             if hasattr(attack, "refuse_few_classes"):
                 attack.refuse_few_classes(defense.classifier, x[:1])
@@ -150,13 +153,14 @@ def payoff_matrix(
             here = []
             for name, attack in made[eta].items():
                 key = [digest, identity_of(attack), data, seed, source_digest()]
+                key += [precision] if precision != "float32" else []
                 if isinstance(attack, Fresh):
                     key.append(_digest(dataset.train_images, dataset.train_labels))
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
                     blocks = KeptBlocks(path.removesuffix(".npz")) if path else {}
-                    given = (dataset, threats[eta], x, y, seed, blocks, progress)
+                    given = (dataset, threats[eta], x, y, seed, precision, blocks, progress)
                     try:
                         cell = _measure(defense, name, attack, *given)
                     except BrokenConstraint as error:
@@ -178,7 +182,7 @@ def payoff_matrix(
     return Matrix(cells, signs, tests)
 
 
-def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progress):
+def _measure(defense, name, attack, dataset, threat, x, y, seed, precision, blocks, progress):
     began, resumed = time.monotonic(), len(blocks) > 0
     if isinstance(attack, Fresh):
         resumed |= attack.is_kept(defense.classifier, dataset)
@@ -186,7 +190,8 @@ def _measure(defense, name, attack, dataset, threat, x, y, seed, blocks, progres
     label = f"{defense.name}  eta {threat.eta:g}  {name}"
     bar = Progress(len(x), label=label, unit="image", last=False) if progress else None
     try:
-        z = perturb(defense.classifier, attack, x, y, seed=seed, kept=blocks, progress=bar)
+        given = {"seed": seed, "precision": precision, "kept": blocks, "progress": bar}
+        z = perturb(defense.classifier, attack, x, y, **given)
     finally:
         if bar is not None:
             bar.close()

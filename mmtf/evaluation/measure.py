@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
-from mmtf.nets.precision import evaluating_in_float32
+from mmtf.nets.precision import computing_in, evaluating_in_float32
 from mmtf.reports.intervals import wilson
 
 BLOCK = 500
@@ -50,9 +50,17 @@ class Outcome:
 
 
 def measure(
-    classifier, attack: Attack, x, y, *, name: str, seed: int = 0, keep: int = 0
+    classifier,
+    attack: Attack,
+    x,
+    y,
+    *,
+    name: str,
+    seed: int = 0,
+    keep: int = 0,
+    precision: str = "float32",
 ) -> Outcome:
-    """Runs `attack` against `classifier` in float32 on every example, and re-checks the result.
+    """Runs `attack` against `classifier` on every example, and judges the result in float32.
 
     Args:
       classifier: Keras model (or function with `training`) giving logits.
@@ -62,22 +70,33 @@ def measure(
       name: for the outcome.
       seed: of random starts.
       keep: how many adversarial images to keep in the outcome.
+      precision: of the attack, see `perturb`.
 
     Raises:
       BrokenConstraint: an image left the ball or the box, or holds a NaN.
       ConfigError: no examples, or images outside the box.
     """
     began = time.monotonic()
-    z = perturb(classifier, attack, x, y, seed=seed)
+    z = perturb(classifier, attack, x, y, seed=seed, precision=precision)
     return Outcome(name, misclassified(classifier, z, y), time.monotonic() - began, z[:keep])
 
 
 def perturb(
-    classifier, attack: Attack, x, y, *, seed: int = 0, kept=None, progress=None
+    classifier,
+    attack: Attack,
+    x,
+    y,
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+    kept=None,
+    progress=None,
 ) -> np.ndarray:
     """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`.
 
     Args:
+      precision: `float32` or `bfloat16`, what a Keras classifier computes in for the attack. Images
+        that bfloat16 takes for broken and float32 does not are attacked again, in float32.
       kept: a mutable mapping, block number -> images; what is there is not made again.
       progress: a `mmtf.training.progress.Progress` of images.
     """
@@ -98,7 +117,8 @@ def perturb(
             z = kept.get(number)
             if z is None or z.shape != images.shape:
                 with watching(_Watcher(progress, start)):
-                    z = kept[number] = run(attack, classifier, images, labels, own).numpy()
+                    z = _attacked(attack, classifier, images, labels, own, precision)
+                kept[number] = z
             broken = int(attack.threat.violations(z, images.numpy()).sum())
             if broken:
                 raise BrokenConstraint(
@@ -109,6 +129,18 @@ def perturb(
             if progress is not None:
                 progress.update(start + len(z), {})
     return np.concatenate(blocks)
+
+
+def _attacked(attack, classifier, images, labels, seed, precision):
+    if precision == "float32":
+        return run(attack, classifier, images, labels, seed).numpy()
+    with computing_in(classifier, precision):
+        z = run(attack, classifier, images, labels, seed)
+        seem = judge(classifier)(z, labels)
+    z, again = z.numpy(), (seem > judge(classifier)(z, labels)).numpy()
+    if again.any():
+        z[again] = run(attack, classifier, images[again], labels[again], seed).numpy()
+    return z
 
 
 class _Watcher:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from mmtf.config import ConfigError
 from mmtf.evaluation.best_response import model_digest
 from mmtf.evaluation.measure import check_classifier, misclassified
+from mmtf.training.devices import resolve_precision
 
 FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
 # Scales that users train on: name -> from the box [-1, 1] to theirs.
@@ -82,13 +83,32 @@ def digest_of(classifier) -> str:
     return model_digest(classifier)
 
 
-def require_keras(defense: Defense) -> None:
-    """Raises ConfigError where attack networks cannot be trained against `defense`."""
+def require_keras(defense: Defense, purpose: str) -> None:
+    """Raises ConfigError where `defense` is none, which `purpose` needs."""
     if not isinstance(defense.classifier, keras.Model):
         raise ConfigError(
-            f"Expected a Keras model for attack networks, which are trained against it. Received: "
-            f"the SavedModel {defense.name}. Give its .keras file."
+            f"Expected a Keras model for {purpose}. Received: the SavedModel {defense.name}. "
+            "Give its .keras file."
         )
+
+
+def attack_precision(precision: str, defenses: list[Defense]) -> str:
+    """What attacks on all of `defenses` compute in, `float32` or `bfloat16`.
+
+    Args:
+      precision: one of these, or `auto`: bfloat16 where the hardware computes in it and every
+        defence is a Keras model.
+
+    Raises:
+      ConfigError: bfloat16 with a SavedModel, whose types are fixed.
+    """
+    found = resolve_precision(precision)
+    if found != "float32":
+        if precision == "auto" and not all(isinstance(d.classifier, keras.Model) for d in defenses):
+            return "float32"
+        for defense in defenses:
+            require_keras(defense, f"attacks in {found}")
+    return found
 
 
 def load_defense(path: str, name: str | None = None) -> Defense:

@@ -12,11 +12,19 @@ from mmtf.evaluation.checks import check_defense, check_table
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, worst
 from mmtf.evaluation.models import Defense, admit
+from mmtf.evaluation.models import attack_precision as resolved
 from mmtf.threat import ThreatModel
 
 
 def attack_classifier(
-    classifier, attacks: dict[str, Attack], dataset: Dataset, *, max_examples=0, seed=0, keep=0
+    classifier,
+    attacks: dict[str, Attack],
+    dataset: Dataset,
+    *,
+    max_examples=0,
+    seed=0,
+    keep=0,
+    precision="float32",
 ) -> list[Outcome]:
     """One outcome per attack on the test split, then the per-example `worst` over all of them.
 
@@ -27,6 +35,7 @@ def attack_classifier(
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
       keep: adversarial images kept in each outcome.
+      precision: of the attacks, see `perturb`.
 
     Raises:
       ConfigError: the classifier's outputs are no logits; BrokenConstraint: see `measure`.
@@ -37,7 +46,8 @@ def attack_classifier(
     for name, attack in attacks.items():
         if isinstance(attack, Fresh):
             attack = attack.fit(classifier, dataset)
-        outcomes.append(measure(classifier, attack, x, y, name=name, seed=seed, keep=keep))
+        given = {"name": name, "seed": seed, "keep": keep, "precision": precision}
+        outcomes.append(measure(classifier, attack, x, y, **given))
     return [*outcomes, worst(outcomes)]
 
 
@@ -50,6 +60,7 @@ def evaluate(
     max_examples: int = 0,
     seed: int = 0,
     checks: bool = True,
+    attack_precision: str = "float32",
 ) -> pd.DataFrame:
     """Test error, 95 % interval and n of each model under each attack and under the worst.
 
@@ -65,6 +76,8 @@ def evaluate(
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
       checks: whether to look for signs of masked gradients (`mmtf.evaluation.checks`).
+      attack_precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what
+        the attacks compute in. Images are judged in float32.
 
     Returns:
       Columns attack, error, ci_low, ci_high, n, seconds, in_doubt; before them defense for a
@@ -87,14 +100,17 @@ def evaluate(
         attacks = {name: ATTACKS[name](threat) for name in attacks}
     threat = threat or next(iter(attacks.values())).threat
     single = not isinstance(models, dict)
+    named = {"model": models} if single else models
+    precision = resolved(attack_precision, [Defense(*one) for one in named.items()])
     rows, signs = [], []
-    for name, model in ({"model": models} if single else models).items():
+    for name, model in named.items():
         admit(Defense(name, model), dataset)
         found = []
         if checks:
             x, y = dataset.test(max_examples)
             found = check_defense(name, model, x, y, threat, seed)
-        outcomes = attack_classifier(model, attacks, dataset, max_examples=max_examples, seed=seed)
+        given = {"max_examples": max_examples, "seed": seed, "precision": precision}
+        outcomes = attack_classifier(model, attacks, dataset, **given)
         if checks:
             attacked = outcomes[:-1]
             found += check_table({(name, one.attack, threat.eta): one.wrong for one in attacked})

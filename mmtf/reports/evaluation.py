@@ -92,6 +92,8 @@ def _settings(record):
             told.append(f"{name}: {options['net']}, {options['schedule']['steps']:,} steps")
         elif options:
             told.append(f"{name}: " + ", ".join(f"{key} {one}" for key, one in options.items()))
+    if record.get("attack_precision", "float32") != "float32":  # older records do not say
+        told.append(f"attacks compute in {record['attack_precision']}")
     if record["eot_samples"] > 1:
         told.append(f"attacks by gradients average {record['eot_samples']} calls")
     return f"Seed {record['seed']}. " + "; ".join(told) + ("." if told else "")

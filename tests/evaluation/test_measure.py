@@ -195,6 +195,24 @@ def outcome(*wrong, seconds=1.0):
     return Outcome("some", np.array(wrong, bool), seconds, np.zeros((2, *SHAPE)))
 
 
+def test_what_only_seems_broken_in_bfloat16_is_attacked_again_in_float32():
+    """Logits 0 and x1 - x0: bfloat16 cannot tell x1 = 1.001 x0 from x0, so it takes x for broken;
+    in the ball float32 breaks the one, and the other not."""
+    hidden = keras.layers.Dense(2, kernel_initializer="identity", use_bias=False)
+    last = keras.layers.Dense(2, kernel_initializer=lambda *_, **__: [[0, -1], [0, 1]])
+    model = keras.Sequential([keras.Input((1, 2, 1)), keras.layers.Flatten(), hidden, last])
+    x = np.array([[0.5, 0.5005], [0.25, 0.2501], [0.5, 0.7]], np.float32).reshape(3, 1, 2, 1)
+    y = np.ones(3, np.int32)
+    attack = ATTACKS["pgd"](ThreatModel(eta=1e-4), steps=3)
+    seen = []
+    for precision in ("float32", "bfloat16"):
+        z = perturb(model, attack, x, y, precision=precision)
+        assert not attack.threat.violations(z, x).any()
+        seen.append(misclassified(model, z, y))
+    np.testing.assert_array_equal(seen, [[False, True, False]] * 2)
+    assert hidden.dtype_policy.name == "float32"
+
+
 def test_worst_is_the_per_example_or():
     one, two = outcome(1, 0, 0, 1), outcome(0, 0, 1, 1, seconds=2.5)
     result = worst([one, two])

@@ -70,4 +70,9 @@ def prepare_training(task, game, **options):
 def _attack(task, name, **options):
     model, attack = task.classifier(), ATTACKS[name](THREAT, **options)
     x, y = task.images[: task.count], task.labels[: task.count]
-    return lambda: float(misclassified(model, perturb(model, attack, x, y), y).mean())
+
+    def block():
+        z = perturb(model, attack, x, y, precision=task.precision)
+        return float(misclassified(model, z, y).mean())
+
+    return block

@@ -71,14 +71,17 @@ WORKS = {
         "image",
         500,
         80,
-        {"float32": ("mmtf", "cleverhans", "torch", "foolbox", "foolbox_torch", "art")},
+        {
+            "float32": ("mmtf", "cleverhans", "torch", "foolbox", "foolbox_torch", "art"),
+            "bfloat16": ("mmtf",),
+        },
     ),
     "apgd": Work(
         "APGD-50 on the cross-entropy",
         "image",
         500,
         102,
-        {"float32": ("mmtf", "autoattack", "art")},
+        {"float32": ("mmtf", "autoattack", "art"), "bfloat16": ("mmtf",)},
     ),
     "autoattack": Work(
         "AutoAttack (standard, 5,000 queries)",
