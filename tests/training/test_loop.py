@@ -9,7 +9,7 @@ import signal
 
 import numpy as np
 import pytest
-import test_trainer
+import tiny
 
 from mmtf.config import Schedule
 from mmtf.training.checkpoints import CheckpointError, Checkpoints
@@ -37,7 +37,7 @@ def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
     options = {"net_options": {"width": 8}} if game in NETWORKS else {}
 
     def trainer():
-        return test_trainer.make_trainer(game, net=test_trainer.tiny_net(0.5), steps=20, **options)
+        return tiny.make_trainer(game, net=tiny.tiny_net(0.5), steps=20, **options)
 
     whole = trainer()
     fit(whole)
@@ -67,7 +67,7 @@ def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
 
 
 def saved_twice(folder):
-    trainer = test_trainer.make_trainer()
+    trainer = tiny.make_trainer()
     checkpoints = Checkpoints(folder, trainer.players)
     for step in (3, 6):
         trainer.run(step - 3, 3)
@@ -89,18 +89,18 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, damage):
         (tmp_path / "ckpt-6.index").write_bytes(b"")
     else:
         pathlib.Path(data).write_bytes(content)
-    trainer = test_trainer.make_trainer()
+    trainer = tiny.make_trainer()
     said = []
     assert Checkpoints(str(tmp_path), trainer.players).restore(said.append) == 3
     assert len(said) == 1 and "ckpt-6" in said[0] and "trying the one before" in said[0]
-    reference = test_trainer.make_trainer()
+    reference = tiny.make_trainer()
     reference.run(0, 3)
     for ours, theirs in zip(state(trainer), state(reference), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_no_readable_checkpoint_is_an_error_and_none_at_all_is_step_zero(tmp_path):
-    trainer = test_trainer.make_trainer()
+    trainer = tiny.make_trainer()
     assert Checkpoints(str(tmp_path), trainer.players).restore(print) == 0
     saved_twice(str(tmp_path))
     for data in glob.glob(str(tmp_path / "ckpt-*.data*")):
@@ -111,13 +111,13 @@ def test_no_readable_checkpoint_is_an_error_and_none_at_all_is_step_zero(tmp_pat
 
 def test_a_checkpoint_that_cannot_be_written_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
-    trainer = test_trainer.make_trainer()
+    trainer = tiny.make_trainer()
     with pytest.raises(CheckpointError, match="goes on from the checkpoint before"):
         Checkpoints(str(tmp_path / "file" / "folder"), trainer.players).save(1, seconds=0.0)
 
 
 def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):
-    trainer = test_trainer.make_trainer()
+    trainer = tiny.make_trainer()
     bias = trainer.players.classifier.trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))
     checkpoints = Checkpoints(str(tmp_path), trainer.players)
@@ -127,7 +127,7 @@ def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):
 
 
 def test_events_come_in_order(tmp_path):
-    trainer = test_trainer.make_trainer("adv_fgsm", steps=10, rounds=2)
+    trainer = tiny.make_trainer("adv_fgsm", steps=10, rounds=2)
     evaluated, ended = [], []
     events = Events(on_evaluation=evaluated.append, evaluate_every=8, on_round_end=ended.append)
     fit(trainer, events=events)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import test_trainer
+import tiny
 
 import mmtf
 from mmtf.config import ConfigError, Schedule
@@ -66,9 +66,7 @@ def test_a_subclassed_model_is_trained_in_place(precision):
 def test_a_model_that_does_not_fit_is_refused(make, message):
     game = mmtf.games.GAMES["lwa"](THREAT)
     with pytest.raises(ConfigError, match=message):
-        mmtf.train(
-            game, test_trainer.tiny_data(), schedule=Schedule(steps=1), model=make, progress=False
-        )
+        mmtf.train(game, tiny.tiny_data(), schedule=Schedule(steps=1), model=make, progress=False)
 
 
 def built(model):

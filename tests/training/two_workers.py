@@ -9,7 +9,7 @@ import dataclasses
 import sys
 
 import numpy as np
-import test_trainer
+import tiny
 
 import mmtf
 from mmtf.config import ConfigError, Schedule
@@ -35,7 +35,7 @@ CASES = {
 def pixels():
     """Images of bytes, as the real datasets have them."""
     x = np.random.default_rng(0).integers(0, 256, [24, 4, 4, 1]).astype(np.uint8)
-    return dataclasses.replace(test_trainer.tiny_data(), train_images=x, test_images=x[:6])
+    return dataclasses.replace(tiny.tiny_data(), train_images=x, test_images=x[:6])
 
 
 def weights(strategy, name):
@@ -46,10 +46,10 @@ def weights(strategy, name):
     watched = Events(on_evaluation=looks.append, evaluate_every=4)
     chief = Workers(strategy).chief
     trained = mmtf.train(
-        GAMES[name](test_trainer.THREAT, **options),
+        GAMES[name](tiny.THREAT, **options),
         pixels(),
         schedule=Schedule(steps=STEPS, batch_size=BATCH, learning_rate=RATE),
-        model=test_trainer.tiny_net,
+        model=tiny.tiny_net,
         seed=3,
         precision="float32",
         strategy=strategy,

@@ -1,0 +1,105 @@
+"""Steps by XLA: the same weights, compiled once, one or many a program."""
+
+import time
+
+import numpy as np
+import pytest
+from tiny import assert_same, make_trainer, tiny_net, weights_after
+
+from mmtf.config import ConfigError
+from mmtf.nets import NETS
+
+
+@pytest.mark.parametrize(
+    "game, options",
+    [
+        ("minimax_grad", {}),
+        pytest.param("minimax_attnet", {"net_options": {"dropout": 0.0}}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_step_by_xla_gives_the_same_weights(game, options):
+    """As far as Adam lets it: a first step is the rate times the gradient's sign.
+
+    Where a gradient is nothing but rounding, its sign is open: such a weight may be two rates off
+    after a step. No other weight is.
+    """
+    plain, compiled = (make_trainer(game, jit_compile=flag, **options) for flag in (False, True))
+    risks = [float(one.run(0, 1)["risk"]) for one in (plain, compiled)]
+    np.testing.assert_allclose(risks[1], risks[0], rtol=1e-5)
+    pairs = zip(*(one.players.classifier.get_weights() for one in (plain, compiled)), strict=True)
+    for ours, theirs in pairs:
+        assert np.mean(np.abs(ours - theirs) > 1e-5) < 0.02
+    # What is traced once serves any number of steps, dropout and streamed batches, too.
+    again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
+    first = weights_after(again, [3, 2])
+    assert again.traces == 1
+    # Many steps a program, up to the 3 of an epoch: here 1, 3 and 1.
+    many, single = (
+        make_trainer(game, tiny_net(0.5), jit_compile=True, many_a_program=flag, **options)
+        for flag in (True, False)
+    )
+    assert_same(first, weights_after(many, [1, 4]))
+    assert many.traces == 1
+    weights_after(single, [5])
+    ours, theirs = (one.run(5, 7) for one in (many, single))
+    assert {name: float(ours[name]) for name in ours} == {
+        name: float(theirs[name]) for name in theirs
+    }
+
+
+@pytest.mark.parametrize("game", ["adv_fgsm", "minimax_grad"])
+def test_xla_compiles_once_whatever_the_calls(game):
+    """Compilation takes most of the first call; these steps a few milliseconds."""
+    trainer = make_trainer(game, steps=8, jit_compile=True, many_a_program=True)
+    seconds = []
+    for first, count in ((0, 1), (1, 2), (3, 5)):
+        began = time.monotonic()
+        float(trainer.run(first, count)["risk"])
+        seconds.append(time.monotonic() - began)
+    assert max(seconds[1:]) < seconds[0] / 4
+
+
+def test_many_steps_a_program_in_a_later_round_and_after_a_bad_step():
+    trainer = make_trainer("adv_fgsm", rounds=1, steps=8, jit_compile=True, many_a_program=True)
+    plain = make_trainer("adv_fgsm", rounds=1, steps=8)
+    for one in (trainer, plain):
+        one.run(0, 8)
+        one.enter_round(1, begin=True)
+    risks = [float(one.run(8, 1)["risk"]) for one in (trainer, plain)]
+    assert risks[0] == pytest.approx(risks[1], rel=1e-3)  # 8 steps of Adam apart by rounding
+    bias = trainer.players.classifier.trainable_variables[-1]
+    bias.assign(np.full(bias.shape, np.nan))
+    assert int(trainer.run(9, 7)["first_bad_step"]) == 9
+
+
+def test_many_steps_a_program_want_xla_and_batches_in_memory():
+    for options in ({"jit_compile": False}, {"jit_compile": True, "in_memory": False}):
+        with pytest.raises(ConfigError, match="Expected many_a_program with jit_compile"):
+            make_trainer(many_a_program=True, **options)
+
+
+@pytest.mark.parametrize(
+    "precision, apart, penalty",
+    [("float32", 0.01, "nested"), ("float32", 0.01, "fused"), ("bfloat16", 0.1, "nested")],
+)
+def test_a_penalised_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart, penalty):
+    """The penalty outweighs the risk here, so Adam's first step is its gradient's sign.
+
+    Signs differ where a gradient is rounding alone: in bfloat16 of 8 bits at more places.
+    """
+
+    def step(**options):
+        net = NETS["mnist_cnn"](image_shape=(4, 4, 1), num_classes=3, dropout=0.0, seed=1)
+        before = net.get_weights()
+        options = {"gamma": 1e3, "penalty": penalty} | options
+        trainer = make_trainer(net=net, precision=precision, **options)
+        trainer.run(0, 1)
+        moved = zip(trainer.players.classifier.get_weights(), before, strict=True)
+        return [np.sign(a - b) * (np.abs(a - b) > 1e-3) for a, b in moved]
+
+    def distance(ours, theirs):
+        return max(np.mean(a != b) for a, b in zip(ours[:4:2], theirs[:4:2], strict=True))
+
+    plain, compiled = step(), step(jit_compile=True)
+    assert distance(plain, compiled) < apart
+    assert distance(plain, step(gamma=0.0)) > 2 * apart  # the penalty counts
