@@ -208,8 +208,9 @@ def _with_paper(result, config):
     if game == "adv_fgsm":
         game = f"adv_fgsm{config.game_options['rounds']}"
     paper = None
-    # The paper's `worst` is over other attacks than ours: no figure to stand beside.
-    if config.norm == "linf" and result["attack"] != "worst":
+    # The paper's `worst` is over other attacks than ours, and its attack network is not our
+    # strongest one: no figures to stand beside.
+    if config.norm == "linf" and result["attack"] not in ("worst", "attnet_curr"):
         column = result["attack"].replace("attnet_paper_curr", "attnet_curr")
         paper = paper_figure(config.dataset, config.eta, game, column)
     return {**result, "eta": config.eta, "paper": paper}

@@ -95,4 +95,6 @@ def _cell(result):
     if result is None:
         return ""
     measured = f"{result['error']:.4f} [{result['ci_low']:.4f}, {result['ci_high']:.4f}]"
-    return measured + (f" ({result['paper']:.3f})" if result.get("paper") is not None else "")
+    # Some records set the paper's figure beside a network that is not the paper's.
+    paper = None if result["attack"] == "attnet_curr" else result.get("paper")
+    return measured + (f" ({paper:.3f})" if paper is not None else "")

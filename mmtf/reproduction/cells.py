@@ -104,6 +104,20 @@ class Results:
         return self._read[path]
 
 
+def is_mixed(records: list[dict]) -> bool:
+    """Whether a row's records of one seed stand on different trainings of a run.
+
+    By the fingerprints of all runs that they name, and by the seconds of the row's own training,
+    which records from before there were fingerprints have, too.
+    """
+    seen: dict[tuple, set] = {}
+    for one in records:
+        seen.setdefault((one["seed"],), set()).add(one["training"]["seconds"])
+        for player, run in zip(one.get("players", ()), one.get("runs", ()), strict=False):
+            seen.setdefault((one["seed"], player), set()).add(run)
+    return any(len(trainings) > 1 for trainings in seen.values())
+
+
 def pack(values: np.ndarray) -> str:
     """bool [N], or uint8 of any shape, as text for a record."""
     values = np.asarray(values)

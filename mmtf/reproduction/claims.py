@@ -173,7 +173,7 @@ def _different_values(view):
 
 
 def _cifar_likewise(view):
-    """What section 4.4 says of CIFAR-10, in its order."""
+    """What section 4.4 says of CIFAR-10, in its order; LWA is no "non-minimax" defence there."""
     if view.dataset != "cifar10":
         return []
     others = ("no_defense", "adv_fgsm1", "adv_fgsm2", f"adv_fgsm{view.last}")

@@ -20,7 +20,7 @@ class Estimate:
       examples, also over seeds (Student's t), the two half-widths added in squares.
     n: test examples.
     seeds: how many.
-    wrong: bool [n], which examples, where a single seed's record has them.
+    wrong: bool [seeds, n], which examples, where all records have them.
     """
 
     mean: float
@@ -47,16 +47,17 @@ def estimate(records: list[dict]) -> Estimate | None:
     """
     if not records:
         return None
-    n = min(record["n"] for record in records)
+    n, wrong = min(record["n"] for record in records), None
+    if all("wrong" in record for record in records):
+        wrong = np.stack([unpack_bits(record["wrong"], n) for record in records])
     if len(records) == 1:
         one = records[0]
-        wrong = unpack_bits(one["wrong"], n) if "wrong" in one else None
         return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1, wrong)
     errors = np.array([record["error"] for record in records])
     mean, half = float(errors.mean()), _t_quantile(len(errors) - 1) * _standard_error(errors)
     least, most = wilson(mean * n, n)
     low, high = mean - math.hypot(half, mean - least), mean + math.hypot(half, most - mean)
-    return Estimate(mean, max(0.0, low), min(1.0, high), n, len(errors))
+    return Estimate(mean, max(0.0, low), min(1.0, high), n, len(errors), wrong)
 
 
 def exact(value: float) -> Estimate:
@@ -75,14 +76,23 @@ def difference(a: Estimate, b: Estimate) -> tuple[float, float, float]:
     """a - b and its 95% interval from the two intervals (Newcombe 1998, method 10).
 
     Where both say which of the same examples are wrong, the paired one; else as if independent,
-    which for the same test examples is wider than need be.
+    which for the same test examples is wider than need be. Of several seeds in pairs: that of the
+    means with the mean correlation, and Student's t of the seeds' differences, the half-widths
+    added in squares.
     """
-    gap, phi = a.mean - b.mean, 0.0
-    if a.wrong is not None and b.wrong is not None and a.n == b.n:
-        phi = paired_correlation(a.wrong, b.wrong)
-    low = gap - _third_side(a.mean - a.low, b.high - b.mean, phi)
-    high = gap + _third_side(a.high - a.mean, b.mean - b.low, phi)
-    return gap, low, high
+    gap, phi, half = a.mean - b.mean, 0.0, 0.0
+    ends = [(one.low, one.high) for one in (a, b)]
+    if a.wrong is not None and b.wrong is not None and a.wrong.shape == b.wrong.shape:
+        pairs = list(zip(a.wrong, b.wrong, strict=True))
+        phi = float(np.mean([paired_correlation(*pair) for pair in pairs]))
+        if len(pairs) > 1:
+            gaps = np.array([one.mean() - other.mean() for one, other in pairs])
+            half = _t_quantile(len(gaps) - 1) * _standard_error(gaps)
+            ends = [wilson(one.mean * one.n, one.n) for one in (a, b)]
+    (a_low, a_high), (b_low, b_high) = ends
+    low = math.hypot(half, _third_side(a.mean - a_low, b_high - b.mean, phi))
+    high = math.hypot(half, _third_side(a_high - a.mean, b.mean - b_low, phi))
+    return gap, gap - low, gap + high
 
 
 def within(interval: tuple[float, float, float], low: float, high: float) -> str:

@@ -13,6 +13,7 @@ from mmtf.reproduction.store import (
     config_key,
     configs_of,
     is_current,
+    is_of_today,
 )
 
 
@@ -129,15 +130,18 @@ def make_plan(
 
 
 def _add_what_stands_on_new_runs(missing, settings, store, root) -> None:
-    """Adds the recorded cells, asked for or not, of every run that `missing` has trained anew."""
+    """Adds the recorded cells, asked for or not, of every run that `missing` has trained anew.
+
+    And those of another training of a run that `missing` needs: what a plan was stopped before.
+    """
     results = Results(root)
     while True:
-        new = {
-            (cell.track, config_key(config))
-            for cell in missing
-            for config in configs_of(cell, settings[cell.track])
-            if not store.has(config)
-        }
+        needed, new = set(), set()
+        for cell in missing:
+            for config in configs_of(cell, settings[cell.track]):
+                needed.add((cell.track, config_key(config)))
+                if not store.has(config):
+                    new.add((cell.track, config_key(config)))
         recorded = {
             cell: record
             for track, eta, seed in {(cell.track, cell.eta, cell.seed) for cell in missing}
@@ -147,12 +151,20 @@ def _add_what_stands_on_new_runs(missing, settings, store, root) -> None:
             cell
             for cell, record in recorded.items()
             if cell not in missing
-            and is_current(cell, settings[cell.track], record, store)
-            and any((cell.track, key) in new for key in record["players"])
+            and is_of_today(cell, settings[cell.track], record)
+            and _stands_on(
+                new if is_current(cell, settings[cell.track], record, store) else needed,
+                cell,
+                record,
+            )
         ]
         if not found:
             return
         missing.update(dict.fromkeys(found))
+
+
+def _stands_on(runs, cell, record) -> bool:
+    return any((cell.track, key) in runs for key in record["players"])
 
 
 def _trainings(row, settings, store, jobs) -> tuple[str, ...]:

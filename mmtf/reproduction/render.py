@@ -2,7 +2,7 @@
 
 import re
 
-from mmtf.reproduction.cells import Results, Track
+from mmtf.reproduction.cells import Results, Track, is_mixed
 from mmtf.reproduction.estimates import Estimate, estimate, largest, worst_example
 from mmtf.reproduction.rendered import Entry, Rendered, row_title
 from mmtf.reproduction.tables import WORST, PaperTable, errata, measured_as
@@ -23,8 +23,8 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
     """The table with what `results` has of `track`.
 
     Args:
-      etas: only these radii of the paper's, None for all; of the paper's own schedule, whose runs
-        take days, those with records.
+      etas: only these radii, as far as the table has them; None for all, or, by the paper's own
+        schedule, whose runs take days, for those with records.
     """
     found = {
         (one["eta"], one["defense"], one["attack"]): (one["why"], one["other"])
@@ -34,19 +34,20 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
     if etas is None and track.schedule == "paper":
         etas = [eta for eta in table.etas if results.at(track, eta, 0)] or None
     entries, used, mixed = [], [], []
-    for eta in table.etas if etas is None else etas:
+    for eta in (one for one in table.etas if etas is None or one in etas):
         for defense in table.defenses:
             row = {name: results.of(track, eta, defense, name) for name in table.attacks}
             extra = {name: results.of(track, eta, defense, name) for name in table.extras}
             mine = [one for group in (row, extra) for records in group.values() for one in records]
             used += mine
-            if _mixed(mine):
+            torn = is_mixed(mine)
+            if torn:
                 mixed.append(f"{row_title(defense)} at eta {eta:g}")
             for column in table.columns:
                 records = row.get(measured_as(column), [])
                 measured = (
                     largest([estimate(one) for one in row.values()])
-                    if column == WORST and not _mixed(mine)
+                    if column == WORST and not torn
                     else estimate(records)
                 )
                 reported = table.reported(eta, defense, column)
@@ -55,12 +56,12 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
                 attack = measured_as(column)
                 entries.append(Entry(eta, defense, title, reported, other, measured, attack))
             if WORST not in table.columns and not table.wide:  # Table 8's caption has it alone
-                worst = None if _mixed(mine) else largest([estimate(one) for one in row.values()])
+                worst = None if torn else largest([estimate(one) for one in row.values()])
                 entries.append(Entry(eta, defense, TITLES[WORST], measured=worst, attack=WORST))
             for name, records in extra.items():
                 title = BESIDE.get(name, TITLES[name])
                 entries.append(Entry(eta, defense, title, measured=estimate(records), attack=name))
-            worst = None if _mixed(mine) else _worst({**row, **extra})
+            worst = None if torn else _worst({**row, **extra})
             entries.append(
                 Entry(eta, defense, PER_EXAMPLE, measured=worst, attack="worst_per_example")
             )
@@ -68,14 +69,6 @@ def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rend
     if mixed:
         notes.append(f"Cells of more than one training, so without a worst: {', '.join(mixed)}.")
     return Rendered(table, track, entries, notes)
-
-
-def _mixed(records) -> bool:
-    """Whether a row's cells of one seed stand on different trainings."""
-    trained: dict[int, set] = {}
-    for one in records:
-        trained.setdefault(one["seed"], set()).add(one["training"]["seconds"])
-    return any(len(seconds) > 1 for seconds in trained.values())
 
 
 def _worst(groups) -> Estimate | None:
@@ -100,8 +93,7 @@ def _notes(records, table, track, entries) -> list[str]:
                 title = TITLES["attnet_curr"]
             images.setdefault(one["n"], {})[title] = None
         counts = "; ".join(f"n = {n:,}: {', '.join(names)}" for n, names in sorted(images.items()))
-        seeds = sorted({one["seed"] for one in records})
-        notes.append(f"Test images: {counts}. Seeds: {', '.join(map(str, seeds))}.")
+        notes.append(f"Test images: {counts}. Seeds: {_seeds(records)}.")
         common = {e.measured.n for e in entries if e.column == PER_EXAMPLE and e.measured}
         if common:
             notes.append(
@@ -118,6 +110,19 @@ def _notes(records, table, track, entries) -> list[str]:
             f"--schedule={track.schedule}` measures them."
         )
     return notes
+
+
+def _seeds(records) -> str:
+    """Of all cells, or which rows have which."""
+    cells: dict[tuple, set] = {}
+    for one in records:
+        cells.setdefault((one["defense"], one["eta"], one["attack"]), set()).add(one["seed"])
+    rows: dict[str, dict[str, None]] = {}
+    for (defense, _, _), seeds in cells.items():
+        rows.setdefault(", ".join(map(str, sorted(seeds))), {})[row_title(defense)] = None
+    if len(rows) == 1:
+        return next(iter(rows))
+    return "; ".join(f"{seeds} (cells of {', '.join(who)})" for seeds, who in sorted(rows.items()))
 
 
 def _differences(records, table):

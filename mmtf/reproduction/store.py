@@ -113,17 +113,23 @@ def keys_of(cell: Cell, settings: Settings) -> list[str]:
     return [config_key(config) for config in configs_of(cell, settings)]
 
 
-def is_current(cell: Cell, settings: Settings, record: dict | None, store: Store) -> bool:
-    """Whether `record` is this cell's, of these players under these settings.
+def is_of_today(cell: Cell, settings: Settings, record: dict | None) -> bool:
+    """Whether `record` is this cell's, of players of these configs, under these settings."""
+    return (
+        record is not None
+        and record["settings"] == settings.of_attack(cell.attack)
+        and record["players"] == keys_of(cell, settings)
+    )
 
-    Where the store has a player, it must be the very one that was measured, not another training
-    of the same config.
+
+def is_current(cell: Cell, settings: Settings, record: dict | None, store: Store) -> bool:
+    """Whether `record` is of today and of the very players that the store has.
+
+    Another training of the same config is another player.
     """
-    if record is None or record["settings"] != settings.of_attack(cell.attack):
+    if not is_of_today(cell, settings, record):
         return False
     configs = configs_of(cell, settings)
-    if record["players"] != [config_key(config) for config in configs]:
-        return False
     measured = record.get("runs")
     if measured is None:  # records made before runs had fingerprints
         training, mine = store.training(configs[0]), record.get("training")

@@ -18,8 +18,8 @@ TRIED = {
         "It holds beside every defence but LWA, whose error is within a few images in a thousand "
         "of Minimax-Grad's; at eta 0.4 it is that much smaller under FGSM, in a training of each. "
         "There PGD-40 (0.068 against LWA's 0.079 of 1,000 images) and AutoAttack put Minimax-Grad "
-        "first, within their intervals. More seeds would decide; nothing was tuned to force the "
-        "order."
+        "first, within their intervals. Whether other trainings would order them so is open; "
+        "nothing was tuned to force the order."
     ),
     7: (
         "AttNet-curr is the paper's network of 3 x 300 units. Here it does little beyond the clean "

@@ -1,9 +1,10 @@
 """The figures that a claim is judged by: measured, or the paper's own."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
-from mmtf.reproduction.cells import Results, Track
+from mmtf.reproduction.cells import Results, Track, is_mixed
 from mmtf.reproduction.estimates import Estimate, estimate, exact, largest
 from mmtf.reproduction.players import CURVE
 from mmtf.reproduction.tables import TABLES, measured_as, paper_table
@@ -36,16 +37,23 @@ class View:
 
 
 def measured_view(results: Results, track: Track, eta: float) -> View:
-    """The records' figures; a trial's on another dataset count as MNIST's."""
+    """The records' figures; a trial's on another dataset count as MNIST's.
+
+    A row whose records stand on different trainings has none.
+    """
+
+    @functools.cache
+    def torn(defense):
+        return is_mixed(results.of(track, eta, defense, "*"))
 
     def find(defense, attack):
-        return estimate(results.of(track, eta, defense, attack))
+        return None if torn(defense) else estimate(results.of(track, eta, defense, attack))
 
     def end(game, attack):
         measured = find(game, attack)
         if measured is not None:
             return measured
-        records = results.of(track, eta, game, CURVE)
+        records = [] if torn(game) else results.of(track, eta, game, CURVE)
         lasts = [one["last"][attack] for one in records if attack in one["last"]]
         return estimate(lasts)
 

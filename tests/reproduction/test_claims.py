@@ -53,6 +53,14 @@ def test_lwa_far_behind_is_not_close(keep):
     assert verdict(6, view) == FAILS
 
 
+def test_a_row_of_two_trainings_decides_nothing(keep):
+    view = fill(keep, eta=0.1)
+    assert verdict(6, view) == HOLDS
+    keep(0.1, "lwa", "none", 0.01, training={"steps": 100, "seconds": 2.0})
+    fresh = type(keep.results)(keep.root)
+    assert verdict(6, measured_view(fresh, Track("mnist"), 0.1)) == MISSING
+
+
 def test_without_records_nothing_is_claimed(keep):
     view = measured_view(keep.results, Track("mnist"), 0.3)
     assert {verdict(claim.number, view) for claim in CLAIMS} == {MISSING}

@@ -69,7 +69,8 @@ def of_table(both, first, second, neither):
     b = np.repeat([True, False, True, False], (both, first, second, neither))
     n = len(a)
     return [
-        Estimate(float(wrong.mean()), *wilson(int(wrong.sum()), n), n, 1, wrong) for wrong in (a, b)
+        Estimate(float(wrong.mean()), *wilson(int(wrong.sum()), n), n, 1, wrong[None])
+        for wrong in (a, b)
     ]
 
 
@@ -91,6 +92,23 @@ def test_pairing_decides_what_the_two_intervals_leave_open():
     assert smaller(a, b) == FAILS
 
 
+def test_seeds_are_paired_seed_by_seed():
+    """The same wrong images in three seeds tell as much as in one; seeds that differ, less."""
+    a, b = of_table(200, 60, 20, 9720)
+    same = [dataclasses.replace(one, seeds=3, wrong=np.repeat(one.wrong, 3, 0)) for one in (a, b)]
+    assert difference(*same) == pytest.approx(difference(a, b))
+    gap, low, high = difference(a, b)
+    shifted = same[0].wrong.copy()
+    shifted[0, 200:230], shifted[2, 9970:] = False, True  # -0.003 and +0.003 of 10,000
+    other = dataclasses.replace(same[0], wrong=shifted)
+    # t(2, 0.975) = 4.3027; the standard error of -0.003, 0, 0.003 is 0.003 / sqrt(3).
+    half = 4.302652729 * 0.003 / math.sqrt(3)
+    found = difference(other, same[1])
+    assert found[0] == pytest.approx(gap)
+    assert gap - found[1] == pytest.approx(math.hypot(gap - low, half), rel=0.02)
+    assert found[2] - gap == pytest.approx(math.hypot(high - gap, half), rel=0.02)
+
+
 def test_the_paired_interval_covers_the_difference():
     """95 % of intervals hold the true 0.02; of 400, three standard errors are 3.3 %."""
     rng = np.random.default_rng(0)
@@ -107,7 +125,7 @@ def test_records_of_the_same_images_are_paired(keep):
     keep(0.3, "lwa", "pgd_curr", 0.25, n=8)
     (track,) = keep.results.tracks()
     one, other = (estimate(keep.results.of(track, 0.3, "lwa", a)) for a in ("none", "pgd_curr"))
-    assert one.wrong.tolist() == [True] * 4 + [False] * 4
+    assert one.wrong.tolist() == [[True] * 4 + [False] * 4]
     # phi = (2 * 4 - 2 * 0 - 4) / sqrt(4 * 4 * 2 * 6)
     phi = 4 / math.sqrt(192)
     down, up = one.mean - one.low, other.high - other.mean

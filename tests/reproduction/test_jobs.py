@@ -89,6 +89,30 @@ def test_what_stands_on_a_run_that_is_trained_again_is_measured_again(place):
     assert "3 records of runs that the store lacks are made anew" in found.text()
 
 
+def test_what_a_stopped_plan_left_of_another_training_is_measured_again(place):
+    """The run was trained anew, then the plan was killed before its cells were measured."""
+    store, root = place
+    config = classifier_config(TRACK, SETTINGS[TRACK], "lwa", 0.3, 0)
+    os.makedirs(store.path(config))
+    write_json(os.path.join(store.path(config), "record.json"), {})
+    with open(os.path.join(store.path(config), "classifier.keras"), "w") as file:
+        file.write("another training")
+    kept = {
+        Cell(TRACK, 0.3, "lwa", "pgd_curr"): "older",
+        Cell(TRACK, 0.3, "lwa", "fgsm_curr"): store.fingerprint(config),
+        Cell(TRACK, 0.3, "minimax_grad", "none"): "older",
+    }
+    for cell, run in kept.items():
+        os.makedirs(os.path.dirname(cell.path(root)), exist_ok=True)
+        settings = SETTINGS[TRACK].of_attack(cell.attack)
+        players = keys_of(cell, SETTINGS[TRACK])
+        record = {"settings": settings, "players": players, "runs": [run], "seed": 0}
+        write_json(cell.path(root), record)
+    found = plan([Cell(TRACK, 0.3, "lwa", "none")], place)
+    measured = {cell for job in found.jobs for cell in job.cells}
+    assert measured == {Cell(TRACK, 0.3, "lwa", name) for name in ("none", "pgd_curr")}
+
+
 def test_minutes_follow_the_machine_and_the_batch(place):
     found = plan([Cell(TRACK, 0.3, "lwa", "none")], place)
     seconds = found.jobs[0].seconds

@@ -59,6 +59,23 @@ def test_a_row_of_two_trainings_has_no_worst_and_says_so(keep):
     assert "Cells of more than one training, so without a worst: LWA at eta 0.3." in rendered.notes
 
 
+def test_a_replayed_attack_of_another_training_is_told_too(keep):
+    for attack in ("none", "fgsm1", "fgsm2", "fgsm80", "fgsm_curr", "pgd_curr", "autoattack_curr"):
+        runs = ["a", "b" if attack != "fgsm80" else "c"]
+        replayed = attack.strip("fgsm").isdigit()
+        about = {"players": ["x", "y"], "runs": runs} if replayed else {}
+        keep(0.3, "lwa", attack, 0.01, **about)
+    rendered = render(paper_table(3), keep.results, TRACK)
+    assert cells_of(rendered)[0.3, "lwa", "worst"].measured is None
+    assert "Cells of more than one training, so without a worst: LWA at eta 0.3." in rendered.notes
+
+
+def test_radii_that_a_table_does_not_have_are_left_out(keep):
+    keep(0.3, "lwa", "none", 0.01)
+    assert {one.eta for one in render(paper_table(3), keep.results, TRACK, [0.3]).entries} == {0.3}
+    assert render(paper_table(8), keep.results, Track("cifar10"), [0.3]).entries == []
+
+
 def test_a_column_with_fewer_images_has_its_n(keep):
     keep(0.3, "lwa", "none", 0.01)
     keep(0.3, "lwa", "pgd_curr", 0.05, n=1000)
@@ -147,3 +164,6 @@ def test_several_seeds_are_one_entry(keep):
         keep(0.3, "lwa", "none", error, seed=seed)
     entry = cells_of(render(paper_table(3), keep.results, TRACK))[0.3, "lwa", "no attack"]
     assert (round(entry.measured.mean, 6), entry.measured.seeds) == (0.2, 3)
+    keep(0.3, "minimax_grad", "none", 0.1)
+    notes = " ".join(render(paper_table(3), type(keep.results)(keep.root), TRACK).notes)
+    assert "Seeds: 0 (cells of Minimax-Grad); 0, 1, 2 (cells of LWA)." in notes
