@@ -63,6 +63,7 @@ class Curve:
         )
         self._attacks = make_attacks(quick)
         self._threat = ThreatModel(eta=config.eta, norm=config.norm)
+        self._met: LearnedAttack | None = None
         self._path = workdir.curve_path
         self._logs = logs
         self.points = _points(self._path)
@@ -71,7 +72,10 @@ class Curve:
         """Measures the classifier at `step`, an attacker in training included."""
         classifier, attacks = players.classifier, dict(self._attacks)
         if "attacker" in players.models:
-            attacks["attnet_met"] = LearnedAttack(self._threat, players.models["attacker"])
+            attacker = players.models["attacker"]
+            if self._met is None or self._met.network is not attacker:
+                self._met = LearnedAttack(self._threat, attacker)  # compiled once
+            attacks["attnet_met"] = self._met
         point = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error

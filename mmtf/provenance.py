@@ -69,10 +69,10 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def source_digest() -> str:
-    """Of the code that decides an evaluation's figures: attacks, evaluation, nets, risks, ball."""
+    """Of the code that decides an evaluation's figures and the training of attack networks."""
     root = pathlib.Path(mmtf.__file__).parent
     files = [root / "risks.py", root / "threat.py"]
-    for room in ("attacks", "evaluation", "nets"):
+    for room in ("attacks", "data", "evaluation", "games", "nets", "training"):
         files += sorted((root / room).glob("*.py"))
     digest = hashlib.sha256()
     for path in files:

@@ -24,11 +24,13 @@ class Attack:
       norms: the norms for which the attack is defined.
       deterministic: whether the seed is without effect.
       compiles_itself: whether eager calls run compiled steps, fewer and fewer examples at a time.
+      asks: whether the images depend on what the classifier answers.
     """
 
     norms = ("linf", "l2")
     deterministic = True
     compiles_itself = False
+    asks = True
 
     def __init__(self, threat: ThreatModel):
         if threat.norm not in self.norms:

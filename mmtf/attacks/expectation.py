@@ -48,8 +48,13 @@ class MeanClassifier:
         self._classifier = weakref.ref(classifier)
         self._samples = samples
 
+    @property
+    def classifier(self):
+        """What it averages, by which it is known in which type it computes."""
+        return self._classifier()
+
     def __call__(self, x, training=False):
-        classifier = self._classifier()
+        classifier = self.classifier
         # Calls of their own, not one large batch: a defence may draw once for a whole batch.
         draws = [classifier(x, training=training) for _ in range(self._samples)]
         logs = tf.nn.log_softmax(tf.cast(tf.stack(draws), tf.float32))

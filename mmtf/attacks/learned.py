@@ -13,6 +13,8 @@ class LearnedAttack(Attack):
       network: Keras model [images, labels] -> perturbed images, of `mmtf.nets.ATTACK_NETS`.
     """
 
+    asks = False
+
     def __init__(self, threat, network: keras.Model):
         super().__init__(threat)
         self.network = network

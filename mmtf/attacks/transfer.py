@@ -26,6 +26,7 @@ class Transfer(Attack):
     """
 
     compiles_itself = True
+    asks = False
 
     def __init__(self, source, attack: Attack):
         self.norms = attack.norms

@@ -21,6 +21,8 @@ class UniversalPerturbation(Attack):
       perturbation: v, float [H, W, C]; `universal_perturbation` finds one.
     """
 
+    asks = False
+
     def __init__(self, threat, perturbation):
         super().__init__(threat)
         self.perturbation = np.asarray(perturbation, np.float32)

@@ -1,6 +1,8 @@
 """A dataset in memory: uint8 or float32 images, labels, and what turns images into inputs."""
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -67,6 +69,15 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         return tuple(self.train_images.shape[1:])
 
+    @functools.cached_property
+    def training_digest(self) -> str:
+        """Of the training split and how it is preprocessed: what is fitted to it goes by this."""
+        digest = hashlib.sha256(getattr(self.preprocess, "__qualname__", "").encode())
+        for array in (self.train_images, self.train_labels):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
     def inputs(self, images):
         """What a classifier takes: float32 [N, H, W, C] in [-1, 1]."""
         images = tf.convert_to_tensor(images)
@@ -92,7 +103,7 @@ class Dataset:
         test, train = order[:count], np.sort(order[count:])
         return dataclasses.replace(
             self,
-            name=f"{self.name}_holdout{count}",
+            name=f"{self.name}_holdout{count}" + (f"_seed{seed}" if seed else ""),
             train_images=self.train_images[train],
             train_labels=self.train_labels[train],
             test_images=self.train_images[test],

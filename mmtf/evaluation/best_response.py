@@ -184,6 +184,6 @@ def _kept_path(folder, classifier, dataset, threat, recipe, seed):
 
 def _key(classifier, dataset, threat, recipe, seed) -> str:
     digest = hashlib.sha256(model_digest(classifier).encode())
-    settings = [recipe.to_dict(), dataclasses.asdict(threat), dataset.name, seed]
+    settings = [recipe.to_dict(), dataclasses.asdict(threat), dataset.training_digest, seed]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]

@@ -155,7 +155,7 @@ def payoff_matrix(
                 key = [digest, identity_of(attack), data, seed, source_digest()]
                 key += [precision] if precision != "float32" else []
                 if isinstance(attack, Fresh):
-                    key.append(_digest(dataset.train_images, dataset.train_labels))
+                    key.append(dataset.training_digest)
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
@@ -175,10 +175,7 @@ def payoff_matrix(
             cells += [*here, _worst(defense.name, eta, here, clean[defense.name], x)]
     table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
     signs += check_table({key: wrong for key, wrong in table.items() if key[1] != "worst"})
-    tests = {
-        eta: comparisons({one.name: table[one.name, "worst", eta] for one in defenses})
-        for eta in etas
-    }
+    tests = {eta: comparisons(_over_common_attacks(table, clean, eta)) for eta in etas}
     return Matrix(cells, signs, tests)
 
 
@@ -210,6 +207,21 @@ def _worst(defense, eta, cells, clean, x):
     wrong = np.logical_or.reduce([clean, *(cell.wrong for cell in cells)])
     seconds = sum(cell.seconds for cell in cells)
     return Cell(defense, "worst", eta, wrong, distance, x[:0], seconds)
+
+
+def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
+    """Per defence, the per-example worst case over the attacks that none of them lacks."""
+    have = {
+        defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
+        for defense in clean
+    }
+    common = sorted(set.intersection(*have.values()) - {"worst"})
+    return {
+        defense: np.logical_or.reduce(
+            [clean[defense], *(table[defense, attack, eta] for attack in common)]
+        )
+        for defense in clean
+    }
 
 
 def _digest(*arrays) -> str:

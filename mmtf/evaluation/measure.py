@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
-from mmtf.nets.precision import computing_in, evaluating_in_float32
+from mmtf.nets.precision import computing_in, evaluating_in_float32, model_of
 from mmtf.reports.intervals import wilson
 
 BLOCK = 500
@@ -132,9 +132,9 @@ def perturb(
 
 
 def _attacked(attack, classifier, images, labels, seed, precision):
-    if precision == "float32":
+    if precision == "float32" or not attack.asks:
         return run(attack, classifier, images, labels, seed).numpy()
-    with computing_in(classifier, precision):
+    with computing_in(model_of(classifier), precision):
         z = run(attack, classifier, images, labels, seed)
         seem = judge(classifier)(z, labels)
     z, again = z.numpy(), (seem > judge(classifier)(z, labels)).numpy()

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.models import digest_of
 from mmtf.nets.precision import evaluating_in_float32
-from mmtf.reports.record import write_atomically
+from mmtf.provenance import source_digest
+from mmtf.reports.record import UNREADABLE, write_atomically
 
 
 class FreshUniversal(Fresh):
@@ -23,7 +25,7 @@ class FreshUniversal(Fresh):
       recipe: how it is found.
       seed: of the order of the images.
       cache_dir: where it is kept, as .npz with `perturbation` and `fooled`, under a key made of
-        the classifier, the recipe, the threat model, the dataset and the seed; None: not kept.
+        the classifier, recipe, threat model, training images, seed and code; None: not kept.
     """
 
     def __init__(self, threat, recipe=UNIVERSAL, *, seed=0, cache_dir=None):
@@ -35,8 +37,11 @@ class FreshUniversal(Fresh):
     def fit(self, classifier, dataset: Dataset) -> UniversalPerturbation:
         path = self._path(classifier, dataset)
         if self.is_kept(classifier, dataset):
-            with np.load(path) as kept:
-                return UniversalPerturbation(self.threat, kept["perturbation"])
+            try:
+                with np.load(path) as kept:
+                    return UniversalPerturbation(self.threat, kept["perturbation"])
+            except UNREADABLE as error:
+                print(f"! {path} cannot be read ({error}); it is fitted again.", file=sys.stderr)
         x, _ = dataset.train(self.recipe.images)
         with evaluating_in_float32(classifier):
             v, fooled = universal_perturbation(
@@ -55,7 +60,8 @@ class FreshUniversal(Fresh):
         if self._cache_dir is None:
             return None
         threat = dataclasses.asdict(self.threat)
-        settings = [self.recipe.to_dict(), threat, dataset.name, self._seed]
+        settings = [self.recipe.to_dict(), threat, dataset.training_digest, self._seed]
+        settings.append(source_digest())
         digest = hashlib.sha256(digest_of(classifier).encode())
         digest.update(json.dumps(settings, sort_keys=True).encode())
         return os.path.join(self._cache_dir, f"universal-{digest.hexdigest()[:16]}.npz")

@@ -1,5 +1,6 @@
 """Networks trained afresh against a fixed classifier, and the pair they play against."""
 
+import dataclasses
 import json
 import os
 
@@ -84,6 +85,10 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
     assert len(notes) == 4
     with open(tmp_path / notes[0]) as source:
         assert set(json.load(source)) >= {"recipe", "train_errors", "eta"}
+    # Other training images under the same name.
+    other = dataclasses.replace(data(), train_images=data().train_images / 2)
+    best_response(model, other, THREAT, RECIPE, **options)
+    assert len(count) == 5
 
 
 def test_a_broken_file_in_the_cache_is_trained_again(tmp_path, capsys):

@@ -65,7 +65,8 @@ def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path):
     matrix([Defense("d", linear([1, 1, 1, 2.0]))], {"fgsm": {}}, data, **kept)
     matrix([Defense("d", net)], {"fgsm": {}}, data, **{**kept, "etas": [0.3]})
     matrix([Defense("d", net)], {"fgsm": {}}, data, **{**kept, "seed": 5})
-    assert len(list(tmp_path.iterdir())) == 5
+    matrix([Defense("d", net)], {"fgsm": {}}, data, **kept, precision="bfloat16")
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 class Broken:
@@ -91,6 +92,19 @@ def test_an_attack_that_breaks_is_left_out_and_told(data, monkeypatch):
     found = matrix([Defense("d", Broken(linear([1.0] * 4)))], {"none": {}, "fgsm": {}}, data)
     assert set(errors(found)) == {("d", "none"), ("d", "worst")}
     assert {sign.check for sign in found.signs} == {"zero_gradient", "broken_attack"}
+
+
+def test_pairs_are_compared_under_the_attacks_that_both_have(data, monkeypatch):
+    """The broken one has no FGSM: without it the two err alike, whatever FGSM does to the other."""
+    from mmtf.evaluation import matrix as module
+
+    monkeypatch.setattr(module, "digest_of", lambda classifier: "d")
+    net = linear([1.0] * 4)
+    defenses = [Defense("good", net), Defense("broken", Broken(net))]
+    found = matrix(defenses, {"none": {}, "fgsm": {}}, data)
+    (test,) = found.comparisons[0.2]
+    assert test["error_a"] == test["error_b"] == 0.0 and test["p"] == 1.0
+    assert errors(found)["good", "worst"] > 0
 
 
 def test_too_few_classes_are_refused_before_anything_is_measured(data):

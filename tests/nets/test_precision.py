@@ -56,6 +56,24 @@ def test_the_last_layer_computes_in_float32(net, x):
     assert (tf.cast(tf.cast(logits, tf.bfloat16), tf.float32) != logits).numpy().mean() > 0.9
 
 
+def test_what_comes_after_the_last_weights_and_in_a_nested_model_too(net, x):
+    layers = keras.layers
+    nets = [
+        keras.Sequential([keras.Input((8, 8, 1)), layers.Rescaling(2.0), net]),
+        keras.Sequential([keras.Input((8, 8, 1)), *net.layers, layers.ReLU()]),
+    ]
+    for model in nets:
+        with computing_in(model, "bfloat16"):
+            function = traced(model, x)
+        assert function(x).dtype == tf.float32
+        kinds = [
+            one.outputs[0].dtype
+            for one in function.get_concrete_function(x).graph.get_operations()
+            if one.type in ("Conv2D", "MatMul")
+        ]
+        assert kinds == [tf.bfloat16] * 3 + [tf.float32]
+
+
 @pytest.mark.parametrize("functional", [False, True])
 def test_variables_stay_float32(net, x, functional):
     if functional:
