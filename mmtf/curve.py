@@ -44,9 +44,13 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
 
 
 def network_recipes(config: RunConfig) -> dict:
-    """How `attnet` and `attnet_paper` are trained in a run."""
+    """How `attnet` and `attnet_paper` are trained in a run, in the type that it trains in."""
     paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
-    return {"attnet": ATTNET, "attnet_paper": paper}
+    recipes = {"attnet": ATTNET, "attnet_paper": paper}
+    return {
+        name: dataclasses.replace(recipe, precision=config.precision)
+        for name, recipe in recipes.items()
+    }
 
 
 class Curve:

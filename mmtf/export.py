@@ -74,6 +74,9 @@ def _write(model, endpoints, path):
             shutil.rmtree(path)
         os.chmod(temporary, 0o755)
         os.replace(temporary, path)
+    except tf.errors.OpError as error:
+        line = str(error).strip().partition("\n")[0]
+        raise OSError(f"Expected room for a SavedModel in {path}. Received: {line}") from error
     finally:
         if os.path.exists(temporary):
             shutil.rmtree(temporary)

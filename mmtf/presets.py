@@ -82,8 +82,8 @@ def run_config(
       1.0
     """
     game_options = dict(game_options or {})
-    if schedule == "paper" and game == "adv_fgsm":
-        game_options.setdefault("rounds", PAPER_ROUNDS.get(dataset, PAPER_ROUNDS["mnist"]))
+    if schedule == "paper" and game == "adv_fgsm" and game_options.get("rounds") is None:
+        game_options["rounds"] = PAPER_ROUNDS.get(dataset, PAPER_ROUNDS["mnist"])
     net = net or default_net(dataset)
     if schedule == "fast":
         given = {name: value for name, value in (net_options or {}).items() if value is not None}

@@ -51,7 +51,7 @@ def provenance() -> dict:
         },
         "environment": environment(),
         "commit": COMMIT,
-        "command": [os.path.basename(sys.argv[0]), *filter(_decides, sys.argv[1:])],
+        "command": [os.path.basename(sys.argv[0]), *_recipe(sys.argv[1:])],
     }
 
 
@@ -80,10 +80,23 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-def _decides(argument: str) -> bool:
-    """Whether a flag is part of the recipe, and not a folder of the machine it ran on."""
-    name = argument.lstrip("-").partition("=")[0]
-    return name not in FOLDERS
+def _recipe(arguments: list[str]) -> list[str]:
+    """Flags that are part of the recipe, without folders of the machine it ran on.
+
+    Example:
+      >>> _recipe(["--eta=0.3", "--workdir", "runs/mine", "--data_dir=/data", "--seed", "1"])
+      ['--eta=0.3', '--seed', '1']
+    """
+    kept, folder = [], False
+    for argument in arguments:
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if argument.startswith("-"):
+            folder = name in FOLDERS
+        if not folder:
+            kept.append(argument)
+        # Of --workdir FOLDER the next word, too.
+        folder = folder and argument.startswith("-") and not equals
+    return kept
 
 
 def _commit() -> str | None:

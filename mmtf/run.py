@@ -24,6 +24,7 @@ from mmtf.config import (
     PRECISIONS,
     SCHEDULES,
     ConfigError,
+    require,
 )
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
@@ -140,6 +141,7 @@ def _run() -> int:
             require_attacker(config)
         make_game(config)  # impossible combinations show before any data is read
         if FLAGS.replay:
+            require(config.norm == "linf", "--norm=linf with --replay (FGSM)", config.norm)
             replay_plan(FLAGS.replay, FLAGS.replay_rounds)
         if not is_finished(path):
             strategy = make_strategy(FLAGS.distribution, cluster)

@@ -48,15 +48,17 @@ class Workdir:
         self._lock.close()
 
     def _check_config(self):
-        ours = self._config.to_dict()
+        ours, begun = self._config.to_dict(), self._has_begun()
         if not os.path.exists(self.config_path):
-            try:
-                write_json(self.config_path, ours)
-            except OSError as error:
+            if begun:
                 raise ConfigError(
-                    f"Expected a --workdir that can be written. Received: {self.path} "
-                    f"({error.strerror})."
-                ) from error
+                    f"Expected the config.json of what {self.path} holds. Received: none, but "
+                    f"{begun}. Give another --workdir, or delete this one."
+                )
+            self._write_config(ours)
+            return
+        if not begun:  # by a run that could not start
+            self._write_config(ours)
             return
         changed = differences(ours, _read_config(self.config_path))
         if changed:
@@ -64,6 +66,22 @@ class Workdir:
                 f"Expected the config that {self.path} was begun with. Received another: "
                 f"{'; '.join(changed)}. Give another --workdir, or delete this one."
             )
+
+    def _has_begun(self) -> str:
+        """What a run of some config has left here; "" where nothing stands on one yet."""
+        for path in (self.record_path, self.checkpoint_dir, self.curve_path):
+            if os.path.isfile(path) or (os.path.isdir(path) and os.listdir(path)):
+                return os.path.basename(path)
+        return ""
+
+    def _write_config(self, values):
+        try:
+            write_json(self.config_path, values)
+        except OSError as error:
+            raise ConfigError(
+                f"Expected a --workdir that can be written. Received: {self.path} "
+                f"({error.strerror})."
+            ) from error
 
     def finished(self) -> dict | None:
         """The record of a run that is complete, else None."""

@@ -35,6 +35,9 @@ def test_the_papers_rounds(dataset, rounds):
     config = run_config(game="adv_fgsm", dataset=dataset, schedule="paper")
     assert config.game_options["rounds"] == rounds
     assert run_config(game="adv_fgsm", dataset=dataset).game_options["rounds"] < 10
+    # As mmtf.run asks where --rounds is not given.
+    open_ = {"game": "adv_fgsm", "dataset": dataset, "game_options": {"rounds": None}}
+    assert run_config(**open_, schedule="paper").game_options["rounds"] == rounds
     own = run_config(game="adv_fgsm", schedule="paper", game_options={"rounds": 2})
     assert own.game_options["rounds"] == 2
 

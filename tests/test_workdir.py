@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from mmtf.config import ConfigError, RunConfig, Schedule
+from mmtf.reports import read_json
 from mmtf.workdir import Workdir, default_workdir, is_finished
 
 CONFIG = RunConfig(dataset="digits", net_options={"init": "keras"}, schedule=Schedule(steps=5))
@@ -84,8 +85,9 @@ def test_a_killed_process_lets_go(tmp_path):
 
 
 def test_another_config_is_refused_and_the_difference_shown(tmp_path):
-    with Workdir(str(tmp_path), CONFIG):
-        pass
+    with Workdir(str(tmp_path), CONFIG) as workdir:
+        os.makedirs(workdir.checkpoint_dir)
+        open(os.path.join(workdir.checkpoint_dir, "checkpoint"), "w").close()
     other = dataclasses.replace(CONFIG, eta=0.1, schedule=Schedule(steps=6))
     refused = Workdir(str(tmp_path), other)
     with pytest.raises(ConfigError, match=r"eta: 0.3 -> 0.1; schedule.steps: 5 -> 6\. Give"):
@@ -94,7 +96,21 @@ def test_another_config_is_refused_and_the_difference_shown(tmp_path):
         pass
 
 
+def test_a_run_that_could_not_start_claims_nothing(tmp_path):
+    other = dataclasses.replace(CONFIG, eta=0.1)
+    for config in (other, CONFIG):
+        with Workdir(str(tmp_path), config) as workdir:
+            assert read_json(workdir.config_path) == config.to_dict()
+
+
+def test_what_has_lost_its_config_is_not_taken_over(tmp_path):
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(ConfigError, match="Expected the config.json .* but record.json"):
+        Workdir(str(tmp_path), CONFIG).__enter__()
+
+
 def test_a_torn_config_is_named(tmp_path):
+    (tmp_path / "curve.json").write_text("[]")
     (tmp_path / "config.json").write_text('{"game": ')
     with pytest.raises(ConfigError, match="Expected JSON in .*config.json"):
         Workdir(str(tmp_path), CONFIG).__enter__()

@@ -117,6 +117,12 @@ def _features(builder, name):
             f"Expected image classification with features 'image' and 'label' in {name!r}. "
             f"Received: {', '.join(features)}."
         )
+    kind = tf.as_dtype(features[image].dtype)
+    if kind != tf.uint8:
+        raise DataError(
+            f"Expected images of 8 bits (uint8) in {name!r}. Received: {kind.name}. Convert them "
+            "and pass a mmtf.data.Dataset to mmtf.train."
+        )
     shape = features[image].shape
     if None in shape:
         raise DataError(

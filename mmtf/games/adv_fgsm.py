@@ -32,8 +32,8 @@ class AdvFGSM(Game):
         self.rounds = rounds
         self._attack = FGSM(threat)
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
-        players = super().make_players(classifier, make_optimizer, image_shape, num_classes)
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+        players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
         frozen = keras.models.clone_model(classifier)
         frozen.trainable = False
         players.models["frozen"] = frozen

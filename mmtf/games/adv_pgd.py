@@ -1,6 +1,7 @@
 """Multi-step adversarial training, the saddle point that the paper sets itself against."""
 
 from mmtf.attacks.pgd import PGD
+from mmtf.config import require
 from mmtf.games.base import Game
 from mmtf.threat import ThreatModel
 
@@ -15,6 +16,7 @@ class AdvPGD(Game):
 
     def __init__(self, threat: ThreatModel, *, max_steps: int = 7):
         super().__init__(threat)
+        require(max_steps > 0, "max_steps > 0", max_steps)
         self.max_steps = max_steps
         # With one or two steps 2.5 eta / steps would overshoot the ball and always land on it.
         step_size = threat.eta * min(2.5 / max_steps, 1.25)

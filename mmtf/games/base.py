@@ -81,15 +81,17 @@ class Game:
     def __init__(self, threat: ThreatModel):
         self.threat = threat
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes) -> Players:
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0) -> Players:
         """Names the players; called inside the strategy's scope, before any step.
 
         Args:
           classifier: built Keras model, images -> logits.
           make_optimizer: make_optimizer(variables) -> a built Keras optimiser; without variables
-            one yet to be built; scale=s multiplies its learning rate.
+            one yet to be built; scale=s multiplies its learning rate, updates=k says that it
+            is applied k times a step.
           image_shape: (H, W, C).
           num_classes: number of logits.
+          seed: of what is initialised here.
         """
         optimizer = make_optimizer(classifier.trainable_variables)
         return Players({"classifier": classifier}, {"classifier": optimizer})

@@ -20,8 +20,8 @@ class BestDefense(Game):
         super().__init__(threat)
         self.attacker = attacker
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
-        players = super().make_players(classifier, make_optimizer, image_shape, num_classes)
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+        players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
         models = {**players.models, "attacker": self.attacker}
         return dataclasses.replace(players, models=models)
 

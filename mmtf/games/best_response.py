@@ -44,7 +44,7 @@ class BestResponse(Game):
         self.loss = loss
         self.attacker_seed = attacker_seed
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
         attacker = ATTACK_NETS[self.net](
             self.threat,
             image_shape=image_shape,

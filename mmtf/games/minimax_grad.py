@@ -1,6 +1,7 @@
 """Minimax-Grad: the minimax defence against gradient attacks, section 3.3."""
 
 import contextlib
+import math
 
 import tensorflow as tf
 
@@ -49,7 +50,7 @@ class MinimaxGrad(Game):
     ):
         super().__init__(threat)
         require_choice("penalty", penalty, PENALTIES)
-        require(gamma >= 0, "gamma >= 0", gamma)
+        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
         require(difference_length > 0, "difference_length > 0", difference_length)
         self.gamma = gamma
         self.max_steps = max_steps

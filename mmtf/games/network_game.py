@@ -1,6 +1,7 @@
 """What the games between two networks share, section 4."""
 
 import inspect
+import math
 
 import tensorflow as tf
 
@@ -54,7 +55,7 @@ class NetworkGame(Game):
         solver = solver or self.default_solver
         require_choice("solver", solver, SOLVERS)
         require_choice("order", order, ORDERS)
-        require(gamma >= 0, "gamma >= 0", gamma)
+        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
         require(attacker_rate > 0, "attacker_rate > 0", attacker_rate)
         without = ("image_shape", "num_classes", "seed")
         self.net = net
@@ -68,12 +69,18 @@ class NetworkGame(Game):
                 value = getattr(self, name)
                 require(value == default, f"{name} with a rule that has one, not {solver}", value)
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes):
+    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
         attacker = ATTACK_NETS[self.net](
-            self.threat, image_shape=image_shape, num_classes=num_classes, **self.net_options
+            self.threat,
+            image_shape=image_shape,
+            num_classes=num_classes,
+            seed=seed,
+            **self.net_options,
         )
         u, v = classifier.trainable_variables, attacker.trainable_variables
-        descent, ascent = make_optimizer(), make_optimizer(scale=self.attacker_rate)
+        updates = SOLVERS[self.solver].updates
+        descent = make_optimizer(updates=updates)
+        ascent = make_optimizer(scale=self.attacker_rate, updates=updates)
         first, second = self.order_players((u, descent), (v, ascent))
         solver = SOLVERS[self.solver](u_optimizer=first[1], v_optimizer=second[1], **self._own())
         solver.build(first[0], second[0])

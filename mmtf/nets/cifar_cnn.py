@@ -2,6 +2,7 @@
 
 import keras
 
+from mmtf.config import require
 from mmtf.nets.initializers import Initializers
 
 TUTORIAL_WEIGHT_DECAY = 4e-3
@@ -27,6 +28,8 @@ def cifar_cnn(
       >>> cifar_cnn().output_shape
       (None, 10)
     """
+    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
+    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None

@@ -2,6 +2,7 @@
 
 import keras
 
+from mmtf.config import require
 from mmtf.nets.initializers import Initializers
 
 TUTORIAL_WEIGHT_DECAY = 5e-4
@@ -28,6 +29,8 @@ def mnist_cnn(
       >>> mnist_cnn().count_params()
       1663370
     """
+    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
+    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None

@@ -77,7 +77,7 @@ class Solver(tf.Module):
     optimisers) are attributes, all saved by `tf.train.Checkpoint(solver=solver)`.
 
     A new rule subclasses this, and writes `step` from `read`, `differentiate`, `reduce`,
-    `minimise` and `maximise`.
+    `minimise` and `maximise`; `updates` says how often it applies u's optimiser in a step.
 
     >>> import keras
     >>> from mmtf.solvers import Box, Simultaneous
@@ -89,6 +89,8 @@ class Solver(tf.Module):
     >>> float(metrics["value"]), float(metrics["u_norm"]), float(u.numpy())
     (8.0, 6.0, 0.0)
     """
+
+    updates = 1
 
     def __init__(self, *, u_optimizer=0.01, v_optimizer=0.01, project_u=None, project_v=None):
         super().__init__()

@@ -23,6 +23,8 @@ class Extragradient(Solver):
     True
     """
 
+    updates = 2
+
     def step(self, f, f_max=None):
         u, v = self.read()
         _, descent, ascent = self.gradients(f, f_max, u, v)

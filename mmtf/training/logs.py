@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
@@ -10,23 +11,26 @@ from tensorboard.plugins.hparams import api as hparams
 class Logs:
     """Writes scalars, images, the config and its HParams under one folder.
 
+    They are for looking only: where they cannot be written (a full disk), it says so once, and the
+    run goes on.
+
     Args:
       folder: made when missing; a resumed run adds to it.
       config: plain dict; its numbers, strings and booleans become HParams.
     """
 
     def __init__(self, folder: str, config: dict):
-        self._writer = tf.summary.create_file_writer(folder)
-        with self._writer.as_default():
+        self._writer, self._told = tf.summary.create_file_writer(folder), False
+        with self._writing():
             tf.summary.text("config", f"```json\n{json.dumps(config, indent=1)}\n```", step=0)
             hparams.hparams(dict(_flat(config)))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """`values` by tag; flushed, so that a kill loses none."""
-        with self._writer.as_default():
+        with self._writing():
             for tag, value in values.items():
                 tf.summary.scalar(tag, value, step=step)
-        self._writer.flush()
+            self._writer.flush()
 
     def attack_images(self, step: int, name: str, clean, adversarial) -> None:
         """Triples of clean, adversarial and difference side by side.
@@ -38,9 +42,20 @@ class Logs:
         """
         difference = (adversarial - clean) / 2.0
         rows = tf.concat([clean, adversarial, difference], axis=2) / 2.0 + 0.5
-        with self._writer.as_default():
+        with self._writing():
             tag = f"images/{name} (clean, adversarial, difference)"
             tf.summary.image(tag, rows, step=step, max_outputs=len(clean))
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            with self._writer.as_default():
+                yield
+        except tf.errors.OpError as error:
+            if not self._told:
+                line = str(error).strip().partition("\n")[0]
+                print(f"WARNING: TensorBoard's logs cannot be written: {line}", file=sys.stderr)
+            self._told = True
 
     def close(self) -> None:
         with contextlib.suppress(tf.errors.OpError):

@@ -84,8 +84,8 @@ def fit(
     # All workers must call for the same steps.
     evaluate_every = int(workers.share([events.evaluate_every])[0][0])
     with StopRequest() as stop:
-        # At the end too: the process before may have been stopped just short of it.
-        if events.on_evaluation and step in (0, total):
+        # Not at 0 alone: the process before may have been stopped just short of it.
+        if events.on_evaluation and (step % evaluate_every == 0 or step == total):
             events.on_evaluation(step)
         while step < total:
             number, round_first = trainer.round_of(step)

@@ -16,11 +16,13 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
       steps: the step at which the cosine ends; `set_steps` changes it for a round of another
         length.
       scale: multiplies the rate.
+      updates: of the optimiser in a step.
     """
 
-    def __init__(self, schedule: Schedule, steps: int, scale: float = 1.0):
+    def __init__(self, schedule: Schedule, steps: int, scale: float = 1.0, updates: int = 1):
         self.schedule = schedule
         self.scale = scale
+        self.updates = updates
         self._steps = tf.Variable(float(steps), trainable=False)
 
     def set_steps(self, steps: int) -> None:
@@ -28,7 +30,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         # The first step already moves: with step + 1 the warm-up's rate is never 0.
-        step = tf.cast(step, tf.float32) + 1.0
+        step = tf.floor(tf.cast(step, tf.float32) / self.updates) + 1.0
         warmup = float(self.schedule.warmup_steps)
         rate = self.scale * self.schedule.learning_rate * tf.minimum(1.0, step / max(warmup, 1.0))
         if self.schedule.decay == "cosine":
@@ -37,4 +39,5 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         return rate
 
     def get_config(self):
-        return {"schedule": self.schedule, "steps": int(self._steps.numpy()), "scale": self.scale}
+        given = {"schedule": self.schedule, "scale": self.scale, "updates": self.updates}
+        return {**given, "steps": int(self._steps.numpy())}

@@ -37,7 +37,7 @@ class Trainer:
       schedule: steps and learning rate.
       strategy: of tf.distribute; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, of the steps.
-      seed: of dropout and random starts.
+      seed: of dropout, random starts and the initial weights of a game's attack network.
       jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
         numbers are others; with the default strategy alone.
       many_a_program: whether such a program takes many steps, not one; with jit_compile and batches
@@ -76,8 +76,8 @@ class Trainer:
 
         self._rates = []
 
-        def make_optimizer(variables=None, scale=1.0):
-            self._rates.append(Rate(schedule, self.round_lengths[0], scale))
+        def make_optimizer(variables=None, scale=1.0, updates=1):
+            self._rates.append(Rate(schedule, self.round_lengths[0], scale, updates))
             optimizer = Adam(self._rates[-1])
             if variables is not None:
                 optimizer.build(variables)
@@ -85,7 +85,7 @@ class Trainer:
 
         with strategy.scope():
             self.players = game.make_players(
-                classifier, make_optimizer, batches.image_shape, batches.num_classes
+                classifier, make_optimizer, batches.image_shape, batches.num_classes, seed
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)

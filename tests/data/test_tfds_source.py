@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import socket
 import time
+import types
 
 import numpy as np
 import pytest
@@ -87,6 +88,18 @@ def test_no_image_classification_of_one_size(tmp_path, no_network, name, message
     with pytest.raises(DataError, match=message) as caught:
         load_tfds(name, to_unit_box, str(tmp_path))
     assert not isinstance(caught.value, NotPreparedError)
+
+
+def test_images_of_more_than_8_bits_are_refused():
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Image(shape=(8, 8, 1), dtype=np.uint16),
+        "label": tfds.features.ClassLabel(num_classes=2),
+    }
+    builder = types.SimpleNamespace(info=types.SimpleNamespace(features=features))
+    with pytest.raises(DataError, match="8 bits .*Received: uint16"):
+        tfds_source._features(builder, "deep")
 
 
 def mnist_without(tmp_path, *removed):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks.fgsm import FGSM
-from mmtf.config import Schedule
+from mmtf.config import ConfigError, Schedule
 from mmtf.games import GAMES
 from mmtf.games.base import Turn
 from mmtf.presets import schedule_of
@@ -31,14 +31,37 @@ def small_net(seed=0):
     )
 
 
-def players_of(game, net):
-    def make_optimizer(variables=None, scale=1.0):
+def players_of(game, net, seed=0):
+    def make_optimizer(variables=None, scale=1.0, updates=1):
         optimizer = keras.optimizers.Adam(0.01 * scale)
         if variables is not None:
             optimizer.build(variables)
         return optimizer
 
-    return game.make_players(net, make_optimizer, (4, 4, 1), 3)
+    return game.make_players(net, make_optimizer, (4, 4, 1), 3, seed)
+
+
+def test_the_seed_reaches_the_attack_network():
+    starts = [
+        players_of(GAMES["alt_attnet"](THREAT), small_net(), seed).models["attacker"].get_weights()
+        for seed in (0, 0, 1)
+    ]
+    for one, same, other in zip(*starts, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not one.any() or np.abs(one - other).max() > 0.01  # biases begin at 0
+
+
+def test_extragradients_rate_ends_with_the_run_not_half_way():
+    given = []
+
+    def make_optimizer(variables=None, scale=1.0, updates=1):
+        given.append(updates)
+        return keras.optimizers.Adam(0.01)
+
+    for solver in ("extragradient", "alternating"):
+        game = GAMES["alt_attnet"](THREAT, solver=solver)
+        game.make_players(small_net(), make_optimizer, (4, 4, 1), 3)
+    assert given == [2, 2, 1, 1]
 
 
 def turn_of(size, number=0):
@@ -133,3 +156,8 @@ def test_a_new_round_freezes_the_classifier_and_forgets_the_optimiser():
     slots = [v for v in optimizer.variables if "momentum" in v.path or "velocity" in v.path]
     assert slots and not any(slot.numpy().any() for slot in slots)
     assert float(optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_pgd_needs_a_step():
+    with pytest.raises(ConfigError, match="max_steps > 0. Received: 0"):
+        GAMES["adv_pgd"](THREAT, max_steps=0)

@@ -1,6 +1,7 @@
 """Eq. 8's gradient against closed form, central differences and the finite-difference form."""
 
 import contextlib
+import math
 
 import keras
 import numpy as np
@@ -232,7 +233,9 @@ def test_several_max_steps_raise_the_risk():
     assert risk[1] > risk[0] - 1e-3
 
 
-@pytest.mark.parametrize("options", [{"gamma": -1}, {"penalty": "exact"}, {"max_steps": 0}])
+@pytest.mark.parametrize(
+    "options", [{"gamma": -1}, {"gamma": math.inf}, {"penalty": "exact"}, {"max_steps": 0}]
+)
 def test_impossible_options(options):
     with pytest.raises(ConfigError, match="Expected .* Received"):
         MinimaxGrad(THREAT, **options)

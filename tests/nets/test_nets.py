@@ -106,6 +106,13 @@ def test_unknown_initialiser(name):
 
 
 @every_net
+@pytest.mark.parametrize("options", [{"dropout": 1.0}, {"dropout": -0.1}, {"weight_decay": -1.0}])
+def test_impossible_rates(name, options):
+    with pytest.raises(ConfigError, match="Expected .* Received"):
+        small(name, **options)
+
+
+@every_net
 def test_dropout_acts_in_training_only(name):
     x = images()
     for rate, differs in ((0.5, True), (0.0, False)):

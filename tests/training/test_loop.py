@@ -133,6 +133,11 @@ def test_events_come_in_order(tmp_path):
     fit(trainer, events=events)
     assert evaluated == [0, 8, 16, 24, 30]
     assert ended == [0, 1, 2]
+    # Stopped between a checkpoint and the evaluation that was due with it.
+    evaluated.clear()
+    resumed = tiny.make_trainer("adv_fgsm", steps=10, rounds=2)
+    fit(resumed, events=events, first=16)
+    assert evaluated == [16, 24, 30]
 
 
 def test_rate_against_its_formula():
@@ -142,6 +147,9 @@ def test_rate_against_its_formula():
     assert float(rate(9)) == pytest.approx(2e-3)
     assert float(rate(55)) == pytest.approx(1e-3, rel=1e-5)
     assert float(rate(99)) == pytest.approx(1e-3 * (1 + math.cos(math.pi * 89 / 90)), rel=1e-3)
+    twice = Rate(schedule, 100, updates=2)
+    for step in (0, 9, 55, 99):
+        assert float(twice(2 * step)) == float(twice(2 * step + 1)) == float(rate(step))
     rate.set_steps(200)
     assert float(rate(105)) == pytest.approx(1e-3, rel=1e-5)
     assert float(Rate(Schedule(steps=5, learning_rate=1e-4), 5)(3)) == pytest.approx(1e-4)
