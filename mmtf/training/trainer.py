@@ -72,6 +72,12 @@ class Trainer:
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
                 f"Received: {batches.batch_size}."
             )
+        if game.halves_batches and self.replicas > 1 and batches.batch_size // self.replicas % 2:
+            raise ConfigError(
+                f"Expected a batch size divisible by twice the {self.replicas} replicas, for "
+                f"{type(game).__name__} perturbs every other example. "
+                f"Received: {batches.batch_size}."
+            )
         _refuse_local_statistics(classifier, self.replicas)
 
         self._rates = []

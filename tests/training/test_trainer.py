@@ -153,15 +153,22 @@ def test_the_loop_plays_the_game_of_the_numpy_reference():
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
-def test_a_batch_that_cannot_be_divided_is_refused():
+@pytest.mark.parametrize(
+    "game, size, message",
+    [
+        ("lwa", 8, "divisible by the 3 replicas"),
+        ("adv_fgsm", 9, "divisible by twice the 3 replicas"),
+    ],
+)
+def test_a_batch_that_cannot_be_divided_is_refused(game, size, message):
     class Three:
         num_replicas_in_sync = 3
 
-    with pytest.raises(ConfigError, match="divisible by the 3 replicas"):
+    with pytest.raises(ConfigError, match=message):
         Trainer(
-            GAMES["lwa"](THREAT),
+            GAMES[game](THREAT),
             tiny_net(),
-            Batches(tiny_data(), batch_size=8, seed=0),
+            Batches(tiny_data(), batch_size=size, seed=0),
             schedule=Schedule(steps=1),
             strategy=Three(),
             precision="float32",
