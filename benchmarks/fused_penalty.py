@@ -108,7 +108,9 @@ def measure(path: str, batches: int) -> dict:
     from mmtf.data import load_data
     from mmtf.evaluation.models import load_defense
     from mmtf.reports import read_json
+    from mmtf.workdir import is_finished
 
+    require(is_finished(path), "the workdir of a finished run", path)
     config = read_json(os.path.join(path, "record.json"))["config"]
     require(config["game"] == "minimax_grad", "a run of --game=minimax_grad", config["game"])
     classifier = load_defense(path).classifier
@@ -118,7 +120,8 @@ def measure(path: str, batches: int) -> dict:
     x, y = load_data(config["dataset"]).train(batches * BATCH)
     full, low = (gradients_of(classifier, config, one) for one in ("float32", "bfloat16"))
     parts = []
-    for at in range(0, len(y), BATCH):
+    require(len(y) >= BATCH, f"{BATCH} training images or more", len(y))
+    for at in range(0, len(y) - BATCH + 1, BATCH):
         batch = x[at : at + BATCH], y[at : at + BATCH]
         parts.append(distances(full(*batch), low(*batch)))
     kept = {name: config[name] for name in ("dataset", "game", "game_options", "eta", "seed")}

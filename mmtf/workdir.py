@@ -49,17 +49,14 @@ class Workdir:
 
     def _check_config(self):
         ours, begun = self._config.to_dict(), self._has_begun()
+        if not begun:  # a config that is there is of a run that could not start
+            self._write_config(ours)
+            return
         if not os.path.exists(self.config_path):
-            if begun:
-                raise ConfigError(
-                    f"Expected the config.json of what {self.path} holds. Received: none, but "
-                    f"{begun}. Give another --workdir, or delete this one."
-                )
-            self._write_config(ours)
-            return
-        if not begun:  # by a run that could not start
-            self._write_config(ours)
-            return
+            raise ConfigError(
+                f"Expected the config.json of what {self.path} holds. Received: none, but {begun}. "
+                "Give another --workdir, or delete this one."
+            )
         changed = differences(ours, _read_config(self.config_path))
         if changed:
             raise ConfigError(

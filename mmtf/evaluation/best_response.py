@@ -16,6 +16,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import measure
 from mmtf.games.best_response import BestResponse
+from mmtf.provenance import source_digest
 from mmtf.reports.record import UNREADABLE, write_atomically, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
@@ -107,8 +108,8 @@ def best_response(
       recipe: how.
       seed: of batches, dropout and initial weights.
       cache_dir: where the network is kept, as .keras and as a SavedModel (`save_attacker`), under
-        a key made of the classifier's weights, the recipe, the threat model, the dataset and the
-        seed; None: not kept.
+        a key made of the classifier's weights, recipe, threat model, training images, seed and
+        code; None: not kept.
       progress: show it on stderr.
     """
     path = _kept_path(cache_dir, classifier, dataset, threat, recipe, seed)
@@ -185,5 +186,6 @@ def _kept_path(folder, classifier, dataset, threat, recipe, seed):
 def _key(classifier, dataset, threat, recipe, seed) -> str:
     digest = hashlib.sha256(model_digest(classifier).encode())
     settings = [recipe.to_dict(), dataclasses.asdict(threat), dataset.training_digest, seed]
+    settings.append(source_digest())
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]
