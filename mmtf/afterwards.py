@@ -8,7 +8,7 @@ import keras
 from mmtf.config import ConfigError, RunConfig, require
 from mmtf.curve import network_recipes
 from mmtf.evaluation.network_pair import pair_exploitability
-from mmtf.evaluation.rounds import kept_rounds, replay
+from mmtf.evaluation.rounds import kept_rounds, replay, round_path
 from mmtf.experiment import make_game, net_maker
 from mmtf.games import GAMES
 from mmtf.presets import schedule_of
@@ -41,6 +41,16 @@ def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
     if not set(chosen) <= made:
         raise ConfigError(f"Expected --replay_rounds among {sorted(made)}. Received: {numbers}.")
     return folder, chosen
+
+
+def require_same_images(source: str, dataset) -> None:
+    """Raises ConfigError where the kept rounds of `source` take other images or classes."""
+    folder, numbers = replay_plan(source, None)
+    model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
+    theirs, ours = model.input_shape[1:], dataset.image_shape
+    require(theirs == ours, f"--replay of a run on images of shape {ours}", theirs)
+    classes, known = model.output_shape[-1], dataset.num_classes
+    require(classes == known, f"--replay of a run with {known} classes", classes)
 
 
 def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:

@@ -19,6 +19,7 @@ from absl import app, flags
 from mmtf import quiet
 from mmtf.attacks import ATTACKS
 from mmtf.config import NORMS, PRECISIONS, SCHEDULES, ConfigError, require, require_choice
+from mmtf.flagged import require_used
 from mmtf.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")
@@ -115,9 +116,19 @@ def _run():
     require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
     for name in names:
         require_choice("attack", name, (*ATTACKS, *FITTED))
+    _refuse_idle(names)
     lock = _claim(FLAGS.output) if FLAGS.output else contextlib.nullcontext()
     with lock:
         return _evaluate(names, etas)
+
+
+def _refuse_idle(names):
+    """Flags of attacks that are not asked for."""
+    owners = {"pgd_steps": "pgd", "pgd_restarts": "pgd", "pgd_loss": "pgd", "pgd_decay": "pgd"}
+    owners |= {"apgd_loss": "apgd", "schedule": "attnet_paper"}
+    require_used(
+        FLAGS, {flag: (one in names, f"{one} among --attacks") for flag, one in owners.items()}
+    )
 
 
 def _evaluate(names, etas):

@@ -26,6 +26,7 @@ from mmtf.config import (
     ConfigError,
     require,
 )
+from mmtf.flagged import require_used
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
 from mmtf.summary import print_run
@@ -128,12 +129,13 @@ def main(argv: list[str]) -> int:
 
 def _run() -> int:
     config = _config()
+    _refuse_idle(config)
     path = FLAGS.workdir or default_workdir(config)
     cluster = _cluster()
     chief = cluster is None or cluster.index == 0
     dataset, notice, strategy = None, "", None
     if FLAGS.replay or FLAGS.exploitability or not is_finished(path):
-        from mmtf.afterwards import replay_plan, require_attacker
+        from mmtf.afterwards import replay_plan, require_attacker, require_same_images
         from mmtf.experiment import make_game
         from mmtf.training.distribution import make_strategy
 
@@ -146,6 +148,8 @@ def _run() -> int:
         if not is_finished(path):
             strategy = make_strategy(FLAGS.distribution, cluster)
         dataset, notice = _dataset()
+        if FLAGS.replay:
+            require_same_images(FLAGS.replay, dataset)
         if notice:
             config = dataclasses.replace(config, dataset=dataset.name)
             path = FLAGS.workdir or default_workdir(config)
@@ -166,19 +170,17 @@ def _cluster():
     _refuse_unknown("distribution", FLAGS.distribution, DISTRIBUTIONS)
     _refuse_unknown("cluster", FLAGS.cluster, CLUSTERS)
     several = FLAGS.distribution == "multiworker"
-    for name, meant in {
-        "cluster": several,
-        "workers": several,
-        "pods": several and FLAGS.cluster == "kubernetes",
-        "port": several and FLAGS.cluster != "tf_config",
-    }.items():
-        if FLAGS[name].present and not meant:
-            kinds = {"pods": " --cluster=kubernetes", "port": " --cluster=slurm or kubernetes"}
-            kind = kinds.get(name, "")
-            raise ConfigError(
-                f"Expected --{name} with --distribution=multiworker{kind}. "
-                f"Received: --distribution={FLAGS.distribution} --cluster={FLAGS.cluster}."
-            )
+    needs = "--distribution=multiworker"
+    on_pods, addressed = FLAGS.cluster == "kubernetes", FLAGS.cluster != "tf_config"
+    require_used(
+        FLAGS,
+        {
+            "cluster": (several, needs),
+            "workers": (several, needs),
+            "pods": (several and on_pods, f"{needs} --cluster=kubernetes"),
+            "port": (several and addressed, f"{needs} --cluster=slurm or kubernetes"),
+        },
+    )
     if FLAGS.jit_compile and FLAGS.distribution != "auto":
         raise ConfigError(
             "Expected --jit_compile with --distribution=auto on one device. "
@@ -228,6 +230,21 @@ def _config():
         pgd_restarts=FLAGS.pgd_restarts,
         max_examples=FLAGS.max_examples,
         seed=FLAGS.seed,
+    )
+
+
+def _refuse_idle(config) -> None:
+    """Flags that the config does not show and nothing would read."""
+    with_pgd = "pgd" in config.attacks
+    solver = config.game_options.get("solver")
+    require_used(
+        FLAGS,
+        {
+            "pgd_steps": (with_pgd, "pgd among --attacks"),
+            "pgd_restarts": (with_pgd, "pgd among --attacks"),
+            "replay_rounds": (bool(FLAGS.replay), "--replay"),
+            "order": (solver == "sensitivity", "--solver=sensitivity"),
+        },
     )
 
 

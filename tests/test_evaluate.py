@@ -183,6 +183,7 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
         (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
         (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
+        (["--model=x", "--attacks=fgsm", "--pgd_loss=dlr"], "--pgd_loss with pgd among --attacks"),
         (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
     ],
 )

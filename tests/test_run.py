@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -162,6 +163,10 @@ def test_a_second_process_on_a_workdir_is_refused(tmp_path):
         (["--game=adv_fgsm", "--norm=l2"], "Expected norm linf for FGSM"),
         (["--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
         (["--replay=nowhere"], "Expected --replay to name the workdir of an adv_fgsm run"),
+        (["--replay_rounds=1"], "Expected --replay_rounds with --replay. Received"),
+        (["--attacks=fgsm", "--pgd_steps=3"], "Expected --pgd_steps with pgd among --attacks"),
+        (["--game=alt_attnet", "--order=simultaneous"], "--order with --solver=sensitivity"),
+        (["--workers=2"], "Expected --workers with --distribution=multiworker"),
         (["extra"], "Expected flags only"),
         (["--dataset=no_such_dataset"], "knows by name"),
     ],
@@ -261,6 +266,10 @@ def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
             "fgsm1",
             "fgsm2",
         ]
+    small = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    small.save(os.path.join(cat, "rounds", "000.keras"))
+    done = run(str(tmp_path / "third"), *SMALL, "--game=undefended", f"--replay={cat}")
+    assert done.returncode == 1 and "a run on images of shape (28, 28, 1)" in done.stderr
 
 
 def test_every_flagfile_names_a_run_that_can_be():
