@@ -5,12 +5,13 @@
 
 Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
 `--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
-training images. ART trains the same net by its AdversarialTrainer with its FastGradientMethod
-around a training step that the user has compiled: `art` at a constant rate, epoch after epoch until
-both are met or --limit; `art_scheduled` by mmtf's schedule, to its end. The clock stands still
-while errors are measured; tracing counts. Every run is a process of its own, seed after seed, all
-of --who in turns. Writes results/benchmarks/time_to_robust.json after every run, and goes on from
-it on the same commit and machine. `python -m scripts.performance` renders it.
+training images; `mmtf_fused` the same with `--penalty=fused`. ART trains the same net by its
+AdversarialTrainer with its FastGradientMethod around a training step that the user has compiled:
+`art` at a constant rate, epoch after epoch until both are met or --limit; `art_scheduled` by mmtf's
+schedule, to its end. The clock stands still while errors are measured; tracing counts. Every run is
+a process of its own, seed after seed, all of --who in turns. Writes
+results/benchmarks/time_to_robust.json after every run, and goes on from it on the same commit and
+machine. `python -m scripts.performance` renders it.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from mmtf.reports import read_json, write_json
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
 ETA = 0.3
 POINTS = 8
-WHO = ("mmtf", "art", "art_scheduled")
+WHO = ("mmtf", "mmtf_fused", "art", "art_scheduled")
 BATCH, ART_RATE = 128, 1e-3
 FLAGS = flags.FLAGS
 
@@ -92,7 +93,7 @@ def met(point: dict) -> bool:
     return all(point[name] <= bound for name, bound in TARGETS.items())
 
 
-def play_mmtf(data, seed: int) -> dict:
+def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     """One run of the default schedule."""
     from mmtf.experiment import make_game, net_maker
     from mmtf.presets import run_config
@@ -100,7 +101,11 @@ def play_mmtf(data, seed: int) -> dict:
     from mmtf.training.train import train
 
     config = run_config(
-        game="minimax_grad", dataset=data.name, eta=ETA, schedule_options={"steps": FLAGS.steps}
+        game="minimax_grad",
+        dataset=data.name,
+        eta=ETA,
+        game_options={"penalty": "fused" if who == "mmtf_fused" else None},
+        schedule_options={"steps": FLAGS.steps},
     )
     watches = []
 
@@ -119,7 +124,7 @@ def play_mmtf(data, seed: int) -> dict:
         progress=False,
     )
     about = {"config": config.to_dict(), "precision": trained.trainer.precision}
-    return _row("mmtf", seed, watches[0], trained.seconds) | about
+    return _row(who, seed, watches[0], trained.seconds) | about
 
 
 def play_art(data, seed: int, scheduled: bool = False) -> dict:
@@ -210,8 +215,8 @@ def _play(who, seed) -> dict:
     from mmtf.data import load_data
 
     data = load_data(FLAGS.dataset)
-    if who == "mmtf":
-        return play_mmtf(data, seed)
+    if who.startswith("mmtf"):
+        return play_mmtf(data, seed, who)
     return play_art(data, seed, scheduled=who == "art_scheduled")
 
 

@@ -33,6 +33,7 @@ NOT_MEASURED = "**No record of this is committed.**"
 GPU_RECORD = RECORDS / "gpu.json"
 ROBUST = {
     "mmtf": "mmtf, minimax_grad, its default schedule",
+    "mmtf_fused": "mmtf, minimax_grad --penalty=fused, its default schedule",
     "art": "ART, AdversarialTrainer with FGSM, constant 1e-3",
     "art_scheduled": "ART, AdversarialTrainer with FGSM, mmtf's schedule",
 }
@@ -77,11 +78,13 @@ def _rate(per_second, unit):
 
 
 def kind_of(path: pathlib.Path) -> str:
-    """The CPU's instructions, by which a record of the peers is named.
+    """The CPU's instructions, by which a record of the peers is named, and which works it has.
 
     Example:
       >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2.json"))
       'avx2'
+      >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2-steps.json"))  # not all works
+      'avx2-steps'
     """
     return path.stem.removeprefix("peers-")
 
@@ -119,7 +122,8 @@ def peers(kind: str, record: dict) -> str:
     if record.get("precisions") == ["float32"]:
         notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
     figure = f"![Time relative to mmtf's]({FIGURES.name}/performance-{kind}.png)"
-    return "\n\n".join([f"### On a CPU with {kind}", figure, table(record["rows"]), *notes])
+    title = f"### On a CPU with {kind.replace('-', ', ')}"
+    return "\n\n".join([title, figure, table(record["rows"]), *notes])
 
 
 def _prices(rows):

@@ -42,9 +42,11 @@ def test_a_record_goes_on_only_on_its_own_machine_commit_and_job(tmp_path):
 def test_the_command_measures_and_goes_on(tmp_path):
     output = tmp_path / "record.json"
     command = [sys.executable, "-m", "benchmarks.time_to_robust", "--dataset=digits"]
-    command += ["--seeds=3", "--steps=8", f"--output={output}"]
+    command += ["--who=mmtf,mmtf_fused", "--seeds=3", "--steps=8", f"--output={output}"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (run,) = json.loads(output.read_text())["runs"]
+    run, fused = json.loads(output.read_text())["runs"]
+    penalties = [one["config"]["game_options"]["penalty"] for one in (run, fused)]
+    assert (fused["who"], penalties) == ("mmtf_fused", ["nested", "fused"])
     assert [point["step"] for point in run["points"]] == list(range(9))
     seconds = [point["seconds"] for point in run["points"]]
     assert seconds == sorted(seconds) and seconds[-1] <= run["seconds"] + 1
