@@ -121,6 +121,8 @@ def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
             continue
         seconds = round(time.monotonic() - began, 2)
         found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
+        if recipe := _recipe(cell, bench):
+            found["recipe"] = recipe.to_dict()
         bench.write(cell, {**found, "training": training, "note": data.note})
         say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {outcome.error:.4f}")
     return failed
@@ -183,6 +185,16 @@ def _outcome(cell, classifier, data, bench) -> Outcome:
     return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed)
 
 
+def _recipe(cell, bench):
+    """How the cell's attack network is trained afresh; None where it is no such attack."""
+    game, _ = defender(cell.defense, bench.settings.rounds)
+    recipe = network_recipes(bench.config(cell, game)).get(cell.attack.removesuffix("_curr"))
+    if recipe is None:
+        return None
+    steps = bench.settings.of_attack(cell.attack)["steps"] or recipe.schedule.steps
+    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
+
+
 def _attack(cell, threat, bench):
     settings, name = bench.settings, cell.attack.removesuffix("_curr")
     game, _ = defender(cell.defense, settings.rounds)
@@ -190,12 +202,7 @@ def _attack(cell, threat, bench):
     if name == MET:
         path = os.path.join(bench.store.path(config), "attacker.keras")
         return LearnedAttack(threat, keras.models.load_model(path, compile=False))
-    recipes = network_recipes(config)
-    if name in recipes:
-        steps = settings.of_attack(cell.attack)["steps"]
-        schedule = recipes[name].schedule
-        schedule = dataclasses.replace(schedule, steps=steps or schedule.steps)
-        recipe = dataclasses.replace(recipes[name], schedule=schedule)
+    if recipe := _recipe(cell, bench):
         cache = os.path.join(bench.store.path(config), "attackers")
         return FreshAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
     options = {

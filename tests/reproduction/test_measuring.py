@@ -73,3 +73,12 @@ def test_cells_agree_with_the_runs_own_matrix_and_a_failure_stops_no_other(store
     assert [cell.attack for cell in bench.wanted(cells)] == ["autoattack_curr"]
     again = Bench(SETTINGS, store, bench.root, again=True)
     assert again.wanted(cells) == cells
+
+
+def test_the_record_of_an_attack_network_says_how_it_was_trained(store, tmp_path):
+    settings = settings_of(TRACK, steps=2, rounds=3, attnet_paper_steps=3)
+    cell = Cell(TRACK, 0.2, "no_defense", "attnet_paper_curr")
+    bench = Bench(settings, store, str(tmp_path))
+    assert measure_cells([cell], bench) == {}
+    recipe = cell.read(bench.root)["recipe"]
+    assert (recipe["net"], recipe["schedule"]["steps"]) == ("mlp", 3)
