@@ -1,5 +1,6 @@
 """What every attack is, and the gradient that most of them climb."""
 
+import functools
 import inspect
 import weakref
 
@@ -83,13 +84,16 @@ def compiled(classifier, owner, function):
     # A step traced while the model computed in bfloat16 must not serve a float32 evaluation.
     key = (owner, policies_of(classifier))
     if key not in kept:
-        reference = weakref.ref(classifier)
-        kept[key] = tf.function(  # AutoGraph's translation takes longer than tracing
-            lambda *tensors: function(reference(), *tensors),
-            autograph=False,
-            reduce_retracing=True,
-        )
+        # A partial: TensorFlow counts the tracings of all functions of one line of code together,
+        # and would warn of a few classifiers or attacks as of one function traced again and again.
+        called = functools.partial(_call, weakref.ref(classifier), function)
+        # AutoGraph's translation takes longer than tracing.
+        kept[key] = tf.function(called, autograph=False, reduce_retracing=True)
     return kept[key]
+
+
+def _call(reference, function, *tensors):
+    return function(reference(), *tensors)
 
 
 def run(attack: Attack, classifier, x, y, seed):

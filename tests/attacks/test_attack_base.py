@@ -1,6 +1,7 @@
 """What attacks share: graphs kept for a classifier, and what a subclass owes."""
 
 import gc
+import logging
 import weakref
 
 import numpy as np
@@ -51,6 +52,19 @@ def test_a_graph_is_traced_once_for_a_classifier_and_owner(linear):
     assert traces == [one, two]
     compiled(one, "another", function)(x)
     assert traces == [one, two, one]
+
+
+def test_several_classifiers_are_not_told_as_one_function_traced_again(linear, caplog):
+    x = tf.ones([3, 1, 2, 1])
+    logging.getLogger("tensorflow").addHandler(caplog.handler)
+    try:
+        for factor in range(8):
+            net = linear(factor * np.eye(2))
+            step = compiled(net, "owner", lambda model, x: model(x, training=False))
+            np.testing.assert_array_equal(step(x), factor * np.ones((3, 2)))
+    finally:
+        logging.getLogger("tensorflow").removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
 
 
 def test_a_classifier_can_be_forgotten(linear):
