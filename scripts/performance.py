@@ -2,7 +2,7 @@
 
     python -m scripts.performance
 
-Reads peers-*.json, time_to_robust.json and gpu.json of results/benchmarks, which `python -m
+Reads peers-*.json, time_to_robust*.json and gpu.json of results/benchmarks, which `python -m
 benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. No TensorFlow.
 """
 
@@ -19,7 +19,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "results" / "benchmarks"
 PAGE = ROOT / "docs" / "performance.md"
 FIGURES = ROOT / "docs" / "figures"
-ROBUST_RECORD = RECORDS / "time_to_robust.json"
 ONCE = {work.title for work in WORKS.values() if work.once}
 OUR_PGD = ("pgd", "mmtf")
 OURS = ("mmtf", "mmtf_fused")
@@ -30,7 +29,6 @@ OLD_PEERS = (
     "has not been run again on such a CPU."
 )
 NOT_MEASURED = "**No record of this is committed.**"
-GPU_RECORD = RECORDS / "gpu.json"
 ROBUST = {
     "mmtf": "mmtf, minimax_grad, its default schedule",
     "mmtf_fused": "mmtf, minimax_grad --penalty=fused, its default schedule",
@@ -264,8 +262,9 @@ def main(_):
     # What was made with the peers' code of today comes first.
     records = dict(sorted(records.items(), key=lambda one: -one[1].get("peers_code", 1)))
     generated = {"peers": "\n\n".join(peers(*one) for one in records.items())}
-    for name, path, table_of in (("robust", ROBUST_RECORD, robust), ("gpu", GPU_RECORD, gpu)):
-        generated[name] = table_of(read_json(path)) if path.exists() else NOT_MEASURED
+    for name, pattern, table_of in (("robust", "time_to_robust*", robust), ("gpu", "gpu", gpu)):
+        tables = [table_of(read_json(path)) for path in sorted(RECORDS.glob(f"{pattern}.json"))]
+        generated[name] = "\n\n".join(tables) or NOT_MEASURED
     for name, content in generated.items():
         text = replace_block(text, name, content)
     PAGE.write_text(text)
