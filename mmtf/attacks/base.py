@@ -77,12 +77,14 @@ def compiled(classifier, owner, function):
 
     Args:
       classifier: the callable the function closes over; it may be collected.
-      owner: hashable, tells apart the functions kept for one classifier.
+      owner: tells apart the functions kept for one classifier: a name, an attack or a tuple of
+        them. Attacks of one class with the same attributes are one owner: an attack that is made
+        anew for every batch is not traced, nor kept, for every batch.
       function: called as function(classifier, *tensors); must not hold the classifier itself.
     """
     kept = _COMPILED.setdefault(classifier, {})
     # A step traced while the model computed in bfloat16 must not serve a float32 evaluation.
-    key = (owner, policies_of(classifier))
+    key = (_by_value(owner), policies_of(classifier))
     if key not in kept:
         # A partial: TensorFlow counts the tracings of all functions of one line of code together,
         # and would warn of a few classifiers or attacks as of one function traced again and again.
@@ -90,6 +92,33 @@ def compiled(classifier, owner, function):
         # AutoGraph's translation takes longer than tracing.
         kept[key] = tf.function(called, autograph=False, reduce_retracing=True)
     return kept[key]
+
+
+def _by_value(owner):
+    """Hashable; equal for equal attacks, and for what cannot be hashed where it is the same."""
+    if isinstance(owner, Attack):
+        attributes = sorted(vars(owner).items())
+        return type(owner), tuple((name, _by_value(value)) for name, value in attributes)
+    if isinstance(owner, tuple):
+        return tuple(map(_by_value, owner))
+    try:
+        hash(owner)
+    except TypeError:
+        return _Itself(owner)
+    return owner
+
+
+class _Itself:
+    """Kept alive, for another object could have its place in memory afterwards."""
+
+    def __init__(self, one):
+        self.one = one
+
+    def __eq__(self, other):
+        return isinstance(other, _Itself) and other.one is self.one
+
+    def __hash__(self):
+        return id(self.one)
 
 
 def _call(reference, function, *tensors):
@@ -115,5 +144,5 @@ def judge(classifier):
 
 
 def choose(condition, a, b):
-    """tf.where with a condition [N] for tensors [N, ...]."""
-    return tf.where(tf.reshape(condition, [-1] + [1] * (a.shape.rank - 1)), a, b)
+    """tf.where with a condition [N] for arrays [N, ...]."""
+    return tf.where(tf.reshape(condition, [-1] + [1] * (len(a.shape) - 1)), a, b)

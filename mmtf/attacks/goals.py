@@ -36,6 +36,12 @@ class Goal:
         self.target = target
         self.targeted = target is not None
 
+    def __eq__(self, other):
+        return isinstance(other, Goal) and other.target == self.target
+
+    def __hash__(self):
+        return hash(self.target)
+
     def labels(self, classifier, x, y, seed):
         """int [N]: y, or each example's target class.
 

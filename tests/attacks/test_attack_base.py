@@ -9,8 +9,11 @@ import pytest
 import tensorflow as tf
 
 from mmtf import risks
+from mmtf.attacks import ExpectationOverTransformation, UniversalPerturbation
+from mmtf.attacks.autoattack import AutoAttack
 from mmtf.attacks.base import Attack, compiled, input_gradient
 from mmtf.attacks.ifgsm import IFGSM
+from mmtf.attacks.pgd import PGD
 from mmtf.threat import ThreatModel
 
 
@@ -52,6 +55,50 @@ def test_a_graph_is_traced_once_for_a_classifier_and_owner(linear):
     assert traces == [one, two]
     compiled(one, "another", function)(x)
     assert traces == [one, two, one]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda threat: PGD(threat, steps=2),
+        lambda threat: PGD(threat, steps=2, target=1),
+        lambda threat: AutoAttack(threat, steps=2, queries=4),
+        lambda threat: ExpectationOverTransformation(PGD(threat, steps=2), samples=2),
+    ],
+)
+def test_an_attack_made_anew_is_not_traced_anew(make, rng):
+    """Nor kept: a loop that makes one for every batch would fill the memory."""
+    calls = []
+
+    def classifier(x, training):
+        calls.append(x)
+        return tf.reshape(x, [-1, 4])[:, :3]
+
+    x, y = rng.uniform(-1, 1, (6, 2, 2, 1)).astype(np.float32), tf.constant([0, 1, 2, 0, 1, 2])
+    first = make(ThreatModel(eta=0.3))(classifier, x, y)
+    traced = len(calls)
+    np.testing.assert_array_equal(make(ThreatModel(eta=0.3))(classifier, x, y), first)
+    assert any(map(tf.is_symbolic_tensor, calls[:traced]))
+    # How many classes there are is asked eagerly.
+    assert not any(map(tf.is_symbolic_tensor, calls[traced:]))
+    assert np.abs(make(ThreatModel(eta=0.2))(classifier, x, y) - first).max() > 0.05
+
+
+def test_attributes_that_are_changed_or_cannot_be_hashed_make_another_owner(linear):
+    net, x = linear(np.eye(2)), tf.ones([3, 1, 2, 1])
+
+    def traced(attack):
+        return compiled(net, (attack, "step"), lambda model, x: model(x, training=False))
+
+    attack = PGD(ThreatModel(eta=0.3))
+    assert traced(attack) is traced(PGD(ThreatModel(eta=0.3)))
+    assert traced(PGD(ThreatModel(eta=0.3), target=1)) is not traced(attack)
+    before = traced(attack)
+    attack.step_size = 0.01
+    assert traced(attack) is not before
+    one, other = (UniversalPerturbation(ThreatModel(eta=0.3), x[0]) for _ in range(2))
+    assert traced(one) is traced(one)
+    assert traced(one) is not traced(other)
 
 
 def test_several_classifiers_are_not_told_as_one_function_traced_again(linear, caplog):

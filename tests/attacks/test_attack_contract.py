@@ -173,6 +173,13 @@ def test_a_batch_of_one(name, norm, options, played, smooth, batch, excess):
 
 
 @every_case
+def test_arrays_of_numpy_will_do(name, norm, options, played, smooth, batch):
+    (attack, _), (x, y) = played, batch
+    z = attack(smooth, x.numpy(), y.numpy(), seed=SEED)
+    np.testing.assert_array_equal(z, attack(smooth, x, y, seed=SEED))
+
+
+@every_case
 def test_splitting_a_batch_changes_nothing(name, norm, options, smooth, batch):
     if options.get("target") == "random":
         pytest.skip("the target, too, is a matter of the place in the batch")
