@@ -56,6 +56,12 @@ def define_flags() -> None:
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
     flags.DEFINE_string("dataset", "mnist", "As in mmtf.run; its test split is used.")
     flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
+    flags.DEFINE_string(
+        "preprocess",
+        None,
+        "What the models take: box, pixels scaled to [-1, 1]; per_image, also standardised one by "
+        "one. Default: per_image for cifar10, as the paper has it, box for the others.",
+    )
     flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")
     flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.")
     flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.")
@@ -143,7 +149,7 @@ def _evaluate(names, etas):
     _require_different("models", defenses)
     sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
     _require_different("transfer_from", sources)
-    dataset = load_data(FLAGS.dataset, FLAGS.data_dir)
+    dataset = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}

@@ -151,7 +151,7 @@ def run_experiment(
             "test": len(dataset.test_images),
         },
         "seeds": [config.seed],
-        "precision": {"training": precision, "evaluation": "float32"},
+        "precision": {"training": trained.precision, "evaluation": "float32"},
         "jit_compile": jit_compile,
         "replicas": strategy.num_replicas_in_sync,
         "workers": workers.count,

@@ -119,7 +119,8 @@ class ThreatModel:
             slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
         outside = self.size(z - x) > self.eta + slack
         flat = z.reshape(len(z), -1)
-        outside |= (flat < self.box[0]).any(axis=1) | (flat > self.box[1]).any(axis=1)
+        low, high = (float(np.float32(bound)) for bound in self.box)  # as a clip has them
+        outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)
         return outside | ~np.isfinite(flat).all(axis=1)
 
 

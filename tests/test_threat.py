@@ -195,3 +195,11 @@ def test_size_is_numpys_in_float64(rng):
 def test_impossible_threats_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         ThreatModel(**settings)
+
+
+@pytest.mark.parametrize("low, high", [(-0.1307 / 0.3081, 0.8693 / 0.3081), (-0.1, 0.1)])
+def test_a_clip_to_a_box_that_float32_rounds_is_no_violation(low, high):
+    threat = ThreatModel(eta=0.1, box=(low, high))
+    x = threat.clip_box(tf.constant([[-9.0, 9.0], [0.0, 9.0]]))
+    assert not threat.violations(x, x).any()
+    assert threat.violations(np.nextafter(x, [[-9.0, 9.0]] * 2), x).all()

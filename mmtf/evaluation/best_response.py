@@ -8,6 +8,7 @@ import sys
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mmtf import export
 from mmtf.attacks.learned import LearnedAttack
@@ -137,7 +138,9 @@ def best_response(
             model=classifier,
             seed=seed * 100 + restart,
             precision=recipe.precision,
-            jit_compile=False,  # one key, one network, whatever compiled the classifier
+            # One key, one network, whatever compiled the classifier and on however many devices.
+            strategy=tf.distribute.get_strategy(),
+            jit_compile=False,
             progress=bar,
         )
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])

@@ -9,7 +9,7 @@ from mmtf import risks
 from mmtf.attacks.base import compiled, input_gradient
 from mmtf.attacks.pgd import PGD
 from mmtf.evaluation.compare import mcnemar
-from mmtf.evaluation.measure import measure
+from mmtf.evaluation.measure import BrokenConstraint, measure
 from mmtf.nets.precision import evaluating_in_float32
 from mmtf.threat import ThreatModel
 
@@ -43,7 +43,7 @@ MEANINGS = {
         "figure alone"
     ),
     "broken_attack": (
-        "the attack left its ball or the box, or returned NaN: its column is left out; look for "
+        "the attack left its ball or the box, or met or returned NaN: it is left out; look for "
         "gradients that are not finite"
     ),
     "bounded_without_bound": (
@@ -127,7 +127,18 @@ def check_defense(
             signs.append(Sign(name, "zero_gradient", value))
     if not finite:
         return signs  # nothing more can be learnt by gradients
-    gradient = gradients["margin"]
+    try:
+        signs += _signs_of_pgd(name, classifier, x, y, threat, seed)
+    except BrokenConstraint as error:  # gradients that are finite at the images and not on the way
+        return [*signs, Sign(name, "broken_attack", f"pgd: {error}")]
+    rough = _rough_share(classifier, images, labels, gradients["margin"], threat, seed)
+    if rough > PROBE_SHARE:
+        signs.append(Sign(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
+    return signs
+
+
+def _signs_of_pgd(name, classifier, x, y, threat, seed):
+    signs = []
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
     error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
@@ -140,9 +151,6 @@ def check_defense(
     if _beats(few, many):
         value = f"error {few.mean():.3f} by {FEW_STEPS} steps, {many.mean():.3f} by {MANY_STEPS}"
         signs.append(Sign(name, "more_steps_weaker", value))
-    rough = _rough_share(classifier, images, labels, gradient, threat, seed)
-    if rough > PROBE_SHARE:
-        signs.append(Sign(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
     return signs
 
 

@@ -21,6 +21,7 @@ from mmtf.provenance import source_digest
 from mmtf.reports.intervals import wilson
 from mmtf.reports.record import UNREADABLE, write_atomically
 from mmtf.threat import ThreatModel
+from mmtf.training.loop import RiskNotFinite
 from mmtf.training.progress import Progress
 
 SHOWN = 8
@@ -163,7 +164,9 @@ def payoff_matrix(
                     given = (dataset, threats[eta], x, y, seed, precision, blocks, progress)
                     try:
                         cell = _measure(defense, name, attack, *given)
-                    except BrokenConstraint as error:
+                    except (BrokenConstraint, RiskNotFinite) as error:
+                        if isinstance(error, RiskNotFinite):  # of a network fitted to the defence
+                            error = "its training met a risk that is not finite"
                         signs.append(Sign(defense.name, "broken_attack", f"{name}: {error}"))
                         say(f"{defense.name}  eta {eta:g}  {name}: left out, {error}")
                         blocks.clear()

@@ -167,14 +167,19 @@ def misclassified(classifier, z, y) -> np.ndarray:
     return np.concatenate(blocks) > 0
 
 
-def worst(outcomes: list[Outcome]) -> Outcome:
-    """The per-example worst case over `outcomes`, all on the same examples."""
+def worst(outcomes: list[Outcome], clean: np.ndarray) -> Outcome:
+    """The per-example worst case over `outcomes` and the images themselves.
+
+    Args:
+      outcomes: all on the same examples.
+      clean: bool [N], which images are wrong as they are.
+    """
     require(
         len({outcome.n for outcome in outcomes}) == 1,
         "outcomes on the same examples",
         len(outcomes),
     )
-    wrong = np.logical_or.reduce([outcome.wrong for outcome in outcomes])
+    wrong = np.logical_or.reduce([clean, *(outcome.wrong for outcome in outcomes)])
     seconds = sum(outcome.seconds for outcome in outcomes)
     return Outcome("worst", wrong, seconds, outcomes[0].images[:0])
 

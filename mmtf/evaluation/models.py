@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import ConfigError
+from mmtf.data.preprocessing import standardize_per_image, to_unit_box
 from mmtf.evaluation.best_response import model_digest
 from mmtf.evaluation.measure import check_classifier, misclassified
 from mmtf.training.devices import resolve_precision
@@ -123,6 +124,7 @@ def load_defense(path: str, name: str | None = None) -> Defense:
     """
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
+    name = name.encode(errors="replace").decode()  # a file's name may be no text
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
         return Defense(name, _keras(kept))
@@ -166,9 +168,25 @@ def admit(defense: Defense, dataset) -> None:
             f"that cannot be called on them ({str(error).strip().splitlines()[0]})."
         ) from error
     given = float(np.mean(misclassified(defense.classifier, x, y)))
+
+    def suits(images):
+        other = float(np.mean(misclassified(defense.classifier, images, y)))
+        return other if given - other > 0.2 and other < 0.5 * given else None
+
+    raw = dataset.test_images[:SCALE_EXAMPLES]
+    if dataset.preprocess is standardize_per_image and raw.dtype == np.uint8:
+        plain = to_unit_box(raw).numpy()
+        for scale, images in {"[-1, 1]": plain, **{k: f(plain) for k, f in SCALES.items()}}.items():
+            if (other := suits(images)) is not None:
+                raise ConfigError(
+                    f"{defense.name}: Expected a classifier of images standardised one by one, as "
+                    f"the paper has those of {dataset.name}. Received: one that errs on "
+                    f"{given:.2f} of them, but on {other:.2f} with plain pixels in {scale}. Give "
+                    f"--preprocess=box (load_data(..., preprocess='box'))"
+                    + ("." if plain is images else ", and put a keras.layers.Rescaling in front.")
+                )
     for scale, change in SCALES.items():
-        other = float(np.mean(misclassified(defense.classifier, change(x), y)))
-        if given - other > 0.2 and other < 0.5 * given:
+        if (other := suits(change(x))) is not None:
             raise ConfigError(
                 f"{defense.name}: Expected a classifier of pixels in [-1, 1]. Received: one that "
                 f"errs on {given:.2f} of them, but on {other:.2f} with pixels in {scale}. Put a "

@@ -10,7 +10,7 @@ from mmtf.config import require
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.checks import check_defense, check_table
 from mmtf.evaluation.fresh import Fresh
-from mmtf.evaluation.measure import Outcome, check_classifier, measure, worst
+from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, worst
 from mmtf.evaluation.models import Defense, admit
 from mmtf.evaluation.models import attack_precision as resolved
 from mmtf.threat import ThreatModel
@@ -27,6 +27,8 @@ def attack_classifier(
     precision="float32",
 ) -> list[Outcome]:
     """One outcome per attack on the test split, then the per-example `worst` over all of them.
+
+    `worst` counts the image itself, which lies in every ball.
 
     Args:
       classifier: Keras model giving logits.
@@ -48,7 +50,7 @@ def attack_classifier(
             attack = attack.fit(classifier, dataset)
         given = {"name": name, "seed": seed, "keep": keep, "precision": precision}
         outcomes.append(measure(classifier, attack, x, y, **given))
-    return [*outcomes, worst(outcomes)]
+    return [*outcomes, worst(outcomes, misclassified(classifier, x, y))]
 
 
 def evaluate(

@@ -22,6 +22,7 @@ def evaluation_record(matrix: Matrix, dataset: Dataset, settings: dict) -> dict:
     return {
         "dataset": dataset.name,
         "note": dataset.note,
+        "preprocess": getattr(dataset.preprocess, "__name__", repr(dataset.preprocess)),
         "n": len(matrix.cells[0].wrong),
         **settings,
         "cells": [one.to_dict() for one in matrix.cells],

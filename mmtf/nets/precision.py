@@ -18,10 +18,15 @@ def computing_in(model: keras.Model, dtype: str):
     float32 evaluation.
 
     Args:
-      model: a built Keras model with float32 variables.
+      model: a built Keras model with float32 variables. Quantised layers compute as they are, for
+        without its policy such a layer takes its integers for weights.
       dtype: `float32` or `bfloat16`.
     """
-    layers = list(model._flatten_layers(include_self=True))
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=True)
+        if getattr(layer, "quantization_mode", None) is None
+    ]
     before = [layer.dtype_policy for layer in layers]
     last = _last_layers(model)
     try:

@@ -4,12 +4,13 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 
 from mmtf.config import ConfigError
 
 FORMAT = 1
 # What readers of NumPy's and Keras' files raise where the file is cut short or another's.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def write_json(path: str, value) -> None:

@@ -1,12 +1,17 @@
 """The state of a run on disk: saved whole or not at all, read back past a damaged file."""
 
 import glob
+import json
 import os
 import re
 
 import tensorflow as tf
 
+from mmtf.config import ConfigError, differences
 from mmtf.games.base import Players
+from mmtf.reports.record import read_json, write_json
+
+RUN = "run.json"
 
 
 class CheckpointError(RuntimeError):
@@ -23,11 +28,28 @@ class Checkpoints:
       folder: made when missing.
       players: the models and optimisers.
       keep: > 0.
-      writes: False where another process does: `save` does nothing.
+      run: what decides the training, as JSON values, kept beside the checkpoints: those of
+        another run are refused. None: not asked.
+      precision: that this process trains in.
+      writes: False where another process does: `save` writes nothing.
+
+    Attributes:
+      precisions: that the steps saved so far were taken in, in this order.
     """
 
-    def __init__(self, folder: str, players: Players, keep: int = 2, *, writes: bool = True):
+    def __init__(
+        self,
+        folder: str,
+        players: Players,
+        keep: int = 2,
+        *,
+        run: dict | None = None,
+        precision: str = "float32",
+        writes: bool = True,
+    ):
         self.folder = folder
+        self.precisions: list[str] = []
+        self._run, self._precision = run, precision
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
@@ -42,11 +64,17 @@ class Checkpoints:
 
         The ones before stay valid until it is complete.
         """
+        known = list(self.precisions)
+        if self._precision not in known[-1:]:
+            self.precisions.append(self._precision)
         if self._manager is None:
             return None
         self.step.assign(step)
         self.seconds.assign(seconds)
         try:
+            if self.precisions != known:
+                os.makedirs(self.folder, exist_ok=True)
+                write_json(self._run_path, {"run": self._run, "precisions": self.precisions})
             return self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             raise CheckpointError(
@@ -63,8 +91,11 @@ class Checkpoints:
 
         Raises:
           CheckpointError: there are checkpoints, and none can be read.
+          ConfigError: they are of another run.
         """
         paths = self._paths()
+        if paths and os.path.exists(self._run_path):
+            self._read_run()
         for path in reversed(paths):
             try:
                 status = self._checkpoint.restore(path)
@@ -83,6 +114,22 @@ class Checkpoints:
                 f"start from step 0, or use another --workdir."
             )
         return 0
+
+    @property
+    def _run_path(self) -> str:
+        return os.path.join(self.folder, RUN)
+
+    def _read_run(self):
+        known = read_json(self._run_path)
+        self.precisions = known["precisions"]
+        if None in (self._run, known["run"]):
+            return
+        changed = differences(json.loads(json.dumps(self._run)), known["run"])
+        if changed:
+            raise ConfigError(
+                f"Expected checkpoints of this run in {self.folder}. Received those of another: "
+                f"{'; '.join(changed)}. Give another folder, or delete this one."
+            )
 
     def _paths(self) -> list[str]:
         # By the files, not by the manager's own list, which may be the damaged one.

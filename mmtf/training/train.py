@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 
 import keras
 import tensorflow as tf
@@ -24,6 +25,7 @@ class Trained:
     trainer: holds all players.
     seconds: spent in steps, tracing included, over all processes of a resumed run.
     steps: in all.
+    precision: that the steps were taken in; of a run resumed in another one, both in order.
     images_per_second: over all replicas, in this process, tracing excluded; None: too few steps.
     """
 
@@ -31,6 +33,7 @@ class Trained:
     trainer: Trainer
     seconds: float
     steps: int
+    precision: str
     images_per_second: float | None = None
 
 
@@ -65,14 +68,16 @@ def train(
       in_memory: see `mmtf.data.Batches`.
       jit_compile: XLA compiles the steps; None: of a long run on a single GPU
         (`mmtf.training.devices.resolve_jit`).
-      checkpoint_dir: saves there and goes on from what is there; None: no checkpoints. Several
-        workers all read it and the chief alone writes it.
+      checkpoint_dir: saves there and goes on from what is there, if it is of the same game,
+        schedule, seed and data; None: no checkpoints. Several workers all read it and the chief
+        alone writes it.
       checkpoint_seconds: between two checkpoints; the last step is always saved.
       events: None, or a function that takes the Trainer and returns `mmtf.training.loop.Events`.
       progress: show it on stderr.
 
     Raises:
-      ConfigError: a model whose output does not fit, a batch size that cannot be divided.
+      ConfigError: a model whose output does not fit, a batch size that cannot be divided,
+        checkpoints of another run.
       RiskNotFinite, Interrupted, CheckpointError, WorkerLost: see `mmtf.training.loop.fit`.
 
     Example:
@@ -83,7 +88,7 @@ def train(
       >>> trained.steps
       2
     """
-    strategy = strategy or default_strategy()
+    strategy, precision = strategy or default_strategy(), resolve_precision(precision)
     workers = Workers(strategy)
     # Each of several workers has the images at hand, and TensorFlow cannot broadcast uint8.
     place = strategy.scope if workers.count == 1 else contextlib.nullcontext
@@ -101,14 +106,20 @@ def train(
             batches,
             schedule=schedule,
             strategy=strategy,
-            precision=resolve_precision(precision),
+            precision=precision,
             seed=seed,
             jit_compile=resolve_jit(jit_compile, strategy, schedule.total_steps(game.rounds)),
         )
     bar = progress if isinstance(progress, Progress) else None
     first, checkpoints = 0, None
     if checkpoint_dir is not None:
-        checkpoints = Checkpoints(checkpoint_dir, trainer.players, writes=workers.chief)
+        checkpoints = Checkpoints(
+            checkpoint_dir,
+            trainer.players,
+            run=_identity(game, dataset, schedule, seed),
+            precision=precision,
+            writes=workers.chief,
+        )
         first = checkpoints.restore(print)
     advice = "All workers read one folder of checkpoints, on a disk that all of them reach."
     workers.require_same({"step to go on from": first}, advice)
@@ -130,7 +141,20 @@ def train(
         if bar:
             bar.close()
     images = pace.steps_per_second and pace.steps_per_second * schedule.batch_size
-    return Trained(classifier, trainer, pace.seconds, trainer.total_steps, images)
+    if checkpoints:
+        precision = ", then ".join(checkpoints.precisions) or precision
+    return Trained(classifier, trainer, pace.seconds, trainer.total_steps, precision, images)
+
+
+def _identity(game, dataset, schedule, seed) -> dict:
+    """What a run that goes on from a checkpoint must have in common with the one that wrote it."""
+    return {
+        # Objects without a repr of their own show their address.
+        "game": re.sub(r" at 0x[0-9a-f]+", "", repr(game)),
+        "schedule": dataclasses.asdict(schedule),
+        "seed": seed,
+        "dataset": {"name": dataset.name, "training images": len(dataset.train_images)},
+    }
 
 
 def _made(model, dataset, seed):

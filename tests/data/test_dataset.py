@@ -115,3 +115,13 @@ def test_holdout_is_a_matter_of_the_seed(make_dataset):
 def test_an_impossible_holdout_is_refused(make_dataset, count):
     with pytest.raises(DataError, match=f"0 < count < 10 held out. Received: {count}"):
         make_dataset().holdout(count)
+
+
+def test_what_is_fitted_to_the_training_split_goes_by_what_preprocess_does(make_dataset):
+    def halved():
+        return make_dataset(preprocess=lambda x: to_unit_box(x) / 2)
+
+    def quartered():
+        return make_dataset(preprocess=lambda x: to_unit_box(x) / 4)
+
+    assert halved().training_digest == halved().training_digest != quartered().training_digest

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmtf.config import ConfigError
 from mmtf.data import named, standardize_per_image, to_unit_box
 
 
@@ -9,9 +10,19 @@ from mmtf.data import named, standardize_per_image, to_unit_box
     "name, preprocess",
     [("cifar10", standardize_per_image), ("mnist", to_unit_box), ("kmnist", to_unit_box)],
 )
-def test_preprocessing_by_name(monkeypatch, name, preprocess):
-    monkeypatch.setattr(named, "load_tfds", lambda *given: given)
-    assert named.load_data(name, "/folder") == (name, preprocess, "/folder")
+def test_preprocessing_by_name(monkeypatch, make_dataset, name, preprocess):
+    def load(given, change, folder):
+        assert (given, folder) == (name, "/folder")
+        return make_dataset(preprocess=change, note="a part")
+
+    monkeypatch.setattr(named, "load_tfds", load)
+    data = named.load_data(name, "/folder")
+    assert data.preprocess is preprocess
+    standardised = preprocess is standardize_per_image
+    assert data.note == "a part" + f"; {named.NOTES['per_image']}" * standardised
+    assert named.load_data(name, "/folder", preprocess="box").preprocess is to_unit_box
+    with pytest.raises(ConfigError, match="preprocess to be one of box, per_image"):
+        named.load_data(name, "/folder", preprocess="none")
 
 
 def test_the_embedded_digits_need_no_tfds(monkeypatch):

@@ -168,3 +168,14 @@ def test_exploitability_of_a_pair(tmp_path):
     verdicts = [one["verdict"] for one in report["lemma"]]
     assert verdicts[0] == verdicts[4] == "holds"
     assert report["n"] == 20 and report["responses"] == ["universal", "universal"]
+
+
+def test_several_devices_do_not_share_the_work(monkeypatch):
+    """The classifier may have BatchNormalization, which replicas that train refuse."""
+    from mmtf.training import train as training
+
+    def shared():
+        raise AssertionError("trained by a strategy of all devices")
+
+    monkeypatch.setattr(training, "default_strategy", shared)
+    best_response(classifier(), data(), THREAT, RECIPE, progress=False)

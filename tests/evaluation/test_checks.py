@@ -146,3 +146,16 @@ def test_a_larger_eta_that_does_less():
 def test_every_sign_says_what_it_means():
     for check, meaning in MEANINGS.items():
         assert meaning in str(Sign("d", check, "x"))
+
+
+def test_gradients_that_break_on_the_way_are_a_sign(linear):
+    """The length of a feature that is dead has no gradient; it lives at every image."""
+    weights = np.zeros([16, 3])
+    weights[0] = [4, -2, -2]
+    net, x = linear(weights, bias=[2.0, 0.0, 0.0]), np.full([20, 4, 4, 1], 0.5, np.float32)
+
+    def breaks(x):
+        return net.logits(x) + tf.norm(tf.nn.relu(x[:, :1, :1, 0]), axis=[1, 2])[:, None]
+
+    found = check_defense("d", Wrapped(breaks), x, np.zeros(20, np.int32), THREAT)
+    assert [sign.check for sign in found] == ["broken_attack"]

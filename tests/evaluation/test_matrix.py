@@ -8,6 +8,7 @@ import pytest
 
 from mmtf.config import ConfigError
 from mmtf.data import Dataset
+from mmtf.evaluation import matrix as module
 from mmtf.evaluation.matrix import payoff_matrix
 from mmtf.evaluation.models import Defense
 
@@ -86,8 +87,6 @@ class Broken:
 
 
 def test_an_attack_that_breaks_is_left_out_and_told(data, monkeypatch):
-    from mmtf.evaluation import matrix as module
-
     monkeypatch.setattr(module, "digest_of", lambda classifier: "d")
     found = matrix([Defense("d", Broken(linear([1.0] * 4)))], {"none": {}, "fgsm": {}}, data)
     assert set(errors(found)) == {("d", "none"), ("d", "worst")}
@@ -96,8 +95,6 @@ def test_an_attack_that_breaks_is_left_out_and_told(data, monkeypatch):
 
 def test_pairs_are_compared_under_the_attacks_that_both_have(data, monkeypatch):
     """The broken one has no FGSM: without it the two err alike, whatever FGSM does to the other."""
-    from mmtf.evaluation import matrix as module
-
     monkeypatch.setattr(module, "digest_of", lambda classifier: "d")
     net = linear([1.0] * 4)
     defenses = [Defense("good", net), Defense("broken", Broken(net))]
@@ -117,3 +114,36 @@ def test_too_few_classes_are_refused_before_anything_is_measured(data):
             say=lines.append,
         )
     assert not lines
+
+
+def test_an_attack_whose_training_breaks_is_left_out_and_told(data, monkeypatch):
+    from mmtf.evaluation import best_response as room
+    from mmtf.evaluation.best_response import ATTNET_PAPER_FAST
+    from mmtf.training.loop import RiskNotFinite
+
+    def breaks(*unused, **options):
+        raise RiskNotFinite("The risk is NaN or infinite at step 3.")
+
+    monkeypatch.setattr(room, "train", breaks)
+    defense = Defense("d", linear([1.0] * 4))
+    recipes = {"attnet": ATTNET_PAPER_FAST}
+    found = matrix([defense], {"none": {}, "attnet": {}}, data, recipes=recipes)
+    assert set(errors(found)) == {("d", "none"), ("d", "worst")}
+    (sign,) = (sign for sign in found.signs if sign.check == "broken_attack")
+    assert sign.value == "attnet: its training met a risk that is not finite"
+
+
+def test_a_damaged_cell_is_measured_again(data, tmp_path, capsys):
+    kept, net = {"cache_dir": str(tmp_path)}, linear([1.0] * 4)
+    first = errors(matrix([Defense("d", net)], {"fgsm": {}}, data, **kept))
+    (path,) = tmp_path.iterdir()
+    whole, readable = path.read_bytes(), 0
+    for place in range(0, len(whole), 10):
+        path.write_bytes(
+            whole[:place] + bytes(len(whole[place : place + 30])) + whole[place + 30 :]
+        )
+        readable += module._kept(str(path), "d", "fgsm", 0.2) is not None
+    assert readable < 0.5 * len(whole) / 10  # what is beside the arrays does not matter
+    path.write_bytes(whole[:100])
+    assert errors(matrix([Defense("d", net)], {"fgsm": {}}, data, **kept)) == first
+    assert "cannot be read" in capsys.readouterr().out

@@ -217,18 +217,21 @@ def test_what_only_seems_broken_in_bfloat16_is_attacked_again_in_float32():
 
 def test_worst_is_the_per_example_or():
     one, two = outcome(1, 0, 0, 1), outcome(0, 0, 1, 1, seconds=2.5)
-    result = worst([one, two])
+    clean = np.array([False, False, False, False])
+    result = worst([one, two], clean)
     assert result.wrong.tolist() == [True, False, True, True]
     assert (result.attack, result.error, result.seconds) == ("worst", 0.75, 3.5)
     assert one.wrong.tolist() == [True, False, False, True]  # left alone
-    assert worst([one]).error == one.error == 0.5
+    assert worst([one], clean).error == one.error == 0.5
+    # The image itself counts, whatever the attacks made of it.
+    assert worst([one], ~clean).error == 1.0
 
 
 def test_worst_needs_the_same_examples():
     with pytest.raises(ConfigError, match="on the same examples"):
-        worst([outcome(1, 0), outcome(1, 0, 0)])
+        worst([outcome(1, 0), outcome(1, 0, 0)], np.array([False, False]))
     with pytest.raises(ConfigError):
-        worst([])
+        worst([], np.array([]))
 
 
 def dense(activation=None, units=3):

@@ -119,3 +119,17 @@ def test_evaluation_is_not_in_tf32(before):
         assert config.tensor_float_32_execution_enabled() is before
     finally:
         config.enable_tensor_float_32_execution(kept)
+
+
+def test_quantised_layers_keep_their_arithmetic(rng):
+    layers = [keras.Input((4, 4, 1)), keras.layers.Flatten()]
+    layers += [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    x = rng.uniform(-1, 1, (6, 4, 4, 1)).astype(np.float32)
+    plain = model(x).numpy()
+    model.quantize("int8")
+    expected = model(x).numpy()
+    with evaluating_in_float32(model):
+        found = model(x, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.abs(found - plain).max() < 0.05 * np.abs(plain).max()

@@ -8,6 +8,7 @@ import tiny
 import mmtf
 from mmtf.config import ConfigError, Schedule
 from mmtf.evaluation import measure
+from mmtf.training.checkpoints import Checkpoints
 
 THREAT = mmtf.ThreatModel(eta=0.3)
 
@@ -72,3 +73,40 @@ def test_a_model_that_does_not_fit_is_refused(make, message):
 def built(model):
     model(np.zeros([1, 4, 4, 1], np.float32))
     return model
+
+
+def test_checkpoints_of_another_run_are_refused(tmp_path):
+    data, game = tiny.tiny_data(), mmtf.games.GAMES["lwa"]
+
+    def play(eta=0.3, steps=3, seed=0, precision="float32"):
+        return mmtf.train(
+            game(mmtf.ThreatModel(eta=eta)),
+            data,
+            schedule=Schedule(steps=steps, batch_size=8),
+            model=tiny.tiny_net(),
+            seed=seed,
+            precision=precision,
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+        )
+
+    first = play()
+    tiny.assert_same(play().classifier.get_weights(), first.classifier.get_weights())
+    for other in ({"eta": 0.2}, {"steps": 2}, {"seed": 1}):
+        (name,) = other
+        with pytest.raises(
+            ConfigError, match=f"Received those of another: .*{name}.*another folder"
+        ):
+            play(**other)
+
+
+def test_a_run_resumed_in_another_precision_says_both(tmp_path):
+    precisions = []
+    for precision, last in (("bfloat16", 2), ("float32", 4)):
+        trainer = tiny.make_trainer("lwa", steps=4, precision=precision)
+        kept = Checkpoints(str(tmp_path), trainer.players, run={"seed": 0}, precision=precision)
+        step = kept.restore(print)
+        trainer.run(step, last - step)
+        kept.save(last, seconds=1.0)
+        precisions.append(list(kept.precisions))
+    assert precisions == [["bfloat16"], ["bfloat16", "float32"]]
