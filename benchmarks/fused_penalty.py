@@ -9,12 +9,12 @@ beside what bfloat16 does to the exact one. Writes results/benchmarks/fused_pena
 """
 
 import os
-import sys
 
 from absl import app, flags
 
 from mmtf import quiet
-from mmtf.config import ConfigError, require
+from mmtf.command import in_one_line
+from mmtf.config import require
 
 FLAGS = flags.FLAGS
 BATCH = 128
@@ -128,16 +128,8 @@ def measure(path: str, batches: int) -> dict:
     return {**kept, "batches": parts}
 
 
-def main(_) -> int:
-    try:
-        _write()
-    except (ConfigError, OSError) as error:
-        print(f"benchmarks.fused_penalty: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _write():
+@in_one_line("benchmarks.fused_penalty")
+def main(_):
     quiet.import_tensorflow()
     from mmtf.provenance import provenance
     from mmtf.reports import write_json

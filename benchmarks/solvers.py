@@ -1,12 +1,14 @@
 """How far from the minimax set every solver ends on every test surface, over many starts.
 
-    python -m benchmarks.solvers [--starts=100] [--steps=1000] [--output=...] [--render]
+    python -m benchmarks.solvers [--starts=100] [--steps=1000] [--rules NAME ...] [--output=...]
+                                 [--render]
 
 For each rule: every setting of its grid from `TUNING_STARTS` starts; the best one setting for all
 surfaces, and the best setting for each surface, then again from `--starts` other starts, which
 are what is reported. The starts of all surfaces run as one batch of independent games. Writes
 the record (JSON), the tables of docs/solvers.md and the figure; `--render` makes the tables
-again from the record, without running anything.
+again from the record, without running anything; `--rules` measures these again and keeps the
+other rules' cells of the record.
 """
 
 import argparse
@@ -68,12 +70,16 @@ def make(label, setting, steps):
     """The solver of one setting, on the box |u|, |v| <= 1/2."""
     own = dict(setting)
     box = solvers.Box(LOW, HIGH)
+    rule = solvers.SOLVERS[RULES[label][0]]
     rates = [own.pop("u_rate"), own.pop("v_rate")]
     if own.pop("schedule") == "cosine":
-        rates = [keras.optimizers.schedules.CosineDecay(rate, steps) for rate in rates]
-    return solvers.SOLVERS[RULES[label][0]](
-        u_optimizer=rates[0], v_optimizer=rates[1], project_u=box, project_v=box, **own
-    )
+        # Over the optimiser's own steps, of which a rule may take several a step.
+        each = [rule.updates, rule.updates * own.get("v_steps", 1)]
+        rates = [
+            keras.optimizers.schedules.CosineDecay(rate, steps * updates)
+            for rate, updates in zip(rates, each, strict=True)
+        ]
+    return rule(u_optimizer=rates[0], v_optimizer=rates[1], project_u=box, project_v=box, **own)
 
 
 def all_surfaces(u, v):
@@ -246,13 +252,23 @@ def main(arguments=None):
     parser.add_argument("--starts", type=int, default=100)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--output", type=pathlib.Path, default=RECORD)
+    parser.add_argument("--rules", nargs="+", choices=RULES, help="only these; default: all")
     parser.add_argument("--render", action="store_true", help="only render the record")
     options = parser.parse_args(arguments)
     if options.render:
         record = json.loads(options.output.read_text())
     else:
+        kept = []
+        if options.rules:
+            before = json.loads(options.output.read_text())
+            if (before["starts"], before["steps"]) != (options.starts, options.steps):
+                parser.error(f"--rules with the starts and steps of {options.output}")
+            kept = before["cells"]
         cells = []
         for label in RULES:
+            if options.rules and label not in options.rules:
+                cells += [cell for cell in kept if cell["rule"] == label]
+                continue
             cells += measure(label, starts=options.starts, steps=options.steps)
             print(label, [round(c["mean"], 4) for c in cells[-2 * len(SURFACES) :]], flush=True)
         record = {

@@ -25,7 +25,9 @@ import time
 from absl import app, flags
 
 from mmtf import quiet
+from mmtf.command import in_one_line
 from mmtf.config import ConfigError
+from mmtf.lock import hold
 from mmtf.reports import read_json, write_json
 
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
@@ -252,6 +254,7 @@ def begin(path: str, about: dict) -> dict:
     return record
 
 
+@in_one_line("benchmarks.time_to_robust")
 def main(_):
     if {"art", "art_scheduled"} & set(FLAGS.who) and importlib.util.find_spec("art") is None:
         raise app.UsageError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
@@ -265,11 +268,8 @@ def main(_):
     about |= {"steps": FLAGS.steps}
     found = provenance()
     about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
-    try:
-        record = begin(FLAGS.output, about)
-    except ConfigError as error:
-        print(f"time_to_robust: {error}", file=sys.stderr)
-        return 1
+    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
+    record = begin(FLAGS.output, about)
     for seed in map(int, FLAGS.seeds):
         for who in FLAGS.who:
             if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
@@ -278,8 +278,8 @@ def main(_):
             row = _in_a_process(who, seed)
             print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
             record["runs"].append(row)
-            os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
             write_json(FLAGS.output, record)
+    lock.close()
     return 0
 
 

@@ -13,8 +13,9 @@ from mmtf.experiment import make_game, net_maker
 from mmtf.games import GAMES
 from mmtf.presets import schedule_of
 from mmtf.provenance import provenance
-from mmtf.reports import write_json
+from mmtf.reports import read_json, write_json
 from mmtf.threat import ThreatModel
+from mmtf.workdir import is_finished
 
 
 def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
@@ -43,9 +44,18 @@ def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
     return folder, chosen
 
 
-def require_same_images(source: str, dataset) -> None:
-    """Raises ConfigError where the kept rounds of `source` take other images or classes."""
+def require_same_images(source: str, config: RunConfig, dataset) -> None:
+    """Raises ConfigError where the run in `source` is of another radius or other images.
+
+    Args:
+      source: workdir of an adv_fgsm run, finished.
+      config, dataset: of the run that its attacks are replayed against.
+    """
     folder, numbers = replay_plan(source, None)
+    require(is_finished(os.path.dirname(folder)), "--replay of a finished run", source)
+    theirs = read_json(os.path.join(os.path.dirname(folder), "config.json"))
+    for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
+        require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
     model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
     theirs, ours = model.input_shape[1:], dataset.image_shape
     require(theirs == ours, f"--replay of a run on images of shape {ours}", theirs)

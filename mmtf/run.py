@@ -30,7 +30,7 @@ from mmtf.flagged import require_used
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
 from mmtf.summary import print_run
-from mmtf.workdir import Workdir, default_workdir, is_finished
+from mmtf.workdir import Workdir, dataset_played, default_workdir, is_finished
 
 BEGAN = time.monotonic()  # before TensorFlow is imported: the user waits from here on
 FLAGS = flags.FLAGS
@@ -149,10 +149,12 @@ def _run() -> int:
             strategy = make_strategy(FLAGS.distribution, cluster)
         dataset, notice = _dataset()
         if FLAGS.replay:
-            require_same_images(FLAGS.replay, dataset)
+            require_same_images(FLAGS.replay, config, dataset)
         if notice:
             config = dataclasses.replace(config, dataset=dataset.name)
             path = FLAGS.workdir or default_workdir(config)
+    elif FLAGS.dataset is None:
+        config = dataclasses.replace(config, dataset=dataset_played(path, config.dataset))
     if not chief:
         if not is_finished(path):  # else the chief shows the table
             _play(config, Workdir(path, config), dataset, notice, None, strategy)

@@ -95,6 +95,12 @@ def is_finished(path: str) -> bool:
     return os.path.exists(os.path.join(os.path.expanduser(path), "record.json"))
 
 
+def dataset_played(path: str, asked: str) -> str:
+    """The dataset of the finished run in `path`: `asked`, or the one that it fell back to."""
+    about = read_json(os.path.join(os.path.expanduser(path), "record.json"))["dataset"]
+    return about["name"] if about["notice"] else asked
+
+
 def _read_config(path):
     try:
         return read_json(path)

@@ -16,7 +16,9 @@ import pathlib
 from absl import app, flags
 
 from mmtf import quiet
+from mmtf.command import in_one_line
 from mmtf.config import NORMS
+from mmtf.lock import hold
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table, replace_block
 
@@ -30,6 +32,7 @@ SHARED = ("dataset", "max_examples", "seed")
 FLAGS = flags.FLAGS
 
 
+@in_one_line("scripts.attack_comparison")
 def main(argv):
     if not FLAGS.render:
         run()
@@ -65,6 +68,7 @@ def run() -> None:
     x, y = data.test(FLAGS.max_examples)
     settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
     radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
+    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
     record = _opened()
     for one in FLAGS.model:
         name, _, path = one.rpartition("=")
@@ -74,6 +78,12 @@ def run() -> None:
         kept = {"name": defense.name, "digest": digest_of(defense.classifier)}
         kept["logits_difference"] = check_twin(defense.classifier, victim.twin, x)
         record["classifiers"] = _replaced(record["classifiers"], kept, ("name",))
+        # Another classifier had the name before: its rows go with it.
+        record["rows"] = [
+            row
+            for row in record["rows"]
+            if row["classifier"] != kept["name"] or row["digest"] == kept["digest"]
+        ]
         for comparison in COMPARISONS:
             if FLAGS.only and comparison.title not in FLAGS.only:
                 continue
@@ -93,8 +103,8 @@ def run() -> None:
             row = key | compare(victim, x, y, comparison, eta, settings) | _where()
             record["rows"] = _replaced(record["rows"], row, ("classifier", "attack", "norm"))
             print(_told(row), flush=True)
-            os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
             write_json(FLAGS.output, record)
+    lock.close()
 
 
 def _opened() -> dict:
@@ -136,7 +146,12 @@ def block(record: dict) -> str:
     """The tables of every classifier in the record, and what they were made with."""
     parts = []
     for one in record["classifiers"]:
-        rows = [row for row in record["rows"] if row["classifier"] == one["name"]]
+        name, digest = one["name"], one["digest"]
+        rows = [
+            row for row in record["rows"] if (row["classifier"], row["digest"]) == (name, digest)
+        ]
+        if not rows:
+            continue
         rows.sort(key=lambda row: (NORMS.index(row["norm"]), row["attack"]))
         parts.append(f"`{one['name']}`, clean error {rows[0]['clean']:.3f}:")
         parts.append(table(rows))

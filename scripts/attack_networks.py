@@ -9,15 +9,17 @@ are not trained again. `python -m scripts.network_games` renders docs/attack_net
 """
 
 import dataclasses
+import json
 import os
 import pathlib
-import sys
 import time
 
 from absl import app, flags
 
 from mmtf import quiet
-from mmtf.config import ConfigError, Schedule
+from mmtf.command import in_one_line
+from mmtf.config import ConfigError, Schedule, require
+from mmtf.lock import hold
 from mmtf.reports import read_json, write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -82,21 +84,14 @@ def recipes() -> dict:
     }
 
 
+@in_one_line("scripts.attack_networks")
 def main(argv):
-    try:
-        return _study()
-    except (ConfigError, OSError) as error:
-        print(f"scripts.attack_networks: {error}", file=sys.stderr)
-        return 1
-
-
-def _study():
     quiet.import_tensorflow()
     import keras
 
     from mmtf import ThreatModel, load_data
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.best_response import best_response
+    from mmtf.evaluation.best_response import best_response, model_digest
     from mmtf.evaluation.measure import measure
     from mmtf.provenance import provenance
 
@@ -109,12 +104,23 @@ def _study():
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
     threat = ThreatModel(eta=FLAGS.eta)
-    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
+    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
     cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
-    done = {(cell["classifier"], cell["recipe"], cell["eta"]) for cell in cells}
+    classifiers, made = {}, provenance()
 
-    def keep(classifier, name, attack, about):
-        results = {}
+    def key_of(classifier, name, settings):
+        return {
+            "classifier": classifier,
+            "recipe": name,
+            "eta": FLAGS.eta,
+            "dataset": FLAGS.dataset,
+            "max_examples": FLAGS.max_examples,
+            "digest": model_digest(classifiers[classifier]),
+            "settings": settings,
+        }
+
+    def keep(key, attack, about):
+        results, classifier, name = {}, key["classifier"], key["recipe"]
         for split, (x, y) in splits.items():
             found = measure(classifiers[classifier], attack, x, y, name=name)
             low, high = found.interval
@@ -124,30 +130,46 @@ def _study():
                 "ci_high": high,
                 "n": found.n,
             }
-        cells.append(
-            {"classifier": classifier, "recipe": name, "eta": FLAGS.eta, **results, **about}
-        )
-        write_json(FLAGS.output, {"cells": cells, **provenance()})
+        names = ("classifier", "recipe", "eta")  # with other settings before
+        cells[:] = [cell for cell in cells if any(cell[one] != key[one] for one in names)]
+        cells.append({**key, **results, **about, "commit": made["commit"]})
+        write_json(FLAGS.output, {"cells": cells, **made})
         print(f"{classifier:14} {name:36} held out {results['held_out']['error']:.4f}", flush=True)
 
-    classifiers = {}
     for one in FLAGS.classifiers:
         label, _, folder = one.partition("=")
         classifiers[label] = keras.models.load_model(os.path.join(folder, "classifier.keras"))
         for attack in ("none", "fgsm", "pgd"):
-            if (label, attack, FLAGS.eta) not in done:
-                keep(label, attack, ATTACKS[attack](threat), {})
+            key = key_of(label, attack, None)
+            if not _done(key, cells):
+                keep(key, ATTACKS[attack](threat), {})
         for name in names:
-            if (label, name, FLAGS.eta) in done:
+            recipe, began = known[name], time.monotonic()
+            key = key_of(label, name, recipe.to_dict())
+            if _done(key, cells):
                 continue
             seed = int(name.split()[1]) if name.startswith("seed ") else 0
-            recipe, began = known[name], time.monotonic()
             attack = best_response(
                 classifiers[label], held, threat, recipe, seed=seed, progress=False
             )
             seconds = round(time.monotonic() - began, 1)
-            about = {"settings": recipe.to_dict(), "seconds": seconds, "seed": seed}
-            keep(label, name, attack, about)
+            keep(key, attack, {"seconds": seconds, "seed": seed})
+    lock.close()
+
+
+def _done(key, cells) -> bool:
+    """Whether the cell is there; cells of another classifier by the same name are refused."""
+    key = json.loads(json.dumps(key))  # as a file has it
+    for cell in cells:
+        if (cell["classifier"], cell["eta"]) == (key["classifier"], key["eta"]):
+            for name in ("digest", "dataset", "max_examples"):
+                require(
+                    cell.get(name) == key[name],
+                    f"{name} {key[name]} in the cells of {key['classifier']!r} in {FLAGS.output}; "
+                    "give another NAME or --output",
+                    cell.get(name, "none: older cells, which do not say"),
+                )
+    return any(key.items() <= cell.items() for cell in cells)
 
 
 def _check_folders():

@@ -15,6 +15,7 @@ import pathlib
 from absl import app, flags
 
 from mmtf import quiet
+from mmtf.command import in_one_line
 from mmtf.reports import read_json, write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -35,6 +36,7 @@ ARCHITECTURES = {
 FLAGS = flags.FLAGS
 
 
+@in_one_line("scripts.attacker_transfer")
 def main(argv):
     quiet.import_tensorflow()
     from mmtf import load_data

@@ -65,9 +65,11 @@ def _markdown(frame):
 
 
 def _study(record):
-    cells = {(one["classifier"], one["recipe"]): one for one in record["cells"]}
-    classifiers = list(dict.fromkeys(one["classifier"] for one in record["cells"]))
-    recipes = list(dict.fromkeys(one["recipe"] for one in record["cells"]))
+    first = record["cells"][0]
+    shown = [one for one in record["cells"] if one["eta"] == first["eta"]]
+    cells = {(one["classifier"], one["recipe"]): one for one in shown}
+    classifiers = list(dict.fromkeys(one["classifier"] for one in shown))
+    recipes = list(dict.fromkeys(one["recipe"] for one in shown))
     header = ["recipe"]
     for name in classifiers:
         header += [f"{name}: held out", f"{name}: test", "s"]
@@ -86,7 +88,6 @@ def _study(record):
                 f"{cell['seconds']:.0f}" if "seconds" in cell else "",
             ]
         rows.append(row)
-    first = record["cells"][0]
     return (
         f"{markdown_table(header, rows)}\n\neta {first['eta']:g}; held out: n = "
         f"{first['held_out']['n']:,}, test: n = {first['test']['n']:,}. {where(record)}."

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
+from mmtf.config import ConfigError
 from mmtf.games.best_response import BestResponse
+from mmtf.reports import read_json
 from mmtf.reports.heat_map import heat_map
 from mmtf.threat import ThreatModel
-from scripts import attack_networks, attacker_transfer
+from scripts import attack_comparison, attack_networks, attacker_transfer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -50,6 +53,31 @@ def test_a_classifier_that_is_not_there_is_named(tmp_path):
     )
     assert done.returncode == 1 and "Received: mine=nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_cells_of_another_classifier_are_refused(monkeypatch):
+    monkeypatch.setattr(attack_networks, "FLAGS", types.SimpleNamespace(output="study.json"))
+    key = {"classifier": "mine", "eta": 0.3, "recipe": "base", "settings": {"sizes": (3, 4)}}
+    key |= {"dataset": "digits", "max_examples": 0, "digest": "a"}
+    cells = [{**key, "settings": {"sizes": [3, 4]}, "test": {"error": 0.1}}]
+    assert attack_networks._done(key, cells)
+    assert not attack_networks._done({**key, "recipe": "other"}, cells)
+    assert not attack_networks._done({**key, "eta": 0.2}, cells)
+    assert not attack_networks._done({**key, "settings": {"sizes": (3,)}}, cells)
+    for name, other in (("digest", "b"), ("dataset", "mnist"), ("max_examples", 5)):
+        with pytest.raises(ConfigError, match=f"{name} {other} in the cells of 'mine'"):
+            attack_networks._done({**key, name: other}, cells)
+
+
+def test_a_table_of_one_name_is_of_one_classifier():
+    record = read_json(attack_comparison.RECORD)
+    expected = attack_comparison.block(record)
+    stray = {**record["rows"][0], "digest": "another", "attack": "another"}
+    rows = [stray, *record["rows"]]
+    assert (
+        expected.split("\n\n")[:2]
+        == attack_comparison.block({**record, "rows": rows}).split("\n\n")[:2]
+    )
 
 
 @pytest.mark.slow

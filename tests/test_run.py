@@ -212,6 +212,8 @@ def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_pat
         record = json.load(source)
     assert record["dataset"]["name"] == record["config"]["dataset"] == "digits"
     assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE HAD")
+    again = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    assert again.returncode == 0, again.stderr  # the finished run is shown
 
 
 def test_a_dataset_that_was_asked_for_is_never_swapped(tmp_path):

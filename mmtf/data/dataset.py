@@ -8,12 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from mmtf.config import ConfigError
 from mmtf.data import preprocessing
 
 BOX = (-1.0, 1.0)
 
 
-class DataError(ValueError):
+class DataError(ConfigError):
     """Data that cannot be used: what was expected, what came, what to do."""
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import measure
 from mmtf.games.best_response import BestResponse
 from mmtf.provenance import source_digest
-from mmtf.reports.record import UNREADABLE, write_atomically, write_json
+from mmtf.reports.record import UNREADABLE, read_json, write_atomically, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
@@ -88,6 +89,15 @@ class FreshAttNet(Fresh):
         path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
         return path is not None and os.path.exists(path)
 
+    def kept_seconds(self, classifier, dataset: Dataset) -> float:
+        """Of the training that `fit` does not repeat, 0 where it does or they were not kept."""
+        folder, seed = self._options["cache_dir"], self._options["seed"]
+        path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
+        about = path and f"{path.removesuffix('.keras')}.json"
+        if not about or not (os.path.exists(path) and os.path.exists(about)):
+            return 0.0
+        return read_json(about).get("seconds", 0.0)
+
     def __repr__(self):
         return f"FreshAttNet({self.threat!r}, {self.recipe!r})"
 
@@ -120,7 +130,7 @@ def best_response(
         if kept is not None:
             return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
-    best, tried = None, []
+    best, tried, began = None, [], time.monotonic()
     for restart in range(recipe.restarts):
         game = BestResponse(
             threat,
@@ -152,6 +162,7 @@ def best_response(
         # The .keras file last: where it is, everything is.
         export.save_attacker(best.network, dataset.image_shape, path.removesuffix(".keras"))
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
+        about["seconds"] = round(time.monotonic() - began, 2)
         write_json(path.removesuffix(".keras") + ".json", about)
         write_atomically(path, best.network.save)
     return best

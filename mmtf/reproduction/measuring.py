@@ -112,14 +112,14 @@ def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
     for cell in cells:
         began = time.monotonic()
         try:
-            outcome = _outcome(cell, classifier, data, bench)
+            outcome, earlier = _outcome(cell, classifier, data, bench)
         except Interrupted:
             raise
         except Exception as error:
             traceback.print_exc()
             failed[cell.attack] = f"{type(error).__name__}: {error}"
             continue
-        seconds = round(time.monotonic() - began, 2)
+        seconds = round(time.monotonic() - began + earlier, 2)
         found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
         if recipe := _recipe(cell, bench):
             found["recipe"] = recipe.to_dict()
@@ -172,17 +172,19 @@ def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
     return keras.models.load_model(round_path(folder, number), compile=False)
 
 
-def _outcome(cell, classifier, data, bench) -> Outcome:
+def _outcome(cell, classifier, data, bench) -> tuple[Outcome, float]:
+    """What was found, and the seconds of an attack network's training that an earlier call took."""
     settings, threat = bench.settings, ThreatModel(eta=cell.eta)
     x, y = data.test(settings.of_attack(cell.attack)["examples"])
     number = replayed_round(cell.attack, settings.rounds)
     if number is not None:
         z = perturb(round_classifier(cell, number, bench), FGSM(threat), x, y, seed=cell.seed)
-        return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0])
-    attack = _attack(cell, threat, bench)
+        return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0]), 0.0
+    attack, earlier = _attack(cell, threat, bench), 0.0
     if isinstance(attack, FreshAttNet):
+        earlier = attack.kept_seconds(classifier, data)
         attack = attack.fit(classifier, data)
-    return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed)
+    return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed), earlier
 
 
 def _recipe(cell, bench):

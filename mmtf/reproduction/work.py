@@ -72,14 +72,15 @@ def measure(job: Job, settings: Settings, store: Store, root: str, again: bool) 
 
 
 def _enter_when_free(stack, workdir):
-    """Enters the run's folder; a process that was told to stop may still hold it for a while."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    """Enters the run's folder once no other process trains it: what that one leaves is used."""
+    told = False
     while True:
         try:
             return stack.enter_context(workdir)
         except InUse:
-            if time.monotonic() > until:
-                raise
+            if not told:
+                print(f"Waiting for the process that trains in {workdir.path}.", flush=True)
+            told = True
             time.sleep(1)
 
 

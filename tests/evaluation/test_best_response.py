@@ -72,6 +72,8 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
     first = best_response(model, data(), THREAT, RECIPE, **options)
     again = best_response(model, data(), THREAT, RECIPE, **options)
     assert len(count) == 1
+    kept = FreshAttNet(THREAT, RECIPE, **options).kept_seconds(model, data())
+    assert kept > 0 == FreshAttNet(THREAT, RECIPE, seed=1, **options).kept_seconds(model, data())
     for a, b in zip(first.network.get_weights(), again.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     best_response(model, data(), THREAT, RECIPE, seed=1, **options)

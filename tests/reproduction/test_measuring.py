@@ -1,10 +1,12 @@
 """Cells of a tiny run on real digits: trained once, measured, written one by one."""
 
+import contextlib
 import os
 
 import numpy as np
 import pytest
 
+from mmtf.lock import InUse
 from mmtf.reports import read_json
 from mmtf.reproduction import work
 from mmtf.reproduction.cells import Cell, Track, unpack_bits
@@ -82,3 +84,21 @@ def test_the_record_of_an_attack_network_says_how_it_was_trained(store, tmp_path
     assert measure_cells([cell], bench) == {}
     recipe = cell.read(bench.root)["recipe"]
     assert (recipe["net"], recipe["schedule"]["steps"]) == ("mlp", 3)
+
+
+def test_a_job_waits_for_the_process_that_trains_its_run(capsys, monkeypatch):
+    tries = []
+
+    class Busy(contextlib.nullcontext):
+        path = "folder"
+
+        def __enter__(self):
+            tries.append(1)
+            if len(tries) < 4:
+                raise InUse("held")
+            return self
+
+    monkeypatch.setattr(work.time, "sleep", lambda seconds: None)
+    with contextlib.ExitStack() as stack:
+        assert isinstance(work._enter_when_free(stack, Busy()), Busy)
+    assert capsys.readouterr().out == "Waiting for the process that trains in folder.\n"

@@ -18,8 +18,10 @@ BOX = solvers.Box(LOW, HIGH)
 
 def ends(name, surface, u_rate, v_rate, **settings):
     """Mean |u - u*| and max_v f(u, .) - f(u, v), with rates that fall to 0 along a cosine."""
-    rates = [keras.optimizers.schedules.CosineDecay(rate, STEPS) for rate in (u_rate, v_rate)]
-    solver = solvers.SOLVERS[name](
+    rule = solvers.SOLVERS[name]
+    steps = STEPS * rule.updates
+    rates = [keras.optimizers.schedules.CosineDecay(rate, steps) for rate in (u_rate, v_rate)]
+    solver = rule(
         u_optimizer=rates[0], v_optimizer=rates[1], project_u=BOX, project_v=BOX, **settings
     )
     u0, v0 = np.random.default_rng(4).uniform(LOW, HIGH, (2, STARTS)).astype("float32")

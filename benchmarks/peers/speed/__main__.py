@@ -24,6 +24,7 @@ from absl import app, flags
 
 from benchmarks.peers.speed.works import BATCH, ETA, WORKS
 from benchmarks.turns import Waiting, in_turns
+from mmtf.command import in_one_line
 
 FLAGS = flags.FLAGS
 NEEDS = {
@@ -195,6 +196,7 @@ def define_flags() -> None:
     )
 
 
+@in_one_line("peers")
 def main(_):
     from importlib.metadata import version
 
