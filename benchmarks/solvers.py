@@ -286,6 +286,8 @@ def main(arguments=None):
             },
             "cells": cells,
         }
+        if options.rules:  # the others' cells are as they were
+            record["measured_again"] = options.rules
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(record, indent=1) + "\n")
         if options.output == RECORD:

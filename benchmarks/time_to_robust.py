@@ -27,7 +27,7 @@ from absl import app, flags
 from mmtf import quiet
 from mmtf.command import in_one_line
 from mmtf.config import ConfigError
-from mmtf.lock import hold
+from mmtf.lock import hold_file
 from mmtf.reports import read_json, write_json
 
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
@@ -268,7 +268,7 @@ def main(_):
     about |= {"steps": FLAGS.steps}
     found = provenance()
     about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
-    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
+    lock = hold_file(FLAGS.output, "--output")
     record = begin(FLAGS.output, about)
     for seed in map(int, FLAGS.seeds):
         for who in FLAGS.who:

@@ -10,12 +10,13 @@ class InUse(ConfigError):
     """Another process holds the folder."""
 
 
-def hold(folder: str, flag: str):
+def hold(folder: str, flag: str, name: str = ".lock"):
     """Makes `folder` and locks it until the returned file is closed or the process ends.
 
     Args:
-      folder: any path; gets a file `.lock`.
+      folder: any path; gets a file `name`.
       flag: the command line's name of it, for messages.
+      name: another one where the folder is not held as a whole.
 
     Raises:
       ConfigError: the folder cannot be written.
@@ -23,7 +24,7 @@ def hold(folder: str, flag: str):
     """
     try:
         os.makedirs(folder, exist_ok=True)
-        lock = open(os.path.join(folder, ".lock"), "a+")  # noqa: SIM115 (held by the caller)
+        lock = open(os.path.join(folder, name), "a+")  # noqa: SIM115 (held by the caller)
     except OSError as error:
         raise ConfigError(
             f"Expected a {flag} that can be written. Received: {folder} ({error.strerror})."
@@ -37,3 +38,9 @@ def hold(folder: str, flag: str):
             f"holds. Wait for it, or give another {flag}."
         ) from error
     return lock
+
+
+def hold_file(path: str, flag: str):
+    """`hold` for a file alone, beside which `.<its name>.lock` is left."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return hold(folder, flag, f".{name}.lock")

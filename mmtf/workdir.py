@@ -6,6 +6,8 @@ from mmtf.config import ConfigError, RunConfig, differences
 from mmtf.lock import hold
 from mmtf.reports.record import read_json, write_json
 
+RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
+
 
 class Workdir:
     """Claims a folder for one run; a context manager.
@@ -67,7 +69,8 @@ class Workdir:
     def _has_begun(self) -> str:
         """What a run of some config has left here; "" where nothing stands on one yet."""
         for path in (self.record_path, self.checkpoint_dir, self.curve_path):
-            if os.path.isfile(path) or (os.path.isdir(path) and os.listdir(path)):
+            # Beside no checkpoint, the note on what they are of says nothing.
+            if os.path.isfile(path) or (os.path.isdir(path) and set(os.listdir(path)) - {RUN}):
                 return os.path.basename(path)
         return ""
 

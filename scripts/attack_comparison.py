@@ -18,7 +18,7 @@ from absl import app, flags
 from mmtf import quiet
 from mmtf.command import in_one_line
 from mmtf.config import NORMS
-from mmtf.lock import hold
+from mmtf.lock import hold_file
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table, replace_block
 
@@ -68,7 +68,7 @@ def run() -> None:
     x, y = data.test(FLAGS.max_examples)
     settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
     radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
-    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
+    lock = hold_file(FLAGS.output, "--output")
     record = _opened()
     for one in FLAGS.model:
         name, _, path = one.rpartition("=")

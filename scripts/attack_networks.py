@@ -19,7 +19,7 @@ from absl import app, flags
 from mmtf import quiet
 from mmtf.command import in_one_line
 from mmtf.config import ConfigError, Schedule, require
-from mmtf.lock import hold
+from mmtf.lock import hold_file
 from mmtf.reports import read_json, write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -104,7 +104,7 @@ def main(argv):
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
     threat = ThreatModel(eta=FLAGS.eta)
-    lock = hold(os.path.dirname(os.path.abspath(FLAGS.output)), "folder of --output")
+    lock = hold_file(FLAGS.output, "--output")
     cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
     classifiers, made = {}, provenance()
 

@@ -71,13 +71,20 @@ class Dataset:
         return tuple(self.train_images.shape[1:])
 
     @functools.cached_property
+    def raw_digest(self) -> str:
+        """Of the training split before `preprocess`; the same on any hardware."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @functools.cached_property
     def training_digest(self) -> str:
         """Of the training split and how it is preprocessed: what is fitted to it goes by this."""
         # What `preprocess` does, for two functions may have one name.
         digest = hashlib.sha256(np.asarray(self.inputs(self.train_images[:16])).tobytes())
-        for array in (self.train_images, self.train_labels):
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(self.raw_digest.encode())
         return digest.hexdigest()
 
     def inputs(self, images):
@@ -110,7 +117,12 @@ class Dataset:
             train_labels=self.train_labels[train],
             test_images=self.train_images[test],
             test_labels=self.train_labels[test],
-            note=f"{count} training examples held out; the test split is not used",
+            note="; ".join(
+                filter(
+                    None,
+                    [f"{count} training examples held out; the test split is not used", self.note],
+                )
+            ),
         )
 
     def _inputs_of(self, images, labels, count):

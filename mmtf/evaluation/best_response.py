@@ -90,11 +90,11 @@ class FreshAttNet(Fresh):
         return path is not None and os.path.exists(path)
 
     def kept_seconds(self, classifier, dataset: Dataset) -> float:
-        """Of the training that `fit` does not repeat, 0 where it does or they were not kept."""
+        """Of the training that a kept network spares `fit`; 0 where none are kept."""
         folder, seed = self._options["cache_dir"], self._options["seed"]
         path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
         about = path and f"{path.removesuffix('.keras')}.json"
-        if not about or not (os.path.exists(path) and os.path.exists(about)):
+        if not about or not os.path.exists(about) or _kept(path) is None:
             return 0.0
         return read_json(about).get("seconds", 0.0)
 

@@ -128,7 +128,8 @@ def check_defense(
     if not finite:
         return signs  # nothing more can be learnt by gradients
     try:
-        signs += _signs_of_pgd(name, classifier, x, y, threat, seed)
+        for sign in _signs_of_pgd(name, classifier, x, y, threat, seed):
+            signs.append(sign)
     except BrokenConstraint as error:  # gradients that are finite at the images and not on the way
         return [*signs, Sign(name, "broken_attack", f"pgd: {error}")]
     rough = _rough_share(classifier, images, labels, gradients["margin"], threat, seed)
@@ -138,20 +139,18 @@ def check_defense(
 
 
 def _signs_of_pgd(name, classifier, x, y, threat, seed):
-    signs = []
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
     error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
     if error < UNBOUNDED_ERROR:
-        signs.append(Sign(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}"))
+        yield Sign(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}")
     few, many = (
         measure(classifier, PGD(threat, steps=steps), x, y, name="pgd", seed=seed).wrong
         for steps in (FEW_STEPS, MANY_STEPS)
     )
     if _beats(few, many):
         value = f"error {few.mean():.3f} by {FEW_STEPS} steps, {many.mean():.3f} by {MANY_STEPS}"
-        signs.append(Sign(name, "more_steps_weaker", value))
-    return signs
+        yield Sign(name, "more_steps_weaker", value)
 
 
 def _rough_share(classifier, x, y, gradient, threat, seed):

@@ -116,7 +116,8 @@ def payoff_matrix(
     Raises:
       ConfigError: a defence that does not fit, an attack without this norm.
 
-    An attack that leaves its ball or the box is left out of the defence's row, and a sign says so.
+    An attack that leaves its ball or the box, meets NaN, or is a network whose training does, is
+    left out of the defence's row, and a sign says so.
     """
     precision = attack_precision(precision, defenses)
     x, y = dataset.test(max_examples)

@@ -180,11 +180,20 @@ def admit(defense: Defense, dataset) -> None:
             if (other := suits(images)) is not None:
                 raise ConfigError(
                     f"{defense.name}: Expected a classifier of images standardised one by one, as "
-                    f"the paper has those of {dataset.name}. Received: one that errs on "
-                    f"{given:.2f} of them, but on {other:.2f} with plain pixels in {scale}. Give "
-                    f"--preprocess=box (load_data(..., preprocess='box'))"
+                    f"the paper has CIFAR-10's. Received: one that errs on {given:.2f} of them, "
+                    f"but on {other:.2f} with plain pixels in {scale}. Load the data with "
+                    "preprocess='box' (mmtf.evaluate --preprocess=box)"
                     + ("." if plain is images else ", and put a keras.layers.Rescaling in front.")
                 )
+    if dataset.preprocess is to_unit_box and raw.dtype == np.uint8:
+        other = suits(standardize_per_image(raw).numpy())
+        if other is not None:
+            raise ConfigError(
+                f"{defense.name}: Expected a classifier of plain pixels. Received: one that errs "
+                f"on {given:.2f} of them, but on {other:.2f} of the same images standardised one "
+                "by one. Load the data with preprocess='per_image' (mmtf.evaluate "
+                "--preprocess=per_image)."
+            )
     for scale, change in SCALES.items():
         if (other := suits(change(x))) is not None:
             raise ConfigError(

@@ -1,5 +1,6 @@
 """The state of a run on disk: saved whole or not at all, read back past a damaged file."""
 
+import dataclasses
 import glob
 import json
 import os
@@ -12,6 +13,7 @@ from mmtf.games.base import Players
 from mmtf.reports.record import read_json, write_json
 
 RUN = "run.json"
+NOT_RECORDED = "not recorded"
 
 
 class CheckpointError(RuntimeError):
@@ -28,8 +30,8 @@ class Checkpoints:
       folder: made when missing.
       players: the models and optimisers.
       keep: > 0.
-      run: what decides the training, as JSON values, kept beside the checkpoints: those of
-        another run are refused. None: not asked.
+      run: what decides the training, kept as JSON beside the checkpoints: those of another run
+        are refused. None: not asked.
       precision: that this process trains in.
       writes: False where another process does: `save` writes nothing.
 
@@ -49,7 +51,7 @@ class Checkpoints:
     ):
         self.folder = folder
         self.precisions: list[str] = []
-        self._run, self._precision = run, precision
+        self._run, self._precision = run and _plain(run), precision
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
@@ -72,7 +74,7 @@ class Checkpoints:
         self.step.assign(step)
         self.seconds.assign(seconds)
         try:
-            if self.precisions != known:
+            if self.precisions != known or not os.path.exists(self._run_path):
                 os.makedirs(self.folder, exist_ok=True)
                 write_json(self._run_path, {"run": self._run, "precisions": self.precisions})
             return self._manager.save(checkpoint_number=step)
@@ -94,8 +96,8 @@ class Checkpoints:
           ConfigError: they are of another run.
         """
         paths = self._paths()
-        if paths and os.path.exists(self._run_path):
-            self._read_run()
+        if paths:
+            self._read_run(report)
         for path in reversed(paths):
             try:
                 status = self._checkpoint.restore(path)
@@ -119,12 +121,18 @@ class Checkpoints:
     def _run_path(self) -> str:
         return os.path.join(self.folder, RUN)
 
-    def _read_run(self):
-        known = read_json(self._run_path)
-        self.precisions = known["precisions"]
-        if None in (self._run, known["run"]):
+    def _read_run(self, report):
+        try:
+            known = read_json(self._run_path)
+            run, self.precisions = known["run"], known["precisions"]
+        except FileNotFoundError:  # of an older mmtf
+            run, self.precisions = None, [NOT_RECORDED]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            report(f"WARNING: {self._run_path} cannot be read ({type(error).__name__}: {error}).")
+            run, self.precisions = None, [NOT_RECORDED]
+        if None in (self._run, run):
             return
-        changed = differences(json.loads(json.dumps(self._run)), known["run"])
+        changed = differences(self._run, run)
         if changed:
             raise ConfigError(
                 f"Expected checkpoints of this run in {self.folder}. Received those of another: "
@@ -139,6 +147,17 @@ class Checkpoints:
             if match:
                 found[int(match.group(1))] = index.removesuffix(".index")
         return [found[number] for number in sorted(found)]
+
+
+def _plain(values):
+    """The same as JSON has it: NumPy's numbers, dataclasses; of other objects the type alone."""
+
+    def plain(value):
+        if dataclasses.is_dataclass(value):
+            return dataclasses.asdict(value)
+        return value.item() if hasattr(value, "item") else type(value).__name__
+
+    return json.loads(json.dumps(values, default=plain))
 
 
 def _named(players: Players) -> dict:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import re
+import inspect
 
 import keras
 import tensorflow as tf
@@ -148,12 +148,19 @@ def train(
 
 def _identity(game, dataset, schedule, seed) -> dict:
     """What a run that goes on from a checkpoint must have in common with the one that wrote it."""
+    settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     return {
-        # Objects without a repr of their own show their address.
-        "game": re.sub(r" at 0x[0-9a-f]+", "", repr(game)),
+        "game": {
+            "class": type(game).__name__,
+            **{name: getattr(game, name, None) for name in settings},
+        },
         "schedule": dataclasses.asdict(schedule),
         "seed": seed,
-        "dataset": {"name": dataset.name, "training images": len(dataset.train_images)},
+        "dataset": {
+            "name": dataset.name,
+            "preprocess": getattr(dataset.preprocess, "__qualname__", ""),
+            "images": dataset.raw_digest,
+        },
     }
 
 

@@ -27,11 +27,24 @@ def test_plain_pixels_where_standardised_ones_are_given(make_dataset):
     given = {"test_images": images.astype(np.uint8), "test_labels": labels, "num_classes": 2}
     given["train_labels"] = np.arange(10) % 2
     standardised = make_dataset(preprocess=standardize_per_image, **given)
-    with pytest.raises(
-        ConfigError, match="plain pixels in .-1, 1.. Give --preprocess=box .*[)][.]$"
-    ):
+    with pytest.raises(ConfigError, match="plain pixels in .-1, 1.. Load .*=box[)][.]$"):
         admit(Defense("d", brightness()), standardised)
     admit(Defense("d", brightness()), make_dataset(**given))
+
+
+def test_standardised_images_where_plain_pixels_are_given(make_dataset):
+    """Dark images: only beside their own mean is the first pixel bright or not."""
+    images = np.random.default_rng(0).integers(0, 60, (40, 2, 3, 1)).astype(np.uint8)
+    labels = (standardize_per_image(images).numpy()[:, 0, 0, 0] < 0).astype(int)
+    given = {"test_images": images, "test_labels": labels, "num_classes": 2}
+    given["train_labels"] = np.arange(10) % 2
+    first = brightness()
+    kernel = np.zeros([6, 2], np.float32)
+    kernel[0] = [1.0, -1.0]
+    first.set_weights([kernel, np.zeros(2, np.float32)])
+    with pytest.raises(ConfigError, match="Expected a classifier of plain pixels.*per_image"):
+        admit(Defense("d", first), make_dataset(**given))
+    admit(Defense("d", first), make_dataset(preprocess=standardize_per_image, **given))
 
 
 def test_a_name_that_is_no_text_is_made_one(tmp_path):

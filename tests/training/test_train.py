@@ -1,5 +1,7 @@
 """`mmtf.train` with a user's own Keras model."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -78,7 +80,7 @@ def built(model):
 def test_checkpoints_of_another_run_are_refused(tmp_path):
     data, game = tiny.tiny_data(), mmtf.games.GAMES["lwa"]
 
-    def play(eta=0.3, steps=3, seed=0, precision="float32"):
+    def play(eta=0.3, steps=3, seed=0, precision="float32", data=data):
         return mmtf.train(
             game(mmtf.ThreatModel(eta=eta)),
             data,
@@ -92,12 +94,42 @@ def test_checkpoints_of_another_run_are_refused(tmp_path):
 
     first = play()
     tiny.assert_same(play().classifier.get_weights(), first.classifier.get_weights())
-    for other in ({"eta": 0.2}, {"steps": 2}, {"seed": 1}):
+    same = {"eta": np.float64(0.3), "steps": np.int64(3), "seed": np.int64(0)}
+    tiny.assert_same(play(**same).classifier.get_weights(), first.classifier.get_weights())
+    other_data = dataclasses.replace(data, train_images=data.train_images / 2)
+    for other in ({"eta": 0.2}, {"steps": 2}, {"seed": 1}, {"data": other_data}):
         (name,) = other
         with pytest.raises(
             ConfigError, match=f"Received those of another: .*{name}.*another folder"
         ):
             play(**other)
+
+
+def test_a_users_game_without_its_arguments_as_attributes_is_kept(tmp_path):
+    class Mine(mmtf.games.GAMES["lwa"]):
+        def __init__(self, threat, strength):
+            super().__init__(threat)
+            self._strength = strength
+
+    options = {"schedule": Schedule(steps=np.int64(2), batch_size=8), "seed": np.int64(1)}
+    options |= {"checkpoint_dir": str(tmp_path), "progress": False}
+    for _ in range(2):
+        mmtf.train(Mine(THREAT, 2.0), tiny.tiny_data(), model=tiny.tiny_net(), **options)
+
+
+def test_a_damaged_note_on_the_run_is_passed_over(tmp_path):
+    trainer = tiny.make_trainer("lwa", steps=4)
+    Checkpoints(str(tmp_path), trainer.players, run={"seed": 0}).save(2, seconds=1.0)
+    for damage in (b"{}", b"\xff", b"[]", b"{", None):
+        said = []
+        if damage is None:
+            (tmp_path / "run.json").unlink()
+        else:
+            (tmp_path / "run.json").write_bytes(damage)
+        kept = Checkpoints(str(tmp_path), trainer.players, run={"seed": 1})
+        assert kept.restore(said.append) == 2
+        assert kept.precisions == ["not recorded"]
+        assert [("run.json cannot be read" in line) for line in said] == [True] * bool(damage)
 
 
 def test_a_run_resumed_in_another_precision_says_both(tmp_path):
