@@ -95,12 +95,15 @@ def play_the_paper(data) -> dict:
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.measure import measure
     from mmtf.games import GAMES
+    from mmtf.nets import NETS
+    from mmtf.presets import default_net
 
     threat = mmtf.ThreatModel(eta=ETA)
     schedule = mmtf.Schedule(steps=FLAGS.paper_steps, learning_rate=1e-4, batch_size=128)
     trained = mmtf.train(
         GAMES["minimax_grad"](threat),
         data,
+        model=NETS[default_net(data.name)](),  # dropout as the paper has it
         schedule=schedule,
         precision=PAPER_PRECISION,
         jit_compile=True,

@@ -1,5 +1,6 @@
 """One process at a time in a folder."""
 
+import errno
 import fcntl
 import os
 
@@ -33,6 +34,11 @@ def hold(folder: str, flag: str, name: str = ".lock"):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise ConfigError(
+                f"Expected a {flag} on a disk that locks files. Received: {folder} "
+                f"({error.strerror}). Give a folder on another disk."
+            ) from error
         raise InUse(
             f"Expected a {flag} that no other process uses. Received: {folder}, which another run "
             f"holds. Wait for it, or give another {flag}."

@@ -22,6 +22,11 @@ FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}
 
 
+def base_name(dataset: str) -> str:
+    """The name without TFDS' version and config, and without what `Dataset.holdout` adds."""
+    return dataset.split(":")[0].split("/")[0].split("_holdout")[0]
+
+
 def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedule:
     """The steps and rates of `game` on `dataset`; datasets not in the paper go by MNIST's.
 
@@ -32,7 +37,7 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
       **given: fields of Schedule that override the preset; None leaves it.
     """
     require_choice("schedule", name, SCHEDULES)
-    kind = GAMES[game]
+    kind, dataset = GAMES[game], base_name(dataset)
     steps = kind.paper_steps if name == "paper" else kind.fast_steps
     preset = {"steps": steps.get(dataset, steps["mnist"]), **(PAPER if name == "paper" else FAST)}
     if name == "fast":
@@ -50,7 +55,9 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
 
 def default_net(dataset: str) -> str:
     """cifar_cnn for all but the small grey datasets."""
-    return "mnist_cnn" if dataset == "digits" or dataset.endswith("mnist") else "cifar_cnn"
+    name = base_name(dataset)
+    small = name == "digits" or "mnist" in name
+    return "mnist_cnn" if small else "cifar_cnn"
 
 
 def run_config(

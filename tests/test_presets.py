@@ -102,6 +102,15 @@ def test_every_option_is_spelled_out():
     assert set(config.net_options) < set(NETS["mnist_cnn"].__kwdefaults__)
 
 
+def test_a_part_of_a_dataset_goes_by_its_name():
+    for name in ("cifar10_holdout500", "cifar10:3.0.2", "cifar10/plain:1.0.0"):
+        assert schedule_of("lwa", name) == schedule_of("lwa", "cifar10")
+        assert default_net(name) == "cifar_cnn"
+    assert (
+        default_net("mnist_holdout5000_seed1") == default_net("mnist_corrupted/fog") == "mnist_cnn"
+    )
+
+
 def test_default_attacks_suit_the_norm():
     assert run_config().attacks == ("none", "fgsm", "ifgsm", "pgd")
     assert run_config(norm="l2").attacks == ("none", "fgm", "pgd")

@@ -137,7 +137,7 @@ def best_response(
             net=recipe.net,
             net_options=recipe.net_options,
             loss=recipe.loss,
-            attacker_seed=seed * 100 + restart,
+            attacker_seed=(seed * 100 + restart) % 2**31,
         )
         label = f"best response ({recipe.net}, restart {restart + 1}/{recipe.restarts})"
         bar = Progress(recipe.schedule.steps, label=label) if progress else False
@@ -146,7 +146,7 @@ def best_response(
             dataset,
             schedule=recipe.schedule,
             model=classifier,
-            seed=seed * 100 + restart,
+            seed=(seed * 100 + restart) % 2**31,
             precision=recipe.precision,
             # One key, one network, whatever compiled the classifier and on however many devices.
             strategy=tf.distribute.get_strategy(),

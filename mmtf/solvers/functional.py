@@ -42,13 +42,15 @@ def substitute(variables, tensors):
         raise ValueError(
             f"Expected a tensor for each of {len(variables)} variables. Received {len(tensors)}."
         )
-    with _Scope(list(zip(variables, tensors, strict=True)), initialize_variables=False) as scope:
+    with RememberingScope(
+        list(zip(variables, tensors, strict=True)), initialize_variables=False
+    ) as scope:
         yield
     for variable in scope.updated.values():
         variable.assign(scope.get_current_value(variable))
 
 
-class _Scope(keras.StatelessScope):
+class RememberingScope(keras.StatelessScope):
     """A StatelessScope that remembers which variables were assigned to, not only their values."""
 
     def __init__(self, *args, **kwargs):

@@ -4,13 +4,17 @@ import contextlib
 
 import keras
 import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
+
+from mmtf.solvers.functional import RememberingScope
 
 
 @contextlib.contextmanager
 def seeded(*models: keras.Model, seed, also=()):
     """While open, the seed generators in `models` start from `seed`, and their state is dropped.
 
-    Other variables that layers update in the forward pass (moving statistics) keep their updates.
+    Other variables that layers update in the forward pass (moving statistics, kernels that are
+    normalised in place) keep their updates. What draws from Keras' global generator is seeded, too.
 
     Args:
       models: Keras models.
@@ -18,16 +22,17 @@ def seeded(*models: keras.Model, seed, also=()):
       also: pairs (variable, tensor): these variables read as the tensors.
     """
     generators = [state for model in models for state in seed_variables(model)]
+    generators.append(global_seed_generator().state)
     mapping = list(also)
     for number, state in enumerate(generators):
         own = tf.random.experimental.stateless_fold_in(seed, number)
         mapping.append((state, tf.cast(own, state.dtype)))
-    with keras.StatelessScope(state_mapping=mapping) as scope:
+    with RememberingScope(mapping) as scope:
         yield
-    for variable in (one for model in models for one in model.non_trainable_weights):
-        value = scope.get_current_value(variable)
-        if value is not None:
-            variable.assign(value)
+    own = {id(variable) for model in models for variable in model.weights}
+    for variable in scope.updated.values():
+        if id(variable) in own:
+            variable.assign(scope.get_current_value(variable))
 
 
 def seed_variables(model: keras.Model) -> list:

@@ -5,11 +5,13 @@ import dataclasses
 import inspect
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import ConfigError, Schedule, require
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset
+from mmtf.nets.precision import computing_in
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
@@ -60,7 +62,7 @@ def train(
       schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
       model: a built Keras model giving logits with float32 variables, trained in place; or a
         function without arguments that makes one (needed under a strategy of several devices);
-        None: the net that `mmtf.run` takes for the dataset.
+        None: the net that `mmtf.run` takes for the dataset by its fast schedule.
       seed: of the net's initial weights, the batches, dropout and random starts.
       precision: `float32`, `bfloat16` or `auto`, of training; evaluation is always float32.
       strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
@@ -88,7 +90,8 @@ def train(
       >>> trained.steps
       2
     """
-    strategy, precision = strategy or default_strategy(), resolve_precision(precision)
+    require(0 <= seed < 2**31, "seed in [0, 2^31)", seed)
+    strategy = strategy or default_strategy()
     workers = Workers(strategy)
     # Each of several workers has the images at hand, and TensorFlow cannot broadcast uint8.
     place = strategy.scope if workers.count == 1 else contextlib.nullcontext
@@ -99,7 +102,8 @@ def train(
             batches = Batches(
                 dataset, batch_size=schedule.batch_size, seed=seed, in_memory=in_memory
             )
-        _check_model(classifier, dataset)
+        _check_model(classifier, dataset, strategy.num_replicas_in_sync)
+        precision = _usable(precision, classifier, dataset)
         trainer = Trainer(
             game,
             classifier,
@@ -167,29 +171,68 @@ def _identity(game, dataset, schedule, seed) -> dict:
 def _made(model, dataset, seed):
     if model is None:
         from mmtf.nets import NETS
-        from mmtf.presets import default_net
+        from mmtf.presets import FAST_NET, default_net
 
-        make = NETS[default_net(dataset.name)]
-        return make(image_shape=dataset.image_shape, num_classes=dataset.num_classes, seed=seed)
+        name = default_net(dataset.name)
+        return NETS[name](
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=seed,
+            **FAST_NET.get(name, {}),
+        )
     return model if isinstance(model, keras.Model) else model()
 
 
-def _check_model(classifier, dataset):
+def _usable(precision, classifier, dataset) -> str:
+    """The precision to train in; by `auto` float32 where the model's layers take no bfloat16."""
+    resolved = resolve_precision(precision)
+    images, _ = dataset.train(2)
+    try:
+        with computing_in(classifier, resolved):
+            classifier(images, training=False)
+    except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+        if precision == "auto":
+            return "float32"
+        raise ConfigError(
+            f"Expected a model that computes in {resolved}. Received: one that does not "
+            f"({str(error).strip().splitlines()[0][:200]}). Give precision='float32'."
+        ) from error
+    return resolved
+
+
+def _check_model(classifier, dataset, replicas):
     if not classifier.built:
         raise ConfigError(
             "Expected a built model. Received: one without weights. Call it once on a batch, or "
             "give it an Input."
         )
-    shape = tuple(classifier(tf.zeros([1, *dataset.image_shape]), training=False).shape)
-    if shape != (1, dataset.num_classes):
+    images, _ = dataset.train(8)
+    logits = classifier(images, training=False)
+    shape = logits.shape[1:] if tf.is_tensor(logits) else f"s of {len(logits)} outputs"
+    if not tf.is_tensor(logits) or tuple(shape) != (dataset.num_classes,):
         raise ConfigError(
             f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "
-            f"Received: output shape {shape[1:]}."
+            f"Received: output shape {shape}."
         )
-    last = classifier.layers[-1] if classifier.layers else None
-    if getattr(last, "activation", None) is keras.activations.softmax:
+    if (logits.numpy() >= 0).all() and np.allclose(logits.numpy().sum(1), 1, atol=1e-3):
         raise ConfigError(
             "Expected a model that gives logits. Received: a softmax output. Remove the softmax."
+        )
+    with keras.StatelessScope(collect_losses=True) as scope:
+        classifier(images, training=True)
+    if scope.losses:
+        raise ConfigError(
+            "Expected a model without losses of its activations, which no game's risk has. "
+            "Received: one with activity_regularizer or add_loss. Remove them; regularizers of "
+            "weights are kept."
+        )
+    if replicas > 1 and not all(
+        isinstance(one.value, tf.distribute.DistributedValues) for one in classifier.variables
+    ):
+        raise ConfigError(
+            f"Expected a function that makes the model, for {replicas} replicas. Received: a model "
+            "made outside of their strategy. Give the function, or make one device visible "
+            "(CUDA_VISIBLE_DEVICES=0)."
         )
     if any(weight.dtype != "float32" for weight in classifier.trainable_variables):
         raise ConfigError(

@@ -83,7 +83,7 @@ def in_graph(attack, classifier):
             tf.TensorSpec([None, *SHAPE], tf.float32),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([2], tf.int32),
-        ]
+        ],
     )
     def run(x, y, seed):
         z = attack(classifier, x, y, seed=seed)

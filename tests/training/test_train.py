@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 
 import mmtf
@@ -64,12 +65,69 @@ def test_a_subclassed_model_is_trained_in_place(precision):
         (Own, "Expected a built model"),
         (lambda: built(Own(units=4)), "to 3 logits"),
         (lambda: built(keras.Sequential([Own(), keras.layers.Dense(3, "softmax")])), "softmax"),
+        (lambda: built(keras.Sequential([Own(), keras.layers.Softmax()])), "softmax"),
+        (lambda: two_outputs(), "outputs"),
+        (lambda: built(keras.Sequential([Own(), regularised()])), "without losses of its activ"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(make, message):
     game = mmtf.games.GAMES["lwa"](THREAT)
     with pytest.raises(ConfigError, match=message):
         mmtf.train(game, tiny.tiny_data(), schedule=Schedule(steps=1), model=make, progress=False)
+
+
+def regularised():
+    return keras.layers.Dense(3, activity_regularizer="l2")
+
+
+def two_outputs():
+    x = keras.Input((4, 4, 1))
+    flat = keras.layers.Flatten()(x)
+    return keras.Model(x, [keras.layers.Dense(3)(flat), keras.layers.Dense(3)(flat)])
+
+
+def test_an_impossible_seed_is_refused():
+    game = mmtf.games.GAMES["lwa"](THREAT)
+    for seed in (-1, 2**31):
+        with pytest.raises(ConfigError, match="seed in"):
+            mmtf.train(game, tiny.tiny_data(), schedule=Schedule(steps=1), seed=seed)
+
+
+class Shift(keras.layers.Layer):
+    """Adds a variable of its own, in whose type TensorFlow wants everything."""
+
+    def build(self, shape):
+        self.shift = tf.Variable(0.5)
+
+    def call(self, x):
+        return tf.add(x, self.shift)
+
+
+def test_auto_precision_stays_where_a_layer_takes_no_bfloat16(monkeypatch):
+    from mmtf.training import train as room
+
+    real = room.resolve_precision
+    monkeypatch.setattr(room, "resolve_precision", lambda p: "bfloat16" if p == "auto" else real(p))
+
+    def play(precision):
+        model = built(keras.Sequential([keras.layers.Flatten(), Shift(), keras.layers.Dense(3)]))
+        options = {"schedule": Schedule(steps=1, batch_size=8), "progress": False}
+        game = mmtf.games.GAMES["lwa"](THREAT)
+        return mmtf.train(game, tiny.tiny_data(), model=model, precision=precision, **options)
+
+    assert play("auto").precision == "float32"
+    with pytest.raises(ConfigError, match="computes in bfloat16.*Give precision='float32'"):
+        play("bfloat16")
+
+
+def test_without_a_model_it_is_the_net_of_the_fast_schedule():
+    from mmtf.training import train as room
+
+    data = mmtf.load_data("digits")
+    for one in (data, data.holdout(100), dataclasses.replace(data, name="mnist:3.0.1")):
+        model = room._made(None, one, 0)
+        (dropout,) = (x for x in model.layers if isinstance(x, keras.layers.Dropout))
+        assert dropout.rate == 0.25
 
 
 def built(model):
