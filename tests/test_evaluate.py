@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from mmtf.data import load_digits
 from mmtf.export import save_serving
 from mmtf.lock import hold
 from mmtf.nets import NETS
+from mmtf.reports.intervals import wilson
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHAPE = (28, 28, 1)
@@ -61,6 +63,10 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
         wrong, distance = kept["net/pgd/0.1/wrong"], kept["net/pgd/0.1/distance"]
     assert wrong.shape == (60,) and np.isfinite(distance[wrong]).all()
     assert np.nanmax(distance) <= 0.1 + 1e-6 and np.isnan(distance[~wrong]).all()
+    row = frame[(frame.defense == "net") & (frame.attack == "pgd") & (frame.eta == 0.1)].iloc[0]
+    assert row.error == pytest.approx(wrong.mean())
+    assert (row.ci_low, row.ci_high) == pytest.approx(wilson(int(wrong.sum()), 60))
+    assert row.median_distance == pytest.approx(np.median(distance[wrong]))
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<svg" in page and "data:image/png;base64" in page and "http" not in page
     with open(tmp_path / "report" / "record.json") as source:
@@ -194,5 +200,11 @@ def test_a_users_mistake_gets_one_line(flags, message):
 
 
 def test_help_is_quick():
-    done = evaluate("--helpshort")
-    assert "--model" in done.stdout and "tensorflow" not in done.stderr.lower()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mmtf.evaluate", "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "--model" in done.stdout
+    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, re.M)

@@ -13,6 +13,11 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from mmtf.data import load_digits
+from mmtf.evaluation import misclassified
+from mmtf.reports import read_json
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
@@ -39,9 +44,14 @@ def final_weights(workdir):
     return keras.models.load_model(os.path.join(workdir, "classifier.keras")).get_weights()
 
 
-def assert_same_weights(ours, theirs):
+def assert_same_run(ours, theirs):
+    """The same weights, bitwise, figures and curve."""
     for a, b in zip(final_weights(ours), final_weights(theirs), strict=True):
         np.testing.assert_array_equal(a, b)
+    one, other = (read_json(os.path.join(folder, "record.json")) for folder in (ours, theirs))
+    assert one["curve"] == other["curve"]
+    figures = [[(x["attack"], x["error"]) for x in record["results"]] for record in (one, other)]
+    assert figures[0] == figures[1]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +76,17 @@ def test_a_run_leaves_what_it_promises(finished):
     assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
     assert {"versions", "hardware", "commit", "curve"} <= set(record)
     assert [point["step"] for point in record["curve"]] == list(range(0, 61, 6))
+    # The figures are those of what is exported; float32 graphs may differ by an image.
+    data = load_digits()
+    x, y = data.test()
+    model = keras.models.load_model(os.path.join(workdir, "classifier.keras"))
+    wrong = misclassified(model, x, y)
+    assert results["none"]["error"] == pytest.approx(wrong[:50].mean(), abs=1 / 50 + 1e-9)
+    last = record["curve"][-1]
+    assert last["none"] == pytest.approx(wrong[: last["n"]].mean(), abs=1 / last["n"] + 1e-9)
+    served = tf.saved_model.load(os.path.join(workdir, "saved_model"))
+    label = served.signatures["serving_default"](images=tf.constant(data.test_images))["label"]
+    assert np.mean(label.numpy() != y) == pytest.approx(wrong.mean(), abs=1 / 360 + 1e-9)
     for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
         assert os.path.exists(os.path.join(workdir, name)), name
     assert glob.glob(os.path.join(workdir, "logs", "events*"))
@@ -102,7 +123,7 @@ def test_kill_minus_nine_costs_nothing(finished, tmp_path):
     assert not os.path.exists(os.path.join(workdir, "record.json"))
     done = run(workdir, *flags)
     assert done.returncode == 0 and "Going on from step" in done.stderr
-    assert_same_weights(workdir, finished[0])
+    assert_same_run(workdir, finished[0])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -127,7 +148,7 @@ def test_signals_save_and_say_how_to_go_on(finished, tmp_path, number):
     assert "The same command goes on" in output and "Traceback" not in output
     done = run(workdir, *flags)
     assert done.returncode == 0, done.stderr
-    assert_same_weights(workdir, finished[0])
+    assert_same_run(workdir, finished[0])
 
 
 def test_a_second_process_on_a_workdir_is_refused(tmp_path):
@@ -274,6 +295,53 @@ def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
     assert done.returncode == 1 and "a run on images of shape (28, 28, 1)" in done.stderr
 
 
+# Off their defaults, every one that the config has; and where it has them.
+EVERY_FLAG = [
+    "--dataset=digits",
+    "--eta=0.7",
+    "--norm=l2",
+    "--gamma=0.5",
+    "--max_steps=3",
+    "--penalty=fused",
+    "--init=tutorial",
+    "--dropout=0.1",
+    "--weight_decay=0.001",
+    "--steps=70",
+    "--batch_size=24",
+    "--learning_rate=0.002",
+    "--warmup_steps=7",
+    "--decay=constant",
+    "--attacks=none,pgd",
+    "--precision=float32",
+    "--pgd_steps=9",
+    "--pgd_restarts=4",
+    "--max_examples=30",
+    "--seed=5",
+]
+EVERY_SETTING = {
+    "dataset": "digits",
+    "eta": 0.7,
+    "norm": "l2",
+    "game_options.gamma": 0.5,
+    "game_options.max_steps": 3,
+    "game_options.penalty": "fused",
+    "net_options.init": "tutorial",
+    "net_options.dropout": 0.1,
+    "net_options.weight_decay": 0.001,
+    "schedule.steps": 70,
+    "schedule.batch_size": 24,
+    "schedule.learning_rate": 0.002,
+    "schedule.warmup_steps": 7,
+    "schedule.decay": "constant",
+    "attacks": ["none", "pgd"],
+    "precision": "float32",
+    "pgd_steps": 9,
+    "pgd_restarts": 4,
+    "max_examples": 30,
+    "seed": 5,
+}
+
+
 def test_every_flagfile_names_a_run_that_can_be():
     rooms = [os.path.join(ROOT, "flags", name) for name in ("mnist", "cifar10")]
     files = sorted(path for room in rooms for path in glob.glob(os.path.join(room, "*.flags")))
@@ -286,6 +354,15 @@ def test_every_flagfile_names_a_run_that_can_be():
         "    flags.FLAGS(['run', '--flagfile=' + path])\n"
         "    config = r._config()\n"
         "    assert config.game in path and config.dataset in path, path\n"
+        "    assert config.schedule_name == ('paper' if '_paper' in path else 'fast'), path\n"
+        "flags.FLAGS.unparse_flags()\n"
+        "for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
+        f"flags.FLAGS(['run', *{EVERY_FLAG}])\n"
+        "config = r._config().to_dict()\n"
+        f"for name, value in {EVERY_SETTING}.items():\n"
+        "    found = config\n"
+        "    for part in name.split('.'): found = found[part]\n"
+        "    assert found == value, (name, found)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True

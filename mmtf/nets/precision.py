@@ -82,7 +82,9 @@ def _last_layers(model) -> list:
         layer = history.operation
         if isinstance(layer, keras.Model):
             return found + _last_layers(layer)
-        found += [layer, *layer._flatten_layers(include_self=False)]
+        found.append(layer)
+        if isinstance(layer, keras.layers.Layer):  # its own layers, too; an operation has none
+            found += layer._flatten_layers(include_self=False)
         inputs = layer._inbound_nodes[history.node_index].input_tensors
         if getattr(layer, "weights", None) or len(inputs) != 1:
             break

@@ -41,6 +41,7 @@ def data(rng):
 
 def test_which_columns_there_are():
     attacks = {name: {} for name in ("none", "fgsm", "square", "pgd", "universal")}
+    attacks["pgd"] = {"restarts": 2}
     sources = [Defense("a", classifier([1, 0, 0, 0])), Defense("b", classifier([0, 1, 0, 0]))]
     made = columns_of(attacks, THREAT, **{**OPTIONS, "sources": sources, "eot_samples": 4})
     assert list(made) == [*attacks, "fgsm@a", "pgd@a", "fgsm@b", "pgd@b"]
@@ -49,6 +50,8 @@ def test_which_columns_there_are():
     assert kinds["none"] == "NoAttack" and kinds["square"] == "Square"
     assert kinds["fgsm"] == kinds["pgd"] == averaged and made["pgd"].samples == 4
     assert kinds["fgsm@a"] == transferred and type(made["fgsm@a"].attack).__name__ == "FGSM"
+    for one in (made["pgd"].attack, made["pgd@a"].attack):  # beyond the boundary, from one start
+        assert (one.stop_early, one.restarts) == (False, 1)
     assert isinstance(made["universal"], FreshUniversal)
     assert type(columns_of(attacks, THREAT, **OPTIONS)["pgd"]).__name__ == "PGD"
 

@@ -53,7 +53,7 @@ def test_worst_counts_the_image_itself(data):
     assert found["d", "worst"] == 1.0
 
 
-def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path):
+def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path, monkeypatch):
     kept, net = {"cache_dir": str(tmp_path)}, linear([1.0] * 4)
     first = errors(matrix([Defense("d", net)], {"fgsm": {}}, data, **kept))
     again = errors(matrix([Defense("e", net)], {"fgsm": {}}, data, **kept))
@@ -68,6 +68,9 @@ def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path):
     matrix([Defense("d", net)], {"fgsm": {}}, data, **{**kept, "seed": 5})
     matrix([Defense("d", net)], {"fgsm": {}}, data, **kept, precision="bfloat16")
     assert len(list(tmp_path.iterdir())) == 6
+    monkeypatch.setattr(module, "source_digest", lambda: "of another mmtf")
+    matrix([Defense("d", net)], {"fgsm": {}}, data, **kept)
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 class Broken:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf import risks
 from mmtf.attacks.fgsm import FGSM
 from mmtf.config import ConfigError, Schedule
 from mmtf.games import GAMES
@@ -90,6 +91,38 @@ def test_a_step_moves_the_classifier_and_reports_its_metrics(name):
     assert all(np.isfinite(value) for value in metrics.values())
     assert any((a != b).any() for a, b in zip(before, net.get_weights(), strict=True))
     assert repr(game).startswith(type(game).__name__ + "(threat=ThreatModel(eta=0.2")
+
+
+@pytest.mark.parametrize("name", [name for name in GAMES if "attnet" in name])
+def test_each_player_moves_its_own_way(name):
+    """Against the other where it stood: the defender lowers the risk, the attacker raises it.
+
+    Without the sensitivity term, whose part has another direction, and without dropout.
+    """
+    options = {"gamma": 0.0} if "gamma" in GAMES[name](THREAT)._own() else {}
+    net_options = {"width": 8, "dropout": 0.0}
+    game, net = GAMES[name](THREAT, net_options=net_options, **options), small_net()
+
+    def make_optimizer(variables=None, scale=1.0, updates=1):
+        return keras.optimizers.SGD(1e-2)
+
+    players, (x, y) = game.make_players(net, make_optimizer, (4, 4, 1), 3, 0), batch()
+    attacker = players.models["attacker"]
+
+    def risk(u, v):
+        now = net.get_weights(), attacker.get_weights()
+        net.set_weights(u)
+        attacker.set_weights(v)
+        found = float(tf.reduce_mean(risks.cross_entropy(net(attacker([x, y])), y)))
+        net.set_weights(now[0])
+        attacker.set_weights(now[1])
+        return found
+
+    u, v = net.get_weights(), attacker.get_weights()
+    metrics = game.step(players, x, y, turn_of(6))
+    after_u, after_v = net.get_weights(), attacker.get_weights()
+    assert risk(after_u, v) < risk(u, v) < risk(u, after_v)
+    assert float(metrics["risk"]) == pytest.approx(risk(u, v), rel=0.02)
 
 
 # Games whose attacker's answer is computed, not learned.

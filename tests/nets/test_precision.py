@@ -133,3 +133,11 @@ def test_quantised_layers_keep_their_arithmetic(rng):
         found = model(x, training=False).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert np.abs(found - plain).max() < 0.05 * np.abs(plain).max()
+
+
+def test_a_composite_last_layer_computes_in_float32(rng):
+    head = keras.layers.SpectralNormalization(keras.layers.Dense(3))
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), head])
+    with computing_in(model, "bfloat16"):
+        assert model(rng.uniform(-1, 1, (2, 4)).astype(np.float32)).dtype == tf.float32
+        assert model.layers[0].dtype_policy.name == "mixed_bfloat16"

@@ -12,8 +12,8 @@ import pytest
 import tiny
 
 from mmtf.config import Schedule
+from mmtf.training import devices
 from mmtf.training.checkpoints import CheckpointError, Checkpoints
-from mmtf.training.devices import resolve_precision
 from mmtf.training.loop import Events, Interrupted, RiskNotFinite, fit
 from mmtf.training.progress import Progress
 from mmtf.training.rates import Rate
@@ -61,7 +61,9 @@ def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
     checkpoints = Checkpoints(str(tmp_path), second.players)
     step = checkpoints.restore(print)
     assert step == stop_at
-    fit(second, checkpoints=checkpoints, first=step)
+    before = float(checkpoints.seconds.numpy())
+    pace = fit(second, checkpoints=checkpoints, first=step)
+    assert pace.seconds > before > 0
     for ours, theirs in zip(state(second), state(whole), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -165,6 +167,19 @@ def test_progress_prints_plain_lines_without_a_terminal():
     assert "10/10" in stream.getvalue() and "risk 0.5000" in stream.getvalue()
 
 
-def test_precision_auto_is_a_real_type():
-    assert resolve_precision("auto") in ("float32", "bfloat16")
-    assert resolve_precision("float32") == "float32"
+@pytest.mark.parametrize("fast", [True, False])
+def test_precision_auto_is_what_the_hardware_computes_in(monkeypatch, fast):
+    expected = "bfloat16" if fast else "float32"
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: fast)
+    assert devices.resolve_precision("auto") == expected
+    assert devices.resolve_precision("float32") == "float32"
+    # The GPUs decide where there are any, the slowest of them.
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [(9, 0), (8, 0)])
+    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: not fast)
+    monkeypatch.setattr(
+        devices.tf.config.experimental,
+        "get_device_details",
+        lambda gpu: {"compute_capability": gpu if fast else min(gpu, (7, 5))},
+    )
+    assert devices.resolve_precision("auto") == expected
