@@ -142,22 +142,6 @@ def test_a_signal_to_one_worker_saves_and_stops_all(tmp_path):
     assert glob.glob(os.path.join(workdir, "checkpoints", "ckpt-*.index"))
 
 
-@pytest.mark.parametrize(
-    ("flags", "env", "message"),
-    [
-        ([], {"TF_CONFIG": ""}, "Expected TF_CONFIG in the environment"),
-        (["--game=minimax_attnet", "--exploitability"], {}, "on one machine"),
-        (["--distribution=auto", "--workers=2"], {}, "Expected --workers with --distribution=mul"),
-        (["--port=9000"], {}, "Expected --port with --distribution=multiworker --cluster=slurm"),
-    ],
-)
-def test_a_users_mistake_gets_one_line(tmp_path, flags, env, message):
-    workdir = str(tmp_path / "w")
-    status, said = ends([start(workdir, "--distribution=multiworker", *flags, env=env)])
-    assert status == [1] and message in said[0] and len(said[0].strip().splitlines()) == 1, said
-    assert not os.path.exists(workdir)
-
-
 @pytest.mark.slow
 def test_workers_with_other_flags_say_which(tmp_path):
     addresses, workdir = free_addresses(2), str(tmp_path / "w")
