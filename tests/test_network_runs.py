@@ -26,7 +26,8 @@ def short(monkeypatch):
     for name in ("ATTNET", "ATTNET_PAPER_FAST"):
         recipe = getattr(curve, name)
         schedule = dataclasses.replace(recipe.schedule, steps=3, batch_size=8)
-        monkeypatch.setattr(curve, name, dataclasses.replace(recipe, schedule=schedule))
+        quick = dataclasses.replace(recipe, schedule=schedule, net="universal", net_options={})
+        monkeypatch.setattr(curve, name, quick)
     monkeypatch.setattr(afterwards, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
 
 

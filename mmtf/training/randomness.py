@@ -4,7 +4,8 @@ import contextlib
 
 import keras
 import tensorflow as tf
-from keras.src.random.seed_generator import global_seed_generator
+from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 from mmtf.solvers.functional import RememberingScope
 
@@ -14,7 +15,8 @@ def seeded(*models: keras.Model, seed, also=()):
     """While open, the seed generators in `models` start from `seed`, and their state is dropped.
 
     Other variables that layers update in the forward pass (moving statistics, kernels that are
-    normalised in place) keep their updates. What draws from Keras' global generator is seeded, too.
+    normalised in place) keep their updates. What draws from Keras' global generator is seeded, too,
+    if it was made before (`make_global_generator`).
 
     Args:
       models: Keras models.
@@ -22,7 +24,9 @@ def seeded(*models: keras.Model, seed, also=()):
       also: pairs (variable, tensor): these variables read as the tensors.
     """
     generators = [state for model in models for state in seed_variables(model)]
-    generators.append(global_seed_generator().state)
+    shared = get_global_attribute(GLOBAL_SEED_GENERATOR)
+    if shared is not None:  # a replica's thread has none, and none can be made while traced
+        generators.append(shared.state)
     mapping = list(also)
     for number, state in enumerate(generators):
         own = tf.random.experimental.stateless_fold_in(seed, number)
@@ -33,6 +37,11 @@ def seeded(*models: keras.Model, seed, also=()):
     for variable in scope.updated.values():
         if id(variable) in own:
             variable.assign(scope.get_current_value(variable))
+
+
+def make_global_generator() -> None:
+    """Makes Keras' generator of layers without one of their own, outside of what is traced."""
+    global_seed_generator()
 
 
 def seed_variables(model: keras.Model) -> list:

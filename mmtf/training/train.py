@@ -64,7 +64,8 @@ def train(
         function without arguments that makes one (needed under a strategy of several devices);
         None: the net that `mmtf.run` takes for the dataset by its fast schedule.
       seed: of the net's initial weights, the batches, dropout and random starts.
-      precision: `float32`, `bfloat16` or `auto`, of training; evaluation is always float32.
+      precision: of training: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware and
+        the model's layers compute in it; evaluation is always float32.
       strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
         `mmtf.training.distribution.make_strategy`, all call this function with the same arguments.
       in_memory: see `mmtf.data.Batches`.
@@ -78,8 +79,9 @@ def train(
       progress: show it on stderr.
 
     Raises:
-      ConfigError: a model whose output does not fit, a batch size that cannot be divided,
-        checkpoints of another run.
+      ConfigError: a model whose output does not fit or whose activations have losses, one made
+        outside of a strategy of several devices, a batch size that cannot be divided, checkpoints
+        of another run.
       RiskNotFinite, Interrupted, CheckpointError, WorkerLost: see `mmtf.training.loop.fit`.
 
     Example:

@@ -15,7 +15,7 @@ from mmtf.nets.second_derivatives import cheap_second_derivatives
 from mmtf.nets.thin_gradient import thin_input_gradients
 from mmtf.nets.twice_pools import twice_differentiable_pools
 from mmtf.training.adam import Adam
-from mmtf.training.randomness import seeded
+from mmtf.training.randomness import make_global_generator, seeded
 from mmtf.training.rates import Rate
 
 # Of XLA's loop; more would draw many batches for a short call.
@@ -80,6 +80,7 @@ class Trainer:
             )
         _refuse_local_statistics(classifier, self.replicas)
 
+        make_global_generator()
         self._rates = []
 
         def make_optimizer(variables=None, scale=1.0, updates=1):

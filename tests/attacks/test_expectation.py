@@ -27,14 +27,14 @@ def batch(rng):
 
 
 class RandomSign:
-    """logits (0, (w + s v).x / 100) with s = +-1 drawn in every call, |v| = 4 |w| pixel by pixel.
+    """logits (0, (w + s v).x / 100) with s = +-1 drawn in every call, |v| = 2 |w| pixel by pixel.
 
     A single draw's gradient has the sign of +-v. For logits this small the mean probability's
-    gradient is (w + mean(s) v) / 400: that of w where |mean(s)| < 1/4.
+    gradient is (w + mean(s) v) / 400: that of w where |mean(s)| < 1/2.
     """
 
     def __init__(self, rng):
-        self.w, self.v = rng.choice([-1.0, 1.0], (2, 16)) * [[0.01], [0.04]]
+        self.w, self.v = rng.choice([-1.0, 1.0], (2, 16)) * [[0.01], [0.02]]
 
     def __call__(self, x, training):
         assert training is False
@@ -49,8 +49,8 @@ def test_the_mean_finds_what_a_single_draw_cannot(compile_it, rng, batch):
     tf.random.set_seed(0)
     defence, attack = RandomSign(rng), ATTACKS["fgsm"](LINF)
     best = batch[0] - 0.2 * np.sign(defence.w).reshape(SHAPE)
-    # The mean of 256 signs is beyond 1/4 at 4 sigma.
-    averaged = ExpectationOverTransformation(attack, samples=256)
+    # The mean of 64 signs is beyond 1/2 at 4 sigma.
+    averaged = ExpectationOverTransformation(attack, samples=64)
     call = tf.function(averaged) if compile_it else averaged
     np.testing.assert_allclose(call(defence, *batch), best, rtol=0, atol=1e-6)
     single = attack(defence, *batch)
@@ -68,13 +68,13 @@ def test_iterates_settle_where_the_mean_is_worst(rng, batch):
     best = batch[0] - 0.2 * np.sign(defence.w).reshape(SHAPE)
     gain = {}
     for name, attack in {
-        "mean": ExpectationOverTransformation(pgd, samples=64),
+        "mean": ExpectationOverTransformation(pgd, samples=16),
         "single": pgd,
     }.items():
         z = attack(defence, *batch).numpy()
         gain[name] = -((z - batch[0]).numpy().reshape(COUNT, -1) @ defence.w).mean()
     most = -((best - batch[0]).numpy().reshape(COUNT, -1) @ defence.w).mean()
-    # 64 signs: beyond 1/4 at 2 sigma, so that a step in 20 goes astray, and is made good.
+    # 16 signs: beyond 1/2 at 2 sigma, so that a step in 20 goes astray, and is made good.
     assert gain["mean"] > 0.8 * most and gain["single"] < 0.5 * most
 
 
@@ -113,7 +113,7 @@ CASES = pytest.mark.parametrize(
 
 
 @CASES
-@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("samples", [3])
 def test_nothing_changes_for_a_defence_without_draws(
     name, threat, options, samples, smooth, batch, excess
 ):

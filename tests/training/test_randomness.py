@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.training.randomness import seeded
+from mmtf.training.randomness import make_global_generator, seeded
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ class Noisy(keras.layers.Layer):
 
 @pytest.mark.parametrize("make", [Noisy, lambda: keras.layers.Dropout(0.5)])
 def test_draws_follow_the_seed_alone(make, x):
+    make_global_generator()
     model = keras.Sequential([keras.Input((6,)), make()])
     call = traced(model, x)
     first = call(0, 1)

@@ -41,7 +41,7 @@ one = tf.distribute.get_strategy()
 attacker = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
 for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False),
                                  ("minimax_grad", {"penalty": "fused"}, True),
-                                 ("minimax_attnet", attacker, True), ("alt_attnet", attacker, True),
+                                 ("minimax_attnet", attacker, True),
                                  ("maximin_attnet", attacker, True)]:
     ours, theirs = weights(two, game, in_memory, **options), weights(one, game, True, **options)
     worst = max(np.abs(a - b).max() for a, b in zip(ours, theirs))
