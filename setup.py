@@ -41,7 +41,7 @@ setuptools.setup(
     # On disks that ignore case, setuptools' own `build` would be Bazel's BUILD.
     options={"build": {"build_base": "_build"}},
     extras_require={
-        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.13"],
+        "test": ["matplotlib>=3.9", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.13"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         # What mmtf's attacks are compared with; PyTorch's CPU build suffices.
         "peers": PEERS,
