@@ -104,8 +104,10 @@ def _reproduce(argv) -> int:
     require(FLAGS.jobs is None or FLAGS.jobs > 0, "--jobs > 0", FLAGS.jobs)
     cells = _cells(tables, figures)
     status = 0
-    if FLAGS.measure or FLAGS.rerun or FLAGS.dry_run:
-        _refuse_trial()
+    _refuse_trial()
+    if not (FLAGS.measure or FLAGS.rerun or FLAGS.dry_run):
+        _refuse_measuring()
+    else:
         if figures and not FLAGS.dry_run:
             from mmtf.reproduction.figures import require_matplotlib
 
@@ -131,6 +133,16 @@ def _refuse_trial():
         raise ConfigError(
             f"Expected --results=FOLDER for a trial's records. Received: --{trial[0]} without it."
         )
+
+
+def _refuse_measuring():
+    """Flags of a measurement that rendering has no use for."""
+    for name in ("seeds", "defenses", "attacks"):
+        if FLAGS[name].present:
+            raise ConfigError(
+                f"Expected --measure, --rerun or --dry_run with --{name}: what is rendered has all "
+                "that the records have. Received: neither."
+            )
 
 
 def _etas():
@@ -208,8 +220,8 @@ def _show(tables, figures) -> int:
                 write_table(rendered, os.path.join(FLAGS.output, "tables"))
     folder = os.path.join(FLAGS.output or "runs", "figures")
     for number in figures:
-        tracks = tracks_of_figure(number, results.tracks())
-        paths = draw_figure(number, results, tracks, folder)
+        tracks = _drawn(tracks_of_figure(number, results.tracks()))
+        paths = draw_figure(number, results, tracks, folder, _etas())
         missing = f"no records; `python -m scripts.reproduce --figures={number}` makes them"
         print(f"Figure {number}: {', '.join(paths) or missing}")
     return 0
@@ -220,6 +232,17 @@ def _tracks(results, dataset):
     dataset = FLAGS.dataset or dataset
     asked = [Track(dataset, init, FLAGS.schedule) for init in FLAGS.init or ["keras", "tutorial"]]
     return [track for track in asked if track in results.tracks()] or asked[:1]
+
+
+def _drawn(tracks):
+    """All of them, but for what --init and --schedule ask for."""
+    schedule = FLAGS.schedule if FLAGS["schedule"].present else None
+    return [
+        track
+        for track in tracks
+        if track.init in (FLAGS.init or [track.init])
+        and track.schedule in (schedule or track.schedule,)
+    ]
 
 
 def _pages() -> int:

@@ -65,6 +65,8 @@ MISTAKES = {
     "--tables=1 --rounds=3": "Expected --results=FOLDER for a trial's records",
     "--tables=1 --jobs=0 --dry_run": "Expected --jobs > 0",
     "--tables=3 --defenses=lwaa": "Expected defenses to be one of no_defense",
+    "--tables=1 --rounds=4 --nomeasure": "Expected --results=FOLDER for a trial's records",
+    "--tables=1 --seeds=3 --nomeasure": "Expected --measure, --rerun or --dry_run with --seeds",
     "--tables=1 --etas=0.15 --nomeasure": "Expected etas to be one of 0.1, 0.2, 0.3, 0.4",
 }
 

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
+import statistics
 
 import numpy as np
 
-from mmtf.config import require
-from mmtf.reports.intervals import paired_correlation, wilson
+from mmtf.reports.intervals import Z_95, paired_correlation, wilson
 from mmtf.reproduction.cells import unpack_bits
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not measured"
+PARTLY = "measured in part"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Estimate:
     n: test examples.
     seeds: how many.
     wrong: bool [seeds, n], which examples, where all records have them.
+    deviation: standard error of the mean over seeds; 0 of one.
     """
 
     mean: float
@@ -29,6 +31,19 @@ class Estimate:
     n: int
     seeds: int
     wrong: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
+    deviation: float = 0.0
+
+    def interval(self, checks: int = 1) -> tuple[float, float]:
+        """(low, high), wide enough for `checks` of them to be right together in 95 % (Bonferroni).
+
+        The mean twice, of a figure without an interval.
+        """
+        if checks == 1 or not self.n:
+            return self.low, self.high
+        least, most = wilson(self.mean * self.n, self.n, _z(checks))
+        half = _half_width(self.deviation, self.seeds, checks)
+        low, high = math.hypot(half, self.mean - least), math.hypot(half, most - self.mean)
+        return max(0.0, self.mean - low), min(1.0, self.mean + high)
 
     def __str__(self):
         over = f"n={self.n:,}" + (f", {self.seeds} seeds" if self.seeds > 1 else "")
@@ -54,10 +69,11 @@ def estimate(records: list[dict]) -> Estimate | None:
         one = records[0]
         return Estimate(one["error"], one["ci_low"], one["ci_high"], n, 1, wrong)
     errors = np.array([record["error"] for record in records])
-    mean, half = float(errors.mean()), _t_quantile(len(errors) - 1) * _standard_error(errors)
+    mean, deviation = float(errors.mean()), _standard_error(errors)
+    half = _half_width(deviation, len(errors))
     least, most = wilson(mean * n, n)
     low, high = mean - math.hypot(half, mean - least), mean + math.hypot(half, most - mean)
-    return Estimate(mean, max(0.0, low), min(1.0, high), n, len(errors), wrong)
+    return Estimate(mean, max(0.0, low), min(1.0, high), n, len(errors), wrong, deviation)
 
 
 def exact(value: float) -> Estimate:
@@ -72,8 +88,10 @@ def largest(estimates: list[Estimate | None]) -> Estimate | None:
     return max(estimates, key=lambda one: one.mean)
 
 
-def difference(a: Estimate, b: Estimate) -> tuple[float, float, float]:
+def difference(a: Estimate, b: Estimate, checks: int = 1) -> tuple[float, float, float]:
     """a - b and its 95% interval from the two intervals (Newcombe 1998, method 10).
+
+    Of several `checks`: at the level at which all of them are right together in 95 % (Bonferroni).
 
     Where both say which of the same examples are wrong, the paired one; else as if independent,
     which for the same test examples is wider than need be. Of several seeds in pairs: that of the
@@ -81,14 +99,14 @@ def difference(a: Estimate, b: Estimate) -> tuple[float, float, float]:
     added in squares.
     """
     gap, phi, half = a.mean - b.mean, 0.0, 0.0
-    ends = [(one.low, one.high) for one in (a, b)]
+    ends = [one.interval(checks) for one in (a, b)]
     if a.wrong is not None and b.wrong is not None and a.wrong.shape == b.wrong.shape:
         pairs = list(zip(a.wrong, b.wrong, strict=True))
         phi = float(np.mean([paired_correlation(*pair) for pair in pairs]))
         if len(pairs) > 1:
             gaps = np.array([one.mean() - other.mean() for one, other in pairs])
-            half = _t_quantile(len(gaps) - 1) * _standard_error(gaps)
-            ends = [wilson(one.mean * one.n, one.n) for one in (a, b)]
+            half = _half_width(_standard_error(gaps), len(gaps), checks)
+            ends = [wilson(one.mean * one.n, one.n, _z(checks)) for one in (a, b)]
     (a_low, a_high), (b_low, b_high) = ends
     low = math.hypot(half, _third_side(a.mean - a_low, b_high - b.mean, phi))
     high = math.hypot(half, _third_side(a_high - a.mean, b.mean - b_low, phi))
@@ -108,11 +126,11 @@ def within(interval: tuple[float, float, float], low: float, high: float) -> str
     return FAILS if most < low or least > high else UNDECIDED
 
 
-def smaller(a: Estimate | None, b: Estimate | None) -> str:
+def smaller(a: Estimate | None, b: Estimate | None, checks: int = 1) -> str:
     """Whether a < b: decided where the interval of the difference does not contain 0."""
     if a is None or b is None:
         return MISSING
-    gap, low, high = difference(b, a)
+    gap, low, high = difference(b, a, checks)
     if low <= 0 <= high:
         return UNDECIDED
     return HOLDS if gap > 0 else FAILS
@@ -122,13 +140,17 @@ def together(verdicts: list[str]) -> str:
     """Of a claim from its parts: it fails with any, holds with all.
 
     Example:
-      >>> together(["holds", "not measured"]), together(["holds", "does not hold"])
+      >>> together(["holds", "undecided"]), together(["holds", "does not hold"])
       ('undecided', 'does not hold')
+      >>> together(["holds", "not measured"])
+      'measured in part'
     """
     if all(one == MISSING for one in verdicts):
         return MISSING
     if FAILS in verdicts:
         return FAILS
+    if MISSING in verdicts or PARTLY in verdicts:
+        return PARTLY
     return HOLDS if all(one == HOLDS for one in verdicts) else UNDECIDED
 
 
@@ -159,8 +181,15 @@ def _standard_error(values):
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _t_quantile(degrees):
+def _z(checks):
+    """The normal quantile of an interval's upper end; exactly Z_95 of one check."""
+    return Z_95 if checks == 1 else statistics.NormalDist().inv_cdf(1 - 0.025 / checks)
+
+
+def _half_width(deviation, seeds, checks=1):
+    """Of the mean over seeds, by Student's t."""
+    if seeds == 1:
+        return 0.0
     from scipy.special import stdtrit
 
-    require(degrees > 0, "two values or more", degrees + 1)
-    return float(stdtrit(degrees, 0.975))
+    return deviation * float(stdtrit(seeds - 1, 1 - 0.025 / checks))

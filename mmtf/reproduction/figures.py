@@ -22,7 +22,9 @@ CAPTIONS = {
 }
 
 
-def draw_figure(number: int, results: Results, tracks: list[Track], folder: str) -> list[str]:
+def draw_figure(
+    number: int, results: Results, tracks: list[Track], folder: str, etas=None
+) -> list[str]:
     """Draws a figure of the paper as figure<number>.png and .svg; the paths, none without records.
 
     Args:
@@ -30,14 +32,15 @@ def draw_figure(number: int, results: Results, tracks: list[Track], folder: str)
       results: the records.
       tracks: of the figure's dataset; two schedules stand side by side.
       folder: made when missing.
+      etas: only these radii, None for all.
 
     Raises:
       ConfigError: matplotlib is not installed.
     """
-    _, etas, rows, drawn = FIGURE_CELLS[number]
+    _, known, rows, drawn = FIGURE_CELLS[number]
     found = {}
     for track in tracks:
-        for eta in etas:
+        for eta in known if etas is None else etas:
             for row in rows:
                 for record in results.of(track, eta, row, drawn)[:1]:
                     found[track, eta, row] = record

@@ -48,9 +48,10 @@ def test_repaired_is_the_papers_level_and_less_than_before(keep):
     assert verdict(2, measured_view(fresh, Track("mnist"), 0.3)) == FAILS
 
 
-def test_lwa_far_behind_is_not_close(keep):
-    view = fill(keep, lwa_fgsm1=0.4)  # Minimax-Grad's worst is 0.144
-    assert verdict(6, view) == FAILS
+@pytest.mark.parametrize("error", [0.4, 0.02])  # Minimax-Grad's worst is 0.144
+def test_lwa_far_behind_or_far_ahead_is_not_close(keep, error):
+    attacks = ("none", "fgsm1", "fgsm2", "fgsm80", "fgsm_curr")
+    assert verdict(6, fill(keep, **{f"lwa_{one}": error for one in attacks})) == FAILS
 
 
 def test_a_row_of_two_trainings_decides_nothing(keep):
@@ -74,7 +75,8 @@ def fill(keep, eta=0.3, number=3, **changes):
                 error = table.reported(eta, defense, column)
                 error = changes.get(f"{defense}_{column}", error)
                 keep(eta, defense, measured_as(column), error)
-    return measured_view(keep.results, Track("mnist"), eta)
+    # Results keeps what it has read.
+    return measured_view(type(keep.results)(keep.root), Track("mnist"), eta)
 
 
 def test_records_like_the_papers_get_its_verdicts(keep):
@@ -85,6 +87,61 @@ def test_records_like_the_papers_get_its_verdicts(keep):
 
 def test_a_net_that_withstands_fgsm_fails_claim_1(keep):
     assert verdict(1, fill(keep, no_defense_fgsm_curr=0.25)) == FAILS
+
+
+def test_an_attack_that_wins_by_little_does_not_break(keep):
+    """Claim 3: FGSM2 does more than FGSM1 beyond doubt, and nothing near the paper's 0.404."""
+    assert verdict(3, fill(keep, eta=0.1)) == HOLDS
+    view = fill(keep, eta=0.1, adv_fgsm1_fgsm2=0.03)
+    checks = CLAIMS[2].checks(view)
+    assert [check.verdict for check in checks] == [HOLDS, FAILS, HOLDS, HOLDS]
+    assert "0.0300 [" in checks[1].text and ">= 0.198, half of the reported" in checks[1].text
+
+
+def test_more_robust_than_before_is_not_yet_robust(keep):
+    """Claim 4: less than after rounds 1 and 2, and more than twice what the paper has."""
+    assert verdict(4, fill(keep, eta=0.1)) == HOLDS
+    checks = CLAIMS[3].checks(fill(keep, eta=0.1, adv_fgsm80_fgsm_curr=0.3))
+    assert [check.verdict for check in checks] == [FAILS, HOLDS, HOLDS, HOLDS, HOLDS]
+    assert "<= 0.220, twice the reported" in checks[0].text
+
+
+def test_what_one_check_in_many_does_by_chance_fails_no_claim(keep):
+    """Surely worse than LWA at 95 %, not at 99 % (one of five)."""
+    view = fill(keep, eta=0.1, minimax_grad_fgsm_curr=0.0460, lwa_fgsm_curr=0.0440)
+    checks = CLAIMS[4].checks(view)
+    assert [check.verdict for check in checks] == [HOLDS] * 4 + [FAILS]
+    assert verdict(5, view) == FAILS
+    few = {"minimax_grad_fgsm_curr": 0.0446, "lwa_fgsm_curr": 0.0440}
+    view = fill(keep, eta=0.1, **few)
+    checks = CLAIMS[4].checks(view)
+    assert checks[4].verdict == FAILS and checks[4].judge(5) == UNDECIDED
+    assert verdict(5, view) == UNDECIDED
+    assert [one for _, one in CLAIMS[4].judged(checks)] == [HOLDS] * 4 + [UNDECIDED]
+
+
+def test_an_attack_that_does_nothing_tells_no_defences_apart(keep):
+    """Claim 8: Minimax-Grad's error is its clean one, and the network games' a little more."""
+    view = fill(keep, number=5, eta=0.1, minimax_grad_attnet_curr=0.008)
+    keep(0.1, "minimax_grad", "none", 0.006)
+    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.1)
+    checks = [check for check in CLAIMS[7].checks(view) if not check.beyond]
+    assert [check.verdict for check in checks] == [HOLDS, HOLDS, UNDECIDED, UNDECIDED]
+    assert "undecided: it takes minimax_grad no 0.01 beyond its clean error" in checks[2].text
+
+
+def test_the_best_overall_of_table_5(keep):
+    assert [verdict(11, reported_view("mnist", eta)) for eta in MNIST] == [
+        FAILS,  # .058, Alt-AttNet .048
+        FAILS,  # .109, Alt-AttNet .096
+        HOLDS,
+        HOLDS,
+    ]
+    view = fill(keep, number=5)
+    assert verdict(11, view) == HOLDS
+    checks = CLAIMS[10].checks(fill(keep, number=5, minimax_attnet_fgsm_curr=0.3))
+    assert [check.verdict for check in checks] == [FAILS, HOLDS, FAILS]
+    assert CLAIMS[10].checks(reported_view("cifar10", 0.05)) == []
 
 
 def test_a_close_call_is_undecided(keep):
@@ -103,11 +160,12 @@ def test_stronger_attacks_stand_beside_and_do_not_count(keep):
 
 
 def test_network_games_are_judged_by_the_papers_network(keep):
-    view = fill(keep, number=5)
+    assert verdict(8, fill(keep, number=5)) == HOLDS
+    keep(0.3, "minimax_attnet", "attnet_curr", 0.9)  # the U-Net
+    keep(0.3, "minimax_grad", "attnet_curr", 0.1)
+    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.3)
     assert verdict(8, view) == HOLDS
-    assert verdict(8, fill(keep, number=5, minimax_attnet_attnet_curr=0.5)) == HOLDS
-    fresh = type(keep.results)(keep.root)
-    assert verdict(8, measured_view(fresh, Track("mnist"), 0.3)) == FAILS
+    assert verdict(8, fill(keep, number=5, minimax_attnet_attnet_curr=0.5)) == FAILS
 
 
 def test_the_curves_ends_are_compared(keep):
@@ -143,6 +201,7 @@ def test_attnet_may_be_comparable_to_fgsm_but_must_do_much_to_hardened_ones(keep
         ("adv_fgsm80", 0.35, 0.9),
         ("minimax_grad", 0.03, 0.6),
     ):
+        keep(0.3, defense, "none", 0.01)
         keep(0.3, defense, "fgsm_curr", fgsm)
         keep(0.3, defense, "attnet_paper_curr", attnet)
     view = measured_view(keep.results, Track("mnist"), 0.3)
@@ -150,22 +209,24 @@ def test_attnet_may_be_comparable_to_fgsm_but_must_do_much_to_hardened_ones(keep
     assert [check.verdict for check in checks] == [HOLDS] * 5
     assert "(difference -0.0050 [" in checks[0].text
     assert "minimax_grad under attnet_paper_curr 0.6000" in checks[4].text
-    assert ">= 0.500, half of the reported" in checks[4].text
+    assert ">= 0.496, half of the reported" in checks[4].text  # (1.000 - 0.008) / 2
     keep(0.3, "minimax_grad", "attnet_paper_curr", 0.1)
     view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.3)
     checks = [check for check in CLAIMS[6].checks(view) if not check.beyond]
     assert [check.verdict for check in checks] == [HOLDS] * 4 + [FAILS]
 
 
-def test_the_largest_gap_is_that_of_the_dataset():
+def test_close_is_twice_the_papers_gap_at_the_radius():
     texts = [
         CLAIMS[5].checks(reported_view(*of))[0].text for of in (("mnist", 0.1), ("cifar10", 0.05))
     ]
-    assert "<= 0.134, " in texts[0] and "<= 0.021, " in texts[1]  # Table 8: .485 - .464 at 0.06
+    # Table 3: .044 - .025. Table 8: .464 - .481.
+    assert "within 0.038, " in texts[0] and "within 0.034, " in texts[1]
 
 
 def test_cifar_is_claim_10s_alone():
     assert CLAIMS[9].checks(reported_view("mnist", 0.3)) == []
-    assert [verdict(10, reported_view("cifar10", eta)) for eta in (0.05, 0.06)] == [HOLDS] * 2
+    # Table 8: at eta 0.05 LWA's worst is .464, Minimax-Grad's .481.
+    assert [verdict(10, reported_view("cifar10", eta)) for eta in (0.05, 0.06)] == [FAILS, HOLDS]
     # Table 8: at eta 0.07 Adv FGSM40's worst is .431, Minimax-Grad's .497.
     assert verdict(10, reported_view("cifar10", 0.07)) == FAILS

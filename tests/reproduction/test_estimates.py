@@ -11,6 +11,7 @@ from mmtf.reproduction.estimates import (
     FAILS,
     HOLDS,
     MISSING,
+    PARTLY,
     UNDECIDED,
     Estimate,
     difference,
@@ -133,6 +134,23 @@ def test_records_of_the_same_images_are_paired(keep):
     assert difference(one, other)[1] == pytest.approx(expected)
 
 
+def test_of_several_checks_the_interval_is_wider():
+    """Bonferroni's: of five, each at 99 %, whose normal quantile is 2.5758."""
+    one = estimate([{"error": 0.1, "ci_low": wilson(100, 1000)[0], "ci_high": 0.2, "n": 1000}])
+    assert one.interval() == (one.low, one.high)
+    assert one.interval(5) == pytest.approx(wilson(100, 1000, 2.5758293), abs=1e-9)
+    seeds = [{"error": e, "ci_low": 0, "ci_high": 1, "n": 10**12} for e in (0.1, 0.2, 0.3)]
+    # Student's t of 2 degrees at 99.5 %: 9.9248; of so many examples nothing is left to add.
+    half = 9.9248 * 0.1 / math.sqrt(3)
+    low, high = estimate(seeds).interval(5)
+    assert (low, high) == (0.0, pytest.approx(0.2 + half, abs=1e-4))
+    same = exact(0.1)
+    assert same.interval(5) == (0.1, 0.1)
+    other = dataclasses.replace(one, mean=0.2)
+    down, up = 0.1 - one.interval(5)[0], other.interval(5)[1] - 0.2
+    assert difference(one, other, 5)[1] == pytest.approx(-0.1 - math.hypot(down, up))
+
+
 def test_smaller_is_decided_by_the_interval():
     low, high = Estimate(0.1, 0.09, 0.11, 1, 1), Estimate(0.2, 0.19, 0.21, 1, 1)
     assert (smaller(low, high), smaller(high, low)) == (HOLDS, FAILS)
@@ -151,7 +169,8 @@ def test_together():
     assert together([]) == MISSING
     assert together([MISSING, MISSING]) == MISSING
     assert together([HOLDS, HOLDS]) == HOLDS
-    assert together([HOLDS, MISSING]) == UNDECIDED
+    assert together([HOLDS, MISSING]) == together([UNDECIDED, MISSING]) == PARTLY
+    assert together([FAILS, MISSING]) == FAILS
     assert together([HOLDS, UNDECIDED, FAILS]) == FAILS
 
 

@@ -40,7 +40,12 @@ def test_curves_are_drawn_as_png_and_svg(keep, tmp_path):
     with open(png, "rb") as source:
         assert source.read(4)[1:] == b"PNG"
     with open(svg) as source:
-        assert "<svg" in source.read()
+        whole = source.read()
+    assert "<svg" in whole and "eta 0.1" in whole
+    _, svg = draw_figure(1, keep.results, tracks, str(tmp_path / "some"), [0.3])
+    with open(svg) as source:
+        assert "eta 0.1" not in source.read()
+    assert draw_figure(1, keep.results, tracks, str(tmp_path / "none"), [0.4]) == []
 
 
 def test_three_games_in_one_panel(keep, tmp_path):
