@@ -62,9 +62,9 @@ class CarliniWagner(AimedAttack):
         x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
         if tf.executing_eagerly():
             search = compiled(classifier, (self, "search"), self._search)
-            unmoved = self.goal.judge(classifier)(x, y)
+            unmoved = compiled(classifier, (self, "unmoved"), self._unmoved)(x, y)
         else:
-            unmoved = self.goal.reached_at(classifier, x, y)
+            unmoved = self._unmoved(classifier, x, y)
 
             def search(*tensors):
                 return self._search(classifier, *tensors)
@@ -78,6 +78,13 @@ class CarliniWagner(AimedAttack):
             low, high = tf.where(fell, low, c), tf.where(fell, c, high)
             c = tf.where(tf.math.is_finite(high), (low + high) / 2.0, 10.0 * c)
         return choose(unmoved, x, self.threat.project(best, x))
+
+    def _unmoved(self, classifier, x, y):
+        """bool [N], which images reach the goal where they are."""
+        reached = self.goal.reached_at(classifier, x, y)
+        if not self.confidence:
+            return reached
+        return self.goal.loss("margin")(classifier(x, training=False), y) > self.confidence
 
     def _search(self, classifier, x, y, c, best, distance):
         """All steps for one c: (nearest image that reaches the goal, its distance, whether any)."""

@@ -16,12 +16,14 @@ class ExpectationOverTransformation(Attack):
 
     The gradient on a single draw points where that draw errs, another one on the next call. Here
     every call is `samples` calls, f their mean probabilities: the attack sees log(mean softmax) as
-    logits, whose cross-entropy is -log E[p_y], and stops where the mean is wrong. A verdict on the
-    defence is still one of single draws. The seed fixes the attack's draws, not the defence's.
+    logits, whose cross-entropy is -log E[p_y]. A verdict on the defence is still one of single
+    draws, so that an attack must not stop where the mean is just wrong: half of the draws would be
+    right there. The seed fixes the attack's draws, not the defence's.
     Costs `samples` times the attack, in time and memory.
 
     Args:
-      attack: any; its threat model is this attack's.
+      attack: any that goes on behind the boundary (`stop_early=False` where it has the choice); its
+        threat model is this attack's.
       samples: calls averaged, > 0.
 
     Source: Athalye, Carlini & Wagner (2018), section 4.2: grad E f(t(x)) = E grad f(t(x)).
@@ -31,6 +33,11 @@ class ExpectationOverTransformation(Attack):
 
     def __init__(self, attack: Attack, *, samples: int):
         require(samples > 0, "samples > 0", samples)
+        require(
+            not getattr(attack, "stop_early", False),
+            "an attack that goes on where the mean of the draws is just wrong, stop_early=False",
+            attack,
+        )
         self.norms = attack.norms
         super().__init__(attack.threat)
         self.attack = attack

@@ -24,7 +24,8 @@ def dlr(logits, labels):
 def targeted_dlr(logits, labels, targets):
     """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t; needs 3 classes.
 
-    With 3 classes, where there is no z_(4), z_(3) stands for it.
+    With 3 classes, where there is no z_(4), (z_(2) + z_(3)) / 2 is taken off: with z_(3) alone the
+    loss would be -1, without a gradient, wherever t is third.
 
     Source: Croce & Hein (2020a), Eq. 7.
     """
@@ -32,7 +33,7 @@ def targeted_dlr(logits, labels, targets):
     logits = tf.cast(logits, top.dtype)
     own = tf.gather(logits, labels, axis=-1, batch_dims=1)
     other = tf.gather(logits, targets, axis=-1, batch_dims=1)
-    return (other - own) / (top[:, 0] - (top[:, 2] + top[:, -1]) / 2 + TINY)
+    return (other - own) / (top[:, 0] - (top[:, -2] + top[:, -1]) / 2 + TINY)
 
 
 def aimed_dlr(logits, labels):
@@ -68,6 +69,6 @@ def _sorted(logits, needed, name, wanted=None):
     if classes < needed:
         raise ConfigError(
             f"Expected at least {needed} classes for the loss {name}. Received: {classes}. Use "
-            f"cross_entropy."
+            "cross_entropy, or, of the attacks, apgd, fab and square."
         )
     return tf.math.top_k(tf.cast(logits, tf.float32), min(wanted or needed, classes)).values

@@ -9,6 +9,8 @@ from mmtf.config import require
 class PGD(IteratedAttack):
     """Steepest ascent from random starts in the ball; restarts on the examples still standing.
 
+    The image itself is not among the iterates; `worst` of mmtf.evaluate counts it.
+
     Args:
       threat: the ball and the box.
       steps: of each restart, > 0.

@@ -44,6 +44,9 @@ def attack_classifier(
     """
     x, y = dataset.test(max_examples)
     check_classifier(classifier, x[:100], dataset.num_classes)
+    for attack in attacks.values():
+        if hasattr(attack, "refuse_few_classes"):
+            attack.refuse_few_classes(classifier, x[:1])
     outcomes = []
     for name, attack in attacks.items():
         if isinstance(attack, Fresh):
@@ -72,7 +75,8 @@ def evaluate(
 
     Args:
       models: a Keras model giving logits, or a dict name -> model.
-      attacks: names of `mmtf.attacks.ATTACKS`, or a dict name -> Attack.
+      attacks: names of `mmtf.attacks.ATTACKS`, or a dict name -> Attack. Several threat models, as
+        linf and l2 balls, may stand in one dict: `worst` is then that over the union of the balls.
       dataset: its test split is used.
       threat: for attacks given by name; else that of the first Attack.
       max_examples: the first so many test examples, 0 for all.
@@ -114,8 +118,10 @@ def evaluate(
         given = {"max_examples": max_examples, "seed": seed, "precision": precision}
         outcomes = attack_classifier(model, attacks, dataset, **given)
         if checks:
-            attacked = outcomes[:-1]
-            found += check_table({(name, one.attack, threat.eta): one.wrong for one in attacked})
+            balls = {key: getattr(one, "threat", threat) for key, one in attacks.items()}
+            for ball in dict.fromkeys(balls.values()):  # one attack may reach further than another
+                here = [one for one in outcomes[:-1] if balls[one.attack] == ball]
+                found += check_table({(name, one.attack, ball.eta): one.wrong for one in here})
         for outcome in outcomes:
             row = {} if single else {"defense": name}
             doubt = bool(found) and outcome.attack != "none"

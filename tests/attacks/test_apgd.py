@@ -56,6 +56,17 @@ def test_targets_add_what_one_direction_misses(smooth, rng):
     np.testing.assert_array_equal(fallen[1], fallen[2])  # three classes have two wrong ones
 
 
+@pytest.mark.parametrize("classes", [3, 4, 5])
+def test_every_target_has_a_gradient(classes):
+    """-(z_y - z_t) / (z_(1) - z_(3)) would be -1 where the label is first and the target third."""
+    logits = tf.constant([np.linspace(2.0, -1.0, classes)], tf.float32)
+    for target in range(1, classes):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = targeted_dlr(logits, [0], [target])
+        assert np.abs(tape.gradient(loss, logits)).max() > 0.1
+
+
 def test_an_example_that_is_wrong_already_is_left_as_it_is(smooth, rng):
     x = tf.constant(rng.uniform(-1, 1, (20, 4, 4, 1)).astype(np.float32))
     y = (tf.argmax(smooth(x, training=False), 1, tf.int32) + 1) % 3
@@ -81,6 +92,8 @@ def test_losses_in_closed_form():
     # sorted 4 3 2 1 0; the true class 2 has 3, the largest wrong logit is 4.
     assert float(dlr(logits, [2])[0]) == pytest.approx((4 - 3) / (4 - 2))
     assert float(targeted_dlr(logits, [0], [3])[0]) == pytest.approx(-4 / (4 - 1.5))
+    # Of three classes, (z_t - z_y) / (z_(1) - (z_(2) + z_(3)) / 2).
+    assert float(targeted_dlr(tf.constant([[4.0, 3.0, 1.0]]), [0], [2])[0]) == pytest.approx(-3 / 2)
     for scale, shift in ((7.0, 3.0), (0.1, -9.0)):
         moved = scale * logits + shift
         assert float(dlr(moved, [2])[0]) == pytest.approx(0.5, rel=1e-5)

@@ -63,7 +63,9 @@ def test_a_graph_is_traced_once_for_a_classifier_and_owner(linear):
         lambda threat: PGD(threat, steps=2),
         lambda threat: PGD(threat, steps=2, target=1),
         lambda threat: AutoAttack(threat, steps=2, queries=4),
-        lambda threat: ExpectationOverTransformation(PGD(threat, steps=2), samples=2),
+        lambda threat: ExpectationOverTransformation(
+            PGD(threat, steps=2, stop_early=False), samples=2
+        ),
     ],
 )
 def test_an_attack_made_anew_is_not_traced_anew(make, rng):

@@ -38,6 +38,17 @@ def test_a_later_part_is_spent_on_the_standing_alone(smooth, rng):
     np.testing.assert_array_equal(z[0], x[0])
 
 
+@pytest.mark.parametrize("compile_it", [False, True])
+def test_two_classes_go_without_targets(compile_it, linear):
+    """Its linear boundary is met by every other part: what lies within eta falls, the rest not."""
+    classifier = linear(np.stack([np.zeros(16), np.ones(16)], 1))
+    x = np.zeros([3, 4, 4, 1], np.float32) - np.reshape([0.05, 0.25, -0.05], [3, 1, 1, 1])
+    attack = AutoAttack(ThreatModel(eta=0.1), steps=5, queries=5)
+    call = tf.function(attack.__call__) if compile_it else attack
+    z = call(classifier, x.astype(np.float32), tf.constant([0, 0, 1]))
+    assert np.argmax(classifier(z, training=False), 1).tolist() == [1, 0, 0]
+
+
 def test_the_standard_settings():
     parts = AutoAttack(ThreatModel(eta=0.3)).parts
     assert [type(part).__name__ for part in parts] == ["APGD", "APGDTargeted", "FAB", "Square"]

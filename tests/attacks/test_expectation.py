@@ -104,8 +104,8 @@ CASES = pytest.mark.parametrize(
     [
         ("fgsm", LINF, {}),
         ("fgm", L2, {"target": 2}),
-        ("pgd", LINF, {"steps": 5, "restarts": 2}),
-        ("apgd", L2, {"steps": 5}),
+        ("pgd", LINF, {"steps": 5, "stop_early": False}),
+        ("apgd", L2, {"steps": 5, "stop_early": False}),
         ("carlini_wagner", L2, {"steps": 5, "searches": 2}),
         ("square", LINF, {"steps": 10}),
     ],
@@ -125,9 +125,8 @@ def test_nothing_changes_for_a_defence_without_draws(
     np.testing.assert_array_equal(attack(smooth, *batch, seed=(1, 2)), z)
     assert excess(z, batch[0], threat).max() < 5e-7
     assert attack.deterministic == inner.deterministic
-    if options.get("restarts", 1) == 1:
-        graph = tf.function(lambda x, y: attack(smooth, x, y, seed=(1, 2)))(*batch)
-        np.testing.assert_allclose(graph, z, rtol=0, atol=1e-4)
+    graph = tf.function(lambda x, y: attack(smooth, x, y, seed=(1, 2)))(*batch)
+    np.testing.assert_allclose(graph, z, rtol=0, atol=1e-4)
 
 
 def test_steps_are_compiled_once_for_all_blocks(smooth, batch):
@@ -142,7 +141,8 @@ def test_steps_are_compiled_once_for_all_blocks(smooth, batch):
 
 def test_a_classifier_can_be_forgotten(linear, batch):
     classifier = linear(np.eye(16)[:, :3])
-    ExpectationOverTransformation(ATTACKS["pgd"](LINF, steps=2), samples=2)(classifier, *batch)
+    pgd = ATTACKS["pgd"](LINF, steps=2, stop_early=False)
+    ExpectationOverTransformation(pgd, samples=2)(classifier, *batch)
     gone = [weakref.ref(classifier), weakref.ref(mean_of(classifier, 2))]
     del classifier
     gc.collect()
@@ -155,3 +155,5 @@ def test_repr_and_refusals():
     assert text.startswith("ExpectationOverTransformation(attack=FGSM(") and "samples=8)" in text
     with pytest.raises(ConfigError, match="samples > 0"):
         ExpectationOverTransformation(ATTACKS["fgsm"](LINF), samples=0)
+    with pytest.raises(ConfigError, match="stop_early=False. Received: PGD"):
+        ExpectationOverTransformation(ATTACKS["pgd"](LINF), samples=8)

@@ -128,6 +128,19 @@ def test_confidence_is_kept_for_a_target(linear):
     assert logits[1] - max(logits[0], logits[2]) > 0.3
 
 
+def test_confidence_is_kept_where_the_image_is_just_wrong(linear):
+    """What transfers is the margin: an image on the wrong side by less is moved on."""
+    classifier = linear(CORNER, BIAS)
+    x, y = tf.zeros([1, *SHAPE]), tf.constant([1])
+    clean = classifier.logits64(x)[0]
+    assert 0 < clean.max() - clean[1] < 0.7
+    for confidence in (0.0, 0.7):
+        z = ATTACKS["carlini_wagner"](L2, confidence=confidence)(classifier, x, y)
+        logits = classifier.logits64(z)[0]
+        assert max(logits[0], logits[2]) - logits[1] > confidence
+        assert bool((z.numpy() == x.numpy()).all()) == (confidence == 0.0)
+
+
 def test_targets_that_cannot_be_are_refused(three, batch):
     for target in ("nearest", -1, True, 1.0):
         with pytest.raises(ConfigError, match="Expected target None, 'least_likely', 'random' or"):
@@ -156,7 +169,6 @@ def test_dlr_with_a_target(linear):
         ("apgd", {"loss": "dlr"}, 2, "3 classes for the loss dlr"),
         ("pgd", {"loss": "dlr"}, 2, "3 classes for the loss dlr"),
         ("apgd_targeted", {}, 2, "3 classes for the loss targeted_dlr"),
-        ("autoattack", {}, 2, "3 classes for the loss targeted_dlr"),
         ("apgd", {"loss": "dlr", "target": 1}, 3, "4 classes for the loss dlr with a target"),
     ],
 )
@@ -170,7 +182,8 @@ def test_too_few_classes_are_told_in_one_line_before_a_step_is_compiled(
         return classifier(x, training=training)
 
     attack = ATTACKS[name](LINF, **options)
-    message = f"Expected at least {needed}. Received: {classes}. Use cross_entropy."
+    message = f"Expected at least {needed}. Received: {classes}. Use "
+    message += "cross_entropy, or, of the attacks, apgd, fab and square."
     with pytest.raises(ConfigError) as raised:
         attack(noting, tf.zeros([2, *SHAPE]), tf.zeros(2, tf.int32))
     assert str(raised.value) == message

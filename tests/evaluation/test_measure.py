@@ -205,7 +205,8 @@ def test_what_only_seems_broken_in_bfloat16_is_attacked_again_in_float32():
     y = np.ones(3, np.int32)
     pgd = ATTACKS["pgd"](ThreatModel(eta=1e-4), steps=3)
     # The mean of several calls is computed as the classifier is.
-    for attack in (pgd, ExpectationOverTransformation(pgd, samples=2)):
+    going_on = ATTACKS["pgd"](ThreatModel(eta=1e-4), steps=3, stop_early=False)
+    for attack in (pgd, ExpectationOverTransformation(going_on, samples=2)):
         seen = []
         for precision in ("float32", "bfloat16"):
             z = perturb(model, attack, x, y, precision=precision)

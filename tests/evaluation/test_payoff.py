@@ -83,6 +83,19 @@ def test_worst_counts_examples_not_rates(data, classifier):
     assert len(down.images) == 2
 
 
+def test_worst_is_that_over_the_union_of_balls(data, classifier):
+    """A single step that reaches further than PGD's ball is no sign of masked gradients."""
+    attacks = {
+        "pgd": ATTACKS["pgd"](ThreatModel(eta=0.02), steps=3),
+        "fgsm": ATTACKS["fgsm"](THREAT),
+        "fgm": ATTACKS["fgm"](ThreatModel(eta=0.3, norm="l2")),
+    }
+    frame = evaluate(classifier, attacks, data)
+    near, far, *_, both = frame.error
+    assert near < far == both == falls(data).mean()
+    assert frame.attrs["signs"] == [] and not frame.in_doubt.any()
+
+
 def test_a_hidden_softmax_is_refused(data, classifier):
     classifier.add(keras.layers.Softmax())
     with pytest.raises(ConfigError, match="Remove the softmax"):
