@@ -7,6 +7,7 @@ import tempfile
 import keras
 import tensorflow as tf
 
+from mmtf.config import ConfigError
 from mmtf.nets.precision import computing_in
 from mmtf.reports.record import write_atomically
 
@@ -62,6 +63,10 @@ def save_attacker(attacker: keras.Model, image_shape, path: str) -> None:
 
 
 def _write(model, endpoints, path):
+    if os.path.exists(path) and not _is_replaceable(path):
+        raise ConfigError(
+            f"Expected a new folder, an empty one, or a SavedModel to replace. Received: {path}."
+        )
     folder = os.path.dirname(os.path.abspath(path))
     temporary = tempfile.mkdtemp(prefix=".partial-", dir=folder)
     try:
@@ -80,3 +85,10 @@ def _write(model, endpoints, path):
     finally:
         if os.path.exists(temporary):
             shutil.rmtree(temporary)
+
+
+def _is_replaceable(path):
+    if not os.path.isdir(path):
+        return False
+    names = os.listdir(path)
+    return not names or "saved_model.pb" in names

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import NORMS, require, require_choice
+from mmtf.config import NORMS, ConfigError, require, require_choice
 
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.
@@ -42,6 +42,34 @@ class ThreatModel:
         require(math.isfinite(self.eta) and self.eta > 0, "eta > 0 and finite", self.eta)
         require_choice("norm", self.norm, NORMS)
         require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+
+    def require_images(self, x) -> None:
+        """Refuses images that are no float32 images of the box.
+
+        Args:
+          x: array [N, ...], many enough to tell their scale.
+
+        Raises:
+          ConfigError: another type, pixels outside the box, or in its upper half alone.
+        """
+        low, high = self.box
+        x = np.asarray(x)
+        require(x.dtype == np.float32, "float32 images", x.dtype.name)
+        self.require_in_box(x)
+        least, most = float(x.min()), float(x.max())
+        middle = (low + high) / 2
+        if least >= middle < most:
+            raise ConfigError(
+                f"Expected pixels of both halves of the box [{low}, {high}]. Received: [{least}, "
+                f"{most}]. For pixels in [0, 1] use 2 * x - 1, or ThreatModel(box=(0.0, 1.0)) with "
+                f"half the radius."
+            )
+
+    def require_in_box(self, x) -> None:
+        """Raises ConfigError where a pixel of `x` lies outside the box."""
+        low, high = self.box
+        least, most = float(np.min(x)), float(np.max(x))
+        require(low <= least and most <= high, f"images in the box [{low}, {high}]", [least, most])
 
     def clip_box(self, z):
         """The nearest point of the box."""
@@ -134,3 +162,8 @@ def _lengths(delta):
 
 def _squares(delta):
     return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)
+
+
+def require_threat(threat) -> None:
+    """Raises ConfigError where a number, say, stands for a ThreatModel."""
+    require(hasattr(threat, "project"), "threat=mmtf.ThreatModel(eta=...)", threat)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf.config import ConfigError
 from mmtf.data import standardize_per_image
 from mmtf.export import save_keras, save_serving
 from mmtf.nets import NETS
@@ -128,7 +129,7 @@ def test_an_export_is_replaced(tmp_path):
 def test_a_failed_export_leaves_the_old_one(tmp_path):
     path = tmp_path / "saved_model"
     path.mkdir()
-    (path / "old").write_text("kept")
+    (path / "saved_model.pb").write_text("kept")
 
     def broken(images):
         raise ZeroDivisionError
@@ -136,7 +137,15 @@ def test_a_failed_export_leaves_the_old_one(tmp_path):
     with pytest.raises(ZeroDivisionError):
         save_serving(classifier_of(0), broken, SHAPE, str(path))
     assert os.listdir(tmp_path) == ["saved_model"]
-    assert (path / "old").read_text() == "kept"
+    assert (path / "saved_model.pb").read_text() == "kept"
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path):
+    (tmp_path / "notes.txt").write_text("precious")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ConfigError, match="Expected a new folder, an empty one, or a SavedM"):
+            save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
+    assert os.listdir(tmp_path) == ["notes.txt"]
 
 
 def test_serving_is_float32_for_a_half_precision_model(tmp_path):

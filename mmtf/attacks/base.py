@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf import risks
 from mmtf.config import ConfigError
 from mmtf.nets.precision import policies_of
-from mmtf.threat import ThreatModel
+from mmtf.threat import ThreatModel, require_threat
 
 
 class Attack:
@@ -34,6 +34,7 @@ class Attack:
     asks = True
 
     def __init__(self, threat: ThreatModel):
+        require_threat(threat)
         if threat.norm not in self.norms:
             raise ConfigError(
                 f"Expected norm {' or '.join(self.norms)} for {type(self).__name__}. "

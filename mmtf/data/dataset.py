@@ -140,6 +140,7 @@ def _check_images(images, where):
         raise DataError(
             f"Expected images of {where} as a NumPy array [N, H, W, C]. "
             f"Received: {type(images).__name__} of shape {np.shape(images)}."
+            + (" Grey images: images[..., None]." if np.ndim(images) == 3 else "")
         )
     if not images.size:
         raise DataError(f"Expected at least one example in {where}. Received: {images.shape}.")
@@ -147,8 +148,8 @@ def _check_images(images, where):
         return
     if images.dtype != np.float32:
         raise DataError(
-            f"Expected uint8 or float32 images in {where}. Received: {images.dtype}. Convert them "
-            f"with astype."
+            f"Expected uint8 or float32 images in {where}. Received: {images.dtype}. Convert "
+            "pixels in [0, 255] with astype('uint8'), others with astype('float32')."
         )
     low, high = float(images.min()), float(images.max())
     if np.isnan(low) or np.isnan(high):
@@ -160,12 +161,18 @@ def _check_images(images, where):
         )
 
 
+def _remedy(labels):
+    if labels.ndim != 2:
+        return ""
+    return " Use labels[:, 0]." if labels.shape[1] == 1 else " Of one-hot rows: labels.argmax(-1)."
+
+
 def _check_labels(labels, count, num_classes, where):
     labels = np.asarray(labels)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"Expected {count} integer labels [N] in {where}. "
-            f"Received: {labels.dtype} of shape {labels.shape}."
+            f"Received: {labels.dtype} of shape {labels.shape}." + _remedy(labels)
         )
     if labels.min() < 0 or labels.max() >= num_classes:
         raise DataError(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.attacks.standing import watching
 from mmtf.config import ConfigError, require
+from mmtf.nets.outputs import require_logits
 from mmtf.nets.precision import computing_in, evaluating_in_float32, model_of
 from mmtf.reports.intervals import wilson
 
@@ -103,11 +104,7 @@ def perturb(
     kept = {} if kept is None else kept
     x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
     require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
-    low, high = attack.threat.box
-    if not (x.min() >= low and x.max() <= high):
-        raise ConfigError(
-            f"Expected images in the box [{low}, {high}]. Received: [{x.min()}, {x.max()}]."
-        )
+    attack.threat.require_in_box(x)
     blocks = []
     with evaluating_in_float32(classifier):
         for number, start in enumerate(range(0, len(x), BLOCK)):
@@ -204,8 +201,4 @@ def check_classifier(classifier, x, num_classes: int) -> None:
         )
     if not np.isfinite(logits).all():
         raise ConfigError("Expected finite logits from the classifier. Received: NaN or infinity.")
-    if (logits >= 0).all() and np.allclose(logits.sum(-1), 1, atol=1e-3):
-        raise ConfigError(
-            "Expected logits from the classifier. Received: rows that are positive and sum to 1, "
-            "as a softmax gives. Remove the softmax: its saturation hides gradients from attacks."
-        )
+    require_logits(classifier, logits)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import ConfigError
+from mmtf.config import ConfigError, reason_of
 from mmtf.data.preprocessing import standardize_per_image, to_unit_box
 from mmtf.evaluation.best_response import model_digest
 from mmtf.evaluation.measure import check_classifier, misclassified
@@ -45,13 +45,14 @@ class ServedLogits:
         except Exception as error:
             raise ConfigError(
                 f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load: "
-                f"{str(error).strip().splitlines()[0]}"
+                f"{reason_of(error)}"
             ) from error
         signature = self._loaded.signatures.get("logits")
         if signature is None:
             names = ", ".join(self._loaded.signatures) or "none"
             raise ConfigError(
-                f"Expected a SavedModel with a signature `logits`. Received: {path} with {names}."
+                f"Expected a SavedModel with a signature `logits`, as mmtf.save_serving(model, "
+                f"preprocess, image_shape, path) writes it. Received: {path} with {names}."
             )
         inputs = signature.structured_input_signature[1]
         if len(inputs) != 1 or len(signature.structured_outputs) != 1:
@@ -140,9 +141,10 @@ def _keras(path):
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason}"
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} Of a "
+            "model with layers of your own, mmtf.save_serving(model, preprocess, image_shape, "
+            "path) writes a SavedModel that needs none of their code."
         ) from error
 
 
@@ -165,7 +167,7 @@ def admit(defense: Defense, dataset) -> None:
             raise ConfigError(f"{defense.name}: {error}") from error
         raise ConfigError(
             f"{defense.name}: Expected a classifier of images {dataset.image_shape}. Received: one "
-            f"that cannot be called on them ({str(error).strip().splitlines()[0]})."
+            f"that cannot be called on them ({reason_of(error)})."
         ) from error
     given = float(np.mean(misclassified(defense.classifier, x, y)))
 

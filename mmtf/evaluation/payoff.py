@@ -45,6 +45,7 @@ def attack_classifier(
     x, y = dataset.test(max_examples)
     check_classifier(classifier, x[:100], dataset.num_classes)
     for attack in attacks.values():
+        getattr(attack, "threat", ThreatModel(eta=1.0)).require_images(x)
         if hasattr(attack, "refuse_few_classes"):
             attack.refuse_few_classes(classifier, x[:1])
     outcomes = []
@@ -100,6 +101,11 @@ def evaluate(
       >>> list(frame.attack)
       ['none', 'fgsm', 'worst']
     """
+    require(
+        isinstance(dataset, Dataset),
+        "an mmtf.Dataset of NumPy arrays, mmtf.Dataset(train_images=..., ...)",
+        type(dataset).__name__,
+    )
     require(bool(attacks), "at least one attack", attacks)
     if not isinstance(attacks, dict):
         require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)

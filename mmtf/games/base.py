@@ -11,7 +11,7 @@ import tensorflow as tf
 from mmtf import risks
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.iterated import IteratedAttack
-from mmtf.threat import ThreatModel
+from mmtf.threat import ThreatModel, require_threat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Game:
     learns_attacker = False
 
     def __init__(self, threat: ThreatModel):
+        require_threat(threat)
         self.threat = threat
 
     def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0) -> Players:

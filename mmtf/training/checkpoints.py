@@ -113,7 +113,7 @@ class Checkpoints:
         if paths:
             raise CheckpointError(
                 f"None of the checkpoints in {self.folder} can be read. Delete that folder to "
-                f"start from step 0, or use another --workdir."
+                "start from step 0, or use another one."
             )
         return 0
 
@@ -132,7 +132,8 @@ class Checkpoints:
             run, self.precisions = None, [NOT_RECORDED]
         if None in (self._run, run):
             return
-        changed = differences(self._run, run)
+        # What an older mmtf did not write down cannot be compared.
+        changed = differences({name: self._run[name] for name in self._run if name in run}, run)
         if changed:
             raise ConfigError(
                 f"Expected checkpoints of this run in {self.folder}. Received those of another: "

@@ -5,12 +5,13 @@ import dataclasses
 import inspect
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from mmtf.config import ConfigError, Schedule, require
+from mmtf.config import ConfigError, Schedule, reason_of, require
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset
+from mmtf.nets.architecture import architecture
+from mmtf.nets.outputs import require_logits
 from mmtf.nets.precision import computing_in
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
@@ -18,6 +19,9 @@ from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
 from mmtf.training.workers import Workers
+
+# Training images whose pixels are looked at before anything is trained.
+CHECKED = 500
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,16 +76,17 @@ def train(
       jit_compile: XLA compiles the steps; None: of a long run on a single GPU
         (`mmtf.training.devices.resolve_jit`).
       checkpoint_dir: saves there and goes on from what is there, if it is of the same game,
-        schedule, seed and data; None: no checkpoints. Several workers all read it and the chief
-        alone writes it.
+        schedule, seed, model and data; None: no checkpoints. Several workers all read it and the
+        chief alone writes it.
       checkpoint_seconds: between two checkpoints; the last step is always saved.
-      events: None, or a function that takes the Trainer and returns `mmtf.training.loop.Events`.
+      events: None, `mmtf.training.loop.Events`, or a function from the Trainer to them.
       progress: show it on stderr.
 
     Raises:
       ConfigError: a model whose output does not fit or whose activations have losses, one made
-        outside of a strategy of several devices, a batch size that cannot be divided, checkpoints
-        of another run.
+        outside of a strategy of several devices, a layer without the derivatives that the game
+        needs, a batch size that cannot be divided, images outside the game's box, checkpoints of
+        another run.
       RiskNotFinite, Interrupted, CheckpointError, WorkerLost: see `mmtf.training.loop.fit`.
 
     Example:
@@ -93,6 +98,7 @@ def train(
       2
     """
     require(0 <= seed < 2**31, "seed in [0, 2^31)", seed)
+    _check_kinds(game, dataset, schedule, events)
     strategy = strategy or default_strategy()
     workers = Workers(strategy)
     # Each of several workers has the images at hand, and TensorFlow cannot broadcast uint8.
@@ -104,7 +110,7 @@ def train(
             batches = Batches(
                 dataset, batch_size=schedule.batch_size, seed=seed, in_memory=in_memory
             )
-        _check_model(classifier, dataset, strategy.num_replicas_in_sync)
+        _check_model(classifier, game, dataset, strategy.num_replicas_in_sync)
         precision = _usable(precision, classifier, dataset)
         trainer = Trainer(
             game,
@@ -122,7 +128,7 @@ def train(
         checkpoints = Checkpoints(
             checkpoint_dir,
             trainer.players,
-            run=_identity(game, dataset, schedule, seed),
+            run=_identity(game, dataset, schedule, seed, classifier),
             precision=precision,
             writes=workers.chief,
         )
@@ -137,12 +143,21 @@ def train(
         pace = fit(
             trainer,
             checkpoints=checkpoints,
-            events=events(trainer) if callable(events) else Events(),
+            events=events(trainer) if callable(events) else events or Events(),
             progress=bar,
             first=first,
             checkpoint_seconds=checkpoint_seconds,
             workers=workers,
         )
+    except LookupError as error:
+        if "gradient registry" not in str(error):
+            raise
+        raise ConfigError(
+            f"Expected a model whose layers have the derivatives that {type(game).__name__} needs. "
+            f"Received: {reason_of(error)}. Use another layer (of Resizing, bilinear interpolation "
+            "has them), or a game without second derivatives: penalty='finite_difference', LWA, "
+            "or adversarial training."
+        ) from error
     finally:
         if bar:
             bar.close()
@@ -152,7 +167,24 @@ def train(
     return Trained(classifier, trainer, pace.seconds, trainer.total_steps, precision, images)
 
 
-def _identity(game, dataset, schedule, seed) -> dict:
+def _check_kinds(game, dataset, schedule, events):
+    """Before they are used: what Python would say of another kind names an attribute of ours."""
+    require(hasattr(game, "make_players"), "a game, as mmtf.games.GAMES[name](threat)", game)
+    require(
+        isinstance(dataset, Dataset),
+        "an mmtf.Dataset of NumPy arrays, mmtf.Dataset(train_images=..., ...)",
+        type(dataset).__name__,
+    )
+    require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
+    require(
+        events is None or callable(events) or isinstance(events, Events),
+        "events: mmtf.training.loop.Events, or a function from the Trainer to them (Keras' "
+        "callbacks are for Model.fit)",
+        type(events).__name__,
+    )
+
+
+def _identity(game, dataset, schedule, seed, classifier) -> dict:
     """What a run that goes on from a checkpoint must have in common with the one that wrote it."""
     settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     return {
@@ -162,6 +194,7 @@ def _identity(game, dataset, schedule, seed) -> dict:
         },
         "schedule": dataclasses.asdict(schedule),
         "seed": seed,
+        "model": architecture(classifier),
         "dataset": {
             "name": dataset.name,
             "preprocess": getattr(dataset.preprocess, "__qualname__", ""),
@@ -197,29 +230,36 @@ def _usable(precision, classifier, dataset) -> str:
             return "float32"
         raise ConfigError(
             f"Expected a model that computes in {resolved}. Received: one that does not "
-            f"({str(error).strip().splitlines()[0][:200]}). Give precision='float32'."
+            f"({reason_of(error)}). Give precision='float32'."
         ) from error
     return resolved
 
 
-def _check_model(classifier, dataset, replicas):
+def _check_model(classifier, game, dataset, replicas):
     if not classifier.built:
         raise ConfigError(
             "Expected a built model. Received: one without weights. Call it once on a batch, or "
             "give it an Input."
         )
-    images, _ = dataset.train(8)
-    logits = classifier(images, training=False)
+    images, _ = dataset.train(CHECKED)
+    game.threat.require_images(images)
+    images = images[:8]
+    try:
+        with computing_in(classifier, "float32"):
+            logits = classifier(images, training=False)
+    except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"Expected a model of images {dataset.image_shape}. Received: one that cannot be "
+            f"called on them ({reason_of(error)})."
+        ) from error
     shape = logits.shape[1:] if tf.is_tensor(logits) else f"s of {len(logits)} outputs"
     if not tf.is_tensor(logits) or tuple(shape) != (dataset.num_classes,):
         raise ConfigError(
             f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "
             f"Received: output shape {shape}."
+            + (" Give it two logits." if dataset.num_classes == 2 and shape == (1,) else "")
         )
-    if (logits.numpy() >= 0).all() and np.allclose(logits.numpy().sum(1), 1, atol=1e-3):
-        raise ConfigError(
-            "Expected a model that gives logits. Received: a softmax output. Remove the softmax."
-        )
+    require_logits(classifier, logits)
     with keras.StatelessScope(collect_losses=True) as scope:
         classifier(images, training=True)
     if scope.losses:

@@ -18,10 +18,10 @@ LABELS = np.arange(10) % 3
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"train_images": FLOATS[..., 0]}, "[N, H, W, C]. Received: ndarray of shape (10, 2, 3)"),
+        ({"train_images": FLOATS[..., 0]}, "of shape (10, 2, 3). Grey images: images[..., None]."),
         ({"train_images": FLOATS.tolist()}, "NumPy array [N, H, W, C]. Received: list"),
         ({"train_images": FLOATS.astype(np.float64)}, "uint8 or float32 images"),
-        ({"train_images": FLOATS.astype(np.int32)}, "Received: int32"),
+        ({"train_images": FLOATS.astype(np.int32)}, "Received: int32. Convert pixels in [0, 255]"),
         ({"train_images": FLOATS * 1.01}, "in [-1, 1]. Received: [-1.01, 1.01]"),
         ({"train_images": NAN}, "finite pixels in the train split of 'tiny'. Received: NaN"),
         ({"train_images": INFINITE}, "in [-1, 1]. Received: [-1, inf]"),
@@ -30,7 +30,8 @@ LABELS = np.arange(10) % 3
         ({"train_labels": LABELS + 1}, "labels of the train split of 'tiny' in [0, 3)"),
         ({"train_labels": LABELS - 1}, "Received: [-1, 1]"),
         ({"train_labels": LABELS[:9]}, "10 integer labels [N] in the train split"),
-        ({"train_labels": LABELS[:, None]}, "of shape (10, 1)"),
+        ({"train_labels": LABELS[:, None]}, "of shape (10, 1). Use labels[:, 0]."),
+        ({"train_labels": np.eye(3)[LABELS]}, "(10, 3). Of one-hot rows: labels.argmax(-1)."),
         ({"train_labels": LABELS.astype(np.float32)}, "Received: float32"),
         ({"test_labels": LABELS[:3]}, "4 integer labels [N] in the test split of 'tiny'"),
         ({"test_images": FLOATS[:4, ..., 0]}, "the test split of 'tiny'"),

@@ -245,8 +245,16 @@ def test_check_classifier(rng):
     x = rng.uniform(-1, 1, (20, 2, 2, 1)).astype(np.float32)
     check_classifier(dense(), x, 3)
     check_classifier(dense("relu"), x, 3)  # positive, but no probabilities
-    with pytest.raises(ConfigError, match="as a softmax gives. Remove the softmax"):
+    with pytest.raises(ConfigError, match="ends in a softmax. Remove the softmax"):
         check_classifier(dense("softmax"), x, 3)
+    with pytest.raises(ConfigError, match="as a softmax gives. Remove the softmax"):
+        check_classifier(lambda x, training: dense("softmax")(x), x, 3)
+    with pytest.raises(ConfigError, match="ends in a sigmoid. Remove the sigmoid"):
+        check_classifier(dense("sigmoid"), x, 3)
+    many = np.concatenate([x, x, x])
+    with pytest.raises(ConfigError, match="as a sigmoid gives. Remove the sigmoid"):
+        check_classifier(lambda x, training: dense("sigmoid")(x), many, 3)
+    check_classifier(lambda x, training: dense("sigmoid")(x), x, 3)  # too few to tell
     with pytest.raises(ConfigError, match=r"shape \(20, 10\) from the classifier. .* \(20, 3\)"):
         check_classifier(dense(), x, 10)
     for bad in (np.nan, np.inf):

@@ -12,6 +12,7 @@ import mmtf
 from mmtf.config import ConfigError, Schedule
 from mmtf.evaluation import measure
 from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.loop import Events
 
 THREAT = mmtf.ThreatModel(eta=0.3)
 
@@ -86,6 +87,73 @@ def two_outputs():
     return keras.Model(x, [keras.layers.Dense(3)(flat), keras.layers.Dense(3)(flat)])
 
 
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"dataset": (np.zeros([2, 4, 4, 1]), [0, 1])}, "an mmtf.Dataset of NumPy arrays"),
+        ({"game": "minimax_grad"}, "Expected a game, as mmtf.games.GAMES"),
+        ({"schedule": 100}, r"schedule=mmtf.Schedule\(steps=...\). Received: 100"),
+        ({"events": [keras.callbacks.ModelCheckpoint("x.keras")]}, "Events, or a function"),
+    ],
+)
+def test_another_kind_of_argument_is_refused(changed, message):
+    options = {
+        "game": mmtf.games.GAMES["lwa"](THREAT),
+        "dataset": separable(),
+        "schedule": Schedule(steps=1),
+        **changed,
+    }
+    with pytest.raises(ConfigError, match=message):
+        mmtf.train(options.pop("game"), options.pop("dataset"), **options, progress=False)
+
+
+def test_a_number_is_no_threat_model():
+    for kind in (mmtf.games.GAMES["lwa"], mmtf.attacks.ATTACKS["fgsm"]):
+        with pytest.raises(ConfigError, match=r"threat=mmtf.ThreatModel\(eta=...\). Received: 0.3"):
+            kind(0.3)
+
+
+@pytest.mark.parametrize(
+    "scale, box, message",
+    [
+        (lambda x: (x + 1) / 2, (-1.0, 1.0), r"both halves of the box .* use 2 \* x - 1"),
+        (lambda x: x, (0.0, 1.0), r"in the box \[0.0, 1.0\]. Received: \[-1.0, 1.0\]"),
+    ],
+)
+def test_pixels_of_another_scale_are_refused_before_training(scale, box, message):
+    data = separable()
+    both = {name: scale(getattr(data, name)) for name in ("train_images", "test_images")}
+    data = dataclasses.replace(data, **both)
+    threat = mmtf.ThreatModel(eta=0.3, box=box)
+    model = built(Own())
+    with pytest.raises(ConfigError, match=message):
+        game = mmtf.games.GAMES["lwa"](threat)
+        mmtf.train(game, data, schedule=Schedule(steps=1), model=model, progress=False)
+    with pytest.raises(ConfigError, match=message):
+        mmtf.evaluate(model, ["none"], data, threat=threat)
+
+
+def test_a_layer_without_a_second_derivative_is_told():
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Resizing(8, 8, "nearest"), Own()]
+    )
+    options = {"schedule": Schedule(steps=1, batch_size=8), "model": built(model)}
+    with pytest.raises(ConfigError, match="ResizeNearestNeighborGrad.*finite_difference"):
+        game = mmtf.games.GAMES["minimax_grad"](THREAT)
+        mmtf.train(game, separable(), **options, progress=False)
+    game = mmtf.games.GAMES["minimax_grad"](THREAT, penalty="finite_difference")
+    assert mmtf.train(game, separable(), **options, progress=False).steps == 1
+
+
+def test_events_themselves_will_do():
+    seen = []
+    events = Events(on_metrics=lambda step, values: seen.append(step))
+    game = mmtf.games.GAMES["lwa"](THREAT)
+    options = {"schedule": Schedule(steps=2, batch_size=8), "model": built(Own())}
+    mmtf.train(game, separable(), **options, events=events, progress=False)
+    assert seen and seen[-1] == 2
+
+
 def test_an_impossible_seed_is_refused():
     game = mmtf.games.GAMES["lwa"](THREAT)
     for seed in (-1, 2**31):
@@ -138,12 +206,12 @@ def built(model):
 def test_checkpoints_of_another_run_are_refused(tmp_path):
     data, game = tiny.tiny_data(), mmtf.games.GAMES["lwa"]
 
-    def play(eta=0.3, steps=3, seed=0, precision="float32", data=data):
+    def play(eta=0.3, steps=3, seed=0, precision="float32", data=data, model=None):
         return mmtf.train(
             game(mmtf.ThreatModel(eta=eta)),
             data,
             schedule=Schedule(steps=steps, batch_size=8),
-            model=tiny.tiny_net(),
+            model=model or tiny.tiny_net(),
             seed=seed,
             precision=precision,
             checkpoint_dir=str(tmp_path),
@@ -155,7 +223,14 @@ def test_checkpoints_of_another_run_are_refused(tmp_path):
     same = {"eta": np.float64(0.3), "steps": np.int64(3), "seed": np.int64(0)}
     tiny.assert_same(play(**same).classifier.get_weights(), first.classifier.get_weights())
     other_data = dataclasses.replace(data, train_images=data.train_images / 2)
-    for other in ({"eta": 0.2}, {"steps": 2}, {"seed": 1}, {"data": other_data}):
+    other_model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.ReLU(), Own()])
+    for other in (
+        {"eta": 0.2},
+        {"steps": 2},
+        {"seed": 1},
+        {"data": other_data},
+        {"model": built(other_model)},
+    ):
         (name,) = other
         with pytest.raises(
             ConfigError, match=f"Received those of another: .*{name}.*another folder"

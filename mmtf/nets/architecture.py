@@ -1,0 +1,45 @@
+"""A Keras model's layers in writing, without what differs from one making of it to the next."""
+
+import hashlib
+import json
+
+import keras
+
+# Names are counted up in a process; the type is the precision's, which may change.
+LEFT_OUT = ("name", "dtype", "shared_object_id")
+
+
+def architecture(model: keras.Model) -> str:
+    """A fingerprint of the layers, their order and settings; the same for the same model made anew.
+
+    Weights and functions (of a Lambda layer) do not count.
+
+    Example:
+      >>> def make(width):
+      ...     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(width)])
+      >>> architecture(make(3)) == architecture(make(3)) != architecture(make(5))
+      True
+    """
+    text = json.dumps(_layers(model), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _layers(layer):
+    inner = getattr(layer, "layers", None)
+    if isinstance(layer, keras.Model) and inner:
+        return [type(layer).__name__, [_layers(one) for one in inner]]
+    try:
+        config = layer.get_config()
+    except NotImplementedError:
+        config = {}
+    return [type(layer).__name__, _simple(config)]
+
+
+def _simple(value):
+    """What JSON has of it; of others None."""
+    if isinstance(value, dict):
+        kept = {str(key): _simple(one) for key, one in value.items() if key not in LEFT_OUT}
+        return {} if value.get("class_name") == "__lambda__" else kept
+    if isinstance(value, list | tuple):
+        return [_simple(one) for one in value]
+    return value if isinstance(value, str | int | float | bool) else None
