@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtf.config import ConfigError
 from mmtf.nets.precision import computing_in
-from mmtf.reports.record import write_atomically
+from mmtf.reports.record import to_disk, write_atomically
 
 
 def save_keras(classifier: keras.Model, path: str) -> None:
@@ -78,6 +78,7 @@ def _write(model, endpoints, path):
         if os.path.exists(path):
             shutil.rmtree(path)
         os.chmod(temporary, 0o755)
+        to_disk(temporary)
         os.replace(temporary, path)
     except tf.errors.OpError as error:
         line = str(error).strip().partition("\n")[0]

@@ -112,6 +112,8 @@ flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 a
 def main(argv: list[str]) -> int:
     """Flags -> config -> library. Returns the exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)  # a job's log shows what it waits for
     try:
         if len(argv) > 1:
             raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")

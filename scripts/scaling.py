@@ -14,7 +14,9 @@ from absl import app
 from mmtf.reports import read_json
 
 # What may differ between runs whose rates are compared, besides the replicas.
+# --jit_compile: what it comes to is compared by itself.
 MAY_DIFFER = ("seed", "attacks", "max_examples", "pgd_steps", "pgd_restarts", "schedule")
+MAY_DIFFER += ("jit_compile",)
 
 
 def rows(records: dict[str, dict]) -> list[dict]:

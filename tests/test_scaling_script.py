@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from mmtf.config import RunConfig, Schedule
 from scripts import scaling
 
 RECORD = {
@@ -30,6 +31,17 @@ def test_efficiency_is_the_share_of_a_linear_gain():
     # A baseline of two replicas.
     del runs["one"]
     assert [row["efficiency"] for row in scaling.rows(runs)] == [1.0, 300 / 360]
+
+
+def test_a_run_told_to_go_without_xla_is_the_same_job_as_one_that_does():
+    """As docs/scaling.md has it: one GPU by --jit_compile=false, several without being told."""
+    schedule = Schedule(steps=2, batch_size=8)
+    runs = {}
+    for replicas, told in ((1, False), (8, None)):
+        config = RunConfig(game="lwa", dataset="digits", schedule=schedule, jit_compile=told)
+        changes = {"config": config.to_dict(), "jit_compile": False}
+        runs[str(replicas)] = record(replicas, 100.0 * replicas, **changes)
+    assert [row["efficiency"] for row in scaling.rows(runs)] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

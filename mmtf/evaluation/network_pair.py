@@ -86,6 +86,7 @@ def pair_exploitability(
             schedule=schedule,
             model=make_net,
             seed=seed,
+            strategy=tf.distribute.get_strategy(),  # as the best response: on one device
             jit_compile=False,
             progress=bar,
         ).classifier

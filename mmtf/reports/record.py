@@ -30,11 +30,25 @@ def write_atomically(path: str, write) -> None:
     try:
         write(temporary)
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are the owner's alone
+        to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def to_disk(path: str) -> None:
+    """Returns when a file, or a folder with all in it, would outlast a power failure."""
+    paths = [path]
+    for folder, _, names in os.walk(path):
+        paths += [folder, *(os.path.join(folder, name) for name in names)]
+    for one in paths:
+        handle = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read_json(path: str):
@@ -62,5 +76,3 @@ def _dump(value, path):
     with open(path, "w") as target:
         json.dump(value, target, indent=1, allow_nan=False)
         target.write("\n")
-        target.flush()
-        os.fsync(target.fileno())

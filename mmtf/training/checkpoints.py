@@ -51,7 +51,7 @@ class Checkpoints:
     ):
         self.folder = folder
         self.precisions: list[str] = []
-        self._run, self._precision = run and _plain(run), precision
+        self._run, self._precision = run and plain_json(run), precision
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
@@ -150,7 +150,7 @@ class Checkpoints:
         return [found[number] for number in sorted(found)]
 
 
-def _plain(values):
+def plain_json(values):
     """The same as JSON has it: NumPy's numbers, dataclasses; of other objects the type alone."""
 
     def plain(value):

@@ -12,6 +12,8 @@ from mmtf.training.devices import default_strategy
 from mmtf.training.rendezvous import meet
 
 ASSEMBLY_SECONDS = 900.0
+# From there on TensorFlow would wait for a worker that has died meanwhile, for an hour.
+CONNECTION_SECONDS = 300
 
 
 def make_strategy(
@@ -48,6 +50,7 @@ def make_strategy(
     places = ", ".join(cluster.addresses)
     say(f"Worker {cluster.index} of {len(cluster.addresses)} waits for all of {places}.")
     meet(cluster, assembly_seconds)
+    say(f"All are here and connect; a worker lost now ends the others in {CONNECTION_SECONDS} s.")
     with _default_signals():
         try:
             return tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver())
@@ -69,15 +72,18 @@ def make_strategy(
 def _default_signals():
     """While open, SIGINT and SIGTERM end the process: no Python runs while TensorFlow connects.
 
-    Afterwards the handlers are those of before, SIGTERM's too, which TensorFlow takes for itself.
+    So does the alarm after CONNECTION_SECONDS, which needs no Python either. Afterwards the
+    handlers are those of before, SIGTERM's too, which TensorFlow takes for itself.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    signal.alarm(CONNECTION_SECONDS)
     try:
         yield
     finally:
+        signal.alarm(0)
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """All workers of a cluster meet at the chief's address, before TensorFlow starts there.
 
 TensorFlow itself would wait for the missing ones too: for an hour, without a word of who they
-are, and holding Python's lock, so that no signal is answered and no clock can end it.
+are, and holding Python's lock, so that no handler of Python's runs meanwhile.
 """
 
 import contextlib

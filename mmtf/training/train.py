@@ -13,7 +13,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.nets.architecture import architecture
 from mmtf.nets.outputs import require_logits
 from mmtf.nets.precision import computing_in
-from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.checkpoints import Checkpoints, plain_json
 from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
@@ -133,8 +133,12 @@ def train(
             writes=workers.chief,
         )
         first = checkpoints.restore(print)
-    advice = "All workers read one folder of checkpoints, on a disk that all of them reach."
-    workers.require_same({"step to go on from": first}, advice)
+    if workers.count > 1:
+        same = plain_json(_identity(game, dataset, schedule, seed, classifier))
+        same |= {"precision": precision, "step to go on from": first}
+        advice = "Give all of them the same arguments and data, in the same order, and one folder "
+        advice += "of checkpoints, on a disk that all of them reach."
+        workers.require_same(same, advice)
     if progress and bar is None:
         bar = Progress(trainer.total_steps, start=first)
     if first and bar:

@@ -14,11 +14,14 @@ from mmtf.config import ConfigError
 from mmtf.training.clusters import Cluster
 from mmtf.training.devices import JIT_STEPS, default_strategy, resolve_jit
 from mmtf.training.distribution import make_strategy
+from mmtf.training.rendezvous import meet
 
 WAITING = (
     "import sys\n"
+    "import mmtf.training.distribution\n"
     "from mmtf.training.clusters import find_cluster\n"
     "from mmtf.training.distribution import make_strategy\n"
+    "mmtf.training.distribution.CONNECTION_SECONDS = 5\n"
     "make_strategy('multiworker', find_cluster(), assembly_seconds=float(sys.argv[1]),\n"
     "              say=lambda line: print(line, flush=True))\n"
 )
@@ -59,13 +62,14 @@ def test_impossible_strategies_get_one_line():
         make_strategy("multiworker")
 
 
-def waiting(seconds):
+def waiting(seconds, addresses=None):
     """The chief of two workers, the other of which never comes."""
+    addresses = addresses or test_two_workers.free_addresses(2)
     return subprocess.Popen(
         [sys.executable, "-c", WAITING, str(seconds)],
         env={
             **os.environ,
-            **test_two_workers.environment(test_two_workers.free_addresses(2), 0),
+            **test_two_workers.environment(addresses, 0),
             "PYTHONPATH": os.getcwd(),
         },
         stdout=subprocess.PIPE,
@@ -87,6 +91,16 @@ def test_a_worker_does_not_wait_for_ever():
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Expected all 2 workers within 1 s. Received: nothing from worker 1 (localhost:" in said
+
+
+def test_a_worker_lost_before_tensorflow_knows_it_is_not_waited_for():
+    """It meets the others and dies before it connects: TensorFlow alone would wait for an hour."""
+    addresses = test_two_workers.free_addresses(2)
+    chief = waiting(100, addresses)
+    meet(Cluster(tuple(addresses), 1), 100)
+    said, _ = chief.communicate(timeout=100)
+    assert "All are here and connect; a worker lost now ends the others in 5 s." in said
+    assert chief.returncode == -signal.SIGALRM
 
 
 def test_by_default_a_worker_keeps_to_its_own_gpus(monkeypatch):
