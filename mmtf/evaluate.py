@@ -54,7 +54,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
-    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run; its test split is used.")
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "As in mmtf.run; its test split is used. Default: that of the workdirs among the models, "
+        "which must agree, or mnist.",
+    )
     flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
     flags.DEFINE_string(
         "preprocess",
@@ -149,7 +154,7 @@ def _evaluate(names, etas):
     _require_different("models", defenses)
     sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
     _require_different("transfer_from", sources)
-    dataset = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    dataset = load_data(_dataset(), FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
@@ -197,6 +202,30 @@ def _claim(folder):
     lock = hold(folder, "--output folder")
     os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
     return lock
+
+
+def _dataset():
+    """The flag's, or what the workdirs were trained on; one of these that differs is told."""
+    from mmtf.reports.record import read_json
+    from mmtf.workdir import dataset_played
+
+    trained = {}
+    for given in FLAGS.model:
+        path, _ = _path_and_name(given)
+        try:
+            config = read_json(os.path.join(os.path.expanduser(path), "config.json"))
+            trained[path] = dataset_played(path, config["dataset"])
+        except (OSError, ConfigError, KeyError, TypeError):
+            continue  # a file, or a SavedModel: it does not say
+    if FLAGS.dataset is None:
+        names = sorted(set(trained.values()))
+        require(len(names) < 2, "--dataset, for workdirs of several", ", ".join(names))
+        return names[0] if names else "mnist"
+    for path, name in trained.items():
+        if name != FLAGS.dataset:
+            line = f"{path} was trained on {name}; it is measured on {FLAGS.dataset}."
+            print(line, file=sys.stderr, flush=True)
+    return FLAGS.dataset
 
 
 def _require_different(flag, defenses):

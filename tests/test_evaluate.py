@@ -24,9 +24,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHAPE = (28, 28, 1)
 
 
-def evaluate(*flags):
+def evaluate(*flags, dataset="--dataset=digits"):
+    flags = (dataset, *flags) if dataset else flags
     return subprocess.run(
-        [sys.executable, "-m", "mmtf.evaluate", "--dataset=digits", *flags],
+        [sys.executable, "-m", "mmtf.evaluate", *flags],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -167,6 +168,25 @@ def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
     with pytest.raises(ConfigError, match="Expected a Keras model for attacks in bfloat16"):
         attack_precision("bfloat16", [served])
     assert attack_precision("auto", [served]) == "float32"
+
+
+def test_a_workdir_is_measured_on_what_it_was_trained_on(trained, tmp_path):
+    """The run was to play on MNIST and fell back to the digits."""
+    _, model = trained
+    for name, asked, notice in (("fallen", "mnist", "no MNIST here"), ("other", "cifar10", "")):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name / "classifier.keras")
+        (tmp_path / name / "config.json").write_text(json.dumps({"dataset": asked}))
+        about = {"dataset": {"name": "digits", "notice": notice}}
+        (tmp_path / name / "record.json").write_text(json.dumps(about))
+    flags = [f"--model={tmp_path}/fallen", "--attacks=none", "--max_examples=20"]
+    done = evaluate(*flags, dataset=None)
+    assert done.returncode == 0 and done.stdout.strip().startswith("digits ("), done.stderr
+    done = evaluate(*flags, f"--model={tmp_path}/other", dataset=None)
+    assert done.returncode == 1
+    assert "Expected --dataset, for workdirs of several. Received: 'cifar10, digits'" in done.stderr
+    done = evaluate(f"--model={tmp_path}/other", *flags[1:])
+    assert f"{tmp_path}/other was trained on cifar10; it is measured on digits." in done.stderr
 
 
 def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
