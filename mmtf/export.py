@@ -68,28 +68,29 @@ def _write(model, endpoints, path):
             f"Expected a new folder, an empty one, or a SavedModel to replace. Received: {path}."
         )
     folder = os.path.dirname(os.path.abspath(path))
-    temporary = tempfile.mkdtemp(prefix=".partial-", dir=folder)
+    temporary, aside = (tempfile.mkdtemp(prefix=".partial-", dir=folder) for _ in range(2))
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
         for name, (function, *signature) in endpoints.items():
             archive.add_endpoint(name=name, fn=function, input_signature=signature)
         archive.write_out(temporary, verbose=False)
-        if os.path.exists(path):
-            shutil.rmtree(path)
         os.chmod(temporary, 0o755)
         to_disk(temporary)
+        if os.path.exists(path):
+            os.replace(path, aside)  # at once: deleted in place, a kill would leave a part of it
         os.replace(temporary, path)
     except tf.errors.OpError as error:
         line = str(error).strip().partition("\n")[0]
         raise OSError(f"Expected room for a SavedModel in {path}. Received: {line}") from error
     finally:
-        if os.path.exists(temporary):
-            shutil.rmtree(temporary)
+        for one in (temporary, aside):
+            if os.path.exists(one):
+                shutil.rmtree(one)
 
 
 def _is_replaceable(path):
     if not os.path.isdir(path):
         return False
-    names = os.listdir(path)
-    return not names or "saved_model.pb" in names
+    names = set(os.listdir(path))
+    return "saved_model.pb" in names or names <= {"assets", "fingerprint.pb", "variables"}

@@ -42,6 +42,7 @@ class ThreatModel:
         require(math.isfinite(self.eta) and self.eta > 0, "eta > 0 and finite", self.eta)
         require_choice("norm", self.norm, NORMS)
         require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+        object.__setattr__(self, "box", tuple(self.box))
 
     def require_images(self, x) -> None:
         """Refuses images that are no float32 images of the box.

@@ -222,7 +222,8 @@ def _show(tables, figures) -> int:
     for number in figures:
         tracks = _drawn(tracks_of_figure(number, results.tracks()))
         paths = draw_figure(number, results, tracks, folder, _etas())
-        missing = f"no records; `python -m scripts.reproduce --figures={number}` makes them"
+        missing = "no records" + (" at these radii" if FLAGS.etas else "")
+        missing += f"; `python -m scripts.reproduce --figures={number}` makes them"
         print(f"Figure {number}: {', '.join(paths) or missing}")
     return 0
 

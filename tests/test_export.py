@@ -1,5 +1,6 @@
 """Exports, loaded by a process that cannot import mmtf."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -138,6 +139,40 @@ def test_a_failed_export_leaves_the_old_one(tmp_path):
         save_serving(classifier_of(0), broken, SHAPE, str(path))
     assert os.listdir(tmp_path) == ["saved_model"]
     assert (path / "saved_model.pb").read_text() == "kept"
+
+
+@pytest.mark.parametrize("left", [["variables"], []])
+def test_what_a_kill_left_of_an_export_is_replaced(left, tmp_path):
+    path = tmp_path / "saved_model"
+    path.mkdir()
+    for name in left:
+        (path / name).mkdir()
+    save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
+    assert "saved_model.pb" in os.listdir(path) and os.listdir(tmp_path) == ["saved_model"]
+
+
+def test_a_disk_that_keeps_no_folders_in_step_will_do(tmp_path, monkeypatch):
+    """Some network disks refuse to sync a folder; a file that cannot be synced is an error."""
+    whole = os.fsync
+
+    def refusing(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        whole(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    path = tmp_path / "saved_model"
+    for _ in range(2):
+        save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
+    assert "saved_model.pb" in os.listdir(path)
+
+    def failing(handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        save_serving(classifier_of(1), standardize_per_image, SHAPE, str(path))
+    assert "saved_model.pb" in os.listdir(path) and os.listdir(tmp_path) == ["saved_model"]
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):

@@ -15,7 +15,14 @@ from mmtf.evaluation.columns import columns_of, identity_of
 from mmtf.evaluation.compare import comparisons
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
-from mmtf.evaluation.models import Defense, admit, attack_precision, digest_of, require_keras
+from mmtf.evaluation.models import (
+    SCALE_EXAMPLES,
+    Defense,
+    admit,
+    attack_precision,
+    digest_of,
+    require_keras,
+)
 from mmtf.evaluation.nearest import smallest_broken
 from mmtf.provenance import source_digest
 from mmtf.reports.intervals import wilson
@@ -122,6 +129,7 @@ def payoff_matrix(
     precision = attack_precision(precision, defenses)
     x, y = dataset.test(max_examples)
     threats = {eta: ThreatModel(eta=eta, norm=norm) for eta in etas}
+    threats[etas[0]].require_images(dataset.test(SCALE_EXAMPLES)[0])
     made = {
         eta: columns_of(
             attacks,

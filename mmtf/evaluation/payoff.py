@@ -11,7 +11,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.checks import check_defense, check_table
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, worst
-from mmtf.evaluation.models import Defense, admit
+from mmtf.evaluation.models import SCALE_EXAMPLES, Defense, admit
 from mmtf.evaluation.models import attack_precision as resolved
 from mmtf.threat import ThreatModel
 
@@ -45,7 +45,6 @@ def attack_classifier(
     x, y = dataset.test(max_examples)
     check_classifier(classifier, x[:100], dataset.num_classes)
     for attack in attacks.values():
-        getattr(attack, "threat", ThreatModel(eta=1.0)).require_images(x)
         if hasattr(attack, "refuse_few_classes"):
             attack.refuse_few_classes(classifier, x[:1])
     outcomes = []
@@ -111,6 +110,9 @@ def evaluate(
         require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)
         attacks = {name: ATTACKS[name](threat) for name in attacks}
     threat = threat or next(iter(attacks.values())).threat
+    balls = {key: getattr(one, "threat", threat) for key, one in attacks.items()}
+    for ball in dict.fromkeys(balls.values()):
+        ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
     single = not isinstance(models, dict)
     named = {"model": models} if single else models
     precision = resolved(attack_precision, [Defense(*one) for one in named.items()])
@@ -124,7 +126,6 @@ def evaluate(
         given = {"max_examples": max_examples, "seed": seed, "precision": precision}
         outcomes = attack_classifier(model, attacks, dataset, **given)
         if checks:
-            balls = {key: getattr(one, "threat", threat) for key, one in attacks.items()}
             for ball in dict.fromkeys(balls.values()):  # one attack may reach further than another
                 here = [one for one in outcomes[:-1] if balls[one.attack] == ball]
                 found += check_table({(name, one.attack, ball.eta): one.wrong for one in here})

@@ -5,8 +5,10 @@ import json
 
 import keras
 
-# Names are counted up in a process; the type is the precision's, which may change.
-LEFT_OUT = ("name", "dtype", "shared_object_id")
+# Names are counted up in a process, and stand in the lists of a functional model's edges; the type
+# is the precision's, which may change; seeds may be drawn where none is given.
+LEFT_OUT = ("name", "dtype", "shared_object_id", "seed")
+LEFT_OUT += ("inbound_nodes", "input_layers", "output_layers")
 
 
 def architecture(model: keras.Model) -> str:
@@ -30,7 +32,7 @@ def _layers(layer):
         return [type(layer).__name__, [_layers(one) for one in inner]]
     try:
         config = layer.get_config()
-    except NotImplementedError:
+    except Exception:  # of whatever a layer of the user's own raises: its class still counts
         config = {}
     return [type(layer).__name__, _simple(config)]
 

@@ -46,9 +46,10 @@ def last_activation(classifier) -> str | None:
     """`softmax`, `sigmoid`, another activation's name, or None where it cannot be told."""
     layer = classifier
     while isinstance(layer, keras.Model):
-        if not getattr(layer, "outputs", None) or not layer.layers:  # subclassed: any order
+        if not getattr(layer, "outputs", None):  # subclassed: its layers stand in any order
             return None
-        layer = layer.layers[-1]
+        # Keras has no public name for what made an output, which need not be the last layer.
+        layer = getattr(layer.outputs[0], "_keras_history", (None,))[0]
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     activation = getattr(layer, "activation", None)

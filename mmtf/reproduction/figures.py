@@ -40,7 +40,7 @@ def draw_figure(
     _, known, rows, drawn = FIGURE_CELLS[number]
     found = {}
     for track in tracks:
-        for eta in known if etas is None else etas:
+        for eta in (eta for eta in known if etas is None or eta in etas):
             for row in rows:
                 for record in results.of(track, eta, row, drawn)[:1]:
                     found[track, eta, row] = record

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 
 import tensorflow as tf
 
@@ -50,7 +51,8 @@ def make_strategy(
     places = ", ".join(cluster.addresses)
     say(f"Worker {cluster.index} of {len(cluster.addresses)} waits for all of {places}.")
     meet(cluster, assembly_seconds)
-    say(f"All are here and connect; a worker lost now ends the others in {CONNECTION_SECONDS} s.")
+    if threading.current_thread() is threading.main_thread():
+        say(f"All are here and connect; in {CONNECTION_SECONDS} s at most, or this process ends.")
     with _default_signals():
         try:
             return tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver())
@@ -80,10 +82,11 @@ def _default_signals():
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
-    signal.alarm(CONNECTION_SECONDS)
+    began, theirs = time.monotonic(), signal.alarm(CONNECTION_SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
+        # A timer of the caller's goes on.
+        signal.alarm(theirs and max(1, theirs - int(time.monotonic() - began)))
         for number, handler in handlers.items():
             signal.signal(number, handler)

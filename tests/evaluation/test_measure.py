@@ -264,6 +264,20 @@ def test_check_classifier(rng):
             check_classifier(model, x, 3)
 
 
+def test_what_is_made_of_probabilities_may_be_logits(rng):
+    """The output counts, not the last layer: operations are no layers."""
+    inputs = keras.Input((2, 2, 1))
+    flat = keras.layers.Flatten()(inputs)
+    gate = keras.layers.Dense(3, activation="sigmoid")
+    soft = keras.layers.Dense(3, activation="softmax")
+    x = rng.uniform(-1, 1, (60, 2, 2, 1)).astype(np.float32)
+    for logits in (keras.layers.Dense(3)(flat) * gate(flat), keras.ops.log(soft(flat))):
+        check_classifier(keras.Model(inputs, logits), x, 3)
+    inner = keras.Model(inputs, gate(flat))
+    with pytest.raises(ConfigError, match="ends in a sigmoid"):
+        check_classifier(keras.Sequential([keras.Input((2, 2, 1)), inner]), x, 3)
+
+
 def test_check_classifier_wants_one_row_an_image(rng):
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Dense(3)])
     with pytest.raises(ConfigError, match=r"Received: \(20, 2, 2, 3\)"):

@@ -96,6 +96,11 @@ def test_worst_is_that_over_the_union_of_balls(data, classifier):
     assert frame.attrs["signs"] == [] and not frame.in_doubt.any()
 
 
+def test_a_box_may_be_a_list(data, classifier):
+    threat = ThreatModel(eta=0.3, box=[-1.0, 1.0])
+    assert threat == THREAT and threat.box == (-1.0, 1.0)
+
+
 def test_a_hidden_softmax_is_refused(data, classifier):
     classifier.add(keras.layers.Softmax())
     with pytest.raises(ConfigError, match="Remove the softmax"):
