@@ -30,9 +30,10 @@ TRIED = {
         "of Minimax-Grad's: larger at eta 0.1, undecided at 0.2 and 0.3, smaller under FGSM at "
         "0.4, in a training of each; and from the tutorial's initialiser as large at 0.1 (0.017) "
         "and smaller at 0.3 (0.047 against 0.050). At 0.4 PGD-40 (0.068 against LWA's 0.079 of "
-        "1,000 images) and AutoAttack put Minimax-Grad first, at 0.1, and from the tutorial's "
-        "initialiser at 0.3, LWA, within their intervals. Whether other trainings would order "
-        "them so is open; nothing was tuned to force the order."
+        "1,000 images) and AutoAttack put Minimax-Grad first, as AutoAttack does from the "
+        "tutorial's initialiser at 0.1; at 0.1, and from the tutorial's initialiser at 0.3, it "
+        "puts LWA first, all within their intervals. Whether other trainings would order them so "
+        "is open; nothing was tuned to force the order."
     ),
     7: (
         "AttNet-curr is the paper's network of 3 x 300 units, trained for 1,500 of the paper's "
