@@ -14,6 +14,8 @@ LINF_SLACK = 2.5e-7
 # The l2 length adds up H*W*C such errors, and rounds its own sum and square root relative to eta.
 L2_SLACK = 1e-5
 ROUNDS, TINY = 2, 1e-12
+# Of images in [0, 1] the brightest pixel of many is beyond this.
+SPREAD = 0.8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class ThreatModel:
           x: array [N, ...], many enough to tell their scale.
 
         Raises:
-          ConfigError: another type, pixels outside the box, or in its upper half alone.
+          ConfigError: another type, pixels outside the box, or spread over its upper half alone.
         """
         low, high = self.box
         x = np.asarray(x)
@@ -59,7 +61,7 @@ class ThreatModel:
         self.require_in_box(x)
         least, most = float(x.min()), float(x.max())
         middle = (low + high) / 2
-        if least >= middle < most:
+        if least >= middle and most > middle + SPREAD * (high - middle):
             raise ConfigError(
                 f"Expected pixels of both halves of the box [{low}, {high}]. Received: [{least}, "
                 f"{most}]. For pixels in [0, 1] use 2 * x - 1, or ThreatModel(box=(0.0, 1.0)) with "

@@ -112,7 +112,7 @@ def test_too_few_classes_are_refused_before_anything_is_measured(data):
     with pytest.raises(ConfigError, match="classes"):
         matrix(
             [Defense("d", linear([1.0] * 4))],
-            {"none": {}, "autoattack": {}},
+            {"none": {}, "apgd_targeted": {}},
             data,
             say=lines.append,
         )
