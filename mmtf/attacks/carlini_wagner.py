@@ -81,10 +81,10 @@ class CarliniWagner(AimedAttack):
 
     def _unmoved(self, classifier, x, y):
         """bool [N], which images reach the goal where they are."""
-        reached = self.goal.reached_at(classifier, x, y)
+        logits = classifier(x, training=False)
         if not self.confidence:
-            return reached
-        return self.goal.loss("margin")(classifier(x, training=False), y) > self.confidence
+            return self.goal.reached(logits, y)
+        return self.goal.loss("margin")(logits, y) > self.confidence
 
     def _search(self, classifier, x, y, c, best, distance):
         """All steps for one c: (nearest image that reaches the goal, its distance, whether any)."""

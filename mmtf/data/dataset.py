@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import ConfigError
+from mmtf.config import ConfigError, require
 from mmtf.data import preprocessing
 
 BOX = (-1.0, 1.0)
@@ -133,6 +133,15 @@ class Dataset:
             self.inputs(images[i : min(i + 4096, stop)]).numpy() for i in range(0, stop, 4096)
         ]
         return np.concatenate(blocks), labels[:stop]
+
+
+def require_dataset(dataset) -> None:
+    """Raises ConfigError for arrays, or a tf.data.Dataset, in place of a Dataset."""
+    require(
+        isinstance(dataset, Dataset),
+        "an mmtf.Dataset of NumPy arrays, mmtf.Dataset(train_images=..., ...)",
+        type(dataset).__name__,
+    )
 
 
 def _check_images(images, where):

@@ -7,7 +7,7 @@ import pandas as pd
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.config import require
-from mmtf.data.dataset import Dataset
+from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.evaluation.checks import check_defense, check_table
 from mmtf.evaluation.fresh import Fresh
 from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, worst
@@ -100,11 +100,7 @@ def evaluate(
       >>> list(frame.attack)
       ['none', 'fgsm', 'worst']
     """
-    require(
-        isinstance(dataset, Dataset),
-        "an mmtf.Dataset of NumPy arrays, mmtf.Dataset(train_images=..., ...)",
-        type(dataset).__name__,
-    )
+    require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
     if not isinstance(attacks, dict):
         require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)

@@ -32,7 +32,7 @@ def _layers(layer):
         return [type(layer).__name__, [_layers(one) for one in inner]]
     try:
         config = layer.get_config()
-    except Exception:  # of whatever a layer of the user's own raises: its class still counts
+    except (NotImplementedError, TypeError, ValueError, AttributeError):  # its class still counts
         config = {}
     return [type(layer).__name__, _simple(config)]
 

@@ -121,9 +121,8 @@ def fit(
                 checkpoints.save(step, seconds)
                 saved_at, saved_step = time.monotonic(), step
             if signal:
-                workers.share(
-                    [0]
-                )  # where one's end ends all, none may leave before the chief saved
+                # Where one's end ends all, none may leave before the chief has saved.
+                workers.share([0])
                 raise Interrupted(signal, step, saved_step == step)
             if events.on_evaluation and (step % evaluate_every == 0 or step == total):
                 events.on_evaluation(step)

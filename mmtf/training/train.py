@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtf.config import ConfigError, Schedule, reason_of, require
 from mmtf.data.batches import Batches
-from mmtf.data.dataset import Dataset
+from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.nets.architecture import architecture
 from mmtf.nets.outputs import require_logits
 from mmtf.nets.precision import computing_in
@@ -174,11 +174,7 @@ def train(
 def _check_kinds(game, dataset, schedule, events):
     """Before they are used: what Python would say of another kind names an attribute of ours."""
     require(hasattr(game, "make_players"), "a game, as mmtf.games.GAMES[name](threat)", game)
-    require(
-        isinstance(dataset, Dataset),
-        "an mmtf.Dataset of NumPy arrays, mmtf.Dataset(train_images=..., ...)",
-        type(dataset).__name__,
-    )
+    require_dataset(dataset)
     require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
     require(
         events is None or callable(events) or isinstance(events, Events),
