@@ -208,9 +208,11 @@ def _with_paper(result, config):
     if game == "adv_fgsm":
         game = f"adv_fgsm{config.game_options['rounds']}"
     paper = None
-    # The paper's `worst` is over other attacks than ours, and its attack network is not our
-    # strongest one: no figures to stand beside.
-    if config.norm == "linf" and result["attack"] not in ("worst", "attnet_curr"):
+    # The paper's `worst` is over other attacks than ours, its attack network is not our strongest
+    # one, and differences are another regulariser than Eq. 8's: no figures to stand beside.
+    other = result["attack"] in ("worst", "attnet_curr")
+    other = other or config.game_options.get("penalty") == "finite_difference"
+    if config.norm == "linf" and not other:
         column = result["attack"].replace("attnet_paper_curr", "attnet_curr")
         paper = paper_figure(config.dataset, config.eta, game, column)
     return {**result, "eta": config.eta, "paper": paper}

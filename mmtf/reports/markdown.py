@@ -38,7 +38,7 @@ def games_table(records: list[dict], attacks=GRADIENT_ATTACKS) -> str:
                 _name(config),
                 f"{config['eta']:g}",
                 f"{cells['none']['n']:,}",
-                *(_cell(cells.get(attack)) for attack in attacks),
+                *(_cell(cells.get(attack), config) for attack in attacks),
                 f"{record['training']['steps']:,}",
                 f"{record['training']['seconds']:.0f}",
             ]
@@ -91,10 +91,12 @@ def _name(config):
     return ", ".join(parts)
 
 
-def _cell(result):
+def _cell(result, config):
     if result is None:
         return ""
     measured = f"{result['error']:.4f} [{result['ci_low']:.4f}, {result['ci_high']:.4f}]"
-    # Some records set the paper's figure beside a network that is not the paper's.
-    paper = None if result["attack"] == "attnet_curr" else result.get("paper")
+    # Some records set the paper's figure beside a network or a penalty that is not the paper's.
+    other = result["attack"] == "attnet_curr"
+    other = other or config["game_options"].get("penalty") == "finite_difference"
+    paper = None if other else result.get("paper")
     return measured + (f" ({paper:.3f})" if paper is not None else "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmtf.reports.markdown import markdown_table, matrix_table, replace_block
+from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
 
 
 def test_table_and_matrix():
@@ -20,3 +20,19 @@ def test_blocks_are_replaced_and_must_exist():
     assert replace_block(text, "x", "new") == "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n"
     with pytest.raises(ValueError, match="Expected a block"):
         replace_block(text, "y", "new")
+
+
+@pytest.mark.parametrize("penalty, shown", [("nested", True), ("finite_difference", False)])
+def test_the_paper_stands_beside_its_own_penalty_only(penalty, shown):
+    cell = {"attack": "none", "error": 0.01, "ci_low": 0.0, "ci_high": 0.02, "n": 9, "paper": 0.008}
+    record = {
+        "config": {
+            "game": "minimax_grad",
+            "eta": 0.3,
+            "game_options": {"penalty": penalty},
+            "net_options": {},
+        },
+        "results": [cell],
+        "training": {"steps": 5, "seconds": 1.0},
+    }
+    assert ("(0.008)" in games_table([record], ["none"])) == shown
