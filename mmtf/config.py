@@ -7,7 +7,7 @@ from typing import Any
 NORMS = ("linf", "l2")
 INITIALIZERS = ("keras", "tutorial")
 PRECISIONS = ("auto", "float32", "bfloat16")
-SCHEDULES = ("fast", "paper")
+SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")

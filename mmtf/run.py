@@ -66,7 +66,7 @@ flags.DEFINE_float("attacker_rate", None, "The attacker's learning rate over the
 _choice("init", None, INITIALIZERS, "How the net's weights begin.")
 flags.DEFINE_float("dropout", None, "Dropout rate of the net in training.")
 flags.DEFINE_float("weight_decay", None, "L2 weight of the net's dense layers; default none.")
-_choice("schedule", "fast", SCHEDULES, "Minutes, or the paper's own iterations.")
+_choice("schedule", "fast", SCHEDULES, "Minutes, the paper's iterations, or its rate alone.")
 flags.DEFINE_integer("steps", None, "Training steps, or steps of each round from 1 on.")
 flags.DEFINE_integer("first_steps", None, "Steps of round 0 of a game with rounds.")
 flags.DEFINE_integer("batch_size", None, "Examples in a global batch.")

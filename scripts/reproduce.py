@@ -36,7 +36,9 @@ def define_flags() -> None:
     flags.DEFINE_bool("all", False, "Every table and figure.")
     flags.DEFINE_list("tables", [], "Numbers of the paper's tables, 1 to 10.")
     flags.DEFINE_list("figures", [], "Numbers of the paper's figures, 1 to 5.")
-    flags.DEFINE_enum("schedule", "fast", SCHEDULES, "Minutes a run, or the paper's iterations.")
+    flags.DEFINE_enum(
+        "schedule", "fast", SCHEDULES, "Minutes a run, the paper's, or its rate alone."
+    )
     flags.DEFINE_list("init", None, "keras, tutorial or both; default: keras, shown: all.")
     flags.DEFINE_integer("seeds", 1, "How many: 0, 1, ...")
     flags.DEFINE_list("etas", None, "Only these radii.")

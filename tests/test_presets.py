@@ -1,4 +1,6 @@
-"""What `--schedule=paper` and `fast` stand for."""
+"""What `--schedule=paper`, `fast` and `brief` stand for."""
+
+import dataclasses
 
 import pytest
 
@@ -51,6 +53,16 @@ def test_the_fast_schedule_is_fast(game):
     assert schedule_of(game, "digits") == fast
 
 
+@pytest.mark.parametrize("game", GAMES)
+def test_the_brief_schedule_is_the_papers_rate_for_a_few_thousand_steps(game):
+    brief, paper = schedule_of(game, "mnist", "brief"), schedule_of(game, "mnist", "paper")
+    assert brief.steps < paper.steps / 10 and brief.first_steps < 5000
+    assert dataclasses.replace(brief, steps=1, first_steps=0) == dataclasses.replace(paper, steps=1)
+    assert run_config(game=game, schedule="brief").net_options["dropout"] == 0.0
+    own = run_config(game=game, schedule="brief", net_options={"dropout": 0.5})
+    assert own.net_options["dropout"] == 0.5
+
+
 def test_schedule_overrides():
     schedule = schedule_of("adv_fgsm", "mnist", steps=5, learning_rate=None, decay="constant")
     preset = schedule_of("adv_fgsm", "mnist")
@@ -60,7 +72,7 @@ def test_schedule_overrides():
 
 
 def test_unknown_names_show_the_choices():
-    with pytest.raises(ConfigError, match="schedule to be one of fast, paper"):
+    with pytest.raises(ConfigError, match="schedule to be one of fast, paper, brief"):
         schedule_of("lwa", "mnist", "medium")
     with pytest.raises(ConfigError, match="game to be one of undefended, .*Received: 'chess'"):
         run_config(game="chess")

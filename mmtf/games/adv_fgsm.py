@@ -26,6 +26,8 @@ class AdvFGSM(Game):
     halves_batches = True
     fast_steps = {"mnist": 600, "cifar10": 3000}
     fast_first_steps = {"mnist": 1500, "cifar10": 12_000}
+    brief_steps = {"mnist": 400}
+    brief_first_steps = {"mnist": 1300}
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)

@@ -70,12 +70,17 @@ class Game:
       learns_attacker: whether the players include an attack network, under `attacker`.
       paper_steps: iterations in the paper (App. A and B), by dataset.
       fast_steps: steps that reach about the same errors at a higher, decaying rate.
-      fast_first_steps: the same for round 0 of a game with rounds.
+      brief_steps: a few thousand at the paper's rate.
+      paper_first_steps, fast_first_steps, brief_first_steps: the same for round 0 of a game with
+        rounds; None: as the others.
     """
 
     paper_steps = {"mnist": 100_000, "cifar10": 100_000}
     fast_steps = {"mnist": 2200, "cifar10": 30_000}
+    brief_steps = {"mnist": 4000}
+    paper_first_steps: dict[str, int] | None = None
     fast_first_steps: dict[str, int] | None = None
+    brief_first_steps: dict[str, int] | None = None
     rounds = 0
     metrics = ("risk",)
     halves_batches = False

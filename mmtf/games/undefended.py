@@ -8,6 +8,7 @@ class Undefended(Game):
 
     paper_steps = {"mnist": 50_000, "cifar10": 100_000}
     fast_steps = {"mnist": 1500, "cifar10": 12_000}
+    brief_steps = {"mnist": 1300}
 
     def perturb(self, players, x, y, turn):
         return x, y
