@@ -54,7 +54,7 @@ def test_verdicts_by_radius():
 def test_what_does_not_reproduce_is_listed(keep):
     assert "Nothing so far." in results_page_of(keep, 0.9)
     text = results_page_of(keep, 0.1)
-    assert "**Claim 1, FGSM breaks the undefended net.** By the fast schedule the undefended" in text
+    assert "**Claim 1, FGSM breaks the undefended net.** By the fast schedule the" in text
     assert "- mnist-keras-fast, eta 0.3: no\\_defense under fgsm\\_curr 0.1000 [" in text
 
 
