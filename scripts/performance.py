@@ -22,11 +22,23 @@ FIGURES = ROOT / "docs" / "figures"
 ONCE = {work.title for work in WORKS.values() if work.once}
 OUR_PGD = ("pgd", "mmtf")
 OURS = ("mmtf", "mmtf_fused")
-OLD_PEERS = (
-    "**In this run the attacks of Foolbox (PyTorch) and ART also computed gradients of the "
-    "weights, and PyTorch's Minimax-Grad step gradients of the images, which nobody uses; its Adam "
-    "was not fused**: their ratios above are too large. The benchmark has mended this since and "
-    "has not been run again on such a CPU."
+# What is put beside whom: title, work, our precision, that of the peers, the peer where not the
+# fastest.
+RATIOS = (
+    ("FGSM step, float32 : float32", "fgsm_step", "float32", "float32", None),
+    ("FGSM step, bfloat16 : bfloat16", "fgsm_step", "bfloat16", "bfloat16", None),
+    ("FGSM step, bfloat16 : float32", "fgsm_step", "bfloat16", "float32", None),
+    ("FGSM step, float32 : ART as documented", "fgsm_step", "float32", "float32", "art"),
+    ("FGSM step, bfloat16 : ART as documented", "fgsm_step", "bfloat16", "float32", "art"),
+    ("Minimax-Grad step, float32 : float32", "minimax_grad_step", "float32", "float32", None),
+    ("Minimax-Grad step, bfloat16 : bfloat16", "minimax_grad_step", "bfloat16", "bfloat16", None),
+    ("Minimax-AttNet step, float32 : float32", "attnet_step", "float32", "float32", None),
+    ("Minimax-AttNet step, bfloat16 : bfloat16", "attnet_step", "bfloat16", "bfloat16", None),
+    ("PGD-40, float32 : float32", "pgd", "float32", "float32", None),
+    ("PGD-40, bfloat16 : float32", "pgd", "bfloat16", "float32", None),
+    ("APGD-50, float32 : float32", "apgd", "float32", "float32", None),
+    ("APGD-50, bfloat16 : float32", "apgd", "bfloat16", "float32", None),
+    ("AutoAttack, float32 : float32", "autoattack", "float32", "float32", None),
 )
 NOT_MEASURED = "**No record of this is committed.**"
 ROBUST = {
@@ -61,7 +73,7 @@ def table(rows: list[dict]) -> str:
                 _rate(row["per_second"], row["unit"]),
                 f"{row['times_ours']:.2f}",
                 f"{row['cpu'] / row['count'] * 1000:.1f}",
-                f"{row['peak_mib']:,.0f}" if "peak_mib" in row else "",
+                f"{row['peak_mib']:,.0f}",
                 peak,
             ]
         )
@@ -111,10 +123,6 @@ def peers(kind: str, record: dict) -> str:
             "on this classifier; the peers take every step with every image, and `of peak` counts "
             "all of them for everybody."
         )
-    if any("peak_mib" not in one for one in record["rows"]):
-        notes.append("Peak memory was not measured in this run.")
-    if record.get("peers_code", 1) < 2:
-        notes.append(OLD_PEERS)
     if left:
         notes.append(f"Left out, not installed: {', '.join(left)}.")
     if record.get("precisions") == ["float32"]:
@@ -122,6 +130,41 @@ def peers(kind: str, record: dict) -> str:
     figure = f"![Time relative to mmtf's]({FIGURES.name}/performance-{kind}.png)"
     title = f"### On a CPU with {kind.replace('-', ', ')}"
     return "\n\n".join([title, figure, table(record["rows"]), *notes])
+
+
+def ratios(records: dict[str, dict]) -> str:
+    """Markdown: how many times as fast as its fastest peer mmtf is, a column for each record.
+
+    Args:
+      records: by kind of CPU, as `benchmarks.peers.speed` writes them.
+    """
+    lines = []
+    for title, work, ours, theirs, peer in RATIOS:
+        cells = [_ratio(record["rows"], work, ours, theirs, peer) for record in records.values()]
+        if any(cells):
+            lines.append([title, *cells])
+    header = ["mmtf : the fastest peer", *(kind.replace("-", ", ") for kind in records)]
+    return markdown_table(header, lines)
+
+
+def _ratio(rows, work, ours, theirs, peer):
+    """`1.21 CleverHans`; in brackets by the fused penalty, where there is one."""
+    rates = {}
+    for row in rows:
+        if row["work"] == work:
+            rates[row["precision"], row["variant"]] = row["per_second"]
+    others = {
+        who: rate
+        for (precision, who), rate in rates.items()
+        if precision == theirs and who not in OURS and who == (peer or who)
+    }
+    if not others or (ours, "mmtf") not in rates:
+        return ""
+    who = max(others, key=others.get)
+    said = f"{rates[ours, 'mmtf'] / others[who]:.2f}"
+    if (ours, "mmtf_fused") in rates:
+        said += f" (fused {rates[ours, 'mmtf_fused'] / others[who]:.2f})"
+    return said if peer else f"{said} {NAMES[who].split(' ')[0].rstrip(',')}"
 
 
 def _prices(rows):
@@ -259,9 +302,10 @@ def draw(kind: str, record: dict) -> None:
 def main(_):
     text = PAGE.read_text()
     records = {kind_of(path): read_json(path) for path in sorted(RECORDS.glob("peers-*.json"))}
-    # What was made with the peers' code of today comes first.
-    records = dict(sorted(records.items(), key=lambda one: -one[1].get("peers_code", 1)))
-    generated = {"peers": "\n\n".join(peers(*one) for one in records.items())}
+    generated = {
+        "ratios": ratios(records),
+        "peers": "\n\n".join(peers(*one) for one in records.items()),
+    }
     for name, pattern, table_of in (("robust", "time_to_robust*", robust), ("gpu", "gpu", gpu)):
         tables = [table_of(read_json(path)) for path in sorted(RECORDS.glob(f"{pattern}.json"))]
         generated[name] = "\n\n".join(tables) or NOT_MEASURED

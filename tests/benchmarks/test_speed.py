@@ -207,7 +207,14 @@ def test_the_page_is_rendered():
 
 def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
     row = {"work": "autoattack", "precision": "float32", "variant": "mmtf", "unit": "image"}
-    row |= {"count": 100, "per_second": 0.5, "times_ours": 1.0, "cpu": 300.0, "of_peak": None}
+    row |= {
+        "count": 100,
+        "per_second": 0.5,
+        "times_ours": 1.0,
+        "cpu": 300.0,
+        "of_peak": None,
+        "peak_mib": 9,
+    }
     record = {"rows": [row | {"error": 0.05}], "matmul_gflops": {"float32": 177.0}, "batch": 128}
     record |= {"peers": {}, "left_out": {}, "eta": 0.3, "blocks": 5, "commit": "abc"}
     record |= {"versions": {"tensorflow": "2", "keras": "3"}, "precisions": ["float32"]}
@@ -217,8 +224,30 @@ def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
     assert "### On a CPU with avx2" in text and "2 cores of x (avx2)" in text
     assert "| 2.0 s each |" in text and "bfloat16 is emulated" in text
     assert "`python -m benchmarks.peers.speed --blocks=5`" in text
-    assert performance.OLD_PEERS not in text
-    assert performance.OLD_PEERS in performance.peers("avx2", record | {"peers_code": 1})
+
+
+def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
+    rates = {
+        ("fgsm_step", "float32"): {"mmtf": 11.0, "cleverhans": 10.0, "torch": 8.0, "art": 2.0},
+        ("fgsm_step", "bfloat16"): {"mmtf": 20.0, "cleverhans": 16.0, "torch": 15.0},
+        ("minimax_grad_step", "float32"): {"mmtf": 7.5, "mmtf_fused": 8.0, "torch": 5.0},
+    }
+    rows = [
+        {"work": work, "precision": precision, "variant": variant, "per_second": rate}
+        for (work, precision), variants in rates.items()
+        for variant, rate in variants.items()
+    ]
+    float32_alone = [row for row in rows if row["precision"] == "float32"]
+    text = performance.ratios({"amx": {"rows": rows}, "avx2-steps": {"rows": float32_alone}})
+    lines = text.splitlines()
+    assert lines[0] == "| mmtf : the fastest peer | amx | avx2, steps |"
+    assert "| FGSM step, float32 : float32 | 1.10 CleverHans | 1.10 CleverHans |" in lines
+    assert "| FGSM step, bfloat16 : bfloat16 | 1.25 CleverHans |  |" in lines
+    assert "| FGSM step, bfloat16 : float32 | 2.00 CleverHans |  |" in lines
+    assert "| FGSM step, bfloat16 : ART as documented | 10.00 |  |" in lines
+    minimax = "1.50 (fused 1.60) PyTorch"
+    assert f"| Minimax-Grad step, float32 : float32 | {minimax} | {minimax} |" in lines
+    assert len(lines) == 2 + 6  # a row that no record has is left out
 
 
 def test_a_minimax_step_is_priced_in_steps_with_fgsm():
