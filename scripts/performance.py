@@ -113,7 +113,9 @@ def peers(kind: str, record: dict) -> str:
         f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} blocks in "
         f"turns{alone}. 2,048-matmul peak, GFLOP/s: {peaks}. {where(record)}. Peers: {versions}."
     ]
-    arguments = " ".join(record["command"][1:])
+    # A part of the works is measured only into a named file, whose name no record has.
+    part = ["--output=FILE"] if any("--works" in one for one in record["command"]) else []
+    arguments = " ".join([*record["command"][1:], *part])
     notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
     notes += _prices(record["rows"])
     fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
@@ -220,7 +222,8 @@ def robust(record: dict) -> str:
         f"{record['dataset']}, eta {record['eta']:g}. A run by a schedule is judged at its "
         f"end{_constant(record)}. Measuring errors is not "
         f"counted, tracing is. Runs are processes of their own, in turns. {where(record)}. "
-        f"Made by `python -m benchmarks.time_to_robust --who={who} --seeds={seeds}`."
+        f"Made by `python -m benchmarks.time_to_robust --who={who} --seeds={seeds} "
+        "--output=FILE`."
     )
 
 

@@ -102,27 +102,31 @@ def test_two_processes_end_as_one_and_the_chief_alone_writes(tmp_path, game):
 
 
 @pytest.mark.slow
-def test_workers_started_again_end_as_if_none_had_been_killed(tmp_path):
-    """Each at once where it ends, as Kubernetes does it; the chief ends for want of the other."""
+@pytest.mark.parametrize("victim", [1, 0], ids=["other", "chief"])
+def test_workers_started_again_end_as_if_none_had_been_killed(tmp_path, victim):
+    """Each at once where it ends, as Kubernetes does it; one ends for want of the other."""
     flags = [*SMALL, *GAMES["minimax_grad"], "--steps=80", "--checkpoint_seconds=0"]
     whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
     status, said = ends(start_both([whole, whole], *flags))
     assert status == [0, 0], said
     addresses = free_addresses(2)
-    chief, other = (start_worker(addresses, index, killed, *flags) for index in range(2))
+    workers = [start_worker(addresses, index, killed, *flags) for index in range(2)]
     deadline = time.monotonic() + 120
     while not glob.glob(os.path.join(killed, "checkpoints", "ckpt-*.index")):
-        assert other.poll() is None and time.monotonic() < deadline
+        assert workers[victim].poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    other.send_signal(signal.SIGKILL)
-    assert ends([other])[0] == [-signal.SIGKILL]
-    other = start_worker(addresses, 1, killed, *flags)
-    status, said = ends([chief])
+    workers[victim].send_signal(signal.SIGKILL)
+    assert ends([workers[victim]])[0] == [-signal.SIGKILL]
+    workers[victim] = start_worker(addresses, victim, killed, *flags)
+    left = 1 - victim
+    status, said = ends([workers[left]])
     assert status == [1], said
-    assert said[0].splitlines()[-1].startswith("mmtf.run: Worker 0 of 2 stops, for another"), said
+    last = said[0].splitlines()[-1]
+    assert last.startswith(f"mmtf.run: Worker {left} of 2 stops, for another"), said
     assert "Traceback" not in said[0], said
     assert not os.path.exists(os.path.join(killed, "record.json"))
-    status, said = ends([start_worker(addresses, 0, killed, *flags), other])
+    workers[left] = start_worker(addresses, left, killed, *flags)
+    status, said = ends(workers)
     assert status == [0, 0] and "Going on from step" in said[0], said
     np.testing.assert_array_equal(weights(killed), weights(whole))
 
