@@ -90,7 +90,10 @@ def timing(record: dict) -> str:
         for cell in record["cells"]
         if cell["attack"] == ENSEMBLE
     ]
-    return f"AutoAttack in its standard form, {'; '.join(told)}."
+    return (
+        "AutoAttack with the standard's iterations (100 steps, 9 targets, 5,000 queries), "
+        f"{'; '.join(told)}."
+    )
 
 
 def rendered() -> str:
