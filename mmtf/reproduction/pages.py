@@ -216,7 +216,8 @@ def _side_by_side(results):
                 rows.append([f"{eta:g}", row_title(defense), *cells])
     if not rows:
         return ""
-    head = "Test errors, PGD-40's of fewer images (n in the tables): " + " \\| ".join(map(str, tracks)) + "."
+    recipes = " \\| ".join(map(str, tracks))
+    head = f"Test errors, PGD-40's of fewer images (n in the tables): {recipes}."
     return f"{head}\n\n{markdown_table(['eta', 'defence', *attacks.values()], rows)}"
 
 

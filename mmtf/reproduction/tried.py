@@ -77,8 +77,8 @@ TRIED = {
     ),
     10: (
         "AttNet does less to the hardened classifiers than half of what the paper reports: its "
-        "network has 1,500 of its 30,000 training steps here (claim 7). Longer training of it was not tried "
-        "on CIFAR-10."
+        "network has 1,500 of its 30,000 training steps here (claim 7). Longer training of it was "
+        "not tried on CIFAR-10."
     ),
     11: (
         "It fails beside Minimax-Grad, whose worst in the paper is AttNet's error of 0.5 to 1; "
