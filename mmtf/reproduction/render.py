@@ -100,7 +100,11 @@ def _notes(records, table, track, entries) -> list[str]:
                 f"Worst per example: over the first {' or '.join(map(str, common))} images and all "
                 "attacks of its row."
             )
-        notes += sorted({one["note"] for one in records if one.get("note")})
+        said = {one["note"] for one in records if one.get("note")}
+        # Older records say the beginning of what later ones say.
+        notes += sorted(
+            one for one in said if not any(it > one and it.startswith(one) for it in said)
+        )
         notes += _differences(records, table)
     missing = sum(entry.measured is None for entry in entries)
     if missing:

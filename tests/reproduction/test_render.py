@@ -159,6 +159,15 @@ def test_notes_tell_what_differs(keep):
     assert "LWA 100" in notes
 
 
+def test_a_note_that_another_begins_with_is_told_once(keep):
+    keep(0.3, "lwa", "none", 0.01, note="1,000 images")
+    keep(0.3, "lwa", "fgsm1", 0.02, note="1,000 images; standardised")
+    keep(0.2, "lwa", "none", 0.01, note="2,000 images")
+    notes = render(paper_table(3), keep.results, TRACK).notes
+    assert [one for one in notes if one.endswith("images")] == ["2,000 images"]
+    assert "1,000 images; standardised" in notes
+
+
 def test_several_seeds_are_one_entry(keep):
     for seed, error in enumerate((0.1, 0.2, 0.3)):
         keep(0.3, "lwa", "none", error, seed=seed)
