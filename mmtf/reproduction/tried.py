@@ -82,10 +82,9 @@ TRIED = {
         "The ends are those of one seed. Ends less than 0.01 apart are called the same, however "
         "sure their difference is; at eta 0.1 and 0.2 the errors themselves are about as small. "
         "By the brief schedule all three games end alike (0.017, 0.015 and 0.015). "
-        "Maximin-AttNet's end on CIFAR-10, 0.000 at eta 0.05, is far below any clean error: its "
-        "classifier reads the class off the pattern of the one attacker that it follows, who "
-        "knows the label ([network_games.md](network_games.md)); such a value says nothing of "
-        "other attacks."
+        "Maximin-AttNet's end on CIFAR-10, 0.000, is far below any clean error: its classifier "
+        "reads the class off the pattern of the one attacker that it follows, who knows the label "
+        "([network_games.md](network_games.md)); such a value says nothing of other attacks."
     ),
     10: (
         "AttNet does less to the hardened classifiers than half of what the paper reports: its "
