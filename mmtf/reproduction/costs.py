@@ -6,8 +6,8 @@ Elsewhere they are scaled by the rate of float32 matrix products, and a step by 
 from mmtf.presets import schedule_of
 from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
 
-# GFLOP/s of float32 matrix products where the seconds below were measured, not of today's record
-# of such a CPU: `git show 3bd9cab^:results/benchmarks/peers-avx512_bf16.json` has it.
+# GFLOP/s of float32 matrix products where the seconds below were measured, on a faster CPU than
+# that of peers-avx512_bf16.json: `git show 3bd9cab^:results/benchmarks/peers-avx512_bf16.json`.
 MATMUL = 514.0
 
 # Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's

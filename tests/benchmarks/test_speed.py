@@ -224,6 +224,8 @@ def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
     assert "### On a CPU with avx2" in text and "2 cores of x (avx2)" in text
     assert "| 2.0 s each |" in text and "bfloat16 is emulated" in text
     assert "`python -m benchmarks.peers.speed --blocks=5`" in text
+    part = record | {"command": ["__main__.py", "--works=autoattack"]}
+    assert "speed --works=autoattack --output=FILE`" in performance.peers("avx2-part", part)
 
 
 def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
