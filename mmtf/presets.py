@@ -117,6 +117,8 @@ def run_config(
             f"Expected attnet_met with a game that trains an attacker. Received: {game}."
         )
     game_options = options_of(game, GAMES[game], game_options)
+    if game_options.get("penalty_every") == 1:
+        del game_options["penalty_every"]  # configs from before there was a choice stay as they are
     if GAMES[game].learns_attacker:
         game_options["solver"] = game_options["solver"] or GAMES[game].default_solver
         name, given = game_options["net"], game_options["net_options"] or {}

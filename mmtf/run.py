@@ -54,6 +54,9 @@ _choice("norm", "linf", NORMS, "Norm of the radius.")
 flags.DEFINE_float("gamma", None, "Multiplies the sensitivity term (minimax_grad, *_attnet).")
 flags.DEFINE_integer("max_steps", None, "Steps of the attacker's answer in training; 1 is FGSM.")
 flags.DEFINE_string("penalty", None, "nested (Eq. 8), fused or finite_difference (minimax_grad).")
+flags.DEFINE_integer(
+    "penalty_every", None, "Of how many examples one counts in the penalty (minimax_grad)."
+)
 flags.DEFINE_integer("rounds", None, "Rounds of the cat-and-mouse game (adv_fgsm).")
 _choice("net", None, NETS, "The classifier; default by dataset.")
 flags.DEFINE_string("solver", None, "Update rule of a network game, of mmtf.solvers.")
@@ -211,8 +214,8 @@ def _config():
     quiet.import_tensorflow()
     from mmtf.presets import run_config
 
-    names = ("gamma", "max_steps", "penalty", "rounds", "solver", "order", "attacker_rate")
-    game_options = {name: FLAGS[name].value for name in names}
+    names = ("gamma", "max_steps", "penalty", "penalty_every", "rounds", "solver", "order")
+    game_options = {name: FLAGS[name].value for name in (*names, "attacker_rate")}
     game_options["net"] = FLAGS.attack_net
     if FLAGS.attack_output:
         game_options["net_options"] = {"output": FLAGS.attack_output}

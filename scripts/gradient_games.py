@@ -3,8 +3,9 @@
     python -m scripts.gradient_games
 
 Reads results/section3/*.json (each the record.json of the run that its own `command` names) and
-train_step.json and fused_penalty.json of results/benchmarks; rewrites the marked blocks of
-README.md and docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no TensorFlow.
+train_step.json, fused_penalty.json and penalty_every.json of results/benchmarks; rewrites the
+marked blocks of README.md and docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no
+TensorFlow.
 """
 
 import pathlib
@@ -19,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "results" / "section3"
 BENCHMARK = ROOT / "results" / "benchmarks" / "train_step.json"
 FUSED = ROOT / "results" / "benchmarks" / "fused_penalty.json"
+EVERY = ROOT / "results" / "benchmarks" / "penalty_every.json"
 FIGURE = ROOT / "docs" / "figures" / "minimax_grad.png"
 MAIN = "mnist_minimax_grad"
 CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD-10"}
@@ -57,6 +59,8 @@ def blocks() -> dict[str, str]:
         content["train_step"] = _benchmark(read_json(BENCHMARK))
     if FUSED.exists():
         content["fused"] = _fused(read_json(FUSED))
+    if EVERY.exists():
+        content["every"] = every(read_json(EVERY))
     return content
 
 
@@ -122,6 +126,36 @@ def _fused(record):
         f"{record['batch']} training images, on classifiers by `python -m mmtf.run "
         f"--game=minimax_grad --eta=ETA` at the end of their training. {where(record)}."
     )
+
+
+def every(record: dict) -> str:
+    """Markdown: errors on held-out images by radius and share of examples with the penalty.
+
+    Args:
+      record: as `benchmarks.penalty_every` writes it.
+    """
+    groups = {}
+    for run in record["runs"]:
+        groups.setdefault((run["eta"], run["every"]), []).append(run)
+    lines = []
+    for (eta, k), runs in sorted(groups.items()):
+        errors = [_mean([run[name]["error"] for run in runs], 4) for name in ("clean", "fgsm")]
+        errors.append(_mean([run["pgd"]["error"] for run in runs], 3))
+        seconds = _mean([run["seconds"] for run in runs], 0)
+        lines.append([f"{eta:g}", f"one in {k}", str(len(runs)), *errors, seconds])
+    header = ["eta", "penalty on", "seeds", "no attack", "FGSM", "PGD-40", "s of training"]
+    run = record["runs"][0]
+    return (
+        f"{markdown_table(header, lines)}\n\nMeans [least, largest] over seeds, after "
+        f"{run['config']['schedule']['steps']:,} steps in {run['precision']} on all but "
+        f"{record['held_out']:,} training images, of which {run['clean']['n']:,} (PGD-40 "
+        f"{run['pgd']['n']:,}) are the n here. {where(record)}."
+    )
+
+
+def _mean(values, digits):
+    ends = f" [{min(values):.{digits}f}, {max(values):.{digits}f}]" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{ends}"
 
 
 def draw() -> None:

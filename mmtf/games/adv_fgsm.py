@@ -23,7 +23,7 @@ class AdvFGSM(Game):
     """
 
     paper_steps = {"mnist": 50_000, "cifar10": 100_000}
-    halves_batches = True
+    stride = 2
     fast_steps = {"mnist": 600, "cifar10": 3000}
     fast_first_steps = {"mnist": 1500, "cifar10": 12_000}
     brief_steps = {"mnist": 400}

@@ -65,8 +65,8 @@ class Game:
       threat: the constraint of Eq. 5.
       rounds: after round 0, how often the players are re-made by `begin_round`.
       metrics: names of what `step` returns.
-      halves_batches: whether one half of a batch is treated unlike the other, so that replicas need
-        an even share of it.
+      stride: every how many examples of a batch one is treated unlike the others; what falls to
+        one of several replicas has to be a multiple of it.
       learns_attacker: whether the players include an attack network, under `attacker`.
       paper_steps: iterations in the paper (App. A and B), by dataset.
       fast_steps: steps that reach about the same errors at a higher, decaying rate.
@@ -83,7 +83,7 @@ class Game:
     brief_first_steps: dict[str, int] | None = None
     rounds = 0
     metrics = ("risk",)
-    halves_batches = False
+    stride = 1
     learns_attacker = False
 
     def __init__(self, threat: ThreatModel):

@@ -35,6 +35,8 @@ class MinimaxGrad(Game):
         dl/dz: the same on smooth nets, another regulariser on nets with ReLU or max-pooling,
         whose kinks it feels too.
       difference_length: ||step||_2 of that difference, > 0.
+      penalty_every: k > 0: the second sum is over every k-th example of a batch alone, times k.
+        Batches being drawn at random, its mean is Eq. 8's whatever k; 1 is all of them.
     """
 
     metrics = ("risk", "sensitivity")
@@ -47,21 +49,37 @@ class MinimaxGrad(Game):
         max_steps: int = 1,
         penalty: str = "nested",
         difference_length: float = DIFFERENCE_LENGTH,
+        penalty_every: int = 1,
     ):
         super().__init__(threat)
         require_choice("penalty", penalty, PENALTIES)
         require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
         require(difference_length > 0, "difference_length > 0", difference_length)
+        require(penalty_every > 0, "penalty_every > 0", penalty_every)
         self.gamma = gamma
         self.max_steps = max_steps
         self.penalty = penalty
         self.difference_length = difference_length
+        self.penalty_every = penalty_every
+        self.stride = penalty_every
         self._attack = steepest_attack(threat, max_steps)
 
     def perturb(self, players, x, y, turn):
         return self._attack(players.classifier, x, y), y
 
     def objective(self, classifier, z, y, turn):
+        every = self.penalty_every
+        if every == 1:
+            return self._penalised(classifier, z, y, turn)
+        some = z[::every]
+        scale = z.shape[0] / some.shape[0]
+        value, metrics = self._penalised(classifier, some, y[::every], turn, scale)
+        z, y = (tf.concat([one[k::every] for k in range(1, every)], 0) for one in (z, y))
+        others = turn.mean(risks.cross_entropy(classifier(z, training=True), y))
+        return value + others, {**metrics, "risk": metrics["risk"] + others}
+
+    def _penalised(self, classifier, z, y, turn, scale=1.0):
+        """What these examples add to the objective, their penalty times `scale`, and metrics."""
         fused = self.penalty == "fused"
         opened = fused_kernel_gradients(classifier) if fused else contextlib.nullcontext()
         with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -70,7 +88,7 @@ class MinimaxGrad(Game):
             # The very summand of the objective, which `fused` asks for.
             risk = turn.mean(losses)
         sensitivity = turn.global_batch_size * tape.gradient(risk, z)
-        factor = self.gamma * self.threat.eta
+        factor = self.gamma * self.threat.eta * scale
         squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
         term = factor / 2 * turn.mean(squares)
         metrics = {"risk": risk, "sensitivity": term}

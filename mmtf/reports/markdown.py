@@ -82,6 +82,9 @@ def _name(config):
     parts = [config["game"]]
     if config["game_options"].get("penalty", "nested") != "nested":
         parts.append(config["game_options"]["penalty"])
+    every = config["game_options"].get("penalty_every", 1)
+    if every > 1:
+        parts.append(f"penalty on one example in {every}")
     if "solver" in config["game_options"]:
         parts.append(f"{config['game_options']['net']} attacker")
     if config["game_options"].get("rounds"):

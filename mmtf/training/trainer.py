@@ -72,11 +72,11 @@ class Trainer:
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
                 f"Received: {batches.batch_size}."
             )
-        if game.halves_batches and self.replicas > 1 and batches.batch_size // self.replicas % 2:
+        if self.replicas > 1 and batches.batch_size // self.replicas % game.stride:
             raise ConfigError(
-                f"Expected a batch size divisible by twice the {self.replicas} replicas, for "
-                f"{type(game).__name__} perturbs every other example. "
-                f"Received: {batches.batch_size}."
+                f"Expected a batch size divisible by {game.stride} times the {self.replicas} "
+                f"replicas, for {type(game).__name__} treats one example in {game.stride} "
+                f"unlike the others. Received: {batches.batch_size}."
             )
         _refuse_local_statistics(classifier, self.replicas)
 

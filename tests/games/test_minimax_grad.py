@@ -91,6 +91,41 @@ def test_gradient_is_the_closed_form(gamma, penalty):
     np.testing.assert_allclose(found[1], d_bias, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", ["nested", "fused"])
+@pytest.mark.parametrize("every", [2, 3])
+def test_penalty_of_one_example_in_some(every, penalty):
+    """Eq. 8 with its second sum over examples 0, k, 2k, ..., which stand for all of them."""
+    net, (z, y) = linear_net(), some_batch(size=8)
+    game = MinimaxGrad(THREAT, gamma=2.5, penalty=penalty, penalty_every=every)
+    objective, found, metrics = gradients(game, net, z, y)
+    weights, bias = (variable.numpy() for variable in net.trainable_variables)
+
+    def form(start, step, factor):
+        part = z[start::step], y[start::step]
+        share = len(part[0]) / len(z)
+        three = closed_form(weights, bias, *part, factor, fused=penalty == "fused")
+        return [share * one for one in three]
+
+    some = form(0, every, 2.5 * THREAT.eta * 8 / len(z[::every]))
+    expected = [some, *(form(start, every, 0.0) for start in range(1, every))]
+    expected = [sum(one) for one in zip(*expected, strict=True)]
+    for ours, theirs in zip([objective, *found], expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(metrics["risk"], form(0, 1, 0.0)[0], rtol=1e-12)
+    np.testing.assert_allclose(metrics["sensitivity"], expected[0] - form(0, 1, 0.0)[0], rtol=1e-9)
+
+
+def test_penalties_of_all_parts_add_up_to_the_whole():
+    """What makes one of them an unbiased estimate."""
+    net, (z, y) = linear_net(), some_batch(size=6)
+    whole = penalty_gradient(net, z, y)
+    parts = [
+        penalty_gradient(net, np.roll(z, -k, 0), np.roll(y, -k), penalty_every=3) for k in range(3)
+    ]
+    np.testing.assert_allclose(np.mean(parts, 0), whole, rtol=1e-12, atol=1e-12)
+    assert np.abs(parts[0] - whole).max() > 1e-3
+
+
 def smooth_net():
     layers = keras.layers
     return keras.Sequential(
@@ -238,7 +273,14 @@ def test_several_max_steps_raise_the_risk():
 
 
 @pytest.mark.parametrize(
-    "options", [{"gamma": -1}, {"gamma": math.inf}, {"penalty": "exact"}, {"max_steps": 0}]
+    "options",
+    [
+        {"gamma": -1},
+        {"gamma": math.inf},
+        {"penalty": "exact"},
+        {"penalty_every": 0},
+        {"max_steps": 0},
+    ],
 )
 def test_impossible_options(options):
     with pytest.raises(ConfigError, match="Expected .* Received"):

@@ -41,6 +41,7 @@ one = tf.distribute.get_strategy()
 attacker = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
 for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False),
                                  ("minimax_grad", {"penalty": "fused"}, True),
+                                 ("minimax_grad", {"penalty_every": 2}, False),
                                  ("minimax_attnet", attacker, True),
                                  ("maximin_attnet", attacker, True)]:
     ours, theirs = weights(two, game, in_memory, **options), weights(one, game, True, **options)

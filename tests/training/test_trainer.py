@@ -157,7 +157,7 @@ def test_the_loop_plays_the_game_of_the_numpy_reference():
     "game, size, message",
     [
         ("lwa", 8, "divisible by the 3 replicas"),
-        ("adv_fgsm", 9, "divisible by twice the 3 replicas"),
+        ("adv_fgsm", 9, "divisible by 2 times the 3 replicas"),
     ],
 )
 def test_a_batch_that_cannot_be_divided_is_refused(game, size, message):

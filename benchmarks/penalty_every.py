@@ -1,0 +1,118 @@
+"""Of how many examples one counts in Minimax-Grad's penalty: errors on held-out training images.
+
+    python -m benchmarks.penalty_every
+
+Plays `--game=minimax_grad` by its fast schedule with `--penalty_every` of each --every on all but
+5,000 training images; measures on those the clean error and FGSM, and on the first 1,000 of them
+PGD-40. The test split is not used. Seed after seed, all of --every in turns. Writes
+results/benchmarks/penalty_every.json after every run, and goes on from it on the same commit and
+machine. `python -m scripts.gradient_games` renders it.
+"""
+
+from absl import app, flags
+
+from benchmarks.time_to_robust import begin
+from mmtf import quiet
+from mmtf.command import in_one_line
+from mmtf.lock import hold_file
+from mmtf.reports import write_json
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Not on import: tests import several scripts."""
+    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
+    flags.DEFINE_list("etas", ["0.3"], "Radii.")
+    flags.DEFINE_list("every", ["1", "2", "4"], "One example in so many has the penalty.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Of each.")
+    for name, kind in (("etas", float), ("every", int), ("seeds", int)):
+        flags.register_validator(
+            name,
+            lambda given, kind=kind: all(_is(one, kind) for one in given),
+            message="Expected numbers, separated by commas.",
+        )
+    flags.DEFINE_integer("held_out", 5000, "Training images to measure on.", lower_bound=1)
+    flags.DEFINE_integer("pgd_examples", 1000, "Of them for PGD-40.", lower_bound=1)
+    flags.DEFINE_integer("steps", None, "Of the schedule, where not the default.", lower_bound=1)
+    flags.DEFINE_string("output", "results/benchmarks/penalty_every.json", "The record.")
+
+
+def _is(text, kind):
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=None) -> dict:
+    """One training, and its errors on the test split of `data`."""
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.measure import measure
+    from mmtf.experiment import make_game, net_maker
+    from mmtf.presets import run_config
+    from mmtf.threat import ThreatModel
+    from mmtf.training.train import train
+
+    config = run_config(
+        game="minimax_grad",
+        dataset=data.name,
+        eta=eta,
+        game_options={"penalty_every": every},
+        schedule_options={"steps": steps},
+    )
+    trained = train(
+        make_game(config),
+        data,
+        schedule=config.schedule,
+        model=net_maker(config, data, seed),
+        seed=seed,
+        progress=False,
+    )
+    row = {"eta": eta, "every": every, "seed": seed, "seconds": round(trained.seconds, 2)}
+    row |= {"precision": trained.trainer.precision, "config": config.to_dict()}
+    threat, (x, y) = ThreatModel(eta=eta), data.test()
+    for name, attack, n in (
+        ("clean", ATTACKS["none"](threat), None),
+        ("fgsm", ATTACKS["fgsm"](threat), None),
+        ("pgd", ATTACKS["pgd"](threat, steps=40), pgd_examples),
+    ):
+        found = measure(trained.classifier, attack, x[:n], y[:n], name=name)
+        row[name] = {"error": found.error, "interval": found.interval, "n": found.n}
+    return row
+
+
+@in_one_line("benchmarks.penalty_every")
+def main(_):
+    quiet.import_tensorflow()
+    from mmtf.data import load_data
+    from mmtf.provenance import provenance
+
+    found = provenance()
+    about = {name: FLAGS[name].value for name in ("dataset", "held_out", "pgd_examples", "steps")}
+    about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
+    lock = hold_file(FLAGS.output, "--output")
+    record = begin(FLAGS.output, about)
+    data = load_data(FLAGS.dataset).holdout(FLAGS.held_out)
+    jobs = [
+        {"eta": float(eta), "every": int(every), "seed": int(seed)}
+        for eta in FLAGS.etas
+        for seed in FLAGS.seeds
+        for every in FLAGS.every
+    ]
+    for job in jobs:
+        if any(job.items() <= run.items() for run in record["runs"]):
+            continue
+        row = play(data, **job, pgd_examples=FLAGS.pgd_examples, steps=FLAGS.steps)
+        errors = ", ".join(f"{name} {row[name]['error']:.4f}" for name in ("clean", "fgsm", "pgd"))
+        print(f"{job}: {row['seconds']:.0f} s, {errors}", flush=True)
+        record["runs"].append(row)
+        write_json(FLAGS.output, record)
+    lock.close()
+    return 0
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
