@@ -17,6 +17,7 @@ import numpy as np
 MODULES = {
     "mmtf": "ours",
     "mmtf_fused": "ours_fused",
+    "mmtf_every2": "ours_every2",
     "cleverhans": "cleverhans_peer",
     "torch": "torch_peer",
     "foolbox": "foolbox_peer",
