@@ -5,11 +5,12 @@
 
 Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
 `--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
-training images; `mmtf_fused` the same with `--penalty=fused`. ART trains the same net by its
-AdversarialTrainer with its FastGradientMethod around a training step that the user has compiled:
-`art` at a constant rate, epoch after epoch until both are met or --limit; `art_scheduled` by mmtf's
-schedule, to its end. The clock stands still while errors are measured; tracing counts. Every run is
-a process of its own, seed after seed, all of --who in turns. Writes
+training images; `mmtf_all` has the penalty on all examples (`--penalty_every=1`), `mmtf_fused`
+also by `--penalty=fused`; PGD-40, of 1,000 test images, stands beside. ART trains the same net by
+its AdversarialTrainer with its FastGradientMethod around a training step that the user has
+compiled: `art` at a constant rate, epoch after epoch until both are met or --limit;
+`art_scheduled` by mmtf's schedule, to its end. The clock stands still while errors are measured;
+tracing counts. Every run is a process of its own, seed after seed, all of --who in turns. Writes
 results/benchmarks/time_to_robust.json after every run, and goes on from it on the same commit and
 machine. `python -m scripts.performance` renders it.
 """
@@ -33,7 +34,13 @@ from mmtf.reports import read_json, write_json
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
 ETA = 0.3
 POINTS = 8
-WHO = ("mmtf", "mmtf_fused", "art", "art_scheduled")
+PGD_EXAMPLES = 1000
+OURS = {
+    "mmtf": {},
+    "mmtf_all": {"penalty_every": 1},
+    "mmtf_fused": {"penalty_every": 1, "penalty": "fused"},
+}
+WHO = (*OURS, "art", "art_scheduled")
 BATCH, ART_RATE = 128, 1e-3
 FLAGS = flags.FLAGS
 
@@ -97,8 +104,11 @@ def met(point: dict) -> bool:
 
 def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     """One run of the default schedule."""
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.measure import measure
     from mmtf.experiment import make_game, net_maker
     from mmtf.presets import run_config
+    from mmtf.threat import ThreatModel
     from mmtf.training.loop import Events
     from mmtf.training.train import train
 
@@ -106,7 +116,7 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
         game="minimax_grad",
         dataset=data.name,
         eta=ETA,
-        game_options={"penalty": "fused" if who == "mmtf_fused" else None},
+        game_options=OURS[who],
         schedule_options={"steps": FLAGS.steps},
     )
     watches = []
@@ -125,7 +135,11 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
         events=events,
         progress=False,
     )
+    x, y = data.test()
+    pgd = ATTACKS["pgd"](ThreatModel(eta=ETA), steps=40)
+    found = measure(trained.classifier, pgd, x[:PGD_EXAMPLES], y[:PGD_EXAMPLES], name="pgd")
     about = {"config": config.to_dict(), "precision": trained.trainer.precision}
+    about |= {"pgd": {"error": found.error, "interval": found.interval, "n": found.n}}
     return _row(who, seed, watches[0], trained.seconds) | about
 
 
@@ -217,7 +231,7 @@ def _play(who, seed) -> dict:
     from mmtf.data import load_data
 
     data = load_data(FLAGS.dataset)
-    if who.startswith("mmtf"):
+    if who in OURS:
         return play_mmtf(data, seed, who)
     return play_art(data, seed, scheduled=who == "art_scheduled")
 

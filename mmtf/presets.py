@@ -20,7 +20,10 @@ FAST_FOR = {"cifar10": {"learning_rate": 1e-3, "batch_size": 32}}
 # The network games, chosen on 5,000 held-out training images of MNIST: docs/network_games.md.
 FAST_NETWORK = {"learning_rate": 2e-3, "warmup_steps": 100, "batch_size": 64}
 FAST_NETWORK_GAME = {"net": "unet", "attacker_rate": 2.0}
-FAST_GAME = {"minimax_attnet": {"gamma": 5.0}}
+# penalty_every: chosen on 5,000 held-out training images of MNIST (docs/gradient_games.md), not
+# tried on CIFAR-10.
+FAST_GAME = {"minimax_attnet": {"gamma": 5.0}, "minimax_grad": {"penalty_every": 2}}
+FAST_GAME_FOR = {"cifar10": {"minimax_grad": {}}}
 # The tutorial's 0.5 is for tens of thousands of steps; in a few thousand it costs both errors.
 FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
 BRIEF_NET = {"mnist_cnn": {"dropout": 0.0}}
@@ -106,7 +109,8 @@ def run_config(
         given = {name: value for name, value in game_options.items() if value is not None}
         preset = FAST_NETWORK_GAME if GAMES[game].learns_attacker else {}
         if given.get("solver", "sensitivity") == "sensitivity":
-            preset = {**preset, **FAST_GAME.get(game, {})}
+            games = {**FAST_GAME, **FAST_GAME_FOR.get(base_name(dataset), {})}
+            preset = {**preset, **games.get(game, {})}
         game_options = {**preset, **given}
     without = ("image_shape", "num_classes", "seed")
     default = DEFAULT_ATTACKS.get(norm, ())

@@ -14,6 +14,9 @@ def print_run(record: dict, path: str) -> None:
     if dataset["notice"]:
         print(dataset["notice"])
     title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
+    every = config["game_options"].get("penalty_every", 1)
+    if every > 1:
+        title += f", penalty on one example in {every}"
     print(
         f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
     )

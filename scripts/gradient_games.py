@@ -142,7 +142,8 @@ def every(record: dict) -> str:
         errors = [_mean([run[name]["error"] for run in runs], 4) for name in ("clean", "fgsm")]
         errors.append(_mean([run["pgd"]["error"] for run in runs], 3))
         seconds = _mean([run["seconds"] for run in runs], 0)
-        lines.append([f"{eta:g}", f"one in {k}", str(len(runs)), *errors, seconds])
+        share = "all" if k == 1 else f"one in {k}"
+        lines.append([f"{eta:g}", share, str(len(runs)), *errors, seconds])
     header = ["eta", "penalty on", "seeds", "no attack", "FGSM", "PGD-40", "s of training"]
     run = record["runs"][0]
     return (

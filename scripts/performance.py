@@ -48,8 +48,9 @@ RATIOS = (
 )
 NOT_MEASURED = "**No record of this is committed.**"
 ROBUST = {
-    "mmtf": "mmtf, minimax_grad, its default schedule",
-    "mmtf_fused": "mmtf, minimax_grad --penalty=fused, its default schedule",
+    "mmtf": "mmtf, minimax_grad",
+    "mmtf_all": "mmtf, minimax_grad",
+    "mmtf_fused": "mmtf, minimax_grad --penalty=fused",
     "art": "ART, AdversarialTrainer with FGSM, constant 1e-3",
     "art_scheduled": "ART, AdversarialTrainer with FGSM, mmtf's schedule",
 }
@@ -213,6 +214,7 @@ def _met_from(run, targets):
 def robust(record: dict) -> str:
     """Seconds to the targets, a line for each run."""
     lines = []
+    counts = {run["pgd"]["n"] for run in record["runs"] if "pgd" in run}
     for run in record["runs"]:
         last = run["points"][-1]
         errors = [
@@ -220,22 +222,34 @@ def robust(record: dict) -> str:
             for name in record["targets"]
         ]
         met = "yes" if run["met"] else "no"
-        name, steps = ROBUST[run["who"]], f"{last['step']:,}"
-        seconds = f"{run['seconds']:.0f}"
-        lines.append([name, run["precision"], str(run["seed"]), steps, seconds, *errors, met])
-        lines[-1].append(_met_from(run, record["targets"]))
+        steps, seconds = f"{last['step']:,}", f"{run['seconds']:.0f}"
+        since = _met_from(run, record["targets"])
+        lines.append([_by(run), run["precision"], str(run["seed"]), steps, seconds])
+        lines[-1] += [*errors, met, since]
+        if counts:
+            lines[-1].append(f"{run['pgd']['error']:.3f}" if "pgd" in run else "")
     header = ["by", "precision", "seed", "steps", "s of training"]
-    header += ["clean", "FGSM-curr", "both met", "from s on"]
+    header += ["clean", "FGSM-curr", "both met", "from s on", *(["PGD-40"] if counts else [])]
     who, seeds = (_each(record["runs"], name) for name in ("who", "seed"))
+    pgd = f"PGD-40 of {max(counts):,} images. " if counts else ""
     bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
     return (
         f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
         f"{record['dataset']}, eta {record['eta']:g}. A run by a schedule is judged at its "
         f"end{_constant(record)}. Measuring errors is not "
-        f"counted, tracing is. Runs are processes of their own, in turns. {where(record)}. "
-        f"Made by `python -m benchmarks.time_to_robust --who={who} --seeds={seeds} "
-        "--output=FILE`."
+        f"counted, tracing is. Runs are processes of their own, in turns. {pgd}"
+        f"{where(record)}. Made by `python -m benchmarks.time_to_robust --who={who} "
+        f"--seeds={seeds} --output=FILE`."
     )
+
+
+def _by(run):
+    """Who trained, and on how many examples Minimax-Grad's penalty was."""
+    if not run["who"].startswith("mmtf"):
+        return ROBUST[run["who"]]
+    every = run["config"]["game_options"].get("penalty_every", 1)
+    examples = "all examples" if every == 1 else f"one example in {every}"
+    return f"{ROBUST[run['who']]}, penalty on {examples}"
 
 
 def _constant(record):

@@ -107,6 +107,21 @@ def test_defaults_by_dataset():
     assert [default_net(name) for name in names] == ["mnist_cnn"] * 3 + ["cifar_cnn"] * 2
 
 
+def test_the_fast_schedule_has_the_penalty_on_every_second_example_of_mnist():
+    assert run_config().game_options["penalty_every"] == 2
+    assert run_config(dataset="digits").game_options["penalty_every"] == 2
+    of_all = run_config(game_options={"penalty_every": 1}).game_options
+    others = [{"dataset": "cifar10"}, {"schedule": "paper"}, {"schedule": "brief"}]
+    for options in (of_all, *(run_config(**one).game_options for one in others)):
+        # As configs from before there was a choice have it.
+        assert options == {
+            "gamma": 1.0,
+            "max_steps": 1,
+            "penalty": "nested",
+            "difference_length": 0.1,
+        }
+
+
 def test_every_option_is_spelled_out():
     config = run_config(game_options={"gamma": 0.5}, net_options={"dropout": 0.0})
     assert config.game_options["gamma"] == 0.5 and config.game_options["max_steps"] == 1

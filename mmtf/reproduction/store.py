@@ -23,12 +23,13 @@ _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_nam
 def classifier_config(
     track: Track, settings: Settings, game: str, eta: float, seed: int
 ) -> RunConfig:
-    """The run that trains the players of `game`."""
+    """The run that trains the players of `game`; Minimax-Grad by Eq. 8 on all examples."""
+    options = {"adv_fgsm": {"rounds": settings.rounds}, "minimax_grad": {"penalty_every": 1}}
     return run_config(
         game=game,
         dataset=track.dataset,
         eta=eta,
-        game_options={"rounds": settings.rounds} if game == "adv_fgsm" else {},
+        game_options=options.get(game),
         net_options={"init": track.init},
         schedule=track.schedule,
         schedule_options=settings.schedule_of(track, game),

@@ -35,6 +35,6 @@ def test_the_table_has_means_and_ends():
         "commit": "abc",
     }
     lines = gradient_games.every(record).splitlines()
-    assert lines[2] == "| 0.3 | one in 1 | 1 | 0.2500 | 0.2500 | 0.250 | 10 |"
+    assert lines[2] == "| 0.3 | all | 1 | 0.2500 | 0.2500 | 0.250 | 10 |"
     errors = "0.6250 [0.5000, 0.7500] | 0.6250 [0.5000, 0.7500] | 0.625 [0.500, 0.750]"
     assert lines[3] == f"| 0.3 | one in 2 | 2 | {errors} | 10 [10, 10] |"

@@ -42,11 +42,13 @@ def test_a_record_goes_on_only_on_its_own_machine_commit_and_job(tmp_path):
 def test_the_command_measures_and_goes_on(tmp_path):
     output = tmp_path / "record.json"
     command = [sys.executable, "-m", "benchmarks.time_to_robust", "--dataset=digits"]
-    command += ["--who=mmtf,mmtf_fused", "--seeds=3", "--steps=8", f"--output={output}"]
+    command += ["--who=mmtf,mmtf_all,mmtf_fused", "--seeds=3", "--steps=8", f"--output={output}"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    run, fused = json.loads(output.read_text())["runs"]
-    penalties = [one["config"]["game_options"]["penalty"] for one in (run, fused)]
-    assert (fused["who"], penalties) == ("mmtf_fused", ["nested", "fused"])
+    run, of_all, fused = json.loads(output.read_text())["runs"]
+    games = [one["config"]["game_options"] for one in (run, of_all, fused)]
+    assert [one["penalty"] for one in games] == ["nested", "nested", "fused"]
+    assert [one.get("penalty_every", 1) for one in games] == [2, 1, 1]
+    assert run["pgd"]["n"] > 0 and run["pgd"]["error"] >= run["points"][-1]["clean"]
     assert [point["step"] for point in run["points"]] == list(range(9))
     seconds = [point["seconds"] for point in run["points"]]
     assert seconds == sorted(seconds) and seconds[-1] <= run["seconds"] + 1
@@ -54,5 +56,7 @@ def test_the_command_measures_and_goes_on(tmp_path):
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "seed 3" not in again.stdout
     text = performance.robust(json.loads(output.read_text()))
-    start = f"| mmtf, minimax_grad, its default schedule | {run['precision']} | 3 | 8 | "
+    start = f"| mmtf, minimax_grad, penalty on one example in 2 | {run['precision']} | 3 | 8 | "
     assert text.splitlines()[2].startswith(start)
+    assert text.splitlines()[2].endswith(f"| {run['pgd']['error']:.3f} |")
+    assert "--penalty=fused, penalty on all examples |" in text

@@ -40,6 +40,10 @@ def test_training_does(change):
     assert config_key(config(**change)) != config_key(config())
 
 
+def test_minimax_grad_has_the_penalty_on_all_examples():
+    assert "penalty_every" not in config(game="minimax_grad").game_options
+
+
 def test_a_record_is_current_with_its_players_and_settings():
     cell = Cell(TRACK, 0.3, "lwa", "fgsm1")
     record = {"settings": {"examples": 0}, "players": keys_of(cell, SETTINGS)}
