@@ -9,6 +9,8 @@ results/benchmarks/penalty_every.json after every run, and goes on from it on th
 machine. `python -m scripts.gradient_games` renders it.
 """
 
+import math
+
 from absl import app, flags
 
 from benchmarks.time_to_robust import begin
@@ -29,8 +31,10 @@ def define_flags() -> None:
     for name, kind in (("etas", float), ("every", int), ("seeds", int)):
         flags.register_validator(
             name,
-            lambda given, kind=kind: all(_is(one, kind) for one in given),
-            message="Expected numbers, separated by commas.",
+            lambda given, name=name, kind=kind: all(
+                _is(one, kind, 0 if name == "seeds" else 1e-9) for one in given
+            ),
+            message="Expected numbers, separated by commas; --every > 0, --etas > 0, --seeds >= 0.",
         )
     flags.DEFINE_integer("held_out", 5000, "Training images to measure on.", lower_bound=1)
     flags.DEFINE_integer("pgd_examples", 1000, "Of them for PGD-40.", lower_bound=1)
@@ -38,12 +42,11 @@ def define_flags() -> None:
     flags.DEFINE_string("output", "results/benchmarks/penalty_every.json", "The record.")
 
 
-def _is(text, kind):
+def _is(text, kind, least):
     try:
-        kind(text)
+        return least <= kind(text) < math.inf
     except ValueError:
         return False
-    return True
 
 
 def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=None) -> dict:

@@ -6,8 +6,8 @@
 Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
 `--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
 training images; `mmtf_all` has the penalty on all examples (`--penalty_every=1`), `mmtf_fused`
-also by `--penalty=fused`; PGD-40, of 1,000 test images, stands beside. ART trains the same net by
-its AdversarialTrainer with its FastGradientMethod around a training step that the user has
+also by `--penalty=fused`; PGD-40 (one start, 1,000 test images) stands beside. ART trains the same
+net by its AdversarialTrainer with its FastGradientMethod around a training step that the user has
 compiled: `art` at a constant rate, epoch after epoch until both are met or --limit;
 `art_scheduled` by mmtf's schedule, to its end. The clock stands still while errors are measured;
 tracing counts. Every run is a process of its own, seed after seed, all of --who in turns. Writes

@@ -35,7 +35,7 @@ GAMES = {
 
 
 def make_trainer(dataset, game, options, precision):
-    """The trainer that `mmtf.run` would build."""
+    """The trainer that `mmtf.run` would build for a game of these options."""
     import tensorflow as tf
 
     from mmtf.config import Schedule

@@ -11,6 +11,8 @@ SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
+# Options of games that came later, and what every run had before.
+BEFORE = {"penalty_every": 1}
 
 
 class ConfigError(ValueError):
@@ -91,7 +93,8 @@ class RunConfig:
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS.
       eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5). > 0.
       norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
-      game_options: keyword arguments of the game, all of them (`lookup.options_of`).
+      game_options: keyword arguments of the game, all of them (`lookup.options_of`) but for those
+        that `as_before` leaves out.
       net: name of a net in `mmtf.nets`.
       net_options: keyword arguments of the net, all but image_shape, num_classes and seed.
       schedule_name: which preset `schedule` started from.
@@ -152,6 +155,16 @@ class RunConfig:
         require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
         schedule = Schedule(**given)
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
+
+
+def as_before(options: dict) -> dict:
+    """Without options that say what every run did before they came: what was begun then goes on.
+
+    Example:
+      >>> as_before({"gamma": 1.0, "penalty_every": 1}), as_before({"penalty_every": 2})
+      ({'gamma': 1.0}, {'penalty_every': 2})
+    """
+    return {name: one for name, one in options.items() if name not in BEFORE or one != BEFORE[name]}
 
 
 def differences(ours: dict, theirs: dict, prefix: str = "") -> list[str]:

@@ -124,7 +124,8 @@ def _fused(record):
     return (
         f"{markdown_table(header, lines)}\n\nMedians [least, largest] of {count} batches of "
         f"{record['batch']} training images, on classifiers by `python -m mmtf.run "
-        f"--game=minimax_grad --eta=ETA` at the end of their training. {where(record)}."
+        f"--game=minimax_grad --eta=ETA --penalty_every=1` at the end of their training. "
+        f"{where(record)}."
     )
 
 

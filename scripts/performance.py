@@ -52,7 +52,7 @@ ROBUST = {
     "mmtf_all": "mmtf, minimax_grad",
     "mmtf_fused": "mmtf, minimax_grad --penalty=fused",
     "art": "ART, AdversarialTrainer with FGSM, constant 1e-3",
-    "art_scheduled": "ART, AdversarialTrainer with FGSM, mmtf's schedule",
+    "art_scheduled": "ART, AdversarialTrainer with FGSM, mmtf's fast schedule",
 }
 NAMES = {
     "mmtf": "mmtf",
@@ -230,8 +230,9 @@ def robust(record: dict) -> str:
             lines[-1].append(f"{run['pgd']['error']:.3f}" if "pgd" in run else "")
     header = ["by", "precision", "seed", "steps", "s of training"]
     header += ["clean", "FGSM-curr", "both met", "from s on", *(["PGD-40"] if counts else [])]
-    who, seeds = (_each(record["runs"], name) for name in ("who", "seed"))
-    pgd = f"PGD-40 of {max(counts):,} images. " if counts else ""
+    runs = [{**run, "who": _today(run)} for run in record["runs"]]
+    who, seeds = (_each(runs, name) for name in ("who", "seed"))
+    pgd = f"PGD-40 of {max(counts):,} images, one random start. " if counts else ""
     bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
     return (
         f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
@@ -243,13 +244,21 @@ def robust(record: dict) -> str:
     )
 
 
+def _today(run):
+    """What --who is to be for such a run: the default had the penalty on all examples once."""
+    return "mmtf_all" if run["who"] == "mmtf" and _every(run) == 1 else run["who"]
+
+
 def _by(run):
     """Who trained, and on how many examples Minimax-Grad's penalty was."""
     if not run["who"].startswith("mmtf"):
         return ROBUST[run["who"]]
-    every = run["config"]["game_options"].get("penalty_every", 1)
-    examples = "all examples" if every == 1 else f"one example in {every}"
+    examples = "all examples" if _every(run) == 1 else f"one example in {_every(run)}"
     return f"{ROBUST[run['who']]}, penalty on {examples}"
+
+
+def _every(run):
+    return run["config"]["game_options"].get("penalty_every", 1)
 
 
 def _constant(record):

@@ -111,6 +111,8 @@ def test_the_fast_schedule_has_the_penalty_on_every_second_example_of_mnist():
     assert run_config().game_options["penalty_every"] == 2
     assert run_config(dataset="digits").game_options["penalty_every"] == 2
     of_all = run_config(game_options={"penalty_every": 1}).game_options
+    fused = run_config(game_options={"penalty": "fused"}).game_options  # not tried with it
+    assert fused == {**of_all, "penalty": "fused"}
     others = [{"dataset": "cifar10"}, {"schedule": "paper"}, {"schedule": "brief"}]
     for options in (of_all, *(run_config(**one).game_options for one in others)):
         # As configs from before there was a choice have it.

@@ -35,8 +35,9 @@ class MinimaxGrad(Game):
         dl/dz: the same on smooth nets, another regulariser on nets with ReLU or max-pooling,
         whose kinks it feels too.
       difference_length: ||step||_2 of that difference, > 0.
-      penalty_every: k > 0: the second sum is over every k-th example of a batch alone, times k.
-        Batches being drawn at random, its mean is Eq. 8's whatever k; 1 is all of them.
+      penalty_every: k > 0: the second sum is over every k-th example of a batch alone, times N over
+        their number. Batches being drawn at random, its mean is Eq. 8's whatever k; 1 is all of
+        them. Layers that look at a whole batch (BatchNormalization) see the two parts apart.
     """
 
     metrics = ("risk", "sensitivity")
@@ -69,7 +70,7 @@ class MinimaxGrad(Game):
 
     def objective(self, classifier, z, y, turn):
         every = self.penalty_every
-        if every == 1:
+        if every == 1 or z.shape[0] == 1:
             return self._penalised(classifier, z, y, turn)
         some = z[::every]
         scale = z.shape[0] / some.shape[0]

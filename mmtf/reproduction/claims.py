@@ -182,13 +182,14 @@ def _network_games_resist(view):
 
 
 def _more_robust(view, game, attack, beyond):
-    """Than Minimax-Grad; an attack that does nothing to Minimax-Grad cannot tell."""
+    """Than Minimax-Grad; an attack that may do nothing to Minimax-Grad cannot tell."""
     ours, clean = view.find("minimax_grad", attack), view.find("minimax_grad", "none")
     check = compare(view, (game, attack), ("minimax_grad", attack), beyond)
     harm = _gap_within(ours, clean, SAME, math.inf)()
     if harm in (HOLDS, MISSING) or check.verdict == MISSING:
         return check
-    why = f"; undecided: it takes minimax_grad no {SAME} beyond its clean error {_show(clean)}"
+    why = f"; undecided: not surely does it take minimax_grad {SAME} beyond its clean error "
+    why += _show(clean)
     return Check(check.text + why, lambda checks=1: UNDECIDED, beyond)
 
 

@@ -10,8 +10,8 @@ from mmtf.reproduction.players import CURVE, IMAGES, replayed_round
 # that of peers-avx512_bf16.json: `git show 3bd9cab^:results/benchmarks/peers-avx512_bf16.json`.
 MATMUL = 514.0
 
-# Of a training step at the fast schedule's batch size: results/section3 and section4; CIFAR-10's
-# others are Minimax-Grad's, in MNIST's proportions.
+# Of a training step at the fast schedule's batch size: results/section3, section4, Minimax-Grad's
+# with the penalty on all examples; CIFAR-10's others are Minimax-Grad's, in MNIST's proportions.
 STEP = {
     "mnist": {
         "adv_fgsm": 0.021,

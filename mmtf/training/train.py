@@ -7,7 +7,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from mmtf.config import ConfigError, Schedule, reason_of, require
+from mmtf.config import ConfigError, Schedule, as_before, reason_of, require
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.nets.architecture import architecture
@@ -190,7 +190,7 @@ def _identity(game, dataset, schedule, seed, classifier) -> dict:
     return {
         "game": {
             "class": type(game).__name__,
-            **{name: getattr(game, name, None) for name in settings},
+            **as_before({name: getattr(game, name, None) for name in settings}),
         },
         "schedule": dataclasses.asdict(schedule),
         "seed": seed,

@@ -1,6 +1,8 @@
 """Eq. 8's gradient against closed form, central differences and the finite-difference form."""
 
 import contextlib
+import dataclasses
+import functools
 import math
 
 import keras
@@ -15,6 +17,7 @@ from mmtf.games.lwa import LWA
 from mmtf.games.minimax_grad import MinimaxGrad
 from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
+from mmtf.training.randomness import seeded
 
 THREAT = ThreatModel(eta=0.3)
 
@@ -113,6 +116,34 @@ def test_penalty_of_one_example_in_some(every, penalty):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(metrics["risk"], form(0, 1, 0.0)[0], rtol=1e-12)
     np.testing.assert_allclose(metrics["sensitivity"], expected[0] - form(0, 1, 0.0)[0], rtol=1e-9)
+
+
+def test_a_batch_of_one_has_the_penalty():
+    net, (z, y) = linear_net(), some_batch(size=1)
+    found = [gradients(MinimaxGrad(THREAT, penalty_every=k), net, z, y)[0] for k in (1, 2)]
+    assert float(found[0]) == float(found[1])
+
+
+def test_finite_difference_on_every_second_example_has_the_masks_of_its_first_pass():
+    """With dropout the difference is of two passes by the same masks: nested on a smooth net."""
+    dropout = keras.layers.Dropout(0.5, seed=1, dtype="float64")
+    inner = smooth_net()
+    net = keras.Sequential([inner.inputs[0], *inner.layers[:-1], dropout, inner.layers[-1]])
+    z, y = image_batch()
+    turn = dataclasses.replace(
+        a_turn(len(y)), randomness=functools.partial(seeded, seed=tf.constant([3, 4]))
+    )
+
+    def gradient(**options):
+        game = MinimaxGrad(THREAT, gamma=50.0, penalty_every=2, **options)
+        with tf.GradientTape() as tape, turn.randomness(net):
+            objective, _ = game.objective(net, tf.constant(z), tf.constant(y), turn)
+        found = tape.gradient(objective, net.trainable_variables)
+        return np.concatenate([np.ravel(one) for one in found])
+
+    nested = gradient()
+    difference = gradient(penalty="finite_difference", difference_length=1e-5)
+    np.testing.assert_allclose(difference, nested, rtol=1e-3, atol=1e-5 * np.abs(nested).max())
 
 
 def test_penalties_of_all_parts_add_up_to_the_whole():

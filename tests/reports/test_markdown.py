@@ -22,17 +22,26 @@ def test_blocks_are_replaced_and_must_exist():
         replace_block(text, "y", "new")
 
 
-@pytest.mark.parametrize("penalty, shown", [("nested", True), ("finite_difference", False)])
-def test_the_paper_stands_beside_its_own_penalty_only(penalty, shown):
+def a_record(**game_options):
     cell = {"attack": "none", "error": 0.01, "ci_low": 0.0, "ci_high": 0.02, "n": 9, "paper": 0.008}
-    record = {
+    return {
         "config": {
             "game": "minimax_grad",
             "eta": 0.3,
-            "game_options": {"penalty": penalty},
+            "game_options": game_options,
             "net_options": {},
         },
         "results": [cell],
         "training": {"steps": 5, "seconds": 1.0},
     }
-    assert ("(0.008)" in games_table([record], ["none"])) == shown
+
+
+@pytest.mark.parametrize("penalty, shown", [("nested", True), ("finite_difference", False)])
+def test_the_paper_stands_beside_its_own_penalty_only(penalty, shown):
+    assert ("(0.008)" in games_table([a_record(penalty=penalty)], ["none"])) == shown
+
+
+def test_a_row_says_on_how_many_examples_its_penalty_is():
+    table = games_table([a_record(penalty_every=2), a_record(penalty="fused")], ["none"])
+    rows = [line.split(" | ")[0] for line in table.splitlines()[2:]]
+    assert rows == ["| minimax_grad, penalty on one example in 2", "| minimax_grad, fused"]

@@ -40,8 +40,10 @@ def test_training_does(change):
     assert config_key(config(**change)) != config_key(config())
 
 
-def test_minimax_grad_has_the_penalty_on_all_examples():
+def test_minimax_grad_has_the_penalty_on_all_examples_as_the_committed_records_have():
     assert "penalty_every" not in config(game="minimax_grad").game_options
+    cell = Cell(TRACK, 0.3, "minimax_grad", "none")
+    assert keys_of(cell, SETTINGS) == ["2988c72a1838"]  # of results/cells/mnist-keras-fast
 
 
 def test_a_record_is_current_with_its_players_and_settings():

@@ -238,6 +238,24 @@ def test_checkpoints_of_another_run_are_refused(tmp_path):
             play(**other)
 
 
+def test_checkpoints_from_before_an_option_go_on_as_everything_was_then(tmp_path):
+    def play(**options):
+        return mmtf.train(
+            mmtf.games.GAMES["minimax_grad"](THREAT, **options),
+            tiny.tiny_data(),
+            schedule=Schedule(steps=2, batch_size=8),
+            model=tiny.tiny_net(),
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+        )
+
+    play()
+    assert "penalty_every" not in (tmp_path / "run.json").read_text()
+    play()
+    with pytest.raises(ConfigError, match="game.penalty_every: '.absent.' -> 2"):
+        play(penalty_every=2)
+
+
 def test_a_users_game_without_its_arguments_as_attributes_is_kept(tmp_path):
     class Mine(mmtf.games.GAMES["lwa"]):
         def __init__(self, threat, strength):

@@ -13,7 +13,8 @@ from mmtf.nets import NETS
 @pytest.mark.parametrize(
     "game, options",
     [
-        ("minimax_grad", {}),
+        ("minimax_grad", {"penalty_every": 2}),
+        pytest.param("minimax_grad", {}, marks=pytest.mark.slow),
         pytest.param("minimax_attnet", {"net_options": {"dropout": 0.0}}, marks=pytest.mark.slow),
     ],
 )

@@ -1,4 +1,4 @@
-"""mmtf as `mmtf.run` and `mmtf.evaluate` use it."""
+"""mmtf as `mmtf.run` and `mmtf.evaluate` use it; Minimax-Grad's penalty on all examples."""
 
 import tensorflow as tf
 
