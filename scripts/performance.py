@@ -336,9 +336,14 @@ def draw(kind: str, record: dict) -> None:
     plt.close(figure)
 
 
-def main(_):
-    text = PAGE.read_text()
-    records = {kind_of(path): read_json(path) for path in sorted(RECORDS.glob("peers-*.json"))}
+def peer_records() -> dict[str, dict]:
+    """The committed records of the peers, by kind of CPU."""
+    return {kind_of(path): read_json(path) for path in sorted(RECORDS.glob("peers-*.json"))}
+
+
+def rendered() -> str:
+    """The page with its blocks as the records have them."""
+    text, records = PAGE.read_text(), peer_records()
     generated = {
         "ratios": ratios(records),
         "peers": "\n\n".join(peers(*one) for one in records.items()),
@@ -348,7 +353,12 @@ def main(_):
         generated[name] = "\n\n".join(tables) or NOT_MEASURED
     for name, content in generated.items():
         text = replace_block(text, name, content)
-    PAGE.write_text(text)
+    return text
+
+
+def main(_):
+    PAGE.write_text(rendered())
+    records = peer_records()
     for one in records.items():
         draw(*one)
     print(f"rendered {PAGE.relative_to(ROOT)} and {len(records)} figures")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import mmtf
-from scripts import attack_comparison, gradient_games, network_games, strength
+from scripts import attack_comparison, gradient_games, network_games, performance, strength
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -30,6 +30,10 @@ def test_the_comparison_of_attacks_is_that_of_its_record():
 
 def test_the_strength_tables_are_those_of_their_records():
     assert strength.PAGE.read_text() == strength.rendered()
+
+
+def test_the_page_on_speed_is_that_of_its_records():
+    assert performance.PAGE.read_text() == performance.rendered()
 
 
 def examples():
