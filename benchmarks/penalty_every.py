@@ -13,10 +13,9 @@ import math
 
 from absl import app, flags
 
-from benchmarks.time_to_robust import begin
+from benchmarks.kept import kept
 from mmtf import quiet
 from mmtf.command import in_one_line
-from mmtf.lock import hold_file
 from mmtf.reports import write_json
 
 FLAGS = flags.FLAGS
@@ -90,13 +89,8 @@ def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=No
 def main(_):
     quiet.import_tensorflow()
     from mmtf.data import load_data
-    from mmtf.provenance import provenance
 
-    found = provenance()
     about = {name: FLAGS[name].value for name in ("dataset", "held_out", "pgd_examples", "steps")}
-    about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
-    lock = hold_file(FLAGS.output, "--output")
-    record = begin(FLAGS.output, about)
     data = load_data(FLAGS.dataset).holdout(FLAGS.held_out)
     jobs = [
         {"eta": float(eta), "every": int(every), "seed": int(seed)}
@@ -104,15 +98,15 @@ def main(_):
         for seed in FLAGS.seeds
         for every in FLAGS.every
     ]
-    for job in jobs:
-        if any(job.items() <= run.items() for run in record["runs"]):
-            continue
-        row = play(data, **job, pgd_examples=FLAGS.pgd_examples, steps=FLAGS.steps)
-        errors = ", ".join(f"{name} {row[name]['error']:.4f}" for name in ("clean", "fgsm", "pgd"))
-        print(f"{job}: {row['seconds']:.0f} s, {errors}", flush=True)
-        record["runs"].append(row)
-        write_json(FLAGS.output, record)
-    lock.close()
+    with kept(FLAGS.output, about) as record:
+        for job in jobs:
+            if any(job.items() <= run.items() for run in record["runs"]):
+                continue
+            row = play(data, **job, pgd_examples=FLAGS.pgd_examples, steps=FLAGS.steps)
+            errors = [f"{name} {row[name]['error']:.4f}" for name in ("clean", "fgsm", "pgd")]
+            print(f"{job}: {row['seconds']:.0f} s, {', '.join(errors)}", flush=True)
+            record["runs"].append(row)
+            write_json(FLAGS.output, record)
     return 0
 
 

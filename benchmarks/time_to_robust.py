@@ -25,10 +25,9 @@ import time
 
 from absl import app, flags
 
+from benchmarks.kept import kept
 from mmtf import quiet
 from mmtf.command import in_one_line
-from mmtf.config import ConfigError
-from mmtf.lock import hold_file
 from mmtf.reports import read_json, write_json
 
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
@@ -247,27 +246,6 @@ def _in_a_process(who, seed) -> dict:
         return read_json(row)
 
 
-def begin(path: str, about: dict) -> dict:
-    """The record at `path` to go on with, or a new one.
-
-    Args:
-      about: what all of its runs have in common.
-
-    Raises:
-      ConfigError: the record there is of another commit, machine or job.
-    """
-    if not os.path.exists(path):
-        return {**about, "runs": []}
-    record = read_json(path)
-    for name, value in about.items():
-        if record.get(name) != value:
-            raise ConfigError(
-                f"Expected a record with {name} {value} in {path}, to go on from. Received: "
-                f"{record.get(name)}. Move it away, or give another --output."
-            )
-    return record
-
-
 @in_one_line("benchmarks.time_to_robust")
 def main(_):
     if {"art", "art_scheduled"} & set(FLAGS.who) and importlib.util.find_spec("art") is None:
@@ -276,16 +254,11 @@ def main(_):
     if FLAGS.row:
         write_json(FLAGS.row, _play(FLAGS.who[0], int(FLAGS.seeds[0])))
         return 0
-    from mmtf.provenance import provenance
-
     about = {"dataset": FLAGS.dataset, "eta": ETA, "targets": TARGETS, "limit": FLAGS.limit}
     about |= {"steps": FLAGS.steps}
-    found = provenance()
-    about |= {name: found[name] for name in ("versions", "hardware", "environment", "commit")}
-    lock = hold_file(FLAGS.output, "--output")
-    record = begin(FLAGS.output, about)
-    for seed in map(int, FLAGS.seeds):
-        for who in FLAGS.who:
+    jobs = [(who, int(seed)) for seed in FLAGS.seeds for who in FLAGS.who]
+    with kept(FLAGS.output, about) as record:
+        for who, seed in jobs:
             if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
                 continue
             print(f"{who}, seed {seed}", flush=True)
@@ -293,7 +266,6 @@ def main(_):
             print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
             record["runs"].append(row)
             write_json(FLAGS.output, record)
-    lock.close()
     return 0
 
 

@@ -154,24 +154,20 @@ def test_the_loop_plays_the_game_of_the_numpy_reference():
 
 
 @pytest.mark.parametrize(
-    "game, size, message",
+    "game, options, size, message",
     [
-        ("lwa", 8, "divisible by the 3 replicas"),
-        ("adv_fgsm", 9, "divisible by 2 times the 3 replicas"),
-        ("every_second", 9, "divisible by 2 times the 3 replicas"),
+        ("lwa", {}, 8, "divisible by the 3 replicas"),
+        ("adv_fgsm", {}, 9, "divisible by 2 times the 3 replicas"),
+        ("minimax_grad", {"penalty_every": 4}, 18, "divisible by 4 times the 3 replicas"),
     ],
 )
-def test_a_batch_that_cannot_be_divided_is_refused(game, size, message):
+def test_a_batch_that_cannot_be_divided_is_refused(game, options, size, message):
     class Three:
         num_replicas_in_sync = 3
 
-    if game == "every_second":
-        made = GAMES["minimax_grad"](THREAT, penalty_every=2)
-    else:
-        made = GAMES[game](THREAT)
     with pytest.raises(ConfigError, match=message):
         Trainer(
-            made,
+            GAMES[game](THREAT, **options),
             tiny_net(),
             Batches(tiny_data(), batch_size=size, seed=0),
             schedule=Schedule(steps=1),
