@@ -2,8 +2,9 @@
 
     pip install '.[gpu]' && python -m benchmarks.gpu
 
-`--game=minimax_grad` for all of the paper's --paper_steps steps at eta 0.3, batch 128, with its
-seconds, compilation included, and its errors. Then FGSM (LWA) and Minimax-Grad steps of MNIST's
+`--game=minimax_grad` at eta 0.3, batch 128: a few steps, for the seconds of a first compilation;
+then, in a process of its own, all of the paper's --paper_steps steps, with their seconds,
+compilation included, and their errors. Then FGSM (LWA) and Minimax-Grad steps of MNIST's
 net, in float32 (on tensor cores as TF32) and bfloat16, by XLA at each of --batches, without it at
 the first of them: medians of --blocks blocks. One GPU; several are what `python -m scripts.scaling`
 compares. Writes results/benchmarks/gpu.json; `python -m scripts.performance` renders it.
@@ -13,20 +14,26 @@ compares. Writes results/benchmarks/gpu.json; `python -m scripts.performance` re
 import itertools
 import os
 import statistics
+import subprocess
+import sys
 import time
 
 from absl import app, flags
 
 from benchmarks.growth import forward_flops
 from mmtf import quiet
-from mmtf.reports import write_json
+from mmtf.reports import read_json, write_json
 
 FLAGS = flags.FLAGS
 ETA = 0.3
+BATCH = 128
 # Game -> forward passes' worth of arithmetic in a step, as in benchmarks.peers.speed.
 GAMES_TIMED = {"minimax_grad": 8, "lwa": 5}
 PRECISIONS = ("bfloat16", "float32")
 PAPER_PRECISION = "bfloat16"
+# Each in a process of its own: seconds of a first compilation, the paper's run, rows of steps.
+PARTS = ("first", "paper", "rows")
+FIRST_STEPS = 1000
 MATMUL = 8192
 
 
@@ -89,40 +96,47 @@ def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
     return row
 
 
-def play_the_paper(data) -> dict:
-    """Minimax-Grad by the paper's schedule: seconds of training, then the errors."""
+def play(data, steps) -> tuple[dict, object]:
+    """Minimax-Grad at the paper's rate: (seconds of training, the classifier)."""
     import mmtf
-    from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.measure import measure
     from mmtf.games import GAMES
     from mmtf.nets import NETS
     from mmtf.presets import default_net
 
-    threat = mmtf.ThreatModel(eta=ETA)
-    schedule = mmtf.Schedule(steps=FLAGS.paper_steps, learning_rate=1e-4, batch_size=128)
+    schedule = mmtf.Schedule(steps=steps, learning_rate=1e-4, batch_size=BATCH)
     trained = mmtf.train(
-        GAMES["minimax_grad"](threat),
+        GAMES["minimax_grad"](mmtf.ThreatModel(eta=ETA)),
         data,
         model=NETS[default_net(data.name)](),  # dropout as the paper has it
         schedule=schedule,
         precision=PAPER_PRECISION,
         jit_compile=True,
     )
-    test, found = data.test(), {}
-    for name in ("none", "fgsm"):
-        one = measure(trained.classifier, ATTACKS[name](threat), *test, name=name)
-        found[name] = {"error": one.error, "interval": list(one.interval), "n": one.n}
-    print(
-        f"{FLAGS.paper_steps:,} Minimax-Grad steps in {trained.seconds:.1f} s: clean "
-        f"{found['none']['error']:.4f}, FGSM-curr {found['fgsm']['error']:.4f}"
-    )
-    return {
-        "steps": FLAGS.paper_steps,
+    rate = trained.images_per_second and trained.images_per_second / BATCH
+    found = {
+        "steps": steps,
         "precision": PAPER_PRECISION,
         "xla": True,
         "seconds": round(trained.seconds, 2),
-        "errors": found,
+        "steps_per_second": rate and round(rate, 1),
     }
+    print(f"{steps:,} Minimax-Grad steps in {trained.seconds:.1f} s, {rate or 0:.1f} a second")
+    return found, trained.classifier
+
+
+def play_the_paper(data) -> dict:
+    """All steps, then the errors."""
+    import mmtf
+    from mmtf.attacks import ATTACKS
+    from mmtf.evaluation.measure import measure
+
+    found, classifier = play(data, FLAGS.paper_steps)
+    test, threat, errors = data.test(), mmtf.ThreatModel(eta=ETA), {}
+    for name in ("none", "fgsm"):
+        one = measure(classifier, ATTACKS[name](threat), *test, name=name)
+        errors[name] = {"error": one.error, "interval": list(one.interval), "n": one.n}
+    print(f"clean {errors['none']['error']:.4f}, FGSM-curr {errors['fgsm']['error']:.4f}")
+    return {**found, "errors": errors}
 
 
 def _device_name(gpus):
@@ -147,6 +161,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("blocks", 5, "Timed blocks; the median counts.", lower_bound=1)
     flags.DEFINE_integer("paper_steps", 100_000, "Of the whole run.", lower_bound=1)
     flags.DEFINE_integer("matmul", MATMUL, "Size of the matrices of the peak.", lower_bound=1)
+    flags.DEFINE_enum("only", None, PARTS, "One part, added to the record; default all, in turns.")
     flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
     flags.DEFINE_string("output", None, "The record; default results/benchmarks/gpu.json.")
 
@@ -158,8 +173,6 @@ def main(_):
     import tensorflow as tf
 
     from mmtf.data import load_data
-    from mmtf.provenance import provenance
-    from mmtf.training.devices import matmul_rate
 
     gpus = tf.config.list_physical_devices("GPU")
     if FLAGS.device == "gpu" and not gpus:
@@ -167,30 +180,61 @@ def main(_):
             "Expected a GPU that TensorFlow sees: pip install '.[gpu]'. Received: none. "
             "--device=cpu tries this script without one."
         )
+    if FLAGS.only is None:
+        for part in PARTS:
+            command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], f"--only={part}"]
+            done = subprocess.run(command)
+            if done.returncode:
+                sys.exit(done.returncode)
+        return
     tf.config.set_visible_devices(gpus[:1] if FLAGS.device == "gpu" else [], "GPU")
     data = load_data(FLAGS.dataset)
     path = FLAGS.output or "results/benchmarks/gpu.json"
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    record = _begun(path, _device_name(gpus), data.name)
+    # Before anything else is compiled: its seconds count it all.
+    if FLAGS.only == "first":
+        record["first"], _ = play(data, min(FIRST_STEPS, FLAGS.paper_steps))
+    elif FLAGS.only == "paper":
+        record["paper"] = play_the_paper(data)
+    else:
+        time_rows(data, record, path)
+    write_json(path, record)
+    print(f"wrote {path}")
+
+
+def _begun(path, device, dataset) -> dict:
+    """The record to add a part to; a new one before the first part, or beside another's."""
+    from mmtf.provenance import provenance
+
+    found = provenance()
+    found["command"] = [one for one in found["command"] if not one.startswith("--only")]
+    about = {"device": device, "dataset": dataset, "eta": ETA, **found}
+    if FLAGS.only != "first" and os.path.exists(path):
+        record = read_json(path)
+        same = ("device", "dataset", "eta", "versions", "hardware", "commit")
+        if all(record.get(name) == about[name] for name in same):
+            return record
+    return about
+
+
+def time_rows(data, record, path) -> None:
+    """Adds the peaks and the rows, one by one."""
+    from mmtf.training.devices import matmul_rate
+
     peaks = {name: matmul_rate(name, FLAGS.matmul) for name in PRECISIONS}
-    record = {
-        "device": _device_name(gpus),
-        "dataset": data.name,
-        "eta": ETA,
+    record |= {
         "steps": FLAGS.steps,
         "matmul": FLAGS.matmul,
         "matmul_gflops": {name: round(peak / 1e9, 1) for name, peak in peaks.items()},
         "rows": [],
-        **provenance(),
     }
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    record["paper"] = play_the_paper(data)  # before XLA knows the steps: its seconds count them all
-    write_json(path, record)
     first, *others = [int(batch) for batch in FLAGS.batches]
     for xla, batch in [(True, first), (False, first), *((True, batch) for batch in others)]:
         for game, precision in itertools.product(GAMES_TIMED, PRECISIONS):
             row = time_steps(data, game, precision, batch, xla, peaks[precision])
             record["rows"].append(row)
             write_json(path, record)
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

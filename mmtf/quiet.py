@@ -11,6 +11,8 @@ import sys
 # process over a flag that it does not know.
 TRITON_FAILS = "2.21."
 NO_TRITON = "--xla_gpu_enable_triton_gemm=false"
+# Of the same TensorFlow's XLA: folders of what it tried.
+CACHES = ("xla_gpu_per_fusion_autotune_cache_dir", "xla_gpu_experimental_autotuner_cache_dir")
 
 
 def set_xla_flags() -> None:
@@ -19,14 +21,41 @@ def set_xla_flags() -> None:
     Left as they are where the user names that flag, gives a file of flags, or has another
     TensorFlow.
     """
-    given = os.environ.get("XLA_FLAGS", "").strip()
-    named = NO_TRITON.partition("=")[0] in given or (given and not given.startswith("-"))
-    try:
-        version = importlib.metadata.version("tensorflow")
-    except importlib.metadata.PackageNotFoundError:  # a build of another name, tensorflow-cpu say
+    if _tensorflow().startswith(TRITON_FAILS):
+        _add_xla_flag(NO_TRITON)
+
+
+def keep_what_xla_tries() -> None:
+    """Has XLA keep, in the user's cache folder, which kernels it found fastest on a GPU.
+
+    Trying them takes most of a first compilation there. Nothing is kept where that folder cannot
+    be written to, nor where the user names these flags, and so on as above.
+    """
+    version = _tensorflow()
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = os.path.join(cache, "mmtf", f"xla-{version}")
+    if not version.startswith(TRITON_FAILS) or len(folder.split()) > 1:
         return
-    if not named and version.startswith(TRITON_FAILS):
-        os.environ["XLA_FLAGS"] = f"{given} {NO_TRITON}".strip()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        for name in CACHES:
+            _add_xla_flag(f"--{name}={folder}")
+
+
+def _tensorflow() -> str:
+    try:
+        return importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:  # a build of another name, tensorflow-cpu say
+        return ""
+
+
+def _add_xla_flag(flag):
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    if flag.partition("=")[0] not in given and (not given or given.startswith("-")):
+        os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
 
 
 def settings() -> dict[str, str]:

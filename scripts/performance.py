@@ -281,24 +281,41 @@ def gpu(record: dict) -> str:
         )
     header = ["game", "precision", "compiled by", "batch", "steps/s", "of peak"]
     peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
+    paper = _paper_run(record.get("paper"), record.get("first"))
     return (
         f"{markdown_table(header, lines)}\n\nMedians of blocks of {record['steps']} steps; "
         f"{record['matmul']:,}-matmul peak, GFLOP/s: {peaks} (float32 as TF32 on tensor cores). "
-        f"{_paper_run(record.get('paper'))}On {record['device']}; {where(record)}."
+        f"{paper}On {record['device']}; {where(record)}."
     )
 
 
-def _paper_run(paper):
+def _paper_run(paper, first):
     if not paper:  # the benchmark was stopped before it
         return ""
     errors = [
         f"{name} {one['error']:.4f} [{one['interval'][0]:.4f}, {one['interval'][1]:.4f}]"
         for name, one in (("clean", paper["errors"]["none"]), ("FGSM", paper["errors"]["fgsm"]))
     ]
+    compiling = (
+        ""
+        if paper.get("steps_per_second") is None
+        else (f", {_beside_steps(paper):.1f} s of them beside the steps")
+    )
+    if first and first["steps_per_second"] is not None:
+        compiling += (
+            f" ({_beside_steps(first):.1f} s in the first process on that machine, "
+            "before XLA's choices were kept)"
+        )
     return (
         f"{paper['steps']:,} Minimax-Grad steps of batch 128 in {paper['precision']} by XLA took "
-        f"{paper['seconds']:.1f} s: {', '.join(errors)}, n = {paper['errors']['none']['n']:,}. "
+        f"{paper['seconds']:.1f} s{compiling}: {', '.join(errors)}, "
+        f"n = {paper['errors']['none']['n']:,}. "
     )
+
+
+def _beside_steps(run):
+    """Seconds of a run that its steps at their pace do not account for."""
+    return run["seconds"] - run["steps"] / run["steps_per_second"]
 
 
 def draw(kind: str, record: dict) -> None:

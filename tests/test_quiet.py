@@ -52,6 +52,26 @@ def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given
     assert os.environ.get("XLA_FLAGS") == found
 
 
+@pytest.mark.parametrize("version, kept", [("2.21.0", True), ("2.30.0", False)])
+def test_xla_keeps_what_it_tried(tmp_path, monkeypatch, version, kept):
+    monkeypatch.setattr(quiet.importlib.metadata, "version", lambda name: version)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XLA_FLAGS", f"--{quiet.CACHES[0]}=mine")
+    quiet.keep_what_xla_tries()
+    folder = tmp_path / "mmtf" / f"xla-{version}"
+    assert folder.is_dir() == kept
+    added = f" --{quiet.CACHES[1]}={folder}" if kept else ""
+    assert os.environ["XLA_FLAGS"] == f"--{quiet.CACHES[0]}=mine{added}"
+
+
+def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    quiet.keep_what_xla_tries()
+    assert "XLA_FLAGS" not in os.environ
+
+
 def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):
     def unknown(name):
         raise quiet.importlib.metadata.PackageNotFoundError(name)

@@ -1,5 +1,7 @@
 """A risk and the penalty on its gradient, differentiated in the kernels at the price of one."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -46,10 +48,12 @@ def _operation(layer):
 
 
 def _dense(layer):
+    product = getattr(vars(layer).get("call"), "product", MATMUL)
+
     def call(inputs, training=None):
         if inputs.shape.rank != 2:
             return type(layer).call(layer, inputs, training=training)
-        y = MATMUL(tf.convert_to_tensor(inputs), _tensor_of(layer.kernel), fused=True)
+        y = product(tf.convert_to_tensor(inputs), _tensor_of(layer.kernel), fused=True)
         if layer.use_bias:
             y = keras.ops.add(y, layer.bias)
         return y if layer.activation is None else layer.activation(y)
@@ -60,15 +64,16 @@ def _dense(layer):
 def _convolution(layer):
     thin = is_thin(layer) and not tf.config.list_logical_devices("GPU")
     padding = layer.padding.upper()
+    product = getattr(vars(layer).get("convolution_op"), "product", None)
 
     def convolution_op(inputs, kernel):
         inputs, kernel = tf.convert_to_tensor(inputs), _tensor_of(kernel)
         if None in inputs.shape[1:]:
             return type(layer).convolution_op(layer, inputs, kernel)
-        if thin:
+        if thin and product is None:
             return thin_conv(inputs, kernel, padding, fused=True)
-        product = conv2d_of(inputs.shape[1:], kernel.shape, layer.strides, padding)
-        return product(inputs, kernel, fused=True)
+        make = product or functools.partial(conv2d_of, strides=layer.strides, padding=padding)
+        return make(inputs.shape[1:], kernel.shape)(inputs, kernel, fused=True)
 
     return convolution_op
 

@@ -10,6 +10,8 @@ from mmtf import quiet
 from mmtf.config import ConfigError, Schedule, require
 from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
+from mmtf.nets.block_products import block_products
+from mmtf.nets.narrow_products import narrow_products
 from mmtf.nets.precision import computing_in
 from mmtf.nets.second_derivatives import cheap_second_derivatives
 from mmtf.nets.thin_gradient import thin_input_gradients
@@ -18,6 +20,9 @@ from mmtf.training.adam import Adam
 from mmtf.training.randomness import make_global_generator, seeded
 from mmtf.training.rates import Rate
 
+# What replaces layers' operations in a model that is traced.
+FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
+FOR_CPUS = (thin_input_gradients, cheap_second_derivatives)
 # Of XLA's loop; more would draw many batches for a short call.
 PROGRAM_STEPS = 500
 
@@ -65,8 +70,11 @@ class Trainer:
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._seed = seed
         self._jit = jit_compile
+        on_gpu = bool(tf.config.list_logical_devices("GPU"))
         if jit_compile:
             quiet.set_xla_flags()
+            if on_gpu:
+                quiet.keep_what_xla_tries()
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
@@ -98,7 +106,6 @@ class Trainer:
         self._run = tf.function(self._run_steps, autograph=False)
         self._program, self._play = None, self._play_step
         if many_a_program is None:
-            on_gpu = bool(tf.config.list_logical_devices("GPU"))
             many_a_program = jit_compile and batches.in_memory and on_gpu
         require(
             not many_a_program or (jit_compile and batches.in_memory),
@@ -162,9 +169,8 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             for model in models:
                 stack.enter_context(computing_in(model, self.precision))
-                stack.enter_context(thin_input_gradients(model))
-                derivatives = twice_differentiable_pools if self._jit else cheap_second_derivatives
-                stack.enter_context(derivatives(model))
+                for operations in FOR_XLA if self._jit else FOR_CPUS:
+                    stack.enter_context(operations(model))
 
             if self._program is not None:
                 totals, bad = self._programs(first, count, number)

@@ -8,7 +8,14 @@ import tensorflow as tf
 from mmtf.nets import NETS
 from mmtf.nets.twice_pools import max_pool, twice_differentiable_pools
 
-SHAPES = [(4, 4, 2, 2, "SAME"), (5, 7, 2, 2, "SAME"), (7, 6, 3, 2, "SAME"), (8, 7, 3, 2, "VALID")]
+SHAPES = [
+    (4, 4, 2, 2, "SAME"),
+    (5, 7, 2, 2, "SAME"),
+    (5, 7, 2, 2, "VALID"),
+    (7, 9, 3, 3, "SAME"),
+    (7, 6, 3, 2, "SAME"),
+    (8, 7, 3, 2, "VALID"),
+]
 
 
 def derivatives(pool, x, weights, **options):
@@ -51,8 +58,7 @@ def test_in_a_net_and_only_while_open(rng):
     with twice_differentiable_pools(net):
         graph = tf.function(lambda x: net(x, training=False)).get_concrete_function(x).graph
         np.testing.assert_allclose(net(x, training=False), expected, rtol=1e-6, atol=1e-6)
-    operations = {one.type for one in graph.get_operations()}
-    assert "MaxPool" not in operations and "StridedSlice" in operations
+    assert "MaxPool" not in {one.type for one in graph.get_operations()}
     pools = [one for one in net.layers if isinstance(one, keras.layers.MaxPooling2D)]
     assert pools and not any("call" in vars(one) for one in pools)
     with twice_differentiable_pools(lambda x: x):

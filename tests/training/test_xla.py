@@ -4,10 +4,16 @@ import time
 
 import numpy as np
 import pytest
-from tiny import assert_same, make_trainer, tiny_net, weights_after
+from tiny import make_trainer, tiny_net, weights_after
 
 from mmtf.config import ConfigError
 from mmtf.nets import NETS
+
+
+def assert_alike(ours, theirs):
+    """But for a weight in fifty whose gradient is nothing but rounding."""
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.mean(np.abs(a - b) > 1e-5) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -27,9 +33,7 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     plain, compiled = (make_trainer(game, jit_compile=flag, **options) for flag in (False, True))
     risks = [float(one.run(0, 1)["risk"]) for one in (plain, compiled)]
     np.testing.assert_allclose(risks[1], risks[0], rtol=1e-5)
-    pairs = zip(*(one.players.classifier.get_weights() for one in (plain, compiled)), strict=True)
-    for ours, theirs in pairs:
-        assert np.mean(np.abs(ours - theirs) > 1e-5) < 0.02
+    assert_alike(*(one.players.classifier.get_weights() for one in (plain, compiled)))
     # What is traced once serves any number of steps, dropout and streamed batches, too.
     again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
     first = weights_after(again, [3, 2])
@@ -39,13 +43,12 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
         make_trainer(game, tiny_net(0.5), jit_compile=True, many_a_program=flag, **options)
         for flag in (True, False)
     )
-    assert_same(first, weights_after(many, [1, 4]))
+    assert_alike(first, weights_after(many, [1, 4]))
     assert many.traces == 1
     weights_after(single, [5])
     ours, theirs = (one.run(5, 7) for one in (many, single))
-    assert {name: float(ours[name]) for name in ours} == {
-        name: float(theirs[name]) for name in theirs
-    }
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4)
 
 
 @pytest.mark.parametrize("game", ["adv_fgsm", "minimax_grad"])
