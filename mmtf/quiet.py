@@ -11,6 +11,7 @@ import sys
 # process over a flag that it does not know.
 TRITON_FAILS = "2.21."
 NO_TRITON = "--xla_gpu_enable_triton_gemm=false"
+DRIVER = "/dev/nvidiactl"  # there where a GPU of NVIDIA's is
 # Of the same TensorFlow's XLA: folders of what it tried.
 CACHES = ("xla_gpu_per_fusion_autotune_cache_dir", "xla_gpu_experimental_autotuner_cache_dir")
 
@@ -74,6 +75,8 @@ def import_tensorflow() -> None:
         return
     os.environ.update(settings() | os.environ)
     set_xla_flags()
+    if os.path.exists(DRIVER):
+        keep_what_xla_tries()
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)
