@@ -7,8 +7,8 @@ import tensorflow as tf
 from mmtf import cpu
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
-# Minimax-Grad's first compilation, 30 s on an H100, is regained in about so many steps: without XLA
-# there are 251 a second, with it 1,301 (results/benchmarks/gpu.json).
+# Minimax-Grad's first compilation, 49 s on an H100, is regained in about so many steps: without XLA
+# there are 228 a second, with it 2,036 (results/benchmarks/gpu.json).
 JIT_STEPS = 10_000
 
 
