@@ -85,9 +85,25 @@ class ThreatModel:
         found from below, so that what is returned never leaves the ball; it is exact after as many
         rounds as there are times that further pixels meet the box, and near enough after ROUNDS.
         """
-        z, x = tf.convert_to_tensor(z), tf.convert_to_tensor(x)
+        return self.into(z, self.region(x))
+
+    def region(self, x) -> tuple:
+        """What `into` needs to know of the images, found once for many points: tensors as `x`.
+
+        For `linf` the least and the greatest that each pixel may be.
+        """
+        x = tf.convert_to_tensor(x)
         if self.norm == "linf":
-            return self.clip_box(tf.clip_by_value(z, x - self.eta, x + self.eta))
+            low, high = self.box
+            return tf.maximum(x - self.eta, low), tf.minimum(x + self.eta, high)
+        return (x,)
+
+    def into(self, z, region):
+        """`project` on the region around the images."""
+        z = tf.convert_to_tensor(z)
+        if self.norm == "linf":
+            return tf.clip_by_value(z, *region)
+        (x,) = region
         delta = z - x
         scale = tf.minimum(1.0, self.eta / tf.maximum(_lengths(delta), TINY))
         for _ in range(ROUNDS):

@@ -71,8 +71,9 @@ class IteratedAttack(AimedAttack):
         """All steps in one graph; no example leaves."""
         z = self.start(x, seed)
         kept, broken = z, tf.zeros(tf.shape(labels), tf.bool)
+        region = self.threat.region(x)
         for length in self.lengths():
-            after, reached = self._step(classifier, z, x, labels, length)
+            after, reached = self._step(classifier, z, labels, length, region)
             kept = choose(reached & ~broken, z, kept)
             broken |= reached
             z = after
@@ -82,21 +83,22 @@ class IteratedAttack(AimedAttack):
         """The same iterates, one compiled step a call, on the examples that still stand."""
         step = compiled(classifier, (self, "step"), self._step)
         x, labels = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
-        z = self.start(x, seed)
+        z, region = self.start(x, seed), self.threat.region(x)
         standing = Standing(z)
         for length in self.lengths():
             # A tensor: a Python number would be traced anew for each length.
-            after, reached = step(z, x, labels, tf.constant(length, z.dtype))
+            after, reached = step(z, labels, tf.constant(length, z.dtype), region)
             standing.note(z, reached)
             if not standing.anyone:
                 return tf.constant(standing.result)
-            z, x, labels = standing.compact(after, x, labels)
+            z, labels, *region = standing.compact(after, labels, *region)
+            region = tuple(region)  # as it was traced
         return standing.finish(z)
 
-    def _step(self, classifier, z, x, labels, length):
+    def _step(self, classifier, z, labels, length, region):
         """(next iterate, whether `z` already reaches the goal)."""
         loss = self.goal.loss(self.loss)
         logits, gradient = input_gradient(classifier, z, labels, loss)
         direction = self.threat.steepest_step(gradient)
-        after = self.threat.project(z + length * direction, x)
+        after = self.threat.into(z + length * direction, region)
         return after, self.goal.reached(logits, labels)
