@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.nets.bilinear import MATMUL, conv2d_of
+from mmtf.nets.dense_products import dense_call
 from mmtf.nets.replaced import replaced
 from mmtf.nets.thin_gradient import is_thin, thin_conv
 
@@ -36,7 +37,8 @@ def fused_kernel_gradients(model: keras.Model):
 def _operation(layer):
     """(name of the layer's attribute, what to put there); (None, None) for other layers."""
     if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
-        return "call", _dense(layer)
+        product = getattr(vars(layer).get("call"), "product", MATMUL)
+        return "call", dense_call(layer, product, fused=True)
     if (
         type(layer) is keras.layers.Conv2D
         and layer.data_format == "channels_last"
@@ -45,20 +47,6 @@ def _operation(layer):
     ):
         return "convolution_op", _convolution(layer)
     return None, None
-
-
-def _dense(layer):
-    product = getattr(vars(layer).get("call"), "product", MATMUL)
-
-    def call(inputs, training=None):
-        if inputs.shape.rank != 2:
-            return type(layer).call(layer, inputs, training=training)
-        y = product(tf.convert_to_tensor(inputs), _tensor_of(layer.kernel), fused=True)
-        if layer.use_bias:
-            y = keras.ops.add(y, layer.bias)
-        return y if layer.activation is None else layer.activation(y)
-
-    return call
 
 
 def _convolution(layer):

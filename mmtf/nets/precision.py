@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from mmtf.nets.dense_products import large_products
 from mmtf.nets.thin_gradient import thin_input_gradients
 
 
@@ -57,6 +58,7 @@ def evaluating_in_float32(classifier):
         if model is not None:
             stack.enter_context(computing_in(model, "float32"))
             stack.enter_context(thin_input_gradients(model))
+            stack.enter_context(large_products(model))
         yield
 
 

@@ -11,7 +11,7 @@ from mmtf.config import ConfigError, Schedule, require
 from mmtf.data.batches import Batches
 from mmtf.games.base import Turn
 from mmtf.nets.block_products import block_products
-from mmtf.nets.narrow_products import narrow_products
+from mmtf.nets.dense_products import large_products, narrow_products
 from mmtf.nets.precision import computing_in
 from mmtf.nets.second_derivatives import cheap_second_derivatives
 from mmtf.nets.thin_gradient import thin_input_gradients
@@ -22,7 +22,7 @@ from mmtf.training.rates import Rate
 
 # What replaces layers' operations in a model that is traced.
 FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
-FOR_CPUS = (thin_input_gradients, cheap_second_derivatives)
+FOR_CPUS = (thin_input_gradients, large_products, cheap_second_derivatives)
 # Of XLA's loop; more would draw many batches for a short call.
 PROGRAM_STEPS = 500
 

@@ -1,4 +1,6 @@
-"""Narrow dense layers as sums of products are those layers."""
+"""Dense layers by other products are those layers."""
+
+import collections
 
 import keras
 import numpy as np
@@ -7,21 +9,22 @@ import tensorflow as tf
 
 from mmtf.nets import NETS
 from mmtf.nets.bilinear import MATMUL
+from mmtf.nets.dense_products import SUMS, UNTURNED, large_products, narrow_products
 from mmtf.nets.fused_gradients import fused_kernel_gradients
-from mmtf.nets.narrow_products import PRODUCT, narrow_products
 from mmtf.nets.precision import computing_in
 
 
+@pytest.mark.parametrize("product", [SUMS, UNTURNED])
 @pytest.mark.parametrize("name", ["forward", "to_inputs", "to_kernel"])
-def test_it_and_its_transposes_are_those_of_a_product(name, rng):
+def test_it_and_its_transposes_are_those_of_a_product(product, name, rng):
     x, kernel, upstream = (tf.constant(rng.normal(size=one)) for one in ((7, 30), (30, 4), (7, 4)))
     given = {"forward": (x, kernel), "to_inputs": (upstream, kernel), "to_kernel": (x, upstream)}
-    found, expected = (getattr(one, name)(*given[name]) for one in (PRODUCT, MATMUL))
+    found, expected = (getattr(one, name)(*given[name]) for one in (product, MATMUL))
     np.testing.assert_allclose(found, expected, rtol=0, atol=30 * 100 * 2.0**-53)
 
 
 def products_in(net, x):
-    """(logits, d/du of them, matrix products in the graph)."""
+    """(logits, d/du of sum sin of them, matrix products in the graph of each kind)."""
 
     @tf.function(autograph=False)
     def gradients(x):
@@ -31,7 +34,7 @@ def products_in(net, x):
         return logits, tape.gradient(total, net.trainable_variables)
 
     graph = gradients.get_concrete_function(x).graph
-    return *gradients(x), [one.type for one in graph.get_operations()].count("MatMul")
+    return *gradients(x), collections.Counter(one.type for one in graph.get_operations())
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -48,7 +51,7 @@ def test_in_a_net_and_only_while_open(precision, fused, rng):
             else:
                 found, ours, after = products_in(net, x)
     # Of the logits: forward, in the features and in the kernel.
-    assert before - after == 3
+    assert before["MatMul"] - after["MatMul"] == 3
     exact = 1e-5 if precision == "float32" else 0.05
     np.testing.assert_allclose(found, logits, rtol=0, atol=exact)
     for a, b in zip(ours, theirs, strict=True):
@@ -72,3 +75,27 @@ def test_what_is_wide_or_of_another_kind_stays():
     with narrow_products(net):
         assert "call" in vars(layer)
         np.testing.assert_array_equal(net(x), expected)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_large_kernel_is_not_turned_over(fused, rng, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    layers = [keras.layers.Dense(256, activation="tanh", use_bias=k) for k in (False, True)]
+    net = keras.Sequential([keras.Input((256,)), *layers, keras.layers.Dense(3)])
+    x = tf.constant(rng.normal(0, 1, (5, 256)), tf.float32)
+    logits, theirs, before = products_in(net, x)
+    with large_products(net), computing_in(net, "float32"):
+        if fused:
+            with fused_kernel_gradients(net):
+                found, ours, after = products_in(net, x)
+        else:
+            found, ours, after = products_in(net, x)
+    # The second layer's gradient in its inputs; the first one's nobody asks for, but fused it is
+    # traced, too.
+    assert before["BatchMatMulV2"] == 0 and after["BatchMatMulV2"] == 2
+    np.testing.assert_allclose(found, logits, rtol=0, atol=1e-5)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a card"])
+    with large_products(net):
+        assert not any("call" in vars(layer) for layer in net.layers)
