@@ -11,11 +11,13 @@ compares. Writes results/benchmarks/gpu.json; `python -m scripts.performance` re
 `--device=cpu` tries the same on a machine without a GPU, where --output must be named.
 """
 
+import contextlib
 import itertools
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 from absl import app, flags
@@ -169,7 +171,14 @@ def define_flags() -> None:
 def main(_):
     if FLAGS.device == "cpu" and FLAGS.output is None:
         raise app.UsageError("Expected --output with --device=cpu. Received: none.")
-    quiet.import_tensorflow()
+    with contextlib.ExitStack() as stack:
+        if FLAGS.only is None:  # where XLA has kept nothing yet
+            os.environ["XDG_CACHE_HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
+        quiet.import_tensorflow()
+        _run()
+
+
+def _run():
     import tensorflow as tf
 
     from mmtf.data import load_data
@@ -204,7 +213,7 @@ def main(_):
 
 
 def _begun(path, device, dataset) -> dict:
-    """The record to add a part to; a new one before the first part, or beside another's."""
+    """The record to add a part to; the first part begins a new one."""
     from mmtf.provenance import provenance
 
     found = provenance()
@@ -212,9 +221,13 @@ def _begun(path, device, dataset) -> dict:
     about = {"device": device, "dataset": dataset, "eta": ETA, **found}
     if FLAGS.only != "first" and os.path.exists(path):
         record = read_json(path)
-        same = ("device", "dataset", "eta", "versions", "hardware", "commit")
-        if all(record.get(name) == about[name] for name in same):
-            return record
+        for name in ("device", "dataset", "eta", "versions", "hardware", "environment", "commit"):
+            if record.get(name) != about[name]:
+                raise app.UsageError(
+                    f"Expected a record with {name} {about[name]} in {path}, to add "
+                    f"--only={FLAGS.only} to. Received: {record.get(name)}. Give another --output."
+                )
+        return record
     return about
 
 

@@ -7,6 +7,7 @@ is that of their medians. Then `--memory_steps` steps of one game show that memo
 Writes results/benchmarks/train_step.json and prints the table.
 """
 
+import contextlib
 import functools
 import os
 import statistics
@@ -66,9 +67,8 @@ def bare_step(trainer):
 
     from mmtf.games.base import Turn
     from mmtf.nets.precision import computing_in
-    from mmtf.nets.second_derivatives import cheap_second_derivatives
-    from mmtf.nets.thin_gradient import thin_input_gradients
     from mmtf.training.randomness import seeded
+    from mmtf.training.trainer import FOR_CPUS
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
     seed = tf.constant([0, 0])
@@ -83,11 +83,10 @@ def bare_step(trainer):
             randomness=functools.partial(seeded, seed=seed),
         )
         model = trainer.players.classifier
-        with (
-            computing_in(model, trainer.precision),
-            thin_input_gradients(model),
-            cheap_second_derivatives(model),
-        ):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(computing_in(model, trainer.precision))
+            for operations in FOR_CPUS:
+                stack.enter_context(operations(model))
             return trainer.game.step(trainer.players, x, y, turn)["risk"]
 
     return step

@@ -22,7 +22,7 @@ def set_xla_flags() -> None:
     Left as they are where the user names that flag, gives a file of flags, or has another
     TensorFlow.
     """
-    if _tensorflow().startswith(TRITON_FAILS):
+    if _version_of("tensorflow").startswith(TRITON_FAILS):
         _add_xla_flag(NO_TRITON)
 
 
@@ -30,12 +30,16 @@ def keep_what_xla_tries() -> None:
     """Has XLA keep, in the user's cache folder, which kernels it found fastest on a GPU.
 
     Trying them takes most of a first compilation there. Nothing is kept where that folder cannot
-    be written to, nor where the user names these flags, and so on as above.
+    be written to, nor where the user names one of these flags, and so on as above.
     """
-    version = _tensorflow()
+    version = _version_of("tensorflow")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = os.path.join(cache, "mmtf", f"xla-{version}")
+    # XLA's own key knows the card, but not cuBLAS.
+    name = f"xla-{version}-{_version_of('nvidia-cublas-cu12')}".strip("-")
+    folder = os.path.join(cache, "mmtf", name)
     if not version.startswith(TRITON_FAILS) or len(folder.split()) > 1:
+        return
+    if not os.path.isabs(folder) or any(one in os.environ.get("XLA_FLAGS", "") for one in CACHES):
         return
     try:
         os.makedirs(folder, exist_ok=True)
@@ -46,10 +50,11 @@ def keep_what_xla_tries() -> None:
             _add_xla_flag(f"--{name}={folder}")
 
 
-def _tensorflow() -> str:
+def _version_of(package) -> str:
+    """Empty where there is none: of TensorFlow a build of another name, tensorflow-cpu say."""
     try:
-        return importlib.metadata.version("tensorflow")
-    except importlib.metadata.PackageNotFoundError:  # a build of another name, tensorflow-cpu say
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
         return ""
 
 

@@ -81,6 +81,8 @@ class ThreatModel:
     def project(self, z, x):
         """The nearest point of both the ball around `x` and the box; x lies in the box.
 
+        A subclass with another region overrides `region` and `into`.
+
         For `l2` it is clip_box(x + t (z - x)) for the largest t <= 1 that keeps to the ball. t is
         found from below, so that what is returned never leaves the ball; it is exact after as many
         rounds as there are times that further pixels meet the box, and near enough after ROUNDS.
@@ -185,4 +187,4 @@ def _squares(delta):
 
 def require_threat(threat) -> None:
     """Raises ConfigError where a number, say, stands for a ThreatModel."""
-    require(hasattr(threat, "project"), "threat=mmtf.ThreatModel(eta=...)", threat)
+    require(hasattr(threat, "into"), "threat=mmtf.ThreatModel(eta=...)", threat)

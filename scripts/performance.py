@@ -272,6 +272,8 @@ def _constant(record):
 
 def gpu(record: dict) -> str:
     """Steps per second, a line for each game, precision, compiler and batch; the paper's run."""
+    if not record.get("rows"):  # the benchmark was stopped before them
+        return f"{_paper_run(record.get('paper'), record.get('first'))}{where(record)}."
     lines = []
     for row in record["rows"]:
         by = "XLA" if row["xla"] else "TensorFlow"
@@ -290,7 +292,7 @@ def gpu(record: dict) -> str:
 
 
 def _paper_run(paper, first):
-    if not paper:  # the benchmark was stopped before it
+    if not paper:  # rows alone
         return ""
     errors = [
         f"{name} {one['error']:.4f} [{one['interval'][0]:.4f}, {one['interval'][1]:.4f}]"

@@ -56,20 +56,33 @@ def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given
 def test_xla_keeps_what_it_tried(tmp_path, monkeypatch, version, kept):
     monkeypatch.setattr(quiet.importlib.metadata, "version", lambda name: version)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("XLA_FLAGS", f"--{quiet.CACHES[0]}=mine")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
     quiet.keep_what_xla_tries()
-    folder = tmp_path / "mmtf" / f"xla-{version}"
+    folder = tmp_path / "mmtf" / f"xla-{version}-{version}"  # TensorFlow's, then cuBLAS'
     assert folder.is_dir() == kept
-    added = f" --{quiet.CACHES[1]}={folder}" if kept else ""
-    assert os.environ["XLA_FLAGS"] == f"--{quiet.CACHES[0]}=mine{added}"
+    added = [f"--{name}={folder}" for name in quiet.CACHES] if kept else []
+    assert os.environ["XLA_FLAGS"].split() == ["--xla_dump_to=x", *added]
 
 
-def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", quiet.CACHES)
+def test_a_user_s_own_folder_counts_alone(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(quiet.importlib.metadata, "version", lambda name: "2.21.0")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XLA_FLAGS", f"--{name}=mine")
+    quiet.keep_what_xla_tries()
+    assert os.environ["XLA_FLAGS"] == f"--{name}=mine"
+
+
+@pytest.mark.parametrize("cache", ["{}/file", "{}/with space", "relative"])
+def test_a_cache_folder_that_cannot_be_used_is_done_without(tmp_path, monkeypatch, cache):
+    monkeypatch.setattr(quiet.importlib.metadata, "version", lambda name: "2.21.0")
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", cache.format(tmp_path))
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     quiet.keep_what_xla_tries()
     assert "XLA_FLAGS" not in os.environ
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):

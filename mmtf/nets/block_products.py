@@ -9,6 +9,8 @@ from mmtf.nets.bilinear import Bilinear
 from mmtf.nets.replaced import replaced
 from mmtf.nets.thin_gradient import is_thin
 
+# Of a wider kernel the matrix would be large: it grows with the fourth power.
+MOST_TAPS = 7
 # At most so many parts of the sum over all images' pixels that a kernel's gradient is.
 PARTS = 16
 
@@ -19,15 +21,19 @@ def block_products(model: keras.Model):
     A convolution over 1 to 4 channels fills a sliver of a GPU's matrix units, and its gradients
     less. Here the (t - 1) x (t - 1) output pixels of a block, all their channels, are one row of a
     product: 2 x 2 blocks of the image times a matrix that holds the t x t kernel once for each
-    pixel. That is up to four times the arithmetic, 2.6 times for t = 5, in one product of a shape
-    that matrix units like, and the same sums up to their order.
+    pixel. That is (2 - 2 / t)^2 times the arithmetic, 2.6 times for t = 5, in one product of a
+    shape that matrix units like, and the same sums up to their order.
 
     Args:
       model: built; of its layers, every Conv2D of stride 1 over at most 4 channels is meant, of a
-        kernel of at least 2 x 2. Other callables are left as they are.
+        kernel of 2 x 2 to 7 x 7. Other callables are left as they are.
     """
     layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
-    meant = [one for one in layers if is_thin(one) and min(one.kernel_size) > 1]
+    meant = [
+        one
+        for one in layers
+        if is_thin(one) and min(one.kernel_size) > 1 and max(one.kernel_size) <= MOST_TAPS
+    ]
     return replaced((layer, "convolution_op", _operation(layer)) for layer in meant)
 
 

@@ -53,16 +53,18 @@ def large_products(model: keras.Model):
 
 
 def dense_call(layer, product: Bilinear, **options):
-    """The `call` of a Dense layer by `product`; of other inputs than vectors its own.
+    """The `call` of a Dense layer by `product`.
+
+    Of other inputs than vectors of the kernel's type its own.
 
     Attributes:
       product: the same.
     """
 
     def call(inputs, training=None):
-        if inputs.shape.rank != 2:
-            return type(layer).call(layer, inputs, training=training)
         kernel = tf.convert_to_tensor(keras.ops.convert_to_tensor(layer.kernel))
+        if inputs.shape.rank != 2 or inputs.dtype != kernel.dtype:
+            return type(layer).call(layer, inputs, training=training)
         y = product(tf.convert_to_tensor(inputs), kernel, **options)
         if layer.use_bias:
             y = keras.ops.add(y, layer.bias)
@@ -88,6 +90,13 @@ def _rows(kernel):
     return tf.transpose(kernel)[None]
 
 
+def _unturned(upstream, kernel):
+    """upstream kernel^T; in other types than float32 the batched product is no faster."""
+    if upstream.dtype != tf.float32:
+        return MATMUL.to_inputs(upstream, kernel)
+    return tf.raw_ops.BatchMatMulV2(x=upstream, y=kernel, adj_y=True)
+
+
 SUMS = Bilinear(
     forward=lambda x, kernel: tf.reduce_sum(x[:, None, :] * _rows(kernel), 2),
     to_inputs=lambda upstream, kernel: tf.reduce_sum(upstream[:, :, None] * _rows(kernel), 1),
@@ -95,7 +104,4 @@ SUMS = Bilinear(
         tf.reduce_sum(x[:, None, :] * upstream[:, :, None], 0)
     ),
 )
-UNTURNED = dataclasses.replace(
-    MATMUL,
-    to_inputs=lambda upstream, kernel: tf.raw_ops.BatchMatMulV2(x=upstream, y=kernel, adj_y=True),
-)
+UNTURNED = dataclasses.replace(MATMUL, to_inputs=_unturned)

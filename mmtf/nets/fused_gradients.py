@@ -17,7 +17,7 @@ def fused_kernel_gradients(model: keras.Model):
     For objectives l + c ||dl/dx||^2 / 2 alone, l itself a summand: the gradient in a kernel is the
     objective's but for a term of second order in c dl/dx, see `Bilinear`. Gradients in x and in
     biases stay what they are, and so do all where l is differentiated once. On CPUs thin
-    convolutions are those of `thin_input_gradients`, open or not.
+    convolutions are those of `thin_input_gradients`, open or not, unless `block_products` is open.
 
     Args:
       model: built; of its layers, every Dense over vectors and every channels-last Conv2D over

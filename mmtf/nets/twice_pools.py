@@ -84,8 +84,8 @@ def _tiled_max_pool(x, size, padding):
             upstream = upstream[:, :, None, :, None]
             down = tf.where(there, upstream, tf.zeros_like(upstream))
             shape = [-1, out[0] * size[0], out[1] * size[1], x.shape[3]]
-            (top, _), (left, _) = pads
-            down = tf.reshape(down, shape)[:, top : top + x.shape[1], left : left + x.shape[2]]
+            (above, _), (left, _) = pads
+            down = tf.reshape(down, shape)[:, above : above + x.shape[1], left : left + x.shape[2]]
             # What `VALID` leaves over.
             rest = [[0, a - b] for a, b in zip(x.shape[1:3], down.shape[1:3], strict=True)]
             return tf.pad(down, [[0, 0], *rest, [0, 0]]), from_maxima

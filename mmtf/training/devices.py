@@ -7,8 +7,9 @@ import tensorflow as tf
 from mmtf import cpu
 from mmtf.config import PRECISIONS, ConfigError, require_choice
 
-# Minimax-Grad's first compilation, 49 s on an H100, is regained in about so many steps: without XLA
-# there are 228 a second, with it 2,036 (results/benchmarks/gpu.json).
+# Between the steps that regain Minimax-Grad's compilation on an H100, 12,600 the first time on a
+# machine (49 s) and 3,100 after it (12 s): without XLA there are 228 a second, with it 2,036
+# (results/benchmarks/gpu.json).
 JIT_STEPS = 10_000
 
 

@@ -32,7 +32,7 @@ class Trainer:
 
     A step draws its batch, its dropout masks and its random starts from (seed, step, replica)
     alone, so a run stopped after any step goes on from there as if never stopped: bitwise on a CPU;
-    on a GPU XLA tries anew in each process how to compute a convolution.
+    on a GPU XLA may choose other kernels where what it tried has not been kept.
 
     Args:
       game: see `mmtf.games.base.Game`.

@@ -48,3 +48,10 @@ def test_the_command_measures(tmp_path):
     text = performance.gpu(record)
     assert "| minimax_grad | bfloat16 | XLA | 16 |" in text and "30 Minimax-Grad steps" in text
     assert "s of them beside the steps" in text
+    del record["rows"]
+    assert "30 Minimax-Grad steps" in performance.gpu(record)
+    record["commit"] = "another"
+    output.write_text(json.dumps(record))
+    done = command("--device=cpu", "--only=rows", f"--output={output}", *tiny)
+    assert done.returncode != 0 and "Expected a record with commit" in done.stderr
+    assert json.loads(output.read_text()) == record

@@ -15,8 +15,8 @@ NOISE = 200 * 200 * 2.0**-24
 CASES = [
     (height, channels, taps, padding)
     for height in (6, 7, 9)
-    for channels in (1, 3, 4)
-    for taps in (1, 2, 3, 5)
+    for channels in (1, 2, 3, 4)
+    for taps in (1, 2, 3, 5, 6)
     for padding in ("SAME", "VALID")
 ]
 
@@ -24,7 +24,9 @@ CASES = [
 @pytest.mark.parametrize("height, channels, taps, padding", CASES)
 def test_both_gradients_are_those_of_tensorflow(height, channels, taps, padding, rng):
     x = tf.constant(rng.uniform(-1, 1, (2, height, 8, channels)), tf.float32)
-    kernel = tf.constant(rng.uniform(-1, 1, (taps, min(taps + 1, 5), channels, 8)), tf.float32)
+    kernel = tf.constant(
+        rng.uniform(-1, 1, (taps, max(8 - taps, 1) if taps > 2 else taps, channels, 8)), tf.float32
+    )
     found = []
     for convolve in (thin_conv, lambda x, k, padding: tf.nn.conv2d(x, k, 1, padding)):
         with tf.GradientTape() as tape:

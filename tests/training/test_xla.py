@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from tiny import make_trainer, tiny_net, weights_after
+from tiny import assert_same, make_trainer, tiny_net, weights_after
 
 from mmtf.config import ConfigError
 from mmtf.nets import NETS
@@ -45,6 +45,10 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     )
     assert_alike(first, weights_after(many, [1, 4]))
     assert many.traces == 1
+    in_other_calls = make_trainer(
+        game, tiny_net(0.5), jit_compile=True, many_a_program=True, **options
+    )
+    assert_same(many.players.classifier.get_weights(), weights_after(in_other_calls, [3, 2]))
     weights_after(single, [5])
     ours, theirs = (one.run(5, 7) for one in (many, single))
     for name in theirs:
