@@ -51,7 +51,7 @@ def max_pool(x, size, strides, padding: str):
         first = (view == top) & ~taken
         pooled += tf.where(first, view, tf.zeros_like(view))
         taken |= first
-    return pooled
+    return tf.where(taken, pooled, top)  # a NaN, which equals nothing
 
 
 def _tiled_max_pool(x, size, padding):

@@ -51,6 +51,20 @@ def test_all_is_as_in_tensorflow(rng, height, width, size, stride, padding, jit_
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("stride", [2, 3])
+def test_a_nan_stays(stride, jit_compile):
+    """A risk that is not finite ends a run; a pool must not hide it.
+
+    Whole windows, as a broken weight leaves them: XLA's maximum on CPUs passes over a single one.
+    """
+    x = np.zeros((1, 6, 6, 1), np.float32)
+    x[0, :3, :3] = np.nan
+    pool = tf.function(lambda x: max_pool(x, (3, 3), (stride, stride), "VALID"))
+    pool = tf.function(pool, jit_compile=jit_compile)
+    assert np.isnan(pool(x)[0, 0, 0, 0])
+
+
 def test_in_a_net_and_only_while_open(rng):
     net = NETS["mnist_cnn"](image_shape=(8, 8, 1), num_classes=4)
     x = tf.constant(rng.uniform(-1, 1, (5, 8, 8, 1)), tf.float32)
