@@ -33,14 +33,13 @@ def test_without_a_gpu_it_says_so():
 @pytest.mark.slow
 def test_the_command_measures(tmp_path):
     output = tmp_path / "record.json"
-    tiny = ["--dataset=digits", "--steps=2", "--blocks=1", "--paper_steps=30", "--matmul=256"]
+    tiny = ["--dataset=digits", "--steps=2", "--blocks=1", "--paper_steps=30", "--matmul=1024"]
     done = command("--device=cpu", "--batches=8,16", f"--output={output}", *tiny)
     assert done.returncode == 0, done.stderr
     record = json.loads(output.read_text())
     assert len(record["rows"]) == 2 * 2 * (2 + 1)
     assert {row["batch"] for row in record["rows"] if not row["xla"]} == {8}
-    # No peak of so small a product is one.
-    assert all(row["steps_per_second"] > 0 and row["of_peak"] > 0 for row in record["rows"])
+    assert all(row["steps_per_second"] > 0 and 0 < row["of_peak"] < 1 for row in record["rows"])
     assert record["first"]["steps"] == record["paper"]["steps"] == 30
     assert record["paper"]["seconds"] > 30 / record["paper"]["steps_per_second"]
     assert record["paper"]["errors"]["none"]["n"] > 100

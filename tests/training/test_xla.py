@@ -43,7 +43,9 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
         make_trainer(game, tiny_net(0.5), jit_compile=True, many_a_program=flag, **options)
         for flag in (True, False)
     )
-    assert_alike(first, weights_after(many, [1, 4]))
+    for ours, theirs in zip(first, weights_after(many, [1, 4]), strict=True):
+        # Another program: a weight below 2 is rounded once in each of five steps of both.
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=5 * 2 * 2.0**-24)
     assert many.traces == 1
     in_other_calls = make_trainer(
         game, tiny_net(0.5), jit_compile=True, many_a_program=True, **options
@@ -52,7 +54,7 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     weights_after(single, [5])
     ours, theirs = (one.run(5, 7) for one in (many, single))
     for name in theirs:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4)
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("game", ["adv_fgsm", "minimax_grad"])
