@@ -14,8 +14,8 @@ import os
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 CLEAN = 0.026  # of the paper's undefended MNIST net, Table 1
@@ -50,10 +50,10 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     import tensorflow as tf
 
     from mmtf.attacks.fgsm import FGSM
-    from mmtf.evaluation.measure import misclassified
+    from mmtf.evaluation.runner import misclassified
     from mmtf.games.adv_fgsm import AdvFGSM
     from mmtf.nets.mnist_cnn import mnist_cnn
-    from mmtf.presets import BRIEF_NET, schedule_of
+    from mmtf.runs.presets import BRIEF_NET, schedule_of
     from mmtf.threat import ThreatModel
     from mmtf.training.loop import Events
     from mmtf.training.train import train
@@ -92,10 +92,10 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
 
 @in_one_line("benchmarks.brief_steps")
 def main(_):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     from mmtf.data import load_data
-    from mmtf.provenance import provenance
     from mmtf.reports import write_json
+    from mmtf.storage.provenance import provenance
 
     data = load_data(FLAGS.dataset).holdout(FLAGS.held_out)
     given = {name: FLAGS[name].value for name in ("eta", "first_steps", "steps", "rounds")}

@@ -12,9 +12,9 @@ import os
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.command import in_one_line
-from mmtf.config import require
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import require
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 BATCH = 128
@@ -35,9 +35,9 @@ def gradients_of(classifier, config, precision):
     import numpy as np
     import tensorflow as tf
 
+    from mmtf.classifiers.precision import computing_in
     from mmtf.games.base import Players, Turn
     from mmtf.games.minimax_grad import MinimaxGrad
-    from mmtf.nets.precision import computing_in
     from mmtf.threat import ThreatModel
 
     threat = ThreatModel(eta=config["eta"], norm=config["norm"])
@@ -105,10 +105,10 @@ def measure(path: str, batches: int) -> dict:
     """The row of one classifier."""
     import keras
 
+    from mmtf.classifiers.loading import load_defense
     from mmtf.data import load_data
-    from mmtf.evaluation.models import load_defense
     from mmtf.reports import read_json
-    from mmtf.workdir import is_finished
+    from mmtf.runs.workdir import is_finished
 
     require(is_finished(path), "the workdir of a finished run", path)
     config = read_json(os.path.join(path, "record.json"))["config"]
@@ -130,9 +130,9 @@ def measure(path: str, batches: int) -> dict:
 
 @in_one_line("benchmarks.fused_penalty")
 def main(_):
-    quiet.import_tensorflow()
-    from mmtf.provenance import provenance
+    startup.import_tensorflow()
     from mmtf.reports import write_json
+    from mmtf.storage.provenance import provenance
 
     rows = []
     for path in FLAGS.models:

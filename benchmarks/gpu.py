@@ -23,8 +23,8 @@ import time
 from absl import app, flags
 
 from benchmarks.growth import forward_flops
-from mmtf import quiet
 from mmtf.reports import read_json, write_json
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 ETA = 0.3
@@ -103,7 +103,7 @@ def play(data, steps) -> tuple[dict, object]:
     import mmtf
     from mmtf.games import GAMES
     from mmtf.nets import NETS
-    from mmtf.presets import default_net
+    from mmtf.runs.presets import default_net
 
     schedule = mmtf.Schedule(steps=steps, learning_rate=1e-4, batch_size=BATCH)
     trained = mmtf.train(
@@ -130,7 +130,7 @@ def play_the_paper(data) -> dict:
     """All steps, then the errors."""
     import mmtf
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.measure import measure
+    from mmtf.evaluation.runner import measure
 
     found, classifier = play(data, FLAGS.paper_steps)
     test, threat, errors = data.test(), mmtf.ThreatModel(eta=ETA), {}
@@ -174,7 +174,7 @@ def main(_):
     with contextlib.ExitStack() as stack:
         if FLAGS.only is None:  # where XLA has kept nothing yet
             os.environ["XDG_CACHE_HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
-        quiet.import_tensorflow()
+        startup.import_tensorflow()
         _run()
 
 
@@ -214,7 +214,7 @@ def _run():
 
 def _begun(path, device, dataset) -> dict:
     """The record to add a part to; the first part begins a new one."""
-    from mmtf.provenance import provenance
+    from mmtf.storage.provenance import provenance
 
     found = provenance()
     found["command"] = [one for one in found["command"] if not one.startswith("--only")]
@@ -233,7 +233,7 @@ def _begun(path, device, dataset) -> dict:
 
 def time_rows(data, record, path) -> None:
     """Adds the peaks and the rows, one by one."""
-    from mmtf.training.devices import matmul_rate
+    from mmtf.runtime.devices import matmul_rate
 
     peaks = {name: matmul_rate(name, FLAGS.matmul) for name in PRECISIONS}
     record |= {

@@ -21,8 +21,8 @@ from absl import app, flags
 
 from benchmarks.peers.speed.worker import peak_mib
 from benchmarks.turns import Waiting, in_turns
-from mmtf import quiet
 from mmtf.reports import write_json
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 OUTPUT = "results/benchmarks/growth.json"
@@ -169,7 +169,7 @@ def _steps(trainer):
 def _pgd(net, threat, point, x, y):
     """An attack that cannot succeed, so that no image leaves: its logits are those of y alone."""
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.measure import perturb
+    from mmtf.evaluation.runner import perturb
 
     last = net.layers[-1]
     kernel, bias = last.get_weights()
@@ -227,11 +227,11 @@ def define_flags() -> None:
 
 
 def main(_):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     if FLAGS.point:
         serve(Point(**json.loads(FLAGS.point)), sys.stdin)
         return
-    from mmtf.provenance import provenance
+    from mmtf.storage.provenance import provenance
 
     axes, output = FLAGS.axes or list(AXES), FLAGS.output or OUTPUT
     rows = []

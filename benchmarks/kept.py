@@ -3,9 +3,9 @@
 import contextlib
 import os
 
-from mmtf.config import ConfigError
-from mmtf.lock import hold_file
+from mmtf.errors import ConfigError
 from mmtf.reports import read_json
+from mmtf.storage.lock import hold_file
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def kept(path: str, about: dict):
     Raises:
       ConfigError: the record there is of another commit, machine or job; or it is being written.
     """
-    from mmtf.provenance import provenance
+    from mmtf.storage.provenance import provenance
 
     found = provenance()
     names = ("versions", "hardware", "environment", "commit")

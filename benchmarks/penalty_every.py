@@ -14,9 +14,9 @@ import math
 from absl import app, flags
 
 from benchmarks.kept import kept
-from mmtf import quiet
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import write_json
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 
@@ -51,9 +51,9 @@ def _is(text, kind, least):
 def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=None) -> dict:
     """One training, and its errors on the test split of `data`."""
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.measure import measure
-    from mmtf.experiment import make_game, net_maker
-    from mmtf.presets import run_config
+    from mmtf.evaluation.runner import measure
+    from mmtf.runs.experiment import make_game, net_maker
+    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
     from mmtf.training.train import train
 
@@ -87,7 +87,7 @@ def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=No
 
 @in_one_line("benchmarks.penalty_every")
 def main(_):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     from mmtf.data import load_data
 
     about = {name: FLAGS[name].value for name in ("dataset", "held_out", "pgd_examples", "steps")}

@@ -26,9 +26,9 @@ import time
 from absl import app, flags
 
 from benchmarks.kept import kept
-from mmtf import quiet
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json, write_json
+from mmtf.runtime import startup
 
 TARGETS = {"clean": 0.008, "fgsm": 0.036}
 ETA = 0.3
@@ -76,7 +76,7 @@ class Watch:
         self.clock, self.points = Clock(), []
 
     def look(self, step: int) -> None:
-        from mmtf.evaluation.measure import measure
+        from mmtf.evaluation.runner import measure
 
         with self.clock.stopped():
             point = {"step": int(step), "seconds": round(self.clock.seconds, 2)}
@@ -104,9 +104,9 @@ def met(point: dict) -> bool:
 def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     """One run of the default schedule."""
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.measure import measure
-    from mmtf.experiment import make_game, net_maker
-    from mmtf.presets import run_config
+    from mmtf.evaluation.runner import measure
+    from mmtf.runs.experiment import make_game, net_maker
+    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
     from mmtf.training.loop import Events
     from mmtf.training.train import train
@@ -156,9 +156,9 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     from art.estimators.classification import TensorFlowV2Classifier
 
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
-    from mmtf.experiment import net_maker
-    from mmtf.presets import run_config
-    from mmtf.training.rates import Rate
+    from mmtf.runs.experiment import net_maker
+    from mmtf.runs.presets import run_config
+    from mmtf.training.learning_rate import Rate
 
     keras.utils.set_random_seed(seed)
     config = run_config(
@@ -250,7 +250,7 @@ def _in_a_process(who, seed) -> dict:
 def main(_):
     if {"art", "art_scheduled"} & set(FLAGS.who) and importlib.util.find_spec("art") is None:
         raise app.UsageError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     if FLAGS.row:
         write_json(FLAGS.row, _play(FLAGS.who[0], int(FLAGS.seeds[0])))
         return 0

@@ -15,7 +15,7 @@ import time
 
 from absl import app, flags
 
-from mmtf import quiet
+from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
@@ -43,7 +43,7 @@ def make_trainer(dataset, game, options, precision):
     from mmtf.data import Batches
     from mmtf.games import GAMES as KINDS
     from mmtf.nets import NETS
-    from mmtf.presets import default_net
+    from mmtf.runs.presets import default_net
     from mmtf.threat import ThreatModel
     from mmtf.training.trainer import Trainer
 
@@ -65,9 +65,9 @@ def bare_step(trainer):
     """The same game's step compiled alone, on one batch that stays where it is."""
     import tensorflow as tf
 
+    from mmtf.classifiers.precision import computing_in
     from mmtf.games.base import Turn
-    from mmtf.nets.precision import computing_in
-    from mmtf.training.randomness import seeded
+    from mmtf.training.dropout import seeded
     from mmtf.training.trainer import FOR_CPUS
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
@@ -138,12 +138,12 @@ def watch_memory(trainer) -> dict:
 
 
 def main(_):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     import pandas as pd
 
     from mmtf.data import load_data
-    from mmtf.provenance import provenance
     from mmtf.reports import write_json
+    from mmtf.storage.provenance import provenance
 
     dataset = load_data(FLAGS.dataset)
     rows = []

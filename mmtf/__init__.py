@@ -13,14 +13,27 @@ _PUBLIC = {
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
     "load_data": "mmtf.data.named",
-    "run_config": "mmtf.presets",
-    "run_experiment": "mmtf.experiment",
-    "save_keras": "mmtf.export",
-    "save_serving": "mmtf.export",
-    "schedule_of": "mmtf.presets",
+    "run_config": "mmtf.runs.presets",
+    "run_experiment": "mmtf.runs.experiment",
+    "save_keras": "mmtf.classifiers.export",
+    "save_serving": "mmtf.classifiers.export",
+    "schedule_of": "mmtf.runs.presets",
     "train": "mmtf.training.train",
 }
-_ROOMS = ("attacks", "data", "evaluation", "games", "nets", "reports", "solvers", "training")
+_ROOMS = (
+    "attacks",
+    "classifiers",
+    "data",
+    "evaluation",
+    "games",
+    "nets",
+    "reports",
+    "runs",
+    "solvers",
+    "stats",
+    "storage",
+    "training",
+)
 
 __all__ = [*_PUBLIC, *_ROOMS, "__version__"]
 

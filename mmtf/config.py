@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any
+
+from mmtf.errors import require, require_choice
 
 NORMS = ("linf", "l2")
 INITIALIZERS = ("keras", "tutorial")
@@ -13,38 +14,6 @@ DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
 # Options of games that came later, and what every run had before.
 BEFORE = {"penalty_every": 1}
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be: the message says what was expected, what came, what to do."""
-
-
-def require(condition: bool, expected: str, received: Any) -> None:
-    """Raises ConfigError('Expected ... Received ...') unless `condition` holds."""
-    if not condition:
-        raise ConfigError(f"Expected {expected}. Received: {received!r}.")
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of an error that says something, for a message of one line.
-
-    Example:
-      >>> reason_of(ValueError("Exception encountered when calling Dense.call().\\n\\nToo wide."))
-      'Too wide.'
-      >>> reason_of(KeyError())
-      'KeyError'
-    """
-    lines = [line.strip() for line in str(error).splitlines()]
-    # Keras puts where it was before what it was.
-    said = [line for line in lines if line and not line.startswith("Exception encountered when")]
-    plain = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in said or lines]
-    return plain[0][:300] if plain and plain[0] else type(error).__name__
-
-
-def require_choice(name: str, value: Any, choices) -> None:
-    """Raises ConfigError naming the choices unless `value` is one of them."""
-    choices = list(choices)
-    require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +70,7 @@ class RunConfig:
       schedule: the steps, batch size and learning rate in force.
       precision: `float32` or `bfloat16` for training, or `auto`; evaluation is always float32.
       jit_compile: whether XLA compiles the training steps, which draws other random numbers; None:
-        of a long run on a single GPU (`mmtf.training.devices.resolve_jit`).
+        of a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
       attacks: attacks of the final table, in its order.
       pgd_steps, pgd_restarts: of the table's PGD.
       max_examples: test examples used for the table, 0 for all.

@@ -6,7 +6,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import NORMS, ConfigError, require, require_choice
+from mmtf.config import NORMS
+from mmtf.errors import ConfigError, require, require_choice
 
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.

@@ -15,12 +15,12 @@ import pathlib
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
 from mmtf.config import NORMS
-from mmtf.lock import hold_file
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table, replace_block
+from mmtf.runtime import startup
+from mmtf.storage.lock import hold_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "evaluation" / "comparison.json"
@@ -57,12 +57,12 @@ def run() -> None:
         raise app.UsageError(
             f"Expected the peers: pip install '.[peers]'. Received: no {', '.join(lacks)}."
         )
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     from benchmarks.peers.comparison import COMPARISONS, compare
     from benchmarks.peers.twin import check_twin
     from benchmarks.peers.victim import Settings, victim_of
     from mmtf import load_data
-    from mmtf.evaluation.models import admit, digest_of, load_defense
+    from mmtf.classifiers.loading import admit, digest_of, load_defense
 
     data = load_data(FLAGS.dataset)
     x, y = data.test(FLAGS.max_examples)
@@ -122,7 +122,7 @@ def _opened() -> dict:
 def _where() -> dict:
     import torch
 
-    from mmtf.provenance import provenance
+    from mmtf.storage.provenance import provenance
 
     found = provenance()
     found["versions"]["torch"] = torch.__version__

@@ -16,11 +16,12 @@ import time
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.command import in_one_line
-from mmtf.config import ConfigError, Schedule, require
-from mmtf.lock import hold_file
+from mmtf.cli.errors import in_one_line
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError, require
 from mmtf.reports import read_json, write_json
+from mmtf.runtime import startup
+from mmtf.storage.lock import hold_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "section4" / "attack_networks.json"
@@ -86,14 +87,14 @@ def recipes() -> dict:
 
 @in_one_line("scripts.attack_networks")
 def main(argv):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     import keras
 
     from mmtf import ThreatModel, load_data
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.best_response import best_response, model_digest
-    from mmtf.evaluation.measure import measure
-    from mmtf.provenance import provenance
+    from mmtf.evaluation.runner import measure
+    from mmtf.storage.provenance import provenance
 
     known = recipes()
     names = FLAGS.recipes or [name for name in known if name != "paper 30000 steps"]

@@ -14,9 +14,9 @@ import pathlib
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json, write_json
+from mmtf.runtime import startup
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "section4" / "transfer.json"
@@ -38,11 +38,11 @@ FLAGS = flags.FLAGS
 
 @in_one_line("scripts.attacker_transfer")
 def main(argv):
-    quiet.import_tensorflow()
+    startup.import_tensorflow()
     from mmtf import load_data
-    from mmtf.presets import run_config
-    from mmtf.provenance import provenance
     from mmtf.reports.heat_map import heat_map
+    from mmtf.runs.presets import run_config
+    from mmtf.storage.provenance import provenance
     from mmtf.threat import ThreatModel
 
     data, threat = load_data(FLAGS.dataset), ThreatModel(eta=FLAGS.eta)
@@ -82,8 +82,8 @@ def _row(defense, config, data, threat, folder):
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.best_response import ATTNET, FreshAttNet
     from mmtf.evaluation.payoff import as_result, attack_classifier
-    from mmtf.experiment import run_experiment
-    from mmtf.workdir import Workdir
+    from mmtf.runs.experiment import run_experiment
+    from mmtf.runs.workdir import Workdir
 
     with Workdir(folder, config) as workdir:
         if workdir.finished() is None:

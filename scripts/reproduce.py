@@ -15,12 +15,13 @@ import sys
 
 from absl import app, flags
 
-from mmtf import quiet
-from mmtf.config import SCHEDULES, ConfigError, require
-from mmtf.reproduction import selection
-from mmtf.reproduction.cells import Results, Track
-from mmtf.reproduction.engines import ENGINES
-from mmtf.reproduction.tables import TABLES
+from mmtf.config import SCHEDULES
+from mmtf.errors import ConfigError, require
+from mmtf.runtime import startup
+from scripts.paper import selection
+from scripts.paper.cells import Results, Track
+from scripts.paper.engines import ENGINES
+from scripts.paper.tables import TABLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = str(ROOT / "results" / "cells")
@@ -95,7 +96,7 @@ def _reproduce(argv) -> int:
         raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
     tables, figures = _numbers("tables", TABLES), _numbers("figures", selection.FIGURES)
     if FLAGS.adopt:
-        from mmtf.reproduction.store import Store
+        from scripts.paper.store import Store
 
         print(f"Adopted as {Store(FLAGS.store).adopt(FLAGS.adopt)}.")
         return 0
@@ -111,7 +112,7 @@ def _reproduce(argv) -> int:
         _refuse_measuring()
     else:
         if figures and not FLAGS.dry_run:
-            from mmtf.reproduction.figures import require_matplotlib
+            from scripts.paper.figures import require_matplotlib
 
             require_matplotlib()  # before hours of measuring
         status = _measure(cells)
@@ -169,14 +170,14 @@ def _cells(tables, figures):
 
 
 def _measure(cells) -> int:
-    quiet.import_tensorflow()
-    from mmtf.reproduction import costs
-    from mmtf.reproduction.engines import default_jobs
-    from mmtf.reproduction.jobs import make_plan
-    from mmtf.reproduction.settings import settings_of
-    from mmtf.reproduction.store import Store
-    from mmtf.reproduction.workers import Place, do
-    from mmtf.training.devices import matmul_rate
+    startup.import_tensorflow()
+    from mmtf.runtime.devices import matmul_rate
+    from scripts.paper import costs
+    from scripts.paper.engines import default_jobs
+    from scripts.paper.jobs import make_plan
+    from scripts.paper.settings import settings_of
+    from scripts.paper.store import Store
+    from scripts.paper.workers import Place, do
 
     names = ("rounds", "steps", "pgd_steps", "autoattack_steps", "autoattack_queries")
     given = {name: FLAGS[name].value for name in (*names, "pgd_examples", "autoattack_examples")}
@@ -205,10 +206,10 @@ def _measure(cells) -> int:
 
 
 def _show(tables, figures) -> int:
-    from mmtf.reproduction.figures import draw_figure
-    from mmtf.reproduction.output import tracks_of_figure, write_table
-    from mmtf.reproduction.render import render
-    from mmtf.reproduction.tables import paper_table
+    from scripts.paper.figures import draw_figure
+    from scripts.paper.output import tracks_of_figure, write_table
+    from scripts.paper.render import render
+    from scripts.paper.tables import paper_table
 
     results = Results(FLAGS.results)
     if FLAGS.all:
@@ -249,7 +250,7 @@ def _drawn(tracks):
 
 
 def _pages() -> int:
-    from mmtf.reproduction.output import write_pages
+    from scripts.paper.output import write_pages
 
     trial = os.path.abspath(FLAGS.results) != RESULTS
     folder = FLAGS.output or (os.path.join(FLAGS.results, os.pardir, "docs") if trial else DOCS)

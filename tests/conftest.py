@@ -1,8 +1,8 @@
 """Models with known answers, and a ball and a box checked without mmtf."""
 
-from mmtf import quiet
+from mmtf.runtime import startup
 
-quiet.import_tensorflow()  # as the commands do that tests start
+startup.import_tensorflow()  # as the commands do that tests start
 
 import numpy as np
 import pytest

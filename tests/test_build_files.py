@@ -140,9 +140,9 @@ def test_every_source_has_its_target():
 
 SOURCES = {
     "mmtf/__init__.py": "",
-    "mmtf/lookup.py": "",
+    "mmtf/registry.py": "",
     "mmtf/run.py": "if __name__ == '__main__':\n    pass\n",
-    "mmtf/nets/__init__.py": "from mmtf.lookup import M\nNETS = M('mmtf.nets.cnn:build')\n",
+    "mmtf/nets/__init__.py": "from mmtf.registry import M\nNETS = M('mmtf.nets.cnn:build')\n",
     "mmtf/nets/cnn.py": "def build():\n    from mmtf.nets import layers\n\nTABLE = 'paper.csv'\n",
     "mmtf/nets/layers.py": "",
     "mmtf/nets/paper.csv": "",

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from mmtf.config import ConfigError, RunConfig, Schedule, differences
+from mmtf.config import RunConfig, Schedule, differences
+from mmtf.errors import ConfigError
 
 CONFIG = RunConfig(
     game="lwa",

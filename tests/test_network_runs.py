@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import afterwards, curve
-from mmtf.afterwards import add_exploitability, require_attacker
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
 from mmtf.data import load_digits
-from mmtf.experiment import run_experiment
-from mmtf.presets import run_config
+from mmtf.errors import ConfigError
 from mmtf.reports import lemma_table, read_json, risk_table
+from mmtf.runs import curve, replay
+from mmtf.runs.experiment import run_experiment
+from mmtf.runs.presets import run_config
+from mmtf.runs.replay import add_exploitability, require_attacker
+from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel
-from mmtf.workdir import Workdir
 
 ATTACKS = ("none", "attnet", "attnet_paper", "attnet_met")
 
@@ -28,7 +29,7 @@ def short(monkeypatch):
         schedule = dataclasses.replace(recipe.schedule, steps=3, batch_size=8)
         quick = dataclasses.replace(recipe, schedule=schedule, net="universal", net_options={})
         monkeypatch.setattr(curve, name, quick)
-    monkeypatch.setattr(afterwards, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
+    monkeypatch.setattr(replay, "schedule_of", lambda *unused: Schedule(steps=3, batch_size=8))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.games.best_response import BestResponse
 from mmtf.reports import read_json
 from mmtf.reports.heat_map import heat_map

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from mmtf.reproduction.selection import FIGURES
-from mmtf.reproduction.tables import TABLES
+from scripts.paper.selection import FIGURES
+from scripts.paper.tables import TABLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = [f"table{n}" for n in TABLES] + [f"figure{n}" for n in FIGURES]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf import threat as room
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 NORMS = ("linf", "l2")

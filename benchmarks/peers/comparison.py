@@ -18,7 +18,7 @@ from benchmarks.peers.twin import nchw, nhwc
 from benchmarks.peers.victim import Settings, Victim
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import input_gradient
-from mmtf.evaluation.measure import evaluating_in_float32, misclassified, perturb
+from mmtf.evaluation.runner import evaluating_in_float32, misclassified, perturb
 from mmtf.threat import ThreatModel
 
 # Peer -> (the distribution its version is read from, its attacks).

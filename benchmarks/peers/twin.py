@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmtf.config import ConfigError
-from mmtf.evaluation.measure import BLOCK, evaluating_in_float32
+from mmtf.errors import ConfigError
+from mmtf.evaluation.runner import BLOCK, evaluating_in_float32
 
 # Two correct float32 nets differ by the order of their sums: a dot product of d terms is off by
 # about sqrt(d) * 2^-24 of its terms' size (d is up to 3,136 here), over four layers.

@@ -1,6 +1,6 @@
 """Attacks: attack(classifier, x, y, seed) -> z in the ball around x and in the box (Eq. 5)."""
 
-from mmtf.lookup import Members
+from mmtf.registry import Members
 
 ATTACKS = Members(
     "attack",
@@ -26,7 +26,7 @@ MADE = Members(
     "attack made of others",
     {
         "Transfer": "mmtf.attacks.transfer:Transfer",
-        "ExpectationOverTransformation": "mmtf.attacks.expectation:ExpectationOverTransformation",
+        "ExpectationOverTransformation": "mmtf.attacks.eot:ExpectationOverTransformation",
         "UniversalPerturbation": "mmtf.attacks.universal:UniversalPerturbation",
     },
 )

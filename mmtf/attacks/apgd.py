@@ -4,13 +4,13 @@ import dataclasses
 
 import tensorflow as tf
 
+from mmtf.attacks.active_set import Standing
 from mmtf.attacks.apgd_state import BEST, State, Z, flat
 from mmtf.attacks.base import choose, compiled, gradient_of
-from mmtf.attacks.goals import AimedAttack
+from mmtf.attacks.criteria import AimedAttack
 from mmtf.attacks.losses import LOSSES, refuse_few_classes
 from mmtf.attacks.restarts import classifier_classes, restarted
-from mmtf.attacks.standing import Standing
-from mmtf.config import require, require_choice
+from mmtf.errors import require, require_choice
 
 # The first phase's share of the steps, by how much each later one is shorter, and the shortest.
 FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
@@ -48,7 +48,7 @@ class APGD(AimedAttack):
       stop_early: keep each example's first iterate that reaches the goal and take the example out
         of the batch; else return the iterate of the largest loss, as transfer and randomised
         defences want.
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted. `dlr` is then
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted. `dlr` is then
         `losses.aimed_dlr`; Eq. 7, which compares the target with the true class alone, is
         `APGDTargeted`'s.
 

@@ -6,7 +6,7 @@ from mmtf.attacks.apgd import APGD
 from mmtf.attacks.base import choose, compiled, errors_at
 from mmtf.attacks.losses import refuse_few_classes, targeted_dlr
 from mmtf.attacks.restarts import classifier_classes, restarted, seed_of, wrong_classes
-from mmtf.config import require
+from mmtf.errors import require
 
 
 class APGDTargeted(APGD):

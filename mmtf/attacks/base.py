@@ -6,9 +6,9 @@ import weakref
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.config import ConfigError
-from mmtf.nets.precision import policies_of
+from mmtf import losses
+from mmtf.classifiers.precision import policies_of
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel, require_threat
 
 
@@ -51,7 +51,7 @@ class Attack:
         return f"{type(self).__name__}({arguments})"
 
 
-def input_gradient(classifier, x, y, loss=risks.cross_entropy):
+def input_gradient(classifier, x, y, loss=losses.cross_entropy):
     """(logits, d loss_i / d x_i) at `x`; the gradient has the shape of `x`.
 
     Each example's gradient is its own: the losses are summed, not averaged, so that the batch
@@ -136,7 +136,7 @@ def run(attack: Attack, classifier, x, y, seed):
 
 def errors_at(classifier, z, y):
     """1.0 [N] where `classifier` gets `z` wrong, else 0.0."""
-    return risks.errors(classifier(z, training=False), y)
+    return losses.errors(classifier(z, training=False), y)
 
 
 def judge(classifier):

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from mmtf.attacks.base import choose, compiled, gradient_of
-from mmtf.attacks.goals import AimedAttack
-from mmtf.config import require
+from mmtf.attacks.criteria import AimedAttack
+from mmtf.errors import require
 
 # tanh is not inverted at the very edge of the box, where its inverse is infinite.
 EDGE = 1e-6
@@ -26,7 +26,7 @@ class CarliniWagner(AimedAttack):
       learning_rate: Adam's, > 0.
       initial_c: the first c, > 0.
       confidence: the margin by which an example must reach the goal, >= 0.
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
 
     Source: Carlini & Wagner (2017), section VI-A with f_6. For l-infinity take their margin loss
     inside PGD: PGD(threat, loss="margin").

@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
+from mmtf.attacks.active_set import Standing
 from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
 from mmtf.attacks.restarts import classifier_classes, restarted, wrong_classes
-from mmtf.attacks.standing import Standing
-from mmtf.config import require
+from mmtf.errors import require
 
 TINY = 1e-12
 

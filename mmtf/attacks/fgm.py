@@ -1,7 +1,7 @@
 """The fast gradient method: FGSM's sibling for the l2 ball."""
 
 from mmtf.attacks.base import input_gradient
-from mmtf.attacks.goals import AimedAttack
+from mmtf.attacks.criteria import AimedAttack
 
 
 class FGM(AimedAttack):
@@ -11,7 +11,7 @@ class FGM(AimedAttack):
 
     Args:
       threat: the ball and the box; l2.
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
     """
 
     norms = ("l2",)

@@ -1,7 +1,7 @@
 """The fast gradient sign method, Eq. 1."""
 
 from mmtf.attacks.base import input_gradient
-from mmtf.attacks.goals import AimedAttack
+from mmtf.attacks.criteria import AimedAttack
 
 
 class FGSM(AimedAttack):
@@ -12,7 +12,7 @@ class FGSM(AimedAttack):
 
     Args:
       threat: the ball and the box; l-infinity.
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
 
     Example:
       >>> import tensorflow as tf

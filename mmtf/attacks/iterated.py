@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
+from mmtf.attacks.active_set import Standing
 from mmtf.attacks.base import choose, compiled, input_gradient
+from mmtf.attacks.criteria import AimedAttack
 from mmtf.attacks.decay import DECAYS, shares
-from mmtf.attacks.goals import AimedAttack
 from mmtf.attacks.losses import LOSSES, refuse_few_classes
 from mmtf.attacks.restarts import classifier_classes
-from mmtf.attacks.standing import Standing
-from mmtf.config import require, require_choice
+from mmtf.errors import require, require_choice
 
 
 class IteratedAttack(AimedAttack):
@@ -26,7 +26,7 @@ class IteratedAttack(AimedAttack):
       stop_early: keep each example's first iterate that reaches the goal and, run eagerly, take
         the example out of the batch; else return the last iterate of every example, as training
         does.
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted.
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.config import ConfigError
+from mmtf import losses
+from mmtf.errors import ConfigError
 
 # Below the scale of float32 logits: equal top logits give 0 / 1e-12 = 0, not NaN.
 TINY = 1e-12
@@ -18,7 +18,7 @@ def dlr(logits, labels):
     Source: Croce & Hein (2020a), Eq. 6.
     """
     top = _sorted(logits, 3, "dlr")
-    return risks.margin(logits, labels) / (top[:, 0] - top[:, 2] + TINY)
+    return losses.margin(logits, labels) / (top[:, 0] - top[:, 2] + TINY)
 
 
 def targeted_dlr(logits, labels, targets):
@@ -43,14 +43,14 @@ def aimed_dlr(logits, labels):
     > 0 just where t is predicted. Minus Eq. 6 would be -1, without a gradient, wherever t is third.
     """
     top = _sorted(logits, 4, "dlr with a target")
-    return -risks.margin(logits, labels) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
+    return -losses.margin(logits, labels) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
 
 
 # What is raised away from the label, and towards it.
-LOSSES = {"cross_entropy": risks.cross_entropy, "margin": risks.margin, "dlr": dlr}
+LOSSES = {"cross_entropy": losses.cross_entropy, "margin": losses.margin, "dlr": dlr}
 AIMED_LOSSES = {
-    "cross_entropy": lambda logits, labels: -risks.cross_entropy(logits, labels),
-    "margin": lambda logits, labels: -risks.margin(logits, labels),
+    "cross_entropy": lambda logits, labels: -losses.cross_entropy(logits, labels),
+    "margin": lambda logits, labels: -losses.margin(logits, labels),
     "dlr": aimed_dlr,
 }
 

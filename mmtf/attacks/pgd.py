@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from mmtf.attacks.iterated import IteratedAttack
-from mmtf.config import require
+from mmtf.errors import require
 
 
 class PGD(IteratedAttack):

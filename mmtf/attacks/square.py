@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from mmtf import risks
+from mmtf import losses
+from mmtf.attacks.active_set import Standing
 from mmtf.attacks.base import choose, compiled
-from mmtf.attacks.goals import AimedAttack
-from mmtf.attacks.standing import Standing
-from mmtf.config import require
+from mmtf.attacks.criteria import AimedAttack
+from mmtf.errors import require
 
 # The share p of changed pixels is halved after these queries of 10,000.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -27,7 +27,7 @@ class Square(AimedAttack):
       threat: the ball and the box.
       steps: queries of each example, > 0.
       p: share of the pixels in the first square, in (0, 1].
-      target: see `mmtf.attacks.goals.Goal`; None: untargeted. Then the margin is what is kept if
+      target: see `mmtf.attacks.criteria.Goal`; None: untargeted. Then the margin is what is kept if
         it rises, with a target its cross-entropy if it falls.
 
     Source: Andriushchenko et al. (2020), Algorithms 1 to 3.
@@ -114,7 +114,7 @@ class Square(AimedAttack):
         margin = self.goal.loss("margin")(logits, labels)
         if not self.goal.targeted:
             return margin
-        return tf.where(margin > 0, margin, -risks.cross_entropy(logits, labels))
+        return tf.where(margin > 0, margin, -losses.cross_entropy(logits, labels))
 
     def _search(self, classifier, z, best, x, y, seed, side, bump):
         """One query of every example that has not reached the goal: (z, value)."""

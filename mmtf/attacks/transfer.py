@@ -1,7 +1,7 @@
 """Images made on one classifier and shown to another: the oldest black-box attack."""
 
 from mmtf.attacks.base import Attack, run
-from mmtf.nets.precision import evaluating_in_float32
+from mmtf.classifiers.precision import evaluating_in_float32
 
 
 class Transfer(Attack):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack, compiled
 from mmtf.attacks.deepfool import DeepFool
-from mmtf.config import require
+from mmtf.errors import require
 from mmtf.threat import ThreatModel
 
 BLOCK = 500

@@ -9,8 +9,8 @@ the step.
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import require
 from mmtf.data.dataset import Dataset
+from mmtf.errors import require
 
 # Leaves room for activations on the smallest cards and machines in use.
 MEMORY_LIMIT_BYTES = 4 * 2**30

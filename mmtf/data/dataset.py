@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import ConfigError, require
 from mmtf.data import preprocessing
+from mmtf.errors import ConfigError, require
 
 BOX = (-1.0, 1.0)
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from mmtf.config import require_choice
 from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
 from mmtf.data.tfds_source import load_tfds
+from mmtf.errors import require_choice
 
 EMBEDDED = "digits"
 

@@ -1,6 +1,6 @@
 """Errors of a defence under attacks: per example, re-checked, in float32, with intervals."""
 
-from mmtf.evaluation.measure import (
+from mmtf.evaluation.runner import (
     BrokenConstraint,
     Outcome,
     check_classifier,
@@ -9,7 +9,7 @@ from mmtf.evaluation.measure import (
     perturb,
     worst,
 )
-from mmtf.reports.intervals import wilson
+from mmtf.stats.intervals import wilson
 
 __all__ = [
     "BrokenConstraint",

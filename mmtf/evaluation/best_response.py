@@ -11,15 +11,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import export
-from mmtf.attacks.learned import LearnedAttack
-from mmtf.config import Schedule, require
+from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.classifiers import export
+from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.fresh import Fresh
-from mmtf.evaluation.measure import measure
+from mmtf.errors import require
+from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.runner import measure
 from mmtf.games.best_response import BestResponse
-from mmtf.provenance import source_digest
-from mmtf.reports.record import UNREADABLE, read_json, write_atomically, write_json
+from mmtf.storage.files import UNREADABLE, read_json, write_atomically, write_json
+from mmtf.storage.provenance import source_digest
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train

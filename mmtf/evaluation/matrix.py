@@ -7,15 +7,8 @@ import time
 
 import numpy as np
 
-from mmtf.attacks.expectation import mean_of
-from mmtf.data.dataset import Dataset
-from mmtf.evaluation.blocks import KeptBlocks
-from mmtf.evaluation.checks import Sign, check_defense, check_table
-from mmtf.evaluation.columns import columns_of, identity_of
-from mmtf.evaluation.compare import comparisons
-from mmtf.evaluation.fresh import Fresh
-from mmtf.evaluation.measure import BrokenConstraint, misclassified, perturb
-from mmtf.evaluation.models import (
+from mmtf.attacks.eot import mean_of
+from mmtf.classifiers.loading import (
     SCALE_EXAMPLES,
     Defense,
     admit,
@@ -23,10 +16,17 @@ from mmtf.evaluation.models import (
     digest_of,
     require_keras,
 )
-from mmtf.evaluation.nearest import smallest_broken
-from mmtf.provenance import source_digest
-from mmtf.reports.intervals import wilson
-from mmtf.reports.record import UNREADABLE, write_atomically
+from mmtf.data.dataset import Dataset
+from mmtf.evaluation.attack_specs import columns_of, identity_of
+from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.gradient_masking import Sign, check_defense, check_table
+from mmtf.evaluation.minimal_perturbation import smallest_broken
+from mmtf.evaluation.runner import BrokenConstraint, misclassified, perturb
+from mmtf.stats.intervals import wilson
+from mmtf.stats.paired import comparisons
+from mmtf.storage.batch_cache import KeptBlocks
+from mmtf.storage.files import UNREADABLE, write_atomically
+from mmtf.storage.provenance import source_digest
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
 from mmtf.training.progress import Progress
@@ -115,7 +115,7 @@ def payoff_matrix(
       cache_dir: finished cells, and finished blocks of the one at work, are kept there and read
         back by the same call; None: not kept.
       recipes: AttNetRecipes by name, for attack networks trained against each defence.
-      sources, eot_samples: see `mmtf.evaluation.columns.columns_of`.
+      sources, eot_samples: see `mmtf.evaluation.attack_specs.columns_of`.
       precision: of the attacks, see `attack_precision` and `perturb`.
       progress: show how far each cell is, on stderr.
       say: takes a line for every cell.

@@ -4,15 +4,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.attacks.learned import LearnedAttack
+from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.classifiers.precision import evaluating_in_float32
 from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.best_response import AttNetRecipe, best_response
 from mmtf.evaluation.exploitability import exploitability
-from mmtf.evaluation.measure import BLOCK, misclassified, perturb
+from mmtf.evaluation.runner import BLOCK, misclassified, perturb
 from mmtf.games.best_defense import BestDefense
-from mmtf.nets.precision import evaluating_in_float32
+from mmtf.losses import cross_entropy
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
@@ -25,7 +25,7 @@ def losses(classifier: keras.Model, z, y) -> np.ndarray:
     """Cross-entropy of every example, float32 [N]: the l of Eq. 2, in float32."""
     with evaluating_in_float32(classifier):
         blocks = [
-            risks.cross_entropy(classifier(z[i : i + BLOCK], training=False), y[i : i + BLOCK])
+            cross_entropy(classifier(z[i : i + BLOCK], training=False), y[i : i + BLOCK])
             for i in range(0, len(z), BLOCK)
         ]
     return np.concatenate(blocks)

@@ -6,13 +6,13 @@ import pandas as pd
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
-from mmtf.config import require
+from mmtf.classifiers.loading import SCALE_EXAMPLES, Defense, admit
+from mmtf.classifiers.loading import attack_precision as resolved
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.evaluation.checks import check_defense, check_table
-from mmtf.evaluation.fresh import Fresh
-from mmtf.evaluation.measure import Outcome, check_classifier, measure, misclassified, worst
-from mmtf.evaluation.models import SCALE_EXAMPLES, Defense, admit
-from mmtf.evaluation.models import attack_precision as resolved
+from mmtf.errors import require
+from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.gradient_masking import check_defense, check_table
+from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, worst
 from mmtf.threat import ThreatModel
 
 
@@ -81,7 +81,7 @@ def evaluate(
       threat: for attacks given by name; else that of the first Attack.
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
-      checks: whether to look for signs of masked gradients (`mmtf.evaluation.checks`).
+      checks: whether to look for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
       attack_precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what
         the attacks compute in. Images are judged in float32.
 

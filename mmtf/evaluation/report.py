@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.matrix import Matrix
-from mmtf.provenance import provenance
 from mmtf.reports.evaluation import (
     evaluation_frame,
     evaluation_html,
     evaluation_markdown,
     payoff_frame,
 )
-from mmtf.reports.record import write_atomically, write_json
+from mmtf.storage.files import write_atomically, write_json
+from mmtf.storage.provenance import provenance
 
 
 def evaluation_record(matrix: Matrix, dataset: Dataset, settings: dict) -> dict:

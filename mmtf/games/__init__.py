@@ -1,6 +1,6 @@
 """The games of the paper: who plays, over which risk, by which step."""
 
-from mmtf.lookup import Members
+from mmtf.registry import Members
 
 GAMES = Members(
     "game",

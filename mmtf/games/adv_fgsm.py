@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.attacks.fgsm import FGSM
-from mmtf.config import require
+from mmtf.errors import require
 from mmtf.games.base import Game, Players
 from mmtf.threat import ThreatModel
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtf import risks
+from mmtf import losses
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.threat import ThreatModel, require_threat
@@ -130,7 +130,7 @@ class Game:
 
     def objective(self, classifier, z, y, turn: Turn):
         """(what the min step descends, metrics); here the mean risk f(u, Z) of Eq. 2."""
-        risk = turn.mean(risks.cross_entropy(classifier(z, training=True), y))
+        risk = turn.mean(losses.cross_entropy(classifier(z, training=True), y))
         return risk, {"risk": risk}
 
     def __repr__(self):

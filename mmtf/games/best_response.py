@@ -2,14 +2,14 @@
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.config import require, require_choice
+from mmtf import losses
+from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, Players
-from mmtf.lookup import options_of
 from mmtf.nets import ATTACK_NETS
+from mmtf.registry import options_of
 from mmtf.threat import ThreatModel
 
-LOSSES = {"cross_entropy": risks.cross_entropy, "margin": risks.margin}
+LOSSES = {"cross_entropy": losses.cross_entropy, "margin": losses.margin}
 
 
 class BestResponse(Game):

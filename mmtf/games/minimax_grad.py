@@ -5,10 +5,10 @@ import math
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.config import require, require_choice
+from mmtf import losses
+from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, steepest_attack
-from mmtf.nets.fused_gradients import fused_kernel_gradients
+from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.threat import ThreatModel
 
 PENALTIES = ("nested", "fused", "finite_difference")
@@ -76,7 +76,7 @@ class MinimaxGrad(Game):
         scale = z.shape[0] / some.shape[0]
         value, metrics = self._penalised(classifier, some, y[::every], turn, scale)
         z, y = (tf.concat([one[k::every] for k in range(1, every)], 0) for one in (z, y))
-        others = turn.mean(risks.cross_entropy(classifier(z, training=True), y))
+        others = turn.mean(losses.cross_entropy(classifier(z, training=True), y))
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
     def _penalised(self, classifier, z, y, turn, scale=1.0):
@@ -85,9 +85,9 @@ class MinimaxGrad(Game):
         opened = fused_kernel_gradients(classifier) if fused else contextlib.nullcontext()
         with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
-            losses = risks.cross_entropy(classifier(z, training=True), y)
+            each = losses.cross_entropy(classifier(z, training=True), y)
             # The very summand of the objective, which `fused` asks for.
-            risk = turn.mean(losses)
+            risk = turn.mean(each)
         sensitivity = turn.global_batch_size * tape.gradient(risk, z)
         factor = self.gamma * self.threat.eta * scale
         squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
@@ -102,6 +102,6 @@ class MinimaxGrad(Game):
         scale = tf.math.divide_no_nan(self.difference_length, length)
         shifted = z + sensitivity * tf.reshape(scale, [-1] + [1] * (z.shape.rank - 1))
         with turn.randomness(classifier):
-            losses_there = risks.cross_entropy(classifier(shifted, training=True), y)
-        difference = tf.math.divide_no_nan(losses_there - losses, scale)
+            each_there = losses.cross_entropy(classifier(shifted, training=True), y)
+        difference = tf.math.divide_no_nan(each_there - each, scale)
         return risk + factor * turn.mean(difference), metrics

@@ -5,11 +5,11 @@ import math
 
 import tensorflow as tf
 
-from mmtf import risks
-from mmtf.config import require, require_choice
+from mmtf import losses
+from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, Players, regularization
-from mmtf.lookup import options_of
 from mmtf.nets import ATTACK_NETS
+from mmtf.registry import options_of
 from mmtf.solvers import SOLVERS
 from mmtf.solvers.sensitivity import ORDERS
 from mmtf.threat import ThreatModel
@@ -118,7 +118,7 @@ def _risks(players: Players, x, y, turn):
     def risk_of(u, v, training):
         with turn.randomness(classifier, attacker, also=zip(variables, [*u, *v], strict=True)):
             z = attacker([x, y], training=True)
-            risk = turn.mean(risks.cross_entropy(classifier(z, training=training), y))
+            risk = turn.mean(losses.cross_entropy(classifier(z, training=training), y))
             if training:
                 risk += regularization(classifier) / turn.replicas
         return risk

@@ -4,7 +4,7 @@ Classifiers (`NETS`): images float [N, H, W, C] in [-1, 1] -> logits float32 [N,
 Attack networks (`ATTACK_NETS`): [images, labels int [N]] -> perturbed images float32.
 """
 
-from mmtf.lookup import Members
+from mmtf.registry import Members
 
 NETS = Members(
     "net",

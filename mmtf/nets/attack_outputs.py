@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from mmtf.config import require_choice
+from mmtf.errors import require_choice
 from mmtf.threat import ThreatModel
 
 OUTPUTS = ("tanh", "normalized", "full")

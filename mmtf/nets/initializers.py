@@ -2,7 +2,8 @@
 
 import keras
 
-from mmtf.config import INITIALIZERS, require_choice
+from mmtf.config import INITIALIZERS
+from mmtf.errors import require_choice
 
 
 class Initializers:

@@ -2,7 +2,7 @@
 
 import keras
 
-from mmtf.config import require
+from mmtf.errors import require
 from mmtf.nets.initializers import Initializers
 
 TUTORIAL_WEIGHT_DECAY = 5e-4

@@ -1,8 +1,8 @@
 """Records and the tables made from them. No TensorFlow here."""
 
 from mmtf.reports.paper import paper_figure
-from mmtf.reports.record import FORMAT, read_json, write_json
 from mmtf.reports.table import lemma_table, result_table, risk_table, rounds_table
+from mmtf.storage.files import FORMAT, read_json, write_json
 
 __all__ = [
     "FORMAT",

@@ -10,10 +10,11 @@ Two lines solve a function:
     (True, True)
 
 Each rule is one file and one class; `SOLVERS` lists them by file name. The shared interface is
-`mmtf.solvers.base.Solver`; `mmtf.solvers.functional` makes f out of Keras models.
+`mmtf.solvers.base.Solver`; `mmtf.functional` makes f out of Keras models.
 """
 
-from mmtf.solvers import functional, surfaces
+from mmtf import functional
+from mmtf.solvers import surfaces
 from mmtf.solvers.alternating import Alternating
 from mmtf.solvers.base import Solver, cross_replica_sum
 from mmtf.solvers.consensus import Consensus

@@ -199,7 +199,7 @@ def _connected(gradients, player):
         raise ValueError(
             "Expected f to depend on the tensors of u and v that it is called with. Received an "
             "f whose gradient is None for all variables of a player: does it read the variables "
-            "of a model instead? `mmtf.solvers.functional.call` evaluates a model at tensors."
+            "of a model instead? `mmtf.functional.call` evaluates a model at tensors."
         )
     pairs = zip(gradients, player, strict=True)
     return [tf.zeros_like(x) if g is None else tf.convert_to_tensor(g) for g, x in pairs]

@@ -8,9 +8,10 @@ import re
 
 import tensorflow as tf
 
-from mmtf.config import ConfigError, differences
+from mmtf.config import differences
+from mmtf.errors import ConfigError
 from mmtf.games.base import Players
-from mmtf.reports.record import read_json, write_json
+from mmtf.storage.files import read_json, write_json
 
 RUN = "run.json"
 NOT_RECORDED = "not recorded"

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mmtf.distributed.workers import Workers
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
 from mmtf.training.trainer import Trainer
-from mmtf.training.workers import Workers
 
 # A call of many steps ends about this often, so that a signal is answered soon.
 CALL_SECONDS = 2.0

@@ -7,18 +7,19 @@ import inspect
 import keras
 import tensorflow as tf
 
-from mmtf.config import ConfigError, Schedule, as_before, reason_of, require
+from mmtf.classifiers.fingerprint import architecture
+from mmtf.classifiers.logits import require_logits
+from mmtf.classifiers.precision import computing_in
+from mmtf.config import Schedule, as_before
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.nets.architecture import architecture
-from mmtf.nets.outputs import require_logits
-from mmtf.nets.precision import computing_in
+from mmtf.distributed.workers import Workers
+from mmtf.errors import ConfigError, reason_of, require
+from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.checkpoints import Checkpoints, plain_json
-from mmtf.training.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events, fit
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
-from mmtf.training.workers import Workers
 
 # Training images whose pixels are looked at before anything is trained.
 CHECKED = 500
@@ -71,10 +72,10 @@ def train(
       precision: of training: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware and
         the model's layers compute in it; evaluation is always float32.
       strategy: of tf.distribute; default: all GPUs, or the CPU. Of several workers (processes),
-        `mmtf.training.distribution.make_strategy`, all call this function with the same arguments.
+        `mmtf.distributed.strategy.make_strategy`, all call this function with the same arguments.
       in_memory: see `mmtf.data.Batches`.
       jit_compile: XLA compiles the steps; None: of a long run on a single GPU
-        (`mmtf.training.devices.resolve_jit`).
+        (`mmtf.runtime.devices.resolve_jit`).
       checkpoint_dir: saves there and goes on from what is there, if it is of the same game,
         schedule, seed, model and data; None: no checkpoints. Several workers all read it and the
         chief alone writes it.
@@ -206,7 +207,7 @@ def _identity(game, dataset, schedule, seed, classifier) -> dict:
 def _made(model, dataset, seed):
     if model is None:
         from mmtf.nets import NETS
-        from mmtf.presets import FAST_NET, default_net
+        from mmtf.runs.presets import FAST_NET, default_net
 
         name = default_net(dataset.name)
         return NETS[name](

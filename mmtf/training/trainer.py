@@ -6,19 +6,20 @@ import functools
 import keras
 import tensorflow as tf
 
-from mmtf import quiet
-from mmtf.config import ConfigError, Schedule, require
+from mmtf.classifiers.precision import computing_in
+from mmtf.config import Schedule
 from mmtf.data.batches import Batches
+from mmtf.errors import ConfigError, require
 from mmtf.games.base import Turn
-from mmtf.nets.block_products import block_products
-from mmtf.nets.dense_products import large_products, narrow_products
-from mmtf.nets.precision import computing_in
-from mmtf.nets.second_derivatives import cheap_second_derivatives
-from mmtf.nets.thin_gradient import thin_input_gradients
-from mmtf.nets.twice_pools import twice_differentiable_pools
-from mmtf.training.adam import Adam
-from mmtf.training.randomness import make_global_generator, seeded
-from mmtf.training.rates import Rate
+from mmtf.kernels.adam import Adam
+from mmtf.kernels.conv_blocks import block_products
+from mmtf.kernels.conv_rows import thin_input_gradients
+from mmtf.kernels.dense import large_products, narrow_products
+from mmtf.kernels.max_pool import twice_differentiable_pools
+from mmtf.kernels.second_derivatives import cheap_second_derivatives
+from mmtf.runtime import startup
+from mmtf.training.dropout import make_global_generator, seeded
+from mmtf.training.learning_rate import Rate
 
 # What replaces layers' operations in a model that is traced.
 FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
@@ -72,9 +73,9 @@ class Trainer:
         self._jit = jit_compile
         on_gpu = bool(tf.config.list_logical_devices("GPU"))
         if jit_compile:
-            quiet.set_xla_flags()
+            startup.set_xla_flags()
             if on_gpu:
-                quiet.keep_what_xla_tries()
+                startup.keep_what_xla_tries()
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "

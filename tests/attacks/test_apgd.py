@@ -9,7 +9,7 @@ from mmtf.attacks.apgd_targeted import APGDTargeted
 from mmtf.attacks.losses import dlr, targeted_dlr
 from mmtf.attacks.pgd import PGD
 from mmtf.attacks.restarts import wrong_classes
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import risks
+from mmtf import losses
 from mmtf.attacks import ExpectationOverTransformation, UniversalPerturbation
 from mmtf.attacks.autoattack import AutoAttack
 from mmtf.attacks.base import Attack, compiled, input_gradient
@@ -27,13 +27,13 @@ def test_the_input_gradient_of_another_loss(smooth, rng):
     """The margin's gradient on a linear part: central differences agree."""
     x = rng.uniform(-1, 1, (5, 4, 4, 1)).astype(np.float32)
     y = tf.constant([0, 1, 2, 0, 1])
-    _, gradient = input_gradient(smooth, tf.constant(x), y, risks.margin)
+    _, gradient = input_gradient(smooth, tf.constant(x), y, losses.margin)
     step = 1e-2
     for pixel in ((0, 0), (1, 3), (3, 2)):
         up, down = x.copy(), x.copy()
         up[:, pixel[0], pixel[1], 0] += step
         down[:, pixel[0], pixel[1], 0] -= step
-        margins = [risks.margin(smooth(one, training=False), y).numpy() for one in (up, down)]
+        margins = [losses.margin(smooth(one, training=False), y).numpy() for one in (up, down)]
         difference = (margins[0] - margins[1]) / (2 * step)
         # Rounding 1e-7 / step = 1e-5, and the third derivative, of order 10, times step^2 / 6.
         found = gradient.numpy()[:, pixel[0], pixel[1], 0]

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.iterated import IteratedAttack
-from mmtf.config import NORMS, ConfigError
+from mmtf.config import NORMS
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 # Name -> (norms, further arguments).

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.attacks.apgd import APGD
 from mmtf.attacks.fab import FAB
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from mmtf.attacks.carlini_wagner import CarliniWagner
 from mmtf.attacks.deepfool import DeepFool
 from mmtf.attacks.pgd import PGD
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks.pgd import PGD
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.5)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtf.attacks import ATTACKS, Transfer
 from mmtf.attacks.base import compiled
-from mmtf.evaluation.measure import measure, misclassified
+from mmtf.evaluation.runner import measure, misclassified
 from mmtf.threat import ThreatModel
 
 LINF, L2 = ThreatModel(eta=0.2), ThreatModel(eta=0.7, norm="l2")

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mmtf.attacks import UniversalPerturbation
 from mmtf.attacks.universal import UniversalRecipe, universal_perturbation
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
 SHAPE = (4, 4, 1)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import mmtf
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kept, time_to_robust
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from scripts import performance
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.config import ConfigError
 from mmtf.data import Batches, standardize_per_image, to_unit_box
+from mmtf.errors import ConfigError
 
 
 def dataset_of(make_dataset, size, **changes):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mmtf.config import ConfigError
 from mmtf.data import named, standardize_per_image, to_unit_box
+from mmtf.errors import ConfigError
 
 
 @pytest.mark.parametrize(

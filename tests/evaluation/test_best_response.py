@@ -10,12 +10,13 @@ import pytest
 import tensorflow as tf
 
 import mmtf
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.evaluation import best_response as room
 from mmtf.evaluation.best_response import AttNetRecipe, FreshAttNet, best_response
-from mmtf.evaluation.measure import measure
 from mmtf.evaluation.network_pair import losses, pair_exploitability
 from mmtf.evaluation.payoff import attack_classifier
+from mmtf.evaluation.runner import measure
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.4)

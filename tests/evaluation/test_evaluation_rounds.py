@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from mmtf.attacks.fgsm import FGSM
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.evaluation import wilson
-from mmtf.evaluation.rounds import kept_rounds, replay, round_path, rounds_matrix, shown_rounds
+from mmtf.runs.rounds import kept_rounds, replay, round_path, rounds_matrix, shown_rounds
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)

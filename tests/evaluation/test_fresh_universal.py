@@ -8,9 +8,9 @@ from mmtf.attacks import UniversalPerturbation
 from mmtf.attacks.universal import UniversalRecipe
 from mmtf.data import Dataset
 from mmtf.evaluation import universal as room
-from mmtf.evaluation.fresh import Fresh
+from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.fitted_universal import FreshUniversal
 from mmtf.evaluation.payoff import attack_classifier
-from mmtf.evaluation.universal import FreshUniversal
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from mmtf.config import ConfigError
+from mmtf.classifiers.loading import Defense
 from mmtf.data import Dataset
+from mmtf.errors import ConfigError
 from mmtf.evaluation import matrix as module
 from mmtf.evaluation.matrix import payoff_matrix
-from mmtf.evaluation.models import Defense
 
 
 def linear(weights):

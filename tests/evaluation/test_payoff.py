@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mmtf.attacks import ATTACKS
-from mmtf.config import ConfigError
 from mmtf.data import Dataset
+from mmtf.errors import ConfigError
 from mmtf.evaluation.payoff import attack_classifier, evaluate
 from mmtf.threat import ThreatModel
 

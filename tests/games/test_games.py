@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import risks
+from mmtf import losses
 from mmtf.attacks.fgsm import FGSM
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.games.base import Turn
-from mmtf.presets import schedule_of
+from mmtf.runs.presets import schedule_of
 from mmtf.threat import ThreatModel
-from mmtf.training.randomness import seeded
+from mmtf.training.dropout import seeded
 
 THREAT = ThreatModel(eta=0.2)
 
@@ -113,7 +114,7 @@ def test_each_player_moves_its_own_way(name):
         now = net.get_weights(), attacker.get_weights()
         net.set_weights(u)
         attacker.set_weights(v)
-        found = float(tf.reduce_mean(risks.cross_entropy(net(attacker([x, y])), y)))
+        found = float(tf.reduce_mean(losses.cross_entropy(net(attacker([x, y])), y)))
         net.set_weights(now[0])
         attacker.set_weights(now[1])
         return found

@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks.iterated import IteratedAttack
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.games.base import Players, Turn
 from mmtf.games.lwa import LWA
 from mmtf.games.minimax_grad import MinimaxGrad
 from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
-from mmtf.training.randomness import seeded
+from mmtf.training.dropout import seeded
 
 THREAT = ThreatModel(eta=0.3)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.nets import ATTACK_NETS
 from mmtf.nets.attack_outputs import OUTPUTS, perturbed
 from mmtf.threat import ThreatModel

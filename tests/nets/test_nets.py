@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.nets import NETS
 
 # (deviation, bias) of each layer with weights, from the tutorials (DESIGN.md).

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import solvers
-from mmtf.solvers.functional import call
+from mmtf.functional import call
 
 STEPS = 3
 # Unequal shards, so that a mean over replicas cannot pass for the sum over examples.

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf import solvers
-from mmtf.solvers.functional import call, substitute
+from mmtf.functional import call, substitute
 
 from .test_contract import TABLE
 

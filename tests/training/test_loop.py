@@ -12,11 +12,11 @@ import pytest
 import tiny
 
 from mmtf.config import Schedule
-from mmtf.training import devices
+from mmtf.runtime import devices
 from mmtf.training.checkpoints import CheckpointError, Checkpoints
+from mmtf.training.learning_rate import Rate
 from mmtf.training.loop import Events, Interrupted, RiskNotFinite, fit
 from mmtf.training.progress import Progress
-from mmtf.training.rates import Rate
 
 
 def state(trainer):

@@ -14,7 +14,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, sys.argv[1])
 import tiny
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.data import Batches
 from mmtf.games import GAMES
 from mmtf.training.trainer import Trainer

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tiny
 
 import mmtf
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.evaluation import measure
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.loop import Events

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 from tiny import THREAT, assert_same, make_trainer, tiny_data, tiny_net, weights_after
 
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
 from mmtf.data import Batches, load_digits
+from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.training.trainer import Trainer

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 import two_workers
 
-from mmtf.training.workers import WorkerLost, Workers
+from mmtf.distributed.workers import WorkerLost, Workers
 
 
 def free_addresses(count):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny import assert_same, make_trainer, tiny_net, weights_after
 
-from mmtf.config import ConfigError
+from mmtf.errors import ConfigError
 from mmtf.nets import NETS
 
 

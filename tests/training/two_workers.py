@@ -12,12 +12,13 @@ import numpy as np
 import tiny
 
 import mmtf
-from mmtf.config import ConfigError, Schedule
+from mmtf.config import Schedule
+from mmtf.distributed.clusters import find_cluster
+from mmtf.distributed.strategy import make_strategy
+from mmtf.distributed.workers import Workers
+from mmtf.errors import ConfigError
 from mmtf.games import GAMES
-from mmtf.training.clusters import find_cluster
-from mmtf.training.distribution import make_strategy
 from mmtf.training.loop import Events
-from mmtf.training.workers import Workers
 
 STEPS = 6
 RATE = 1e-2

@@ -24,7 +24,7 @@ from absl import app, flags
 
 from benchmarks.peers.speed.works import BATCH, ETA, WORKS
 from benchmarks.turns import Waiting, in_turns
-from mmtf.command import in_one_line
+from mmtf.cli.errors import in_one_line
 
 FLAGS = flags.FLAGS
 NEEDS = {
@@ -142,8 +142,8 @@ def _installed(variant):
 
 
 def _prepare(folder):
+    from mmtf.classifiers.loading import load_defense
     from mmtf.data import load_data
-    from mmtf.evaluation.models import load_defense
 
     data = load_data("mnist")
     defense = load_defense(FLAGS.model)
@@ -200,11 +200,11 @@ def define_flags() -> None:
 def main(_):
     from importlib.metadata import version
 
-    from mmtf import cpu, quiet
+    from mmtf.runtime import cpu, startup
 
-    quiet.import_tensorflow()
-    from mmtf.provenance import provenance
+    startup.import_tensorflow()
     from mmtf.reports import write_json
+    from mmtf.storage.provenance import provenance
 
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
     precisions = ["float32", *(["bfloat16"] if cpu.computes_bfloat16() else [])]

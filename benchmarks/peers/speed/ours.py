@@ -6,7 +6,7 @@ from benchmarks.peers.speed.works import BATCH, ETA
 from mmtf.attacks import ATTACKS
 from mmtf.config import Schedule
 from mmtf.data import Batches, Dataset
-from mmtf.evaluation.measure import misclassified, perturb
+from mmtf.evaluation.runner import misclassified, perturb
 from mmtf.games import GAMES
 from mmtf.threat import ThreatModel
 from mmtf.training.trainer import Trainer

@@ -1,0 +1,1 @@
+"""A Keras model as a classifier: precision, logits, fingerprint, loading, export."""

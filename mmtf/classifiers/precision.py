@@ -1,0 +1,98 @@
+"""In which floating-point type a Keras model computes while it is traced."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from mmtf.kernels.conv_rows import thin_input_gradients
+from mmtf.kernels.dense import large_products
+
+
+@contextlib.contextmanager
+def computing_in(model: keras.Model, dtype: str):
+    """While open, `model`'s layers compute in `dtype`; its variables stay float32.
+
+    `bfloat16` leaves the last layer with weights and what comes after it in float32, so that the
+    logits are; of a subclassed model, whose last layer is not known, nothing. A tf.function traced
+    inside keeps the type for good, so one set of weights serves a bfloat16 training step and a
+    float32 evaluation.
+
+    Args:
+      model: a built Keras model with float32 variables. Quantised layers compute as they are, for
+        without its policy such a layer takes its integers for weights.
+      dtype: `float32` or `bfloat16`.
+    """
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=True)
+        if getattr(layer, "quantization_mode", None) is None
+    ]
+    before = [layer.dtype_policy for layer in layers]
+    last = _last_layers(model)
+    try:
+        for layer in layers:
+            low = dtype == "bfloat16" and layer not in last and layer is not model
+            layer.dtype_policy = "mixed_bfloat16" if low else "float32"
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
+
+
+@contextlib.contextmanager
+def evaluating_in_float32(classifier):
+    """While open, a Keras model, or that of a wrapper around one, computes in float32.
+
+    A wrapper has it as its attribute `classifier`. Other callables compute as they do.
+
+    On GPUs that is float32 with all its 24 bits, not TF32 with 11. What is traced inside also gets
+    its gradients in the images by the cheaper route. TF32 is a setting of the process: evaluations
+    in threads of one process must not overlap.
+    """
+    model = model_of(classifier)
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    with contextlib.ExitStack() as stack:
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        stack.callback(tf.config.experimental.enable_tensor_float_32_execution, tf32)
+        if model is not None:
+            stack.enter_context(computing_in(model, "float32"))
+            stack.enter_context(thin_input_gradients(model))
+            stack.enter_context(large_products(model))
+        yield
+
+
+def policies_of(classifier) -> tuple[str, ...]:
+    """The types that a Keras model's layers, or a wrapped one's, compute in; else nothing."""
+    model = model_of(classifier)
+    if model is None:
+        return ()
+    return tuple(layer.dtype_policy.name for layer in model._flatten_layers())
+
+
+def model_of(classifier) -> keras.Model | None:
+    """The Keras model that a classifier is, or that it has as its attribute `classifier`."""
+    while classifier is not None and not isinstance(classifier, keras.Model):
+        classifier = getattr(classifier, "classifier", None)
+    return classifier
+
+
+def _last_layers(model) -> list:
+    """From the output back to the first layer with weights, into models that are layers."""
+    found, tensor = [], model.outputs[0] if _is_functional(model) else None
+    while (history := getattr(tensor, "_keras_history", None)) is not None:
+        layer = history.operation
+        if isinstance(layer, keras.Model):
+            return found + _last_layers(layer)
+        found.append(layer)
+        if isinstance(layer, keras.layers.Layer):  # its own layers, too; an operation has none
+            found += layer._flatten_layers(include_self=False)
+        inputs = layer._inbound_nodes[history.node_index].input_tensors
+        if getattr(layer, "weights", None) or len(inputs) != 1:
+            break
+        tensor = inputs[0]
+    return found
+
+
+def _is_functional(model):
+    return bool(getattr(model, "outputs", None))

@@ -1,0 +1,294 @@
+"""`python -m mmtf.evaluate`: the true worst case of any Keras model, with intervals and checks.
+
+    python -m mmtf.evaluate --model=runs/minimax_grad-mnist-eta0.3-seed0 \\
+        --attacks=none,fgsm,pgd,autoattack --eta=0.3 --max_examples=1000 --output=report
+
+Several models and radii make a payoff matrix. With --output a stopped evaluation goes on from its
+finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
+"""
+
+import contextlib
+import inspect
+import os
+import signal
+import sys
+
+from absl import flags
+
+from mmtf.attacks import ATTACKS
+from mmtf.cli.flags import require_used
+from mmtf.config import NORMS, PRECISIONS
+from mmtf.errors import ConfigError, require, require_choice
+from mmtf.runtime import startup
+from mmtf.storage.lock import hold
+
+FITTED = ("attnet", "attnet_paper", "universal")
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_multi_string(
+        "model",
+        [],
+        "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
+        "NAME=PATH names it in the tables. Repeat for several.",
+    )
+    flags.DEFINE_list(
+        "attacks",
+        None,
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}; default: none, fgsm (l2: fgm), pgd.",
+    )
+    flags.DEFINE_multi_string(
+        "transfer_from",
+        [],
+        "PATH or NAME=PATH of another classifier: a column <attack>@<name> for every gradient "
+        "attack, its images made there. Repeat for several.",
+    )
+    flags.DEFINE_integer(
+        "eot_samples", 1, "Calls that gradient attacks average, for randomised models (EOT)."
+    )
+    flags.DEFINE_string(
+        "attack_precision",
+        "float32",
+        f"What attacks compute in: {', '.join(PRECISIONS)}. Images are judged in float32.",
+    )
+    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
+    flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "As in mmtf.run; its test split is used. Default: that of the workdirs among the models, "
+        "which must agree, or mnist.",
+    )
+    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
+    flags.DEFINE_string(
+        "preprocess",
+        None,
+        "What the models take: box, pixels scaled to [-1, 1]; per_image, also standardised one by "
+        "one. Default: per_image for cifar10, as the paper has it, box for the others.",
+    )
+    flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")
+    flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.")
+    flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.")
+    flags.DEFINE_string("pgd_loss", "cross_entropy", "Of PGD: cross_entropy, margin or dlr.")
+    flags.DEFINE_string("pgd_decay", "constant", "Of PGD's steps: constant, linear or cosine.")
+    flags.DEFINE_string("apgd_loss", "cross_entropy", "Of APGD: cross_entropy, margin or dlr.")
+    flags.DEFINE_string(
+        "target",
+        None,
+        "least_likely, random or a class: fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square "
+        "then aim at it; default: any wrong class.",
+    )
+    flags.DEFINE_string(
+        "schedule",
+        "fast",
+        "Of attnet_paper's training, fast or paper, as in mmtf.run: 1,500 or 30,000 steps.",
+    )
+    flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
+
+
+def main(argv) -> int:
+    """Flags -> library -> tables. Returns the exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        require(len(argv) == 1, "flags only", " ".join(argv[1:]))
+        return _run()
+    except KeyboardInterrupt:
+        return _stopped()
+    except Exception as error:
+        return _answer(error)
+
+
+def _stopped():
+    if FLAGS.output:
+        print(
+            f"Stopped; finished cells and blocks of images are in {FLAGS.output}. The same command "
+            f"goes on from them."
+        )
+    else:
+        print("Stopped. Nothing is kept without --output.")
+    return 130
+
+
+def _run():
+    etas = _etas()
+    require(bool(FLAGS.model), "at least one --model", "none")
+    names = FLAGS.attacks
+    if names is None:
+        names = ["none", "fgm" if FLAGS.norm == "l2" else "fgsm", "pgd"]
+    require(bool(names), "at least one of --attacks", "")
+    require(len(set(names)) == len(names), "different --attacks", ",".join(names))
+    require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
+    require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
+    require_choice("norm", FLAGS.norm, NORMS)
+    require_choice("attack_precision", FLAGS.attack_precision, PRECISIONS)
+    require_choice("schedule", FLAGS.schedule, ("fast", "paper"))
+    require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
+    for name in names:
+        require_choice("attack", name, (*ATTACKS, *FITTED))
+    _refuse_idle(names)
+    lock = _claim(FLAGS.output) if FLAGS.output else contextlib.nullcontext()
+    with lock:
+        return _evaluate(names, etas)
+
+
+def _refuse_idle(names):
+    """Flags of attacks that are not asked for."""
+    owners = {"pgd_steps": "pgd", "pgd_restarts": "pgd", "pgd_loss": "pgd", "pgd_decay": "pgd"}
+    owners |= {"apgd_loss": "apgd", "schedule": "attnet_paper"}
+    require_used(
+        FLAGS, {flag: (one in names, f"{one} among --attacks") for flag, one in owners.items()}
+    )
+
+
+def _evaluate(names, etas):
+    startup.import_tensorflow()
+    from mmtf.classifiers.loading import attack_precision, load_defense
+    from mmtf.data import load_data
+    from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
+    from mmtf.evaluation.matrix import payoff_matrix
+    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+
+    defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
+    _require_different("models", defenses)
+    sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
+    _require_different("transfer_from", sources)
+    dataset = load_data(_dataset(), FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
+    slow = FLAGS.schedule == "paper"
+    recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
+    matrix = payoff_matrix(
+        defenses,
+        attacks,
+        dataset,
+        etas=etas,
+        norm=FLAGS.norm,
+        max_examples=FLAGS.max_examples,
+        seed=FLAGS.seed,
+        cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+        sources=sources,
+        eot_samples=FLAGS.eot_samples,
+        precision=precision,
+        recipes=recipes,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    settings = {
+        "norm": FLAGS.norm,
+        "etas": etas,
+        "seed": FLAGS.seed,
+        "attacks": {
+            name: recipes[name].to_dict() if name in recipes else options
+            for name, options in attacks.items()
+        },
+        "eot_samples": FLAGS.eot_samples,
+        "attack_precision": precision,
+        "transfer_from": [one.name for one in sources],
+    }
+    record = evaluation_record(matrix, dataset, settings)
+    print(evaluation_text(record))
+    if FLAGS.output:
+        names = write_report(FLAGS.output, record, matrix)
+        print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
+    return 0
+
+
+def _claim(folder):
+    """Makes and locks the folder; not one of a run, whose record.json would be lost."""
+    if os.path.exists(os.path.join(folder, "config.json")):
+        raise ConfigError(
+            f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
+        )
+    lock = hold(folder, "--output folder")
+    os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
+    return lock
+
+
+def _dataset():
+    """The flag's, or what the workdirs were trained on; one of these that differs is told."""
+    from mmtf.runs.workdir import dataset_played
+    from mmtf.storage.files import read_json
+
+    trained = {}
+    for given in FLAGS.model:
+        path, _ = _path_and_name(given)
+        try:
+            config = read_json(os.path.join(os.path.expanduser(path), "config.json"))
+            trained[path] = dataset_played(path, config["dataset"])
+        except (OSError, ConfigError, KeyError, TypeError):
+            continue  # a file, or a SavedModel: it does not say
+    if FLAGS.dataset is None:
+        names = sorted(set(trained.values()))
+        require(len(names) < 2, "--dataset, for workdirs of several", ", ".join(names))
+        return names[0] if names else "mnist"
+    for path, name in trained.items():
+        if name != FLAGS.dataset:
+            line = f"{path} was trained on {name}; it is measured on {FLAGS.dataset}."
+            print(line, file=sys.stderr, flush=True)
+    return FLAGS.dataset
+
+
+def _require_different(flag, defenses):
+    names = [one.name for one in defenses]
+    require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
+
+
+def _options(names):
+    """Attack name -> its options, by the flags."""
+    options = {name: {} for name in names}
+    flagged = {
+        "pgd": {
+            "steps": FLAGS.pgd_steps,
+            "restarts": FLAGS.pgd_restarts,
+            "loss": FLAGS.pgd_loss,
+            "decay": FLAGS.pgd_decay,
+        },
+        "apgd": {"loss": FLAGS.apgd_loss},
+    }
+    for name in set(names) & set(flagged):
+        options[name] |= flagged[name]
+    if FLAGS.target is not None:
+        target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
+        aimed = [n for n in names if n in ATTACKS and "target" in _parameters(ATTACKS[n])]
+        require(bool(aimed), "an attack that can be aimed with --target", ",".join(names))
+        for name in aimed:
+            options[name]["target"] = target
+    return options
+
+
+def _parameters(kind):
+    return inspect.signature(kind).parameters
+
+
+def _etas():
+    try:
+        etas = sorted({float(one) for one in FLAGS.eta})
+    except ValueError:
+        etas = []
+    good = bool(etas) and all(0 < eta < float("inf") for eta in etas)
+    require(good, "radii --eta > 0, separated by commas", ",".join(FLAGS.eta))
+    return etas
+
+
+def _path_and_name(given):
+    name, separator, path = given.partition("=")
+    return (path, name) if separator and not os.path.exists(given) else (given, None)
+
+
+def _answer(error):
+    """One line for what a user can mend, a traceback for what is ours; no import for a flag."""
+    if not isinstance(error, (ConfigError, OSError)):
+        from mmtf.data import DataError
+        from mmtf.evaluation import BrokenConstraint
+        from mmtf.training.loop import Interrupted
+
+        if isinstance(error, Interrupted):  # a signal, while an attack network was trained
+            return _stopped()
+        if not isinstance(error, (DataError, BrokenConstraint)):
+            raise error
+    print(f"mmtf.evaluate: {error}", file=sys.stderr)
+    return 1
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt(number)

@@ -1,0 +1,210 @@
+"""Where the workers of a run are: from TF_CONFIG, Slurm or Kubernetes, by tf.distribute."""
+
+import dataclasses
+import json
+import os
+import time
+import types
+
+import tensorflow as tf
+
+from mmtf.config import CLUSTERS
+from mmtf.errors import ConfigError, require, require_choice
+
+RESOLVERS = tf.distribute.cluster_resolver
+PORT = 8888
+PODS = "job-name=mmtf"
+POD_SECONDS = 600.0
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+EXAMPLE = (
+    '{"cluster": {"worker": ["host0:8888", "host1:8888"]}, "task": {"type": "worker", "index": 0}}'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The workers' addresses (host:port), the chief's first, and which of them this process is."""
+
+    addresses: tuple[str, ...]
+    index: int
+
+    def resolver(self):
+        """What MultiWorkerMirroredStrategy asks."""
+        # Counted without a logical device, for that would start TensorFlow before the cluster.
+        gpus = len(tf.config.get_visible_devices("GPU"))
+        return RESOLVERS.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(self.addresses)}),
+            task_type="worker",
+            task_id=self.index,
+            num_accelerators={"GPU": gpus},
+            rpc_layer="grpc",
+        )
+
+
+def find_cluster(
+    name: str = "tf_config", *, workers: int = 0, pods: str = PODS, port: int = PORT
+) -> Cluster:
+    """The cluster that this process belongs to.
+
+    Args:
+      name: `tf_config`: the environment variable TF_CONFIG; `slurm`: the variables of the Slurm
+        step, by SlurmClusterResolver; `kubernetes`: the API server, by KubernetesClusterResolver.
+      workers: how many there must be; 0: as many as are found. `kubernetes` needs it, and waits
+        until so many pods run.
+      pods: label selector of the workers' pods, for `kubernetes`.
+      port: of the workers, for `slurm` (the first of a node) and `kubernetes`.
+
+    Raises:
+      ConfigError: the environment does not say who the workers are.
+    """
+    require_choice("cluster", name, CLUSTERS)
+    require(workers >= 0, "--workers >= 0", workers)
+    find = {"tf_config": _tf_config, "slurm": _slurm, "kubernetes": _kubernetes}[name]
+    addresses, index = find(workers, pods, port)
+    if workers and len(addresses) != workers:
+        raise ConfigError(
+            f"Expected {workers} workers (--workers). Received: {len(addresses)} by {name}."
+        )
+    if not 0 <= index < len(addresses):
+        raise ConfigError(
+            f"Expected a task index in [0, {len(addresses)}), one for each worker. "
+            f"Received: {index}."
+        )
+    return Cluster(tuple(addresses), index)
+
+
+def _tf_config(workers, pods, port):
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        raise ConfigError(
+            f"Expected TF_CONFIG in the environment of every worker, like {EXAMPLE}, or "
+            f"--cluster=slurm or kubernetes. Received: none."
+        )
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise ConfigError(f"Expected TF_CONFIG as JSON like {EXAMPLE}. Received: {text}.")
+    cluster, task = given.get("cluster"), given.get("task")
+    addresses = cluster.get("worker") if isinstance(cluster, dict) else None
+    if not addresses or not isinstance(addresses, list) or set(cluster) != {"worker"}:
+        raise ConfigError(
+            f"Expected a TF_CONFIG whose cluster has workers only, like {EXAMPLE}. "
+            f"Received: {text}."
+        )
+    if not isinstance(task, dict) or task.get("type") != "worker" or "index" not in task:
+        raise ConfigError(
+            f"Expected a TF_CONFIG with the task of this process, like {EXAMPLE}. Received: {text}."
+        )
+    resolver = RESOLVERS.TFConfigClusterResolver()
+    try:
+        return resolver.cluster_spec().as_dict()["worker"], int(resolver.task_id)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"Expected addresses and a whole number as index in TF_CONFIG, like {EXAMPLE}. "
+            f"Received: {text}."
+        ) from error
+
+
+def _slurm(workers, pods, port):
+    try:
+        # Slurm itself binds GPUs to tasks; the resolver's own way fails without any GPU. It
+        # must be told of one "GPU" a task or more, for it numbers the tasks of a node by them.
+        tasks = max(_tasks_per_node())
+        resolver = RESOLVERS.SlurmClusterResolver(
+            port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
+        addresses = resolver.cluster_spec().as_dict()["worker"]
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"Expected --cluster=slurm inside a Slurm step (srun python -m mmtf.run ...). "
+            f"Received: {str(error).strip()}."
+        ) from error
+    index = resolver.task_id
+    node = os.environ.get("SLURMD_NODENAME")
+    host = addresses[index].rpartition(":")[0]
+    if node and host not in (node, "localhost"):
+        raise ConfigError(
+            f"Expected Slurm to place task {index} on {host}, as tf.distribute's resolver, which "
+            f"sorts the nodes by name, assumes. Received: {node}. Set TF_CONFIG instead."
+        )
+    return addresses, index
+
+
+def _tasks_per_node():
+    text = os.environ["SLURM_STEP_TASKS_PER_NODE"]
+    return [int(part.partition("(")[0]) for part in text.split(",")]
+
+
+def _kubernetes(workers, pods, port):
+    require(workers > 0, "--workers=N with --cluster=kubernetes: pods start one by one", workers)
+    name = os.environ.get("POD_NAME")
+    if not name:
+        raise ConfigError(
+            "Expected POD_NAME in the environment (Kubernetes' downward API, metadata.name). "
+            "Received: none."
+        )
+    client = _LivingPods(_kubernetes_client())
+    deadline = time.monotonic() + POD_SECONDS
+    while True:
+        found = client.list_pod_for_all_namespaces(label_selector=pods).items
+        running = sorted(one.metadata.name for one in found if one.status.phase == "Running")
+        if len(running) == len(found) == workers:
+            break
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"Expected {workers} pods with the label {pods}, all running. "
+                f"Received: {len(found)}, {len(running)} of them running."
+            )
+        time.sleep(2.0)
+    require(name in running, f"POD_NAME to be one of {', '.join(running)}", name)
+    resolver = RESOLVERS.KubernetesClusterResolver(
+        {"worker": [pods]}, tf_server_port=port, override_client=client
+    )
+    # The resolver sorts by name too.
+    return resolver.cluster_spec().as_dict()["worker"], running.index(name)
+
+
+class _LivingPods:
+    """The API as the resolver asks it, without other namespaces' pods and those that have ended.
+
+    A pod that was evicted stays listed, as Failed, beside the one that takes its place.
+    """
+
+    def __init__(self, client):
+        self._client = client
+        self._namespace = os.environ.get("POD_NAMESPACE") or _own_namespace()
+
+    def list_pod_for_all_namespaces(self, label_selector):
+        found = self._client.list_namespaced_pod(self._namespace, label_selector=label_selector)
+        ended = ("Failed", "Succeeded")
+        return types.SimpleNamespace(
+            items=[one for one in found.items if one.status.phase not in ended]
+        )
+
+
+def _own_namespace():
+    try:
+        with open(NAMESPACE_FILE) as file:
+            return file.read().strip()
+    except OSError:
+        return "default"
+
+
+def _kubernetes_client():
+    try:
+        from kubernetes import client, config
+    except ImportError as error:
+        raise ConfigError(
+            "Expected the Python package kubernetes (pip install kubernetes) for "
+            "--cluster=kubernetes. Received: none installed."
+        ) from error
+    try:
+        config.load_incluster_config()
+    except config.ConfigException as error:
+        raise ConfigError(
+            f"Expected --cluster=kubernetes inside a pod with a service account. "
+            f"Received: {str(error).strip()}."
+        ) from error
+    return client.CoreV1Api()

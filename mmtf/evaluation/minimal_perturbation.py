@@ -1,0 +1,49 @@
+"""How small a perturbation breaks each image: an attack's image drawn back towards the original."""
+
+import numpy as np
+
+from mmtf.evaluation.runner import misclassified
+from mmtf.threat import ThreatModel
+
+HALVINGS = 8
+
+
+def smallest_broken(
+    classifier, x, z, y, wrong, threat: ThreatModel, halvings: int = HALVINGS
+) -> np.ndarray:
+    """min t ||z - x|| over x + t (z - x) that `classifier` gets wrong, by bisection; float64 [N].
+
+    An upper bound of the distance to the nearest misclassified image. Each is one that was tried
+    and is misclassified, and lies in the ball and the box where z does, for both are convex.
+
+    Args:
+      x, z: original and adversarial images, float32 [N, H, W, C].
+      y: int [N].
+      wrong: bool [N], where the classifier gets z wrong; elsewhere the result is NaN. Where it
+        gets x wrong, 0.
+      threat: whose norm counts.
+      halvings: the bound is at most ||z - x|| / 2^halvings above the boundary that it found.
+
+    Example:
+      >>> import tensorflow as tf
+      >>> x, z, y = np.zeros([1, 1, 1, 1], "f"), np.ones([1, 1, 1, 1], "f"), np.zeros(1, "i")
+      >>> classifier = lambda x, training: tf.stack([0.3 - x[:, 0, 0, 0], x[:, 0, 0, 0]], 1)
+      >>> smallest_broken(classifier, x, z, y, np.array([True]), ThreatModel(eta=1.0)).round(2)
+      array([0.15])
+    """
+    distance = np.full(len(x), np.nan)
+    rows = np.flatnonzero(wrong)
+    if not len(rows):
+        return distance
+    x, z, y = x[rows], z[rows], y[rows]
+    step = (z - x).astype(np.float32)
+    low, high = np.zeros(len(rows)), np.ones(len(rows))
+    high[misclassified(classifier, x, y)] = 0.0
+    for _ in range(halvings):
+        middle = (low + high) / 2.0
+        scale = middle.astype(np.float32)[:, None, None, None]
+        broke = misclassified(classifier, x + scale * step, y)
+        high = np.where(broke, middle, high)
+        low = np.where(broke, low, middle)
+    distance[rows] = high * threat.size(z - x)
+    return distance

@@ -1,0 +1,1 @@
+"""Faster TensorFlow operations for layers of a Keras model."""

@@ -1,0 +1,172 @@
+"""Thin convolutions as matrix products over blocks of pixels, for XLA."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from mmtf.kernels.bilinear import Bilinear
+from mmtf.kernels.conv_rows import is_thin
+from mmtf.kernels.replaced import replaced
+
+# Of a wider kernel the matrix would be large: it grows with the fourth power.
+MOST_TAPS = 7
+# At most so many parts of the sum over all images' pixels that a kernel's gradient is.
+PARTS = 16
+
+
+def block_products(model: keras.Model):
+    """While open, what is traced of `model` has its thin convolutions as matrix products.
+
+    A convolution over 1 to 4 channels fills a sliver of a GPU's matrix units, and its gradients
+    less. Here the (t - 1) x (t - 1) output pixels of a block, all their channels, are one row of a
+    product: 2 x 2 blocks of the image times a matrix that holds the t x t kernel once for each
+    pixel. That is (2 - 2 / t)^2 times the arithmetic, 2.6 times for t = 5, in one product of a
+    shape that matrix units like, and the same sums up to their order.
+
+    Args:
+      model: built; of its layers, every Conv2D of stride 1 over at most 4 channels is meant, of a
+        kernel of 2 x 2 to 7 x 7. Other callables are left as they are.
+    """
+    layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
+    meant = [
+        one
+        for one in layers
+        if is_thin(one) and min(one.kernel_size) > 1 and max(one.kernel_size) <= MOST_TAPS
+    ]
+    return replaced((layer, "convolution_op", _operation(layer)) for layer in meant)
+
+
+def _operation(layer):
+    padding = layer.padding.upper()
+
+    def product(size, kernel_shape):
+        return block_conv(size, kernel_shape, padding)
+
+    def convolution_op(inputs, kernel):
+        # Keras hands over its variable, in the type that it is to be computed in.
+        inputs = tf.convert_to_tensor(inputs)
+        kernel = tf.convert_to_tensor(keras.ops.convert_to_tensor(kernel))
+        if None in inputs.shape[1:]:
+            return tf.nn.conv2d(inputs, kernel, 1, padding)
+        return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
+
+    convolution_op.product = product
+    return convolution_op
+
+
+def block_conv(size, kernel_shape, padding: str) -> Bilinear:
+    """tf.nn.conv2d(x, kernel, 1, padding) and its transposes, which sum in float32.
+
+    Args:
+      size: (H, W, C) of the images.
+      kernel_shape: (h, w, C, D), h, w > 1.
+      padding: `SAME` or `VALID`.
+
+    Example:
+      >>> x, kernel = tf.ones((1, 6, 6, 1)), tf.ones((3, 3, 1, 2))
+      >>> float(block_conv((6, 6, 1), (3, 3, 1, 2), "VALID")(x, kernel)[0, 0, 0, 0])
+      9.0
+    """
+    taps, channels, filters = kernel_shape[:2], kernel_shape[2], kernel_shape[3]
+    block = [one - 1 for one in taps]
+    before = [(one - 1) // 2 if padding == "SAME" else 0 for one in taps]
+    lost = [0 if padding == "SAME" else one - 1 for one in taps]
+    out = [have - less for have, less in zip(size[:2], lost, strict=True)]
+    count = [-(-length // one) for length, one in zip(out, block, strict=True)]
+    # A block of outputs sees its own and the next block of the padded image.
+    whole = [(one + 1) * length for one, length in zip(count, block, strict=True)]
+    corners = [(i, j) for i in range(2) for j in range(2)]
+    pixels = [(a, b) for a in range(block[0]) for b in range(block[1])]
+    rows, columns = 4 * len(pixels) * channels, len(pixels) * filters
+
+    def windows(x):
+        """[N, H, W, C] -> [N * blocks, rows]: the 2 x 2 blocks that each block of outputs sees."""
+        pads = [
+            [first, total - first - have]
+            for first, total, have in zip(before, whole, size[:2], strict=True)
+        ]
+        blocks = _to_blocks(tf.pad(x, [[0, 0], *pads, [0, 0]]), block)
+        seen = [blocks[:, i : i + count[0], j : j + count[1]] for i, j in corners]
+        return tf.reshape(tf.concat(seen, 3), [-1, rows])
+
+    def to_image(seen):
+        """The transpose of `windows`."""
+        seen = tf.reshape(seen, [-1, *count, 4, rows // 4])
+        total = tf.add_n([
+            tf.pad(seen[:, :, :, place], [[0, 0], [i, 1 - i], [j, 1 - j], [0, 0]])
+            for place, (i, j) in enumerate(corners)
+        ])  # fmt: skip
+        image = _from_blocks(total, block)
+        return image[:, before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
+
+    def spread(kernel):
+        """[h, w, C, D] -> [rows, columns]: the kernel once for each pixel of a block."""
+        moved = [
+            tf.pad(kernel, [[a, block[0] - 1 - a], [b, block[1] - 1 - b], [0, 0], [0, 0]])
+            for a, b in pixels
+        ]
+        matrix = tf.reshape(tf.stack(moved, 3), [2, block[0], 2, block[1], channels, columns])
+        return tf.reshape(tf.transpose(matrix, [0, 2, 1, 3, 4, 5]), [rows, columns])
+
+    def gather(matrix):
+        """The transpose of `spread`."""
+        matrix = tf.reshape(matrix, [2, 2, *block, channels, columns])
+        matrix = tf.transpose(matrix, [0, 2, 1, 3, 4, 5])
+        matrix = tf.reshape(matrix, [2 * block[0], 2 * block[1], channels, len(pixels), filters])
+        return tf.add_n(
+            [matrix[a : a + taps[0], b : b + taps[1], :, p] for p, (a, b) in enumerate(pixels)]
+        )
+
+    def by_block(upstream):
+        """[N, H', W', D] -> [N * blocks, columns]."""
+        pads = [
+            [0, one * length - have] for one, length, have in zip(count, block, out, strict=True)
+        ]
+        blocks = _to_blocks(tf.pad(upstream, [[0, 0], *pads, [0, 0]]), block)
+        return tf.reshape(blocks, [-1, columns])
+
+    def forward(x, kernel):
+        y = tf.reshape(windows(x) @ spread(kernel), [-1, *count, columns])
+        return _from_blocks(y, block)[:, : out[0], : out[1]]
+
+    def to_inputs(upstream, kernel):
+        seen = _product(by_block(upstream), spread(kernel), adj_y=True)
+        return tf.cast(to_image(seen), upstream.dtype)
+
+    def to_kernel(x, upstream):
+        # A few rows and columns, and a long sum: by parts, so that more of a GPU has work.
+        parts = math.gcd(x.shape[0] or 1, PARTS)
+        left, right = (
+            tf.reshape(one, [parts, -1, one.shape[1]]) for one in (windows(x), by_block(upstream))
+        )
+        matrix = tf.reduce_sum(_product(left, right, adj_x=True), 0)
+        return tf.cast(gather(matrix), upstream.dtype)
+
+    return Bilinear(forward, to_inputs, to_kernel)
+
+
+def _to_blocks(x, block):
+    """[N, H, W, C] -> [N, H / a, W / b, a b C]; tf.nn.space_to_depth has square blocks alone."""
+    _, height, width, channels = x.shape
+    a, b = block
+    x = tf.reshape(x, [-1, height // a, a, width // b, b, channels])
+    return tf.reshape(
+        tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, height // a, width // b, a * b * channels]
+    )
+
+
+def _from_blocks(x, block):
+    """The inverse of `_to_blocks`."""
+    _, height, width, channels = x.shape
+    a, b = block
+    x = tf.reshape(x, [-1, height, width, a, b, channels // (a * b)])
+    return tf.reshape(
+        tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, height * a, width * b, channels // (a * b)]
+    )
+
+
+def _product(x, y, **adjoint):
+    """A matrix product that is float32 also where its factors are bfloat16: more is summed."""
+    dtype = tf.float32 if x.dtype == tf.bfloat16 else x.dtype
+    return tf.raw_ops.BatchMatMulV3(x=x, y=y, Tout=dtype, **adjoint)

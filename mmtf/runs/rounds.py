@@ -1,0 +1,92 @@
+"""The cat-and-mouse matrix: FGSM k of every kept round against any defence (Tables 2, 3, 7, 8)."""
+
+import os
+
+import keras
+
+from mmtf.attacks.fgsm import FGSM
+from mmtf.errors import ConfigError
+from mmtf.data.dataset import Dataset
+from mmtf.evaluation.runner import misclassified, perturb
+from mmtf.stats.intervals import wilson
+from mmtf.threat import ThreatModel
+
+
+def round_path(folder: str, number: int) -> str:
+    """Where the classifier of round `number` is kept, on which FGSM `number + 1` is made."""
+    return os.path.join(folder, f"{number:03d}.keras")
+
+
+def kept_rounds(folder: str) -> list[int]:
+    """Numbers of the rounds whose classifiers are in `folder`."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    stems = [name.removesuffix(".keras") for name in names if name.endswith(".keras")]
+    return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+def shown_rounds(rounds: int) -> list[int]:
+    """The rounds that the paper's tables show: 0 (no defence), 1, 2 and the last."""
+    return sorted({0, 1, 2, rounds} & set(range(rounds + 1)))
+
+
+def replay(defenses: dict, folder: str, numbers, threat: ThreatModel, dataset: Dataset, count=0):
+    """Test errors of `defenses` under FGSM k for each k in `numbers`.
+
+    Args:
+      defenses: name -> Keras model.
+      folder: of a cat-and-mouse game's kept classifiers.
+      numbers: k >= 1; FGSM k is made on the classifier of round k - 1.
+      threat: l-infinity.
+      dataset: its test split is used.
+      count: the first so many test examples, 0 for all.
+
+    Returns:
+      A list of dicts: defense, attack (`fgsm<k>`), error, ci_low, ci_high, n.
+
+    Raises:
+      ConfigError: a round is not there.
+    """
+    x, y = dataset.test(count)
+    results = []
+    for number in numbers:
+        path = round_path(folder, number - 1)
+        if not os.path.exists(path):
+            raise ConfigError(
+                f"Expected a folder with the classifier of round {number - 1}, on which FGSM"
+                f"{number} is made. Received: {folder} with rounds {kept_rounds(folder)}."
+            )
+        z = perturb(keras.models.load_model(path), FGSM(threat), x, y)
+        for name, classifier in defenses.items():
+            results.append(_cell(name, f"fgsm{number}", misclassified(classifier, z, y)))
+    return results
+
+
+def rounds_matrix(folder: str, rounds: int, threat: ThreatModel, dataset: Dataset, count=0):
+    """Adv FGSM k against no attack, FGSM 1, 2, `rounds` and FGSM-curr: the rows of Table 3."""
+    x, y = dataset.test(count)
+    shown = shown_rounds(rounds)
+    defenses = {
+        "no_defense" if number == 0 else f"adv_fgsm{number}": keras.models.load_model(
+            round_path(folder, number)
+        )
+        for number in shown
+    }
+    numbers = sorted({1, 2, rounds} & set(range(1, rounds + 1)))
+    results = [_cell(name, "none", misclassified(model, x, y)) for name, model in defenses.items()]
+    results += replay(defenses, folder, numbers, threat, dataset, count)
+    for name, model in defenses.items():
+        z = perturb(model, FGSM(threat), x, y)
+        results.append(_cell(name, "fgsm_curr", misclassified(model, z, y)))
+    return results
+
+
+def _cell(defense, attack, wrong):
+    low, high = wilson(int(wrong.sum()), len(wrong))
+    return {
+        "defense": defense,
+        "attack": attack,
+        "error": float(wrong.mean()),
+        "ci_low": low,
+        "ci_high": high,
+        "n": len(wrong),
+    }

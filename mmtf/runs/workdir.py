@@ -1,0 +1,125 @@
+"""The folder of one run: its config, lock, checkpoints, logs, record and exports."""
+
+import os
+
+from mmtf.config import RunConfig, differences
+from mmtf.errors import ConfigError
+from mmtf.storage.lock import hold
+from mmtf.storage.files import read_json, write_json
+
+RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
+
+
+class Workdir:
+    """Claims a folder for one run; a context manager.
+
+    Args:
+      path: made when missing.
+      config: of the run; a folder that holds another one is refused.
+
+    Raises:
+      ConfigError: the folder cannot be written, belongs to another config, or is in use (InUse).
+    """
+
+    def __init__(self, path: str, config: RunConfig):
+        self.path = os.path.abspath(os.path.expanduser(path))
+        self._config = config
+        self._lock = None
+        self.config_path = self.inside("config.json")
+        self.record_path = self.inside("record.json")
+        self.checkpoint_dir = self.inside("checkpoints")
+        self.log_dir = self.inside("logs")
+        self.round_dir = self.inside("rounds")
+        self.curve_path = self.inside("curve.json")
+        self.keras_path = self.inside("classifier.keras")
+        self.attacker_path = self.inside("attacker.keras")
+        self.saved_model_path = self.inside("saved_model")
+
+    def inside(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def __enter__(self) -> "Workdir":
+        self._lock = hold(self.path, "--workdir")
+        try:
+            self._check_config()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused) -> None:
+        self._lock.close()
+
+    def _check_config(self):
+        ours, begun = self._config.to_dict(), self._has_begun()
+        if not begun:  # a config that is there is of a run that could not start
+            self._write_config(ours)
+            return
+        if not os.path.exists(self.config_path):
+            raise ConfigError(
+                f"Expected the config.json of what {self.path} holds. Received: none, but {begun}. "
+                "Give another --workdir, or delete this one."
+            )
+        changed = differences(ours, _read_config(self.config_path))
+        if changed:
+            raise ConfigError(
+                f"Expected the config that {self.path} was begun with. Received another: "
+                f"{'; '.join(changed)}. Give another --workdir, or delete this one."
+            )
+
+    def _has_begun(self) -> str:
+        """What a run of some config has left here; "" where nothing stands on one yet."""
+        for path in (self.record_path, self.checkpoint_dir, self.curve_path):
+            # Beside no checkpoint, the note on what they are of says nothing.
+            if os.path.isfile(path) or (os.path.isdir(path) and set(os.listdir(path)) - {RUN}):
+                return os.path.basename(path)
+        return ""
+
+    def _write_config(self, values):
+        try:
+            write_json(self.config_path, values)
+        except OSError as error:
+            raise ConfigError(
+                f"Expected a --workdir that can be written. Received: {self.path} "
+                f"({error.strerror})."
+            ) from error
+
+    def finished(self) -> dict | None:
+        """The record of a run that is complete, else None."""
+        if not os.path.exists(self.record_path):
+            return None
+        try:
+            return read_json(self.record_path)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def is_finished(path: str) -> bool:
+    """Whether the run in folder `path` has its record."""
+    return os.path.exists(os.path.join(os.path.expanduser(path), "record.json"))
+
+
+def dataset_played(path: str, asked: str) -> str:
+    """The dataset of the finished run in `path`: `asked`, or the one that it fell back to."""
+    about = read_json(os.path.join(os.path.expanduser(path), "record.json"))["dataset"]
+    return about["name"] if about["notice"] else asked
+
+
+def _read_config(path):
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def default_workdir(config: RunConfig) -> str:
+    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initialiser, schedule where not default."""
+    parts = [config.game, config.dataset, f"eta{config.eta:g}"]
+    if config.norm != "linf":
+        parts.append(config.norm)
+    if config.net_options.get("init", "keras") != "keras":
+        parts.append(config.net_options["init"])
+    if config.schedule_name != "fast":
+        parts.append(config.schedule_name)
+    parts.append(f"seed{config.seed}")
+    return os.path.join("runs", "-".join(parts))

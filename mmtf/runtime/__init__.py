@@ -1,0 +1,1 @@
+"""How TensorFlow is started, and what it runs on."""

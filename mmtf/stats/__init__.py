@@ -1,0 +1,1 @@
+"""Statistics of measured errors: intervals and paired tests."""

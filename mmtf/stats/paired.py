@@ -1,0 +1,64 @@
+"""Is defence A more robust than B? Paired tests on the same examples under the same attack."""
+
+import numpy as np
+from scipy import stats
+
+from mmtf.errors import require
+
+
+def mcnemar(a, b) -> float:
+    """Two-sided exact p-value of McNemar's test that A and B err equally often.
+
+    Args:
+      a, b: bool [N], where each errs, on the same examples.
+
+    Source: McNemar (1947), exact binomial form. Example, 1 against 8 discordant examples:
+      >>> round(mcnemar([1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1, 1]), 4)
+      0.0391
+    """
+    a, b = np.asarray(a, bool), np.asarray(b, bool)
+    require(a.shape == b.shape and a.ndim == 1, "errors of the same examples", (a.shape, b.shape))
+    first, second = int((a & ~b).sum()), int((b & ~a).sum())
+    if first + second == 0:
+        return 1.0
+    return float(stats.binomtest(first, first + second).pvalue)
+
+
+def holm(p_values) -> list[float]:
+    """Holm's step-down adjustment: p-values that may be compared with the level of the family.
+
+    Source: Holm (1979). Example:
+      >>> holm([0.01, 0.04, 0.03])
+      [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    result = np.empty(len(p))
+    result[order] = np.minimum(adjusted, 1.0)
+    return result.tolist()
+
+
+def comparisons(wrong: dict[str, np.ndarray]) -> list[dict]:
+    """All pairs of defences under one attack.
+
+    Args:
+      wrong: defence -> bool [N].
+
+    Returns:
+      Dicts with a, b, the errors of each, p (exact McNemar) and p_holm over all the pairs.
+    """
+    names = list(wrong)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    p_values = [mcnemar(wrong[a], wrong[b]) for a, b in pairs]
+    return [
+        {
+            "a": a,
+            "b": b,
+            "error_a": float(np.mean(wrong[a])),
+            "error_b": float(np.mean(wrong[b])),
+            "p": p,
+            "p_holm": adjusted,
+        }
+        for (a, b), p, adjusted in zip(pairs, p_values, holm(p_values), strict=True)
+    ]

@@ -1,0 +1,53 @@
+"""An attack's images, block by block on disk, so that a stopped cell goes on where it stood."""
+
+import os
+import shutil
+from collections.abc import MutableMapping
+
+import numpy as np
+
+from mmtf.storage.files import UNREADABLE, write_atomically
+
+
+class KeptBlocks(MutableMapping):
+    """Block number -> float32 images, one file each; a file that cannot be read is as if absent.
+
+    Args:
+      folder: made with the first block.
+    """
+
+    def __init__(self, folder: str):
+        self._folder = folder
+
+    def __getitem__(self, number):
+        try:
+            return np.load(self._path(number), allow_pickle=False)
+        except UNREADABLE as error:
+            raise KeyError(number) from error
+
+    def __setitem__(self, number, images):
+        os.makedirs(self._folder, exist_ok=True)
+        write_atomically(self._path(number), lambda path: _save(path, images))
+
+    def __delitem__(self, number):
+        os.remove(self._path(number))
+
+    def __iter__(self):
+        names = os.listdir(self._folder) if os.path.isdir(self._folder) else []
+        whole = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
+        return iter(sorted(int(name) for name in whole if name.isdigit()))
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def clear(self):
+        """Once the whole cell is kept."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, number):
+        return os.path.join(self._folder, f"{number}.npy")
+
+
+def _save(path, images):
+    with open(path, "wb") as target:
+        np.save(target, images)

@@ -1,0 +1,81 @@
+"""JSON files that are whole or absent."""
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+
+from mmtf.errors import ConfigError
+
+FORMAT = 1
+# What readers of NumPy's and Keras' files raise where the file is cut short or another's.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def write_json(path: str, value) -> None:
+    """Writes `value` to `path` at once: a kill or a full disk leaves the old file."""
+    write_atomically(path, lambda temporary: _dump(value, temporary))
+
+
+def write_atomically(path: str, write) -> None:
+    """Calls write(temporary path) and renames the result to `path`.
+
+    The temporary file keeps the suffix of `path`, which some writers look at.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    suffix = "".join(os.path.splitext(path)[1:])
+    handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=".partial-", dir=folder)
+    os.close(handle)
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are the owner's alone
+        to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def to_disk(path: str) -> None:
+    """Returns when a file, or a folder with all in it, would outlast a power failure."""
+    paths = [path]
+    for folder, _, names in os.walk(path):
+        paths += [folder, *(os.path.join(folder, name) for name in names)]
+    for one in paths:
+        handle = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError:
+            if not os.path.isdir(one):  # some network disks have none for folders
+                raise
+        finally:
+            os.close(handle)
+
+
+def read_json(path: str):
+    """The value in `path`.
+
+    Raises:
+      ConfigError: the file is no JSON; the message names it.
+    """
+    with open(path) as source:
+        try:
+            return json.load(source)
+        except json.JSONDecodeError as error:
+            raise ConfigError(
+                f"Expected JSON in {path}. Received: {error}. Move the file away and start again."
+            ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _dump(value, path):
+    with open(path, "w") as target:
+        json.dump(value, target, indent=1, allow_nan=False)
+        target.write("\n")

@@ -1,0 +1,217 @@
+"""Cells measured and written, one record each as soon as it is known."""
+
+import dataclasses
+import os
+import time
+import traceback
+
+import keras
+
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.attacks.fgsm import FGSM
+from mmtf.config import RunConfig
+from mmtf.data import load_data
+from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.payoff import as_result
+from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, perturb
+from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.runs.curve import network_recipes
+from mmtf.runs.rounds import round_path
+from mmtf.stats.intervals import wilson
+from mmtf.storage.provenance import provenance
+from mmtf.threat import ThreatModel
+from mmtf.training.loop import Interrupted
+from scripts.paper.cells import Cell, pack
+from scripts.paper.players import MET, defender, replayed_round
+from scripts.paper.settings import Settings
+from scripts.paper.store import Store, classifier_config, configs_of, is_current, keys_of
+from scripts.paper.tables import MEASURED_AS
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Where cells are measured.
+
+    Attributes:
+      settings: of all of them.
+      store: of the trained runs.
+      root: of the records.
+      again: measure what is there already.
+    """
+
+    settings: Settings
+    store: Store
+    root: str
+    again: bool = False
+
+    def config(self, cell: Cell, game: str):
+        """Of the run of `game` that belongs to the cell."""
+        return classifier_config(cell.track, self.settings, game, cell.eta, cell.seed)
+
+    def wanted(self, cells: list[Cell]) -> list[Cell]:
+        """Those still to be measured."""
+        return [
+            cell
+            for cell in cells
+            if self.again or not is_current(cell, self.settings, cell.read(self.root), self.store)
+        ]
+
+    def write(self, cell: Cell, found: dict) -> None:
+        """The cell's record: what was found, and where it comes from."""
+        about = provenance()
+        runs = configs_of(cell, self.settings)
+        record = {
+            "format": FORMAT,
+            "dataset": cell.track.dataset,
+            "init": cell.track.init,
+            "schedule": cell.track.schedule,
+            "eta": cell.eta,
+            "defense": cell.defense,
+            "attack": cell.attack,
+            "seed": cell.seed,
+            "reported": reported(cell),
+            **found,
+            "settings": self.settings.of_attack(cell.attack),
+            "rounds": self.settings.rounds,
+            "players": keys_of(cell, self.settings),
+            "runs": [self.store.fingerprint(run) for run in runs],
+            "config": runs[0].to_dict(),
+            **{name: about[name] for name in ("versions", "hardware", "environment", "commit")},
+        }
+        path = cell.path(self.root)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_json(path, record)
+
+
+def reported(cell: Cell) -> float | None:
+    """The paper's figure for the cell; its AttNet is the network of its own."""
+    if cell.attack in MEASURED_AS:
+        return None
+    column = {measured: name for name, measured in MEASURED_AS.items()}.get(cell.attack)
+    return paper_figure(cell.track.dataset, cell.eta, cell.defense, column or cell.attack)
+
+
+def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
+    """Measures cells of one defence at one radius; a failure does not stop the others.
+
+    Args:
+      cells: of one track, radius, defence and seed.
+      bench: where.
+      say: takes a line for every cell.
+
+    Returns:
+      attack -> what went wrong, of the cells that failed.
+    """
+    cells, failed = bench.wanted(cells), {}
+    if not cells:
+        return failed
+    data = load_data(cells[0].track.dataset)
+    classifier, training = _defender(cells[0], bench)
+    check_classifier(classifier, data.test(100)[0], data.num_classes)
+    for cell in cells:
+        began = time.monotonic()
+        try:
+            outcome, earlier = _outcome(cell, classifier, data, bench)
+        except Interrupted:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            failed[cell.attack] = f"{type(error).__name__}: {error}"
+            continue
+        seconds = round(time.monotonic() - began + earlier, 2)
+        found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
+        if recipe := _recipe(cell, bench):
+            found["recipe"] = recipe.to_dict()
+        bench.write(cell, {**found, "training": training, "note": data.note})
+        say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {outcome.error:.4f}")
+    return failed
+
+
+def write_curve(cell: Cell, run: dict, bench: Bench) -> None:
+    """The test errors that a finished run watched during training, as a cell's record."""
+    points = run["curve"]
+    final = points[-1]
+    last = {}
+    for name in (one for one in final if one not in ("step", "n")):
+        low, high = wilson(round(final[name] * final["n"]), final["n"])
+        last[name] = {"error": final[name], "ci_low": low, "ci_high": high, "n": final["n"]}
+    bench.write(cell, {"points": points, "last": last, "training": training_of(run)})
+
+
+def training_of(run: dict, number: int | None = None, config: RunConfig | None = None) -> dict:
+    """Steps, precision and seconds of a run's training, from its record.
+
+    Args:
+      run: its record.json.
+      number: the round of cat and mouse whose classifier is meant; None: the run's last. The
+        seconds are always those of the whole run.
+      config: of the run, needed with a round.
+    """
+    training = {**run["training"], "precision": run["precision"]["training"]}
+    if number is not None:
+        lengths = config.schedule.round_lengths(config.game_options["rounds"])
+        training["steps"] = sum(lengths[: number + 1])
+    return training
+
+
+def _defender(cell, bench):
+    game, number = defender(cell.defense, bench.settings.rounds)
+    config = bench.config(cell, game)
+    folder = bench.store.path(config)
+    run = read_json(os.path.join(folder, "record.json"))
+    path = os.path.join(folder, "classifier.keras")
+    if number is not None:
+        path = round_path(os.path.join(folder, "rounds"), number)
+    return keras.models.load_model(path, compile=False), training_of(run, number, config)
+
+
+def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
+    """The classifier of a round of the cat and mouse that belongs to the cell."""
+    folder = os.path.join(bench.store.path(bench.config(cell, "adv_fgsm")), "rounds")
+    return keras.models.load_model(round_path(folder, number), compile=False)
+
+
+def _outcome(cell, classifier, data, bench) -> tuple[Outcome, float]:
+    """What was found, and the seconds of an attack network's training that an earlier call took."""
+    settings, threat = bench.settings, ThreatModel(eta=cell.eta)
+    x, y = data.test(settings.of_attack(cell.attack)["examples"])
+    number = replayed_round(cell.attack, settings.rounds)
+    if number is not None:
+        z = perturb(round_classifier(cell, number, bench), FGSM(threat), x, y, seed=cell.seed)
+        return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0]), 0.0
+    attack, earlier = _attack(cell, threat, bench), 0.0
+    if isinstance(attack, FreshAttNet):
+        earlier = attack.kept_seconds(classifier, data)
+        attack = attack.fit(classifier, data)
+    return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed), earlier
+
+
+def _recipe(cell, bench):
+    """How the cell's attack network is trained afresh; None where it is no such attack."""
+    game, _ = defender(cell.defense, bench.settings.rounds)
+    recipe = network_recipes(bench.config(cell, game)).get(cell.attack.removesuffix("_curr"))
+    if recipe is None:
+        return None
+    steps = bench.settings.of_attack(cell.attack)["steps"] or recipe.schedule.steps
+    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
+
+
+def _attack(cell, threat, bench):
+    settings, name = bench.settings, cell.attack.removesuffix("_curr")
+    game, _ = defender(cell.defense, settings.rounds)
+    config = bench.config(cell, game)
+    if name == MET:
+        path = os.path.join(bench.store.path(config), "attacker.keras")
+        return LearnedAttack(threat, keras.models.load_model(path, compile=False))
+    if recipe := _recipe(cell, bench):
+        cache = os.path.join(bench.store.path(config), "attackers")
+        return FreshAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
+    options = {
+        "pgd": {"steps": settings.pgd_steps},
+        "autoattack": {
+            "steps": settings.autoattack_steps,
+            "queries": settings.autoattack_queries,
+        },
+    }
+    return ATTACKS[name](threat, **options.get(name, {}))

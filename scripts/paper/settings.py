@@ -1,0 +1,107 @@
+"""How long the players learn and on how many images they are measured, by dataset and schedule."""
+
+import dataclasses
+
+from mmtf.errors import require
+from mmtf.runs.presets import PAPER_ROUNDS
+from scripts.paper.cells import Track
+
+# At the paper's rate a round takes 400 steps to withstand most of its attack, and 80 take hours.
+BRIEF_ROUNDS = 20
+# What the fast reproduction shortens beyond `--schedule=fast`; ROUND is a round of cat and mouse,
+# chosen on 5,000 held-out training images of MNIST: in 75 or 200 steps a round the classifier does
+# not yet withstand the attack that it is trained against.
+ROUND = {"learning_rate": 4e-3, "warmup_steps": 20, "decay": "cosine"}
+FAST_SCHEDULES = {
+    "mnist": {"adv_fgsm": {**ROUND, "steps": 400, "first_steps": 1500}},
+    "cifar10": {
+        "adv_fgsm": {
+            "learning_rate": 1e-3,
+            "warmup_steps": 20,
+            "steps": 300,
+            "first_steps": 12_000,
+        },
+        "lwa": {"steps": 12_000},
+        "minimax_grad": {"steps": 12_000},
+        "minimax_attnet": {"steps": 6000},
+        "alt_attnet": {"steps": 6000},
+        "maximin_attnet": {"steps": 6000},
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of every cell of one track and seed.
+
+    Attributes:
+      rounds: of cat and mouse; the rows and columns of the paper's last round are this one.
+      steps: training steps of every game, None for the schedule's; for trials.
+      examples: test images of the paper's columns, 0 for all; pgd_examples and
+        autoattack_examples of the stronger ones.
+      pgd_steps, autoattack_steps, autoattack_queries: see `mmtf.attacks`.
+      attnet_steps: of the strongest attack network; None for its recipe's.
+      attnet_paper_steps: of the paper's; None for its recipe's.
+    """
+
+    rounds: int
+    steps: int | None = None
+    examples: int = 0
+    pgd_examples: int = 1000
+    pgd_steps: int = 40
+    autoattack_examples: int = 200
+    autoattack_steps: int = 100
+    autoattack_queries: int = 5000
+    attnet_steps: int | None = None
+    attnet_paper_steps: int | None = None
+
+    def __post_init__(self):
+        require(self.rounds > 1, "rounds > 1", self.rounds)
+        for name in ("examples", "pgd_examples", "autoattack_examples"):
+            require(getattr(self, name) >= 0, f"{name} >= 0 (0: all)", getattr(self, name))
+        for name in ("pgd_steps", "autoattack_steps"):
+            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
+        for name in ("steps", "attnet_steps", "attnet_paper_steps"):
+            given = getattr(self, name)
+            require(given is None or given > 0, f"{name} > 0", given)
+
+    def schedule_of(self, track: Track, game: str) -> dict:
+        """Fields of Schedule that differ from the preset's."""
+        fast = FAST_SCHEDULES.get(track.dataset, FAST_SCHEDULES["mnist"])
+        given = dict(fast.get(game, {})) if track.schedule == "fast" else {}
+        if self.steps:
+            given["steps"] = self.steps
+            if game == "adv_fgsm":
+                given["first_steps"] = self.steps
+        return given
+
+    def of_attack(self, attack: str) -> dict:
+        """What decides the figure of `attack`, beside the players: part of its record."""
+        if attack == "pgd_curr":
+            return {"examples": self.pgd_examples, "steps": self.pgd_steps}
+        if attack == "autoattack_curr":
+            return {
+                "examples": self.autoattack_examples,
+                "steps": self.autoattack_steps,
+                "queries": self.autoattack_queries,
+            }
+        if attack == "attnet_curr":
+            return {"examples": self.examples, "steps": self.attnet_steps}
+        if attack == "attnet_paper_curr":
+            return {"examples": self.examples, "steps": self.attnet_paper_steps}
+        return {"examples": self.examples}
+
+
+def settings_of(track: Track, **given) -> Settings:
+    """The settings of a track; None among `given` leaves the preset."""
+    preset = {"rounds": PAPER_ROUNDS.get(track.dataset, PAPER_ROUNDS["mnist"])}
+    if track.dataset == "cifar10":
+        preset["examples"] = 1000
+    if track.schedule == "brief":
+        preset["rounds"] = BRIEF_ROUNDS
+    if track.schedule != "paper":
+        # Half of the strongest recipe; 1,500 of the paper's 30,000 steps.
+        preset |= {"attnet_steps": 2500, "attnet_paper_steps": 1500}
+    else:
+        preset |= {"attnet_steps": 5000, "attnet_paper_steps": 30_000}
+    return Settings(**preset | {name: one for name, one in given.items() if one is not None})

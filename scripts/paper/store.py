@@ -1,0 +1,140 @@
+"""Every classifier trained once: runs found by the hash of what decides their training."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+
+from mmtf.config import RunConfig
+from mmtf.errors import require
+from mmtf.runs.presets import run_config
+from mmtf.runs.workdir import Workdir, is_finished
+from mmtf.storage.files import read_json
+from scripts.paper.cells import Cell, Track
+from scripts.paper.players import games_of
+from scripts.paper.settings import Settings
+
+# Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
+_TABLE = {"attacks": ("none", "fgsm"), "max_examples": 1000}
+_UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
+
+
+def classifier_config(
+    track: Track, settings: Settings, game: str, eta: float, seed: int
+) -> RunConfig:
+    """The run that trains the players of `game`; Minimax-Grad by Eq. 8 on all examples."""
+    options = {"adv_fgsm": {"rounds": settings.rounds}, "minimax_grad": {"penalty_every": 1}}
+    return run_config(
+        game=game,
+        dataset=track.dataset,
+        eta=eta,
+        game_options=options.get(game),
+        net_options={"init": track.init},
+        schedule=track.schedule,
+        schedule_options=settings.schedule_of(track, game),
+        seed=seed,
+        **_TABLE,
+    )
+
+
+def config_key(config: RunConfig) -> str:
+    """The hash of what decides a run's training: not which attacks its table shows."""
+    values = {name: value for name, value in config.to_dict().items() if name not in _UNUSED}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """The runs under a folder.
+
+    Attributes:
+      root: the folder.
+    """
+
+    root: str
+
+    def path(self, config: RunConfig) -> str:
+        """<game>-<dataset>-eta<eta>-<key>."""
+        name = f"{config.game}-{config.dataset}-eta{config.eta:g}-{config_key(config)}"
+        return os.path.join(self.root, name)
+
+    def has(self, config: RunConfig) -> bool:
+        return is_finished(self.path(config))
+
+    def fingerprint(self, config: RunConfig) -> str | None:
+        """The hash of the classifier that the run ended with; None where there is no such run.
+
+        Two trainings of one config differ where the machine or its number of threads does.
+        """
+        path = os.path.join(self.path(config), "classifier.keras")
+        if not self.has(config) or not os.path.exists(path):
+            return None
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()[:12]
+
+    def training(self, config: RunConfig) -> dict | None:
+        """What the run's record says of its training; None where there is no such run."""
+        if not self.has(config):
+            return None
+        return read_json(os.path.join(self.path(config), "record.json")).get("training")
+
+    def workdir(self, config: RunConfig) -> Workdir:
+        """Its folder, to be entered."""
+        return Workdir(self.path(config), config)
+
+    def adopt(self, folder: str) -> str:
+        """Takes in a copy of a finished run of `mmtf.run`; where it lies.
+
+        Args:
+          folder: its workdir.
+
+        Raises:
+          ConfigError: it is not finished, or the store has such a run.
+        """
+        require(is_finished(folder), "the workdir of a finished run", folder)
+        path = self.path(RunConfig.from_dict(read_json(os.path.join(folder, "config.json"))))
+        require(not os.path.exists(path), "a run that the store does not have", path)
+        os.makedirs(self.root, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.root) as temporary:
+            copy = os.path.join(temporary, "run")
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("checkpoints", "logs"))
+            os.rename(copy, path)
+        return path
+
+
+def configs_of(cell: Cell, settings: Settings) -> list[RunConfig]:
+    """The runs that a cell needs, in the order of `games_of`."""
+    games = games_of(cell, settings.rounds)
+    return [classifier_config(cell.track, settings, g, cell.eta, cell.seed) for g in games]
+
+
+def keys_of(cell: Cell, settings: Settings) -> list[str]:
+    """The hashes of the runs that a cell needs, in the order of `games_of`."""
+    return [config_key(config) for config in configs_of(cell, settings)]
+
+
+def is_of_today(cell: Cell, settings: Settings, record: dict | None) -> bool:
+    """Whether `record` is this cell's, of players of these configs, under these settings."""
+    return (
+        record is not None
+        and record["settings"] == settings.of_attack(cell.attack)
+        and record["players"] == keys_of(cell, settings)
+    )
+
+
+def is_current(cell: Cell, settings: Settings, record: dict | None, store: Store) -> bool:
+    """Whether `record` is of today and of the very players that the store has.
+
+    Another training of the same config is another player.
+    """
+    if not is_of_today(cell, settings, record):
+        return False
+    configs = configs_of(cell, settings)
+    measured = record.get("runs")
+    if measured is None:  # records made before runs had fingerprints
+        training, mine = store.training(configs[0]), record.get("training")
+        return not (training and mine) or training["seconds"] == mine["seconds"]
+    there = [store.fingerprint(config) for config in configs]
+    return all(one in (None, theirs) for one, theirs in zip(there, measured, strict=True))

@@ -1,0 +1,246 @@
+"""`python -m mmtf.evaluate` as a user meets it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmtf.classifiers.export import save_serving
+from mmtf.classifiers.loading import admit, attack_precision, load_defense
+from mmtf.data import load_digits
+from mmtf.errors import ConfigError
+from mmtf.evaluation import matrix
+from mmtf.nets import NETS
+from mmtf.stats.intervals import wilson
+from mmtf.storage.lock import hold
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SHAPE = (28, 28, 1)
+
+
+def evaluate(*flags, dataset="--dataset=digits"):
+    flags = (dataset, *flags) if dataset else flags
+    return subprocess.run(
+        [sys.executable, "-m", "mmtf.evaluate", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A classifier of the digits, as .keras and as SavedModel."""
+    folder = tmp_path_factory.mktemp("models")
+    data = load_digits()
+    model = NETS["mnist_cnn"](init="keras", seed=1)
+    x, y = data.train()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+    model.save(folder / "net.keras")
+    save_serving(model, data.preprocess, SHAPE, str(folder / "served"))
+    return folder, model
+
+
+def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", f"--model=other={folder}/served"]
+    flags += ["--attacks=none,fgsm,pgd", "--eta=0.1,0.3", "--max_examples=60", "--pgd_steps=5"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "report" / "table.csv")
+    assert len(frame) == 2 * 2 * 4 and set(frame.attack) == {"none", "fgsm", "pgd", "worst"}
+    errors = frame.pivot_table(index=["attack", "eta"], columns="defense", values="error")
+    # Two float32 graphs of one net: an example at the boundary may differ.
+    assert (errors["net"] - errors["other"]).abs().max() <= 1 / 60 + 1e-9
+    worst = errors["net"]["worst"]
+    for eta in (0.1, 0.3):
+        assert worst[eta] >= errors["net"]["pgd"][eta] >= errors["net"]["none"][eta]
+    with np.load(tmp_path / "report" / "examples.npz") as kept:
+        wrong, distance = kept["net/pgd/0.1/wrong"], kept["net/pgd/0.1/distance"]
+    assert wrong.shape == (60,) and np.isfinite(distance[wrong]).all()
+    assert np.nanmax(distance) <= 0.1 + 1e-6 and np.isnan(distance[~wrong]).all()
+    row = frame[(frame.defense == "net") & (frame.attack == "pgd") & (frame.eta == 0.1)].iloc[0]
+    assert row.error == pytest.approx(wrong.mean())
+    assert (row.ci_low, row.ci_high) == pytest.approx(wilson(int(wrong.sum()), 60))
+    assert row.median_distance == pytest.approx(np.median(distance[wrong]))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<svg" in page and "data:image/png;base64" in page and "http" not in page
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert record["comparisons"]["0.1"][0]["a"] == "net"
+    # Again, in another process: read back, not measured.
+    monkeypatch.setattr(matrix, "_measure", None)
+    monkeypatch.setattr(matrix, "check_defense", lambda *unused: [])
+    again = matrix.payoff_matrix(
+        [load_defense(f"{folder}/net.keras"), load_defense(f"{folder}/served", "other")],
+        {"none": {}, "fgsm": {}, "pgd": record["attacks"]["pgd"]},
+        load_digits(),
+        etas=[0.1, 0.3],
+        max_examples=60,
+        cache_dir=str(tmp_path / "report" / "cells"),
+        say=lambda line: None,
+    )
+    read = {(one.defense, one.attack, one.eta): one.wrong.mean() for one in again.cells}
+    assert read == {(row.defense, row.attack, row.eta): row.error for row in frame.itertuples()}
+
+
+@pytest.mark.slow
+def test_transferred_averaged_and_universal_columns(trained, tmp_path):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", f"--transfer_from=other={folder}/served"]
+    flags += ["--attacks=none,fgsm,universal", "--eta=1", "--max_examples=40", "--eot_samples=2"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    errors = pd.read_csv(tmp_path / "report" / "table.csv").set_index("attack").error
+    assert list(errors.index) == ["none", "fgsm", "universal", "fgsm@other", "worst"]
+    # The source is the same net: its images are the victim's own but for float32.
+    assert errors["fgsm@other"] == pytest.approx(errors["fgsm"], abs=1 / 40 + 1e-9)
+    assert errors["none"] < 0.3 < errors["universal"]
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert (record["eot_samples"], record["transfer_from"]) == (2, ["other"])
+
+
+def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
+    folder, _ = trained
+    flags = [f"--model={folder}/net.keras", "--attacks=fgsm,pgd", "--max_examples=20"]
+    flags += ["--pgd_loss=margin", "--pgd_decay=linear", "--pgd_steps=3", "--target=least_likely"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "report" / "record.json") as source:
+        given = json.load(source)["attacks"]
+    assert given["fgsm"] == {"target": "least_likely"}
+    assert given["pgd"]["loss"] == "margin" and given["pgd"]["decay"] == "linear"
+    assert "loss margin" in (tmp_path / "report" / "table.md").read_text()
+    os.rename(tmp_path / "report" / "table.csv", tmp_path / "report" / "config.json")
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
+    done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
+    assert done.returncode == 1 and "can be aimed" in done.stderr
+    with hold(str(tmp_path / "taken"), "--output folder"):
+        done = evaluate(*flags, f"--output={tmp_path}/taken")
+    assert done.returncode == 1 and "that no other process uses" in done.stderr
+
+
+def saved(model, path):
+    model.save(path)
+    return str(path)
+
+
+def wrapped(model, before=None, after=None):
+    layers = [keras.Input(SHAPE)] + ([before] if before else []) + [model]
+    return keras.Sequential(layers + ([after] if after else []))
+
+
+def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
+    folder, _ = trained
+    flags = ["--attacks=none,pgd", "--eta=0.3", "--max_examples=40", "--pgd_steps=5"]
+    own = ["--attack_precision=bfloat16", f"--output={tmp_path}/report"]
+    done = evaluate(f"--model={folder}/net.keras", *flags, *own)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert record["attack_precision"] == "bfloat16"
+    assert "attacks compute in bfloat16" in (tmp_path / "report" / "table.md").read_text()
+    errors = {one["attack"]: one["error"] for one in record["cells"]}
+    net, served = load_defense(f"{folder}/net.keras"), load_defense(f"{folder}/served")
+    plain = matrix.payoff_matrix(
+        [net],
+        {"none": {}, "pgd": record["attacks"]["pgd"]},
+        load_digits(),
+        etas=[0.3],
+        max_examples=40,
+        say=lambda line: None,
+    )
+    in_float32 = {one.attack: one.wrong.mean() for one in plain.cells}
+    assert in_float32["none"] == errors["none"]
+    # Other roundings of the gradient: an example at the edge may stand.
+    assert abs(in_float32["pgd"] - errors["pgd"]) <= 2 / 40 + 1e-9
+    # On any hardware: a SavedModel's types are fixed.
+    with pytest.raises(ConfigError, match="Expected a Keras model for attacks in bfloat16"):
+        attack_precision("bfloat16", [served])
+    assert attack_precision("auto", [served]) == "float32"
+
+
+def test_a_workdir_is_measured_on_what_it_was_trained_on(trained, tmp_path):
+    """The run was to play on MNIST and fell back to the digits."""
+    _, model = trained
+    for name, asked, notice in (("fallen", "mnist", "no MNIST here"), ("other", "cifar10", "")):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name / "classifier.keras")
+        (tmp_path / name / "config.json").write_text(json.dumps({"dataset": asked}))
+        about = {"dataset": {"name": "digits", "notice": notice}}
+        (tmp_path / name / "record.json").write_text(json.dumps(about))
+    flags = [f"--model={tmp_path}/fallen", "--attacks=none", "--max_examples=20"]
+    done = evaluate(*flags, dataset=None)
+    assert done.returncode == 0 and done.stdout.strip().startswith("digits ("), done.stderr
+    done = evaluate(*flags, f"--model={tmp_path}/other", dataset=None)
+    assert done.returncode == 1
+    assert "Expected --dataset, for workdirs of several. Received: 'cifar10, digits'" in done.stderr
+    done = evaluate(f"--model={tmp_path}/other", *flags[1:])
+    assert f"{tmp_path}/other was trained on cifar10; it is measured on digits." in done.stderr
+
+
+def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
+    _, model = trained
+    five = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(5)])
+    raw = wrapped(model, before=keras.layers.Rescaling(1 / 127.5, offset=-1))
+    soft = saved(wrapped(model, after=keras.layers.Softmax()), tmp_path / "soft.keras")
+    cases = {
+        saved(five, tmp_path / "five.keras"): "Expected logits of shape (100, 10)",
+        soft: "Remove the softmax",
+        saved(raw, tmp_path / "raw.keras"): "pixels in [0, 255]",
+        str(tmp_path / "nothing"): "nothing.",
+        __file__: "which Keras cannot load",
+        str(tmp_path): "a folder without a model",
+    }
+    for path, message in cases.items():
+        with pytest.raises(ConfigError, match=re.escape(message)) as refused:
+            admit(load_defense(path), load_digits())
+        assert "\n" not in str(refused.value)
+    done = evaluate(f"--model={soft}", "--attacks=none", "--max_examples=20")
+    assert done.returncode == 1 and cases[soft] in done.stderr, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "at least one --model"),
+        (["--model=x", "--eta=0"], "radii --eta > 0"),
+        (["--model=x", "--eta=a"], "radii --eta > 0"),
+        (["--model=x", "--attacks=magic"], "attack to be one of none"),
+        (["--model=x", "--attacks="], "at least one of --attacks"),
+        (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
+        (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
+        (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
+        (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
+        (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
+        (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
+        (["--model=x", "--attacks=fgsm", "--pgd_loss=dlr"], "--pgd_loss with pgd among --attacks"),
+        (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
+    ],
+)
+def test_a_users_mistake_gets_one_line(flags, message):
+    done = evaluate(*flags)
+    assert done.returncode == 1 and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_is_quick():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mmtf.evaluate", "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "--model" in done.stdout
+    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, re.M)

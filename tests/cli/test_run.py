@@ -1,0 +1,450 @@
+"""The command line as a user meets it: real processes, real kills, real signals."""
+
+import glob
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.data import load_digits
+from mmtf.evaluation import misclassified
+from mmtf.reports import read_json
+from mmtf.storage.lock import InUse, hold
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
+
+
+def command(workdir, *flags):
+    return [sys.executable, "-m", "mmtf.run", f"--workdir={workdir}", *flags]
+
+
+def run(workdir, *flags, env=None, **options):
+    return subprocess.run(
+        command(workdir, *flags),
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def final_weights(workdir):
+    import keras
+
+    return keras.models.load_model(os.path.join(workdir, "classifier.keras")).get_weights()
+
+
+def assert_same_run(ours, theirs):
+    """The same weights, bitwise, figures and curve."""
+    for a, b in zip(final_weights(ours), final_weights(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one, other = (read_json(os.path.join(folder, "record.json")) for folder in (ours, theirs))
+    assert one["curve"] == other["curve"]
+    figures = [[(x["attack"], x["error"]) for x in record["results"]] for record in (one, other)]
+    assert figures[0] == figures[1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A whole small run, and what it printed."""
+    workdir = str(tmp_path_factory.mktemp("runs") / "finished")
+    done = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    workdir, done = finished
+    with open(os.path.join(workdir, "record.json")) as source:
+        record = json.load(source)
+    results = {one["attack"]: one for one in record["results"]}
+    assert list(results) == ["none", "fgsm_curr", "worst"]
+    for one in results.values():
+        assert one["ci_low"] <= one["error"] <= one["ci_high"]
+        assert one["n"] == 50 and one["eta"] == 0.3
+    assert results["worst"]["error"] >= results["fgsm_curr"]["error"]
+    assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
+    assert {"versions", "hardware", "commit", "curve"} <= set(record)
+    assert [point["step"] for point in record["curve"]] == list(range(0, 61, 6))
+    # The figures are those of what is exported; float32 graphs may differ by an image.
+    data = load_digits()
+    x, y = data.test()
+    model = keras.models.load_model(os.path.join(workdir, "classifier.keras"))
+    wrong = misclassified(model, x, y)
+    assert results["none"]["error"] == pytest.approx(wrong[:50].mean(), abs=1 / 50 + 1e-9)
+    last = record["curve"][-1]
+    assert last["none"] == pytest.approx(wrong[: last["n"]].mean(), abs=1 / last["n"] + 1e-9)
+    served = tf.saved_model.load(os.path.join(workdir, "saved_model"))
+    label = served.signatures["serving_default"](images=tf.constant(data.test_images))["label"]
+    assert np.mean(label.numpy() != y) == pytest.approx(wrong.mean(), abs=1 / 360 + 1e-9)
+    for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
+        assert os.path.exists(os.path.join(workdir, name)), name
+    assert glob.glob(os.path.join(workdir, "logs", "events*"))
+    assert re.search(r"fgsm_curr +0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\] +50", done.stdout)
+
+
+def test_a_finished_run_prints_its_result_at_once(finished):
+    workdir, first = finished
+    again = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    assert again.returncode == 0
+    table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
+    assert table in again.stdout and "Measuring" not in again.stdout
+    assert "eta 0.3, penalty on one example in 2: test error in float32" in again.stdout
+
+
+def test_kill_minus_nine_costs_nothing(finished, tmp_path):
+    """Killed as soon as a checkpoint is there, started again: bitwise the weights of `finished`."""
+    workdir = str(tmp_path / "killed")
+    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=0"]
+    process = subprocess.Popen(
+        command(workdir, *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not glob.glob(os.path.join(workdir, "checkpoints", "ckpt-*.index")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    with pytest.raises(InUse, match="which another run holds"):
+        hold(workdir, "--workdir")
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not os.path.exists(os.path.join(workdir, "record.json"))
+    done = run(workdir, *flags)
+    assert done.returncode == 0 and "Going on from step" in done.stderr
+    assert_same_run(workdir, finished[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_say_how_to_go_on(finished, tmp_path, number):
+    workdir = str(tmp_path / "stopped")
+    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=1000"]
+    process = subprocess.Popen(
+        command(workdir, *flags),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    # The point of step 0 is written inside the loop's reach, just before the first steps.
+    deadline = time.monotonic() + 120
+    while not os.path.exists(os.path.join(workdir, "curve.json")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, output
+    assert "The same command goes on" in output and "Traceback" not in output
+    done = run(workdir, *flags)
+    assert done.returncode == 0, done.stderr
+    assert_same_run(workdir, finished[0])
+
+
+# Answers in one process what a command each would: [status, what it printed, what it complained].
+ANSWERS = """
+import json, os, socket, sys, tempfile
+from absl import flags
+import mmtf.cli.run as r
+
+def nobody(*unused, **more):
+    raise socket.gaierror(-2, "Name or service not known")
+
+def answer(argv, env, offline):
+    before, resolver = dict(os.environ), socket.getaddrinfo
+    os.environ.update(env)
+    socket.getaddrinfo = nobody if offline else resolver
+    places = [tempfile.TemporaryFile("w+") for _ in range(2)]
+    saved = [os.dup(number) for number in (1, 2)]
+    for number, place in enumerate(places, 1):
+        os.dup2(place.fileno(), number)
+    try:
+        flags.FLAGS.unparse_flags()
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        status = r.main(flags.FLAGS(["run", *argv]))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, old in enumerate(saved, 1):
+            os.dup2(old, number)
+        socket.getaddrinfo = resolver
+        os.environ.clear()
+        os.environ.update(before)
+    for place in places:
+        place.seek(0)
+    return [status, *(place.read() for place in places)]
+
+print(json.dumps([answer(*case) for case in json.load(sys.stdin)]))
+"""
+NO_DATA = {"TFDS_DATA_DIR": os.path.join(ROOT, "nowhere")}
+WORKERS = "--distribution=multiworker"
+# (flags, message), and with what in the environment; {} is for a workdir that is not there.
+MISTAKES = {
+    "attack": (["--attacks=none,magic"], "Expected attack to be one of none"),
+    "eta of 0": (["--eta=0"], "Expected eta > 0"),
+    "negative eta": (["--eta=-0.1"], "Expected eta > 0"),
+    "option": (["--game=lwa", "--gamma=2"], "Expected an option of lwa (max_steps)"),
+    "rounds": (
+        ["--game=lwa", "--first_steps=9"],
+        "Expected first_steps with a game of several rounds",
+    ),
+    "rule": (
+        ["--game=alt_attnet", "--gamma=2"],
+        "gamma with a rule that has one, not alternating",
+    ),
+    "norm": (["--game=adv_fgsm", "--norm=l2"], "Expected norm linf for FGSM"),
+    "replay": (["--replay=nowhere"], "Expected --replay to name the workdir of an adv_fgsm run"),
+    "idle replay_rounds": (
+        ["--replay_rounds=1"],
+        "Expected --replay_rounds with --replay. Received",
+    ),
+    "idle pgd_steps": (
+        ["--attacks=fgsm", "--pgd_steps=3"],
+        "Expected --pgd_steps with pgd among --attacks",
+    ),
+    "idle order": (
+        ["--game=alt_attnet", "--order=simultaneous"],
+        "--order with --solver=sensitivity",
+    ),
+    "idle workers": (["--workers=2"], "Expected --workers with --distribution=multiworker"),
+    "argument": (["extra"], "Expected flags only"),
+    "dataset": (["--dataset=no_such_dataset"], "knows by name"),
+    "exploitability": (["--game=lwa", "--exploitability"], "a game that trains an attacker"),
+    "no cluster": ([WORKERS], "Expected TF_CONFIG in the environment"),
+    "exploitability of workers": (
+        [WORKERS, "--game=minimax_attnet", "--exploitability"],
+        "on one machine",
+    ),
+    "port": ([WORKERS, "--port=9000"], f"Expected --port with {WORKERS} --cluster=slurm"),
+    "unwritable": (
+        [*SMALL, "--steps=1", f"--workdir={__file__}/w"],
+        "Expected a --workdir that can be written",
+    ),
+    "busy": ([*SMALL, "--steps=1", "--workdir={busy}"], "which another run holds"),
+    "another config": (
+        [*SMALL, "--steps=61", "--seed=3", "--workdir={finished}"],
+        "schedule.steps: 60 -> 61",
+    ),
+    # Asked for by name: never swapped for the digits.
+    "data, a folder": (["--dataset=mnist"], "--data_dir"),
+    "data, a network": (["--dataset=mnist"], "network"),
+    "data, the digits": (["--dataset=mnist"], "--dataset=digits"),
+    "exploding risk": (
+        [*SMALL, "--steps=30", "--learning_rate=1e30"],
+        r"The risk became NaN or infinite at step \d+\. Try a lower",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(finished, tmp_path_factory):
+    """Name of a mistake -> [status, stdout, stderr, its workdir], all by one process."""
+    folder, cases = str(tmp_path_factory.mktemp("mistakes")), []
+    places = {"busy": os.path.join(folder, "busy"), "finished": finished[0]}
+    for name, (flags, _) in MISTAKES.items():
+        flags = [flag.format(**places) if flag.startswith("--workdir") else flag for flag in flags]
+        own = [] if any(flag.startswith("--workdir") for flag in flags) else [f"{folder}/{name}"]
+        offline = name.startswith("data, ")
+        env = {"TF_CONFIG": "", **(NO_DATA if offline else {})}
+        cases.append([[*(f"--workdir={one}" for one in own), *flags], env, offline])
+    with hold(places["busy"], "--workdir"):
+        done = subprocess.run(
+            [sys.executable, "-c", ANSWERS],
+            cwd=ROOT,
+            input=json.dumps(cases),
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    workdirs = [os.path.join(folder, name) for name in MISTAKES]
+    return dict(zip(MISTAKES, ([*a, w] for a, w in zip(found, workdirs, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_users_mistake_gets_one_line(answers, name):
+    status, _, complaint, workdir = answers[name]
+    message = MISTAKES[name][1]
+    assert status == 1
+    if name == "exploding risk":
+        assert re.search(message, complaint)
+        return
+    lines = complaint.strip().splitlines()
+    assert message in lines[-1]
+    assert len(lines) == 1 or name.startswith("data, "), complaint  # TFDS has its say before
+    assert not os.path.exists(os.path.join(workdir, "record.json"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--game=chess"], "one of undefended, adv_fgsm, lwa, adv_pgd, minimax_grad"),
+        (["--dataset=digits", "--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
+    ],
+)
+def test_a_process_of_its_own_answers_alike(tmp_path, flags, message):
+    done = run(str(tmp_path / "w"), *flags)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def without_network(tmp_path):
+    """No prepared data, and a resolver that knows no host."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
+        "def nobody(*unused, **more):\n"
+        "    raise socket.gaierror(-2, 'Name or service not known')\n"
+        "socket.getaddrinfo = nobody\n"
+    )
+    return {"TFDS_DATA_DIR": str(tmp_path / "none"), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+
+def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path):
+    flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
+    done = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("MNIST COULD NOT BE HAD")
+    assert "embedded digits" in done.stdout.splitlines()[0]
+    with open(tmp_path / "w" / "record.json") as source:
+        record = json.load(source)
+    assert record["dataset"]["name"] == record["config"]["dataset"] == "digits"
+    assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE HAD")
+    again = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    assert again.returncode == 0, again.stderr  # the finished run is shown
+
+
+def test_help_is_quick_and_imports_no_tensorflow():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mmtf.run", "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor, for other work on the machine only stretches the clock's.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+    assert "--game" in done.stdout
+    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, re.M)
+
+
+def test_cat_and_mouse_keeps_its_rounds_and_replays_them(tmp_path):
+    flags = [*SMALL, "--game=adv_fgsm", "--rounds=2", "--first_steps=20", "--steps=10"]
+    cat = str(tmp_path / "cat")
+    done = run(cat, *flags)
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(os.path.join(cat, "rounds"))) == [
+        "000.keras",
+        "001.keras",
+        "002.keras",
+    ]
+    with open(os.path.join(cat, "record.json")) as source:
+        cells = json.load(source)["rounds"]
+    assert {(cell["defense"], cell["attack"]) for cell in cells} == {
+        (defense, attack)
+        for defense in ("no_defense", "adv_fgsm1", "adv_fgsm2")
+        for attack in ("none", "fgsm1", "fgsm2", "fgsm_curr")
+    }
+    # FGSM 1 is made on the undefended classifier: for that row it is FGSM-curr.
+    errors = {(cell["defense"], cell["attack"]): cell["error"] for cell in cells}
+    assert errors["no_defense", "fgsm1"] == errors["no_defense", "fgsm_curr"]
+    assert errors["adv_fgsm1", "fgsm2"] == errors["adv_fgsm1", "fgsm_curr"]
+    other = str(tmp_path / "other")
+    done = run(other, *SMALL, "--game=undefended", "--steps=5", f"--replay={cat}")
+    assert done.returncode == 0 and "Replayed attacks" in done.stdout, done.stderr
+    with open(os.path.join(other, "record.json")) as source:
+        assert [cell["attack"] for cell in json.load(source)["replays"]] == [
+            "fgsm1",
+            "fgsm2",
+        ]
+    small = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    small.save(os.path.join(cat, "rounds", "000.keras"))
+    done = run(str(tmp_path / "third"), *SMALL, "--game=undefended", f"--replay={cat}")
+    assert done.returncode == 1 and "a run on images of shape (28, 28, 1)" in done.stderr
+
+
+# Off their defaults, every one that the config has; and where it has them.
+EVERY_FLAG = [
+    "--dataset=digits",
+    "--eta=0.7",
+    "--norm=l2",
+    "--gamma=0.5",
+    "--max_steps=3",
+    "--penalty=fused",
+    "--penalty_every=3",
+    "--init=tutorial",
+    "--dropout=0.1",
+    "--weight_decay=0.001",
+    "--steps=70",
+    "--batch_size=24",
+    "--learning_rate=0.002",
+    "--warmup_steps=7",
+    "--decay=constant",
+    "--attacks=none,pgd",
+    "--precision=float32",
+    "--pgd_steps=9",
+    "--pgd_restarts=4",
+    "--max_examples=30",
+    "--seed=5",
+]
+EVERY_SETTING = {
+    "dataset": "digits",
+    "eta": 0.7,
+    "norm": "l2",
+    "game_options.gamma": 0.5,
+    "game_options.max_steps": 3,
+    "game_options.penalty": "fused",
+    "game_options.penalty_every": 3,
+    "net_options.init": "tutorial",
+    "net_options.dropout": 0.1,
+    "net_options.weight_decay": 0.001,
+    "schedule.steps": 70,
+    "schedule.batch_size": 24,
+    "schedule.learning_rate": 0.002,
+    "schedule.warmup_steps": 7,
+    "schedule.decay": "constant",
+    "attacks": ["none", "pgd"],
+    "precision": "float32",
+    "pgd_steps": 9,
+    "pgd_restarts": 4,
+    "max_examples": 30,
+    "seed": 5,
+}
+
+
+def test_every_flagfile_names_a_run_that_can_be():
+    rooms = [os.path.join(ROOT, "flags", name) for name in ("mnist", "cifar10")]
+    files = sorted(path for room in rooms for path in glob.glob(os.path.join(room, "*.flags")))
+    assert len(files) >= 10
+    check = (
+        "import sys; from absl import flags; import mmtf.cli.run as r\n"
+        "for path in sys.argv[1:]:\n"
+        "    flags.FLAGS.unparse_flags()\n"
+        "    for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
+        "    flags.FLAGS(['run', '--flagfile=' + path])\n"
+        "    config = r._config()\n"
+        "    assert config.game in path and config.dataset in path, path\n"
+        "    assert config.schedule_name == ('paper' if '_paper' in path else 'fast'), path\n"
+        "flags.FLAGS.unparse_flags()\n"
+        "for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
+        f"flags.FLAGS(['run', *{EVERY_FLAG}])\n"
+        "config = r._config().to_dict()\n"
+        f"for name, value in {EVERY_SETTING}.items():\n"
+        "    found = config\n"
+        "    for part in name.split('.'): found = found[part]\n"
+        "    assert found == value, (name, found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,115 @@
+"""Columns of a payoff matrix: transferred, averaged and fitted attacks, and what names them."""
+
+import keras
+import numpy as np
+import pytest
+
+from mmtf.attacks import ExpectationOverTransformation, Transfer
+from mmtf.classifiers.loading import Defense
+from mmtf.data import Dataset
+from mmtf.errors import ConfigError
+from mmtf.evaluation.attack_specs import columns_of, identity_of
+from mmtf.evaluation.fitted_universal import FreshUniversal
+from mmtf.evaluation.matrix import payoff_matrix
+from mmtf.threat import ThreatModel
+
+THREAT = ThreatModel(eta=0.3)
+OPTIONS = {"recipes": {}, "sources": [], "eot_samples": 1, "seed": 0, "cache_dir": None}
+
+
+def classifier(weights):
+    """logits (0, w.x)."""
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2, use_bias=False))
+    model.set_weights([np.stack([np.zeros(4), weights], 1).astype(np.float32)])
+    return model
+
+
+@pytest.fixture
+def data(rng):
+    x = rng.uniform(-1, 1, (120, 2, 2, 1)).astype(np.float32)
+    y = (x.sum((1, 2, 3)) > 0).astype(int)
+    return Dataset(
+        name="halves",
+        train_images=x[:40],
+        train_labels=y[:40],
+        test_images=x[40:],
+        test_labels=y[40:],
+        num_classes=2,
+    )
+
+
+def test_which_columns_there_are():
+    attacks = {name: {} for name in ("none", "fgsm", "square", "pgd", "universal")}
+    attacks["pgd"] = {"restarts": 2}
+    sources = [Defense("a", classifier([1, 0, 0, 0])), Defense("b", classifier([0, 1, 0, 0]))]
+    made = columns_of(attacks, THREAT, **{**OPTIONS, "sources": sources, "eot_samples": 4})
+    assert list(made) == [*attacks, "fgsm@a", "pgd@a", "fgsm@b", "pgd@b"]
+    kinds = {name: type(one).__name__ for name, one in made.items()}
+    averaged, transferred = ExpectationOverTransformation.__name__, Transfer.__name__
+    assert kinds["none"] == "NoAttack" and kinds["square"] == "Square"
+    assert kinds["fgsm"] == kinds["pgd"] == averaged and made["pgd"].samples == 4
+    assert kinds["fgsm@a"] == transferred and type(made["fgsm@a"].attack).__name__ == "FGSM"
+    for one in (made["pgd"].attack, made["pgd@a"].attack):  # beyond the boundary, from one start
+        assert (one.stop_early, one.restarts) == (False, 1)
+    assert isinstance(made["universal"], FreshUniversal)
+    assert type(columns_of(attacks, THREAT, **OPTIONS)["pgd"]).__name__ == "PGD"
+
+
+def test_a_sources_weights_are_part_of_a_columns_identity():
+    names = set()
+    for weights in ([1, 0, 0, 0], [0, 1, 0, 0]):
+        sources = [Defense("same", classifier(weights))]
+        made = columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "sources": sources})
+        again = columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "sources": sources})
+        assert identity_of(made["fgsm@same"]) == identity_of(again["fgsm@same"])
+        names |= {identity_of(one) for one in made.values()}
+    assert len(names) == 3  # one white-box FGSM, two transferred
+
+
+def test_no_samples_are_refused():
+    with pytest.raises(ConfigError, match="eot_samples > 0"):
+        columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "eot_samples": 0})
+
+
+def test_a_matrix_with_all_of_them(data, tmp_path):
+    """FGSM on the source moves every image by eta sign(w of the source); in closed form."""
+    victim, source = classifier([1, 1, 1, 1]), classifier([1, 1, 1, -1])
+    options = {
+        "etas": [0.3],
+        "sources": [Defense("other", source)],
+        "eot_samples": 2,
+        "cache_dir": str(tmp_path),
+        "say": lambda line: None,
+    }
+    attacks = {"none": {}, "fgsm": {}, "universal": {}}
+    matrix = payoff_matrix([Defense("mine", victim)], attacks, data, **options)
+    cells = {cell.attack: cell for cell in matrix.cells}
+    assert list(cells) == ["none", "fgsm", "universal", "fgsm@other", "worst"]
+    x, y = data.test()
+    against = np.where(y, -1, 1)[:, None, None, None]
+    for name, weights in (("fgsm", [1, 1, 1, 1]), ("fgsm@other", [1, 1, 1, -1])):
+        z = np.clip(x + 0.3 * against * np.reshape(weights, (2, 2, 1)), -1, 1)
+        np.testing.assert_array_equal(cells[name].wrong, (z.sum((1, 2, 3)) > 0) != y)
+    assert 0 == cells["none"].wrong.sum() < cells["fgsm@other"].wrong.sum()
+    assert cells["fgsm@other"].wrong.sum() < cells["fgsm"].wrong.sum()
+    # One sign for all: it turns one class, at the most as far as FGSM does.
+    universal = cells["universal"].wrong
+    assert universal.any() and (universal <= cells["fgsm"].wrong).all()
+    # Again: cells and perturbation are read back.
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    payoff_matrix([Defense("mine", victim)], attacks, data, **options)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_source_that_does_not_fit_is_refused(data):
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(3))
+    with pytest.raises(ConfigError, match="wide: Expected logits of shape"):
+        payoff_matrix(
+            [Defense("mine", classifier([1, 1, 1, 1]))],
+            {"fgsm": {}},
+            data,
+            etas=[0.3],
+            sources=[Defense("wide", model)],
+        )

@@ -1,0 +1,68 @@
+"""Members found by name; options checked against a signature."""
+
+import pytest
+
+import mmtf
+from mmtf.attacks import ATTACKS
+from mmtf.errors import ConfigError
+from mmtf.games import GAMES
+from mmtf.nets import NETS
+from mmtf.registry import Members, options_of
+
+
+def test_members_are_imported_only_when_asked_for():
+    members = Members("thing", {"sqrt": "math:sqrt", "absent": "no_such_module:x"})
+    assert list(members) == ["sqrt", "absent"] and len(members) == 2
+    assert members["sqrt"](9) == 3.0
+    with pytest.raises(ImportError):
+        members["absent"]
+
+
+def test_an_unknown_member_names_the_choices():
+    members = Members("thing", {"sqrt": "math:sqrt", "floor": "math:floor"})
+    with pytest.raises(ConfigError, match="thing to be one of sqrt, floor. Received: 'ceil'"):
+        members["ceil"]
+
+
+@pytest.mark.parametrize("room", [ATTACKS, GAMES, NETS])
+def test_every_name_of_the_rooms_leads_somewhere(room):
+    found = [room[name] for name in room]
+    assert len(found) == len(set(found)) > 1
+    assert all(callable(one) for one in found)
+
+
+@pytest.mark.parametrize("name", [name for name in mmtf.__all__ if name != "solvers"])
+def test_every_public_name_leads_somewhere(name):
+    assert getattr(mmtf, name).__doc__
+    assert name in dir(mmtf)
+
+
+def test_an_unknown_public_name():
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        mmtf.trian  # noqa: B018 (the access is the test)
+
+
+def function(threat, *, gamma=1.0, steps=2, seed=0):
+    """Stands for a game or net."""
+
+
+class Player:
+    def __init__(self, threat, *, rounds=3):
+        """Stands for a class."""
+
+
+def test_options_are_the_defaults_and_what_was_given():
+    assert options_of("f", function, {}) == {"gamma": 1.0, "steps": 2, "seed": 0}
+    given = {"gamma": 0.0, "steps": None}  # None stands for the default, 0 does not
+    assert options_of("f", function, given, ("seed",)) == {"gamma": 0.0, "steps": 2}
+    assert options_of("Player", Player, {"rounds": 1}) == {"rounds": 1}
+
+
+@pytest.mark.parametrize("option", ["threat", "seed", "gama"])
+def test_unknown_options_are_refused(option):
+    with pytest.raises(ConfigError, match=rf"option of f \(gamma, steps\). Received: '{option}'"):
+        options_of("f", function, {option: 1}, ("seed",))
+
+
+def test_unknown_options_left_alone_are_no_error():
+    assert options_of("Player", Player, {"gamma": None}) == {"rounds": 3}
