@@ -17,7 +17,7 @@ PEERS = [
 setuptools.setup(
     name="mmtf",
     version=VERSION,
-    description="Minimax-optimal defence against adversarial examples, in TensorFlow and Keras",
+    description="Minimax-optimal defense against adversarial examples, in TensorFlow and Keras",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",

@@ -2,7 +2,7 @@
 
     python -m benchmarks.brief_steps
 
-Plays the cat and mouse of MNIST at the brief schedule's rate, from the tutorial's initialiser and
+Plays the cat and mouse of MNIST at the brief schedule's rate, from the tutorial's initializer and
 without dropout, on all but 5,000 training images; measures on those the clean error, FGSM on the
 classifier of the moment, and FGSM k made before round k. Round 0 is the undefended net: the brief
 schedule gives it the steps at which its clean error is nearest the paper's 0.026. The test split

@@ -73,7 +73,7 @@ def make(label, setting, steps):
     rule = solvers.SOLVERS[RULES[label][0]]
     rates = [own.pop("u_rate"), own.pop("v_rate")]
     if own.pop("schedule") == "cosine":
-        # Over the optimiser's own steps, of which a rule may take several a step.
+        # Over the optimizer's own steps, of which a rule may take several a step.
         each = [rule.updates, rule.updates * own.get("v_steps", 1)]
         rates = [
             keras.optimizers.schedules.CosineDecay(rate, steps * updates)
@@ -197,9 +197,9 @@ def render(record):
             settings_table(record),
             "### The best setting for each surface",
             table(record, "this surface", distance_text),
-            "### Is v the maximiser?",
+            "### Is v the maximizer?",
             "Mean of max_v f(u, ·) - f(u, v) where the runs of the first table ended. Bold as "
-            "there: a bold figure not near 0 is a minimiser u met at a v that is no maximiser.",
+            "there: a bold figure not near 0 is a minimizer u met at a v that is no maximizer.",
             table(record, "all surfaces", gap_text),
         ]
     )

@@ -152,7 +152,7 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     import keras
     import numpy as np
     from art.attacks import evasion
-    from art.defences.trainer import AdversarialTrainer
+    from art.defenses.trainer import AdversarialTrainer
     from art.estimators.classification import TensorFlowV2Classifier
 
     from benchmarks.peers.speed.art_function_peer import compiled_training_step

@@ -1,4 +1,4 @@
-"""mmtf: minimax-optimal defence of classifiers against adversarial examples.
+"""mmtf: minimax-optimal defense of classifiers against adversarial examples.
 
 Names are imported when first used, so that `import mmtf` costs nothing.
 """

@@ -62,7 +62,7 @@ class RunConfig:
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS.
       eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5). > 0.
       norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
-      game_options: keyword arguments of the game, all of them (`lookup.options_of`) but for those
+      game_options: all keyword arguments of the game (`registry.resolve_kwargs`) but those
         that `as_before` leaves out.
       net: name of a net in `mmtf.nets`.
       net_options: keyword arguments of the net, all but image_shape, num_classes and seed.
@@ -74,7 +74,7 @@ class RunConfig:
       attacks: attacks of the final table, in its order.
       pgd_steps, pgd_restarts: of the table's PGD.
       max_examples: test examples used for the table, 0 for all.
-      seed: of the initialiser, the batches, dropout and random starts.
+      seed: of the initializer, the batches, dropout and random starts.
     """
 
     game: str = "minimax_grad"

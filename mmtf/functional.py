@@ -2,13 +2,13 @@
 
 Rules that look ahead or keep several attackers need f at other values than those the models
 hold. `call` evaluates a model at tensors in place of its trainable variables, differentiably;
-`substitute` does so for a block of code, to reach a model's regularisation losses, for instance.
+`substitute` does so for a block of code, to reach a model's regularization losses, for instance.
 
     f = lambda u, v: risk(call(classifier, u, call(attacker, v, images)), labels)
     solver.build(classifier.trainable_variables, attacker.trainable_variables)
     solver.step(f)
 
-State that the call updates (the seeds of dropout, the moving averages of batch normalisation)
+State that the call updates (the seeds of dropout, the moving averages of batch normalization)
 is updated as in an ordinary call, once for every call.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from mmtf.errors import ConfigError, require_choice
 
 
-class Members(Mapping):
+class Registry(Mapping):
     """A read-only mapping name -> member, given as name -> 'module:attribute'.
 
     Listing the names imports nothing, so that a command line can offer them at once.
@@ -35,7 +35,7 @@ class Members(Mapping):
         return len(self._places)
 
 
-def options_of(name: str, function, given: dict, without: tuple[str, ...] = ()) -> dict:
+def resolve_kwargs(name: str, function, given: dict, without: tuple[str, ...] = ()) -> dict:
     """All keyword arguments of `function`: those `given`, and its defaults for the others.
 
     Args:

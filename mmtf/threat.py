@@ -143,7 +143,7 @@ class ThreatModel:
         if self.norm == "linf":
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
-        # Direction: a normalised Gaussian. Length: eta * U^(1/d), the radius law of a d-ball.
+        # Direction: a normalized Gaussian. Length: eta * U^(1/d), the radius law of a d-ball.
         direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
         count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
         uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)

@@ -1,4 +1,4 @@
-"""The matrix of attack-network architectures against defences trained against each of them.
+"""The matrix of attack-network architectures against defenses trained against each of them.
 
     python -m scripts.attacker_transfer [--dataset=mnist] [--eta=0.3] [--steps=1000]
 
@@ -73,14 +73,14 @@ def main(argv):
         os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
         write_json(FLAGS.output, record)
     os.makedirs(os.path.dirname(os.path.abspath(FLAGS.figure)), exist_ok=True)
-    heat_map(read_json(FLAGS.output)["cells"], FLAGS.figure, "attacker", "defence trained against")
+    heat_map(read_json(FLAGS.output)["cells"], FLAGS.figure, "attacker", "defense trained against")
 
 
 def _row(defense, config, data, threat, folder):
     import keras
 
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.best_response import ATTNET, FreshAttNet
+    from mmtf.evaluation.best_response import ATTNET, FittedAttNet
     from mmtf.evaluation.payoff import as_result, attack_classifier
     from mmtf.runs.experiment import run_experiment
     from mmtf.runs.workdir import Workdir
@@ -97,7 +97,7 @@ def _row(defense, config, data, threat, folder):
                 net_options=options,
                 schedule=dataclasses.replace(ATTNET.schedule, steps=FLAGS.attack_steps),
             )
-            attacks[name] = FreshAttNet(
+            attacks[name] = FittedAttNet(
                 threat, recipe, seed=FLAGS.seed, cache_dir=workdir.inside("attackers")
             )
         outcomes = attack_classifier(
@@ -111,7 +111,7 @@ def define_flags() -> None:
     flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
     flags.DEFINE_float("eta", 0.3, "Radius.")
     flags.DEFINE_integer(
-        "steps", None, "Training steps of the defences; default: the fast schedule's."
+        "steps", None, "Training steps of the defenses; default: the fast schedule's."
     )
     flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
     flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")

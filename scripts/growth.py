@@ -127,11 +127,11 @@ def draw(record: dict) -> None:
         axes.axis("off")
     kinds = {"time_growth": ("C3", "-o"), "work_growth": ("C7", "--"), "memory_growth": ("C0", "-")}
     for axes, (axis, rows) in zip(panels.flat, groups.items(), strict=False):
-        for kind, (colour, style) in kinds.items():
+        for kind, (color, style) in kinds.items():
             label = kind.removesuffix("_growth")
             values = [row["value"] for row in rows]
             grown = [row[kind] for row in rows]
-            axes.plot(values, grown, style, color=colour, ms=3, lw=1, label=label)
+            axes.plot(values, grown, style, color=color, ms=3, lw=1, label=label)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(TITLES[axis], fontsize=8)

@@ -121,7 +121,7 @@ def draw() -> None:
     plt.close(figure)
     if (RECORDS / "transfer.json").exists():
         cells = read_json(RECORDS / "transfer.json")["cells"]
-        heat_map(cells, str(FIGURES / "transfer.png"), "attacker", "defence trained against")
+        heat_map(cells, str(FIGURES / "transfer.png"), "attacker", "defense trained against")
 
 
 def rendered(path: pathlib.Path, content: dict[str, str]) -> str:

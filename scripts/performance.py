@@ -266,7 +266,7 @@ def _constant(record):
         return ""
     return (
         "; ART at a constant rate at the end of each epoch, by the test errors, until both are "
-        f"met or {record['limit']:g} s are over, which favours it"
+        f"met or {record['limit']:g} s are over, which favors it"
     )
 
 
@@ -341,8 +341,8 @@ def draw(kind: str, record: dict) -> None:
     )
     for axes, ((work, precision), rows) in zip(panels[:, 0], groups.items(), strict=True):
         times = [row["times_ours"] for row in rows]
-        colours = ["#d62728" if row["variant"] in OURS else "#8c9bb0" for row in rows]
-        bars = axes.barh([NAMES[row["variant"]] for row in rows], times, color=colours)
+        colors = ["#d62728" if row["variant"] in OURS else "#8c9bb0" for row in rows]
+        bars = axes.barh([NAMES[row["variant"]] for row in rows], times, color=colors)
         axes.bar_label(bars, [f"{value:.2f}" for value in times], fontsize=7, padding=2)
         axes.invert_yaxis()
         axes.set_title(f"{WORKS[work].title}, {precision}", fontsize=8, loc="left")

@@ -4,8 +4,8 @@ Each module and test has one target, named after it (`__init__` after its folder
 
 - py_test for test_*.py, py_binary for what runs as a script, py_library for the others;
 - deps: what the file imports from this repository, inside functions too;
-- data: members of a room named as 'module:attribute' (`mmtf.registry.Members`) and tables of its
-  folder that it names; outside mmtf also modules it starts by name (`python -m`), a neighbour's
+- data: members of a room named as 'module:attribute' (`mmtf.registry.Registry`) and tables of its
+  folder that it names; outside mmtf also modules it starts by name (`python -m`), a neighbor's
   file name, conftest.py, README.md, setup.py, pyproject.toml, docs/ and flags/;
 - tags = ["slow"] where some of its tests are.
 

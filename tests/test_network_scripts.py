@@ -39,7 +39,7 @@ def test_a_heat_map_is_drawn(tmp_path):
         {"defense": "a", "attack": "x", "error": 0.1},
         {"defense": "b", "attack": "y", "error": 0.9},
     ]
-    heat_map(cells, str(tmp_path / "map.png"), "attacks", "defences")
+    heat_map(cells, str(tmp_path / "map.png"), "attacks", "defenses")
     assert (tmp_path / "map.png").read_bytes()[1:4] == b"PNG"
 
 
@@ -92,7 +92,7 @@ def test_the_transfer_matrix_end_to_end_and_again(tmp_path):
         assert done.returncode == 0, done.stderr
         with open(tmp_path / "transfer.json") as source:
             records.append(json.load(source)["cells"])
-    # Six defences; two attacks, five best responses and the worst of them; nothing trained twice.
+    # Six defenses; two attacks, five best responses and the worst of them; nothing trained twice.
     assert len(records[0]) == 6 * 8
     assert [one["error"] for one in records[0]] == [one["error"] for one in records[1]]
     assert "best response" not in done.stderr and (tmp_path / "map.png").exists()

@@ -1,4 +1,4 @@
-"""Members found by name; options checked against a signature."""
+"""Registry found by name; options checked against a signature."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from mmtf.attacks import ATTACKS
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.registry import Members, options_of
+from mmtf.registry import Registry, resolve_kwargs
 
 
 def test_members_are_imported_only_when_asked_for():
-    members = Members("thing", {"sqrt": "math:sqrt", "absent": "no_such_module:x"})
+    members = Registry("thing", {"sqrt": "math:sqrt", "absent": "no_such_module:x"})
     assert list(members) == ["sqrt", "absent"] and len(members) == 2
     assert members["sqrt"](9) == 3.0
     with pytest.raises(ImportError):
@@ -19,7 +19,7 @@ def test_members_are_imported_only_when_asked_for():
 
 
 def test_an_unknown_member_names_the_choices():
-    members = Members("thing", {"sqrt": "math:sqrt", "floor": "math:floor"})
+    members = Registry("thing", {"sqrt": "math:sqrt", "floor": "math:floor"})
     with pytest.raises(ConfigError, match="thing to be one of sqrt, floor. Received: 'ceil'"):
         members["ceil"]
 
@@ -52,17 +52,17 @@ class Player:
 
 
 def test_options_are_the_defaults_and_what_was_given():
-    assert options_of("f", function, {}) == {"gamma": 1.0, "steps": 2, "seed": 0}
+    assert resolve_kwargs("f", function, {}) == {"gamma": 1.0, "steps": 2, "seed": 0}
     given = {"gamma": 0.0, "steps": None}  # None stands for the default, 0 does not
-    assert options_of("f", function, given, ("seed",)) == {"gamma": 0.0, "steps": 2}
-    assert options_of("Player", Player, {"rounds": 1}) == {"rounds": 1}
+    assert resolve_kwargs("f", function, given, ("seed",)) == {"gamma": 0.0, "steps": 2}
+    assert resolve_kwargs("Player", Player, {"rounds": 1}) == {"rounds": 1}
 
 
 @pytest.mark.parametrize("option", ["threat", "seed", "gama"])
 def test_unknown_options_are_refused(option):
     with pytest.raises(ConfigError, match=rf"option of f \(gamma, steps\). Received: '{option}'"):
-        options_of("f", function, {option: 1}, ("seed",))
+        resolve_kwargs("f", function, {option: 1}, ("seed",))
 
 
 def test_unknown_options_left_alone_are_no_error():
-    assert options_of("Player", Player, {"gamma": None}) == {"rounds": 3}
+    assert resolve_kwargs("Player", Player, {"gamma": None}) == {"rounds": 3}

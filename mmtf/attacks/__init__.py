@@ -1,8 +1,8 @@
 """Attacks: attack(classifier, x, y, seed) -> z in the ball around x and in the box (Eq. 5)."""
 
-from mmtf.registry import Members
+from mmtf.registry import Registry
 
-ATTACKS = Members(
+ATTACKS = Registry(
     "attack",
     {
         "none": "mmtf.attacks.none:NoAttack",
@@ -22,7 +22,7 @@ ATTACKS = Members(
 )
 
 # Attacks made of an attack, or of images: from mmtf.attacks import Transfer.
-MADE = Members(
+MADE = Registry(
     "attack made of others",
     {
         "Transfer": "mmtf.attacks.transfer:Transfer",

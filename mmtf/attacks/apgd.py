@@ -46,8 +46,8 @@ class APGD(AimedAttack):
         graph it must be 1.
       rho: share in (0, 1).
       stop_early: keep each example's first iterate that reaches the goal and take the example out
-        of the batch; else return the iterate of the largest loss, as transfer and randomised
-        defences want.
+        of the batch; else return the iterate of the largest loss, as transfer and randomized
+        defenses want.
       target: see `mmtf.attacks.criteria.Goal`; None: untargeted. `dlr` is then
         `losses.aimed_dlr`; Eq. 7, which compares the target with the true class alone, is
         `APGDTargeted`'s.

@@ -13,7 +13,7 @@ from mmtf.threat import ThreatModel, require_threat
 
 
 class Attack:
-    """Maximises the risk of a fixed classifier over Z under a threat model (Eq. 4).
+    """Maximizes the risk of a fixed classifier over Z under a threat model (Eq. 4).
 
     `attack(classifier, x, y, seed=...)` returns perturbed images z, float32 [N, H, W, C], with
     ||z - x||_p <= eta and z in the box. It calls the classifier with training=False and never

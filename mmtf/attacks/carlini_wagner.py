@@ -1,4 +1,4 @@
-"""Carlini and Wagner's l2 attack: the smallest perturbation by optimisation (2017)."""
+"""Carlini and Wagner's l2 attack: the smallest perturbation by optimization (2017)."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""DeepFool: steps onto the nearest linearised class boundary (Moosavi-Dezfooli et al. 2016)."""
+"""DeepFool: steps onto the nearest linearized class boundary (Moosavi-Dezfooli et al. 2016)."""
 
 import tensorflow as tf
 
@@ -10,11 +10,11 @@ TINY = 1e-12
 
 
 class DeepFool(Attack):
-    """Moves each image over the nearest of its linearised class boundaries until it crosses one.
+    """Moves each image over the nearest of its linearized class boundaries until it crosses one.
 
     Crossed counts in the ball: beyond it the image, moved back, may be right, and the steps go on.
 
-    For the class k that minimises |f_k - f_y| / ||w_k||_q, with f the logits, w_k the gradient of
+    For the class k that minimizes |f_k - f_y| / ||w_k||_q, with f the logits, w_k the gradient of
     f_k - f_y and q the dual norm, adds the smallest step that reaches f_k = f_y, from the iterate.
 
     Args:

@@ -1,4 +1,4 @@
-"""Expectation over transformation: randomised defences attacked as what they are on average."""
+"""Expectation over transformation: randomized defenses attacked as what they are on average."""
 
 import math
 import weakref
@@ -12,13 +12,13 @@ _MEANS = weakref.WeakKeyDictionary()
 
 
 class ExpectationOverTransformation(Attack):
-    """`attack` on E_t[f(x; t)], the mean over the draws t that a defence makes in its call.
+    """`attack` on E_t[f(x; t)], the mean over the draws t that a defense makes in its call.
 
     The gradient on a single draw points where that draw errs, another one on the next call. Here
     every call is `samples` calls, f their mean probabilities: the attack sees log(mean softmax) as
-    logits, whose cross-entropy is -log E[p_y]. A verdict on the defence is still one of single
+    logits, whose cross-entropy is -log E[p_y]. A verdict on the defense is still one of single
     draws, so that an attack must not stop where the mean is just wrong: half of the draws would be
-    right there. The seed fixes the attack's draws, not the defence's.
+    right there. The seed fixes the attack's draws, not the defense's.
     Costs `samples` times the attack, in time and memory.
 
     Args:
@@ -62,7 +62,7 @@ class MeanClassifier:
 
     def __call__(self, x, training=False):
         classifier = self.classifier
-        # Calls of their own, not one large batch: a defence may draw once for a whole batch.
+        # Calls of their own, not one large batch: a defense may draw once for a whole batch.
         draws = [classifier(x, training=training) for _ in range(self._samples)]
         logs = tf.nn.log_softmax(tf.cast(tf.stack(draws), tf.float32))
         return tf.reduce_logsumexp(logs, 0) - math.log(self._samples)

@@ -11,10 +11,10 @@ TINY = 1e-12
 
 
 class FAB(Attack):
-    """min ||z - x||_p with z misclassified, by linearising the boundary; FAB-T of AutoAttack.
+    """min ||z - x||_p with z misclassified, by linearizing the boundary; FAB-T of AutoAttack.
 
     For each of the likeliest wrong classes in turn: projects the iterate and the clean image onto
-    the linearised boundary {z: logit_t(z) = logit_y(z)} within the box, steps a little beyond a
+    the linearized boundary {z: logit_t(z) = logit_y(z)} within the box, steps a little beyond a
     mean of both, and comes back towards the clean image once it is across. It looks for small
     perturbations, not for a large loss, so gradients that are small do not stop it.
 
@@ -112,7 +112,7 @@ class FAB(Attack):
             gap = other - own
             total = tf.reduce_sum(gap)
         normal = gradient_of(tape, total, z)
-        # The plane normal . p + offset = 0 through the linearised boundary.
+        # The plane normal . p + offset = 0 through the linearized boundary.
         offset = gap - _dot(normal, z)
         from_z = self._to_plane(z, normal, offset)
         from_x = self._to_plane(x, normal, offset)

@@ -7,7 +7,7 @@ from mmtf.attacks.criteria import AimedAttack
 class FGM(AimedAttack):
     """z = clip(x + eta grad_x l / ||grad_x l||_2), Goodfellow et al. (2015) in the l2 ball.
 
-    The exact maximiser for a linear loss where the box does not bind.
+    The exact maximizer for a linear loss where the box does not bind.
 
     Args:
       threat: the ball and the box; l2.

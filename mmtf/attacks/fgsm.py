@@ -7,7 +7,7 @@ from mmtf.attacks.criteria import AimedAttack
 class FGSM(AimedAttack):
     """z = clip(x + eta sign(grad_x l)), Eq. 1 (Goodfellow et al. 2015).
 
-    The exact maximiser for a linear loss in the l-infinity ball. With a `target` class t:
+    The exact maximizer for a linear loss in the l-infinity ball. With a `target` class t:
     z = clip(x - eta sign(grad_x l(x, t))) (Kurakin et al. 2017).
 
     Args:

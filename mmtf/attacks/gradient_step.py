@@ -1,4 +1,4 @@
-"""Eq. 3 of the paper: one unnormalised gradient step."""
+"""Eq. 3 of the paper: one unnormalized gradient step."""
 
 from mmtf.attacks.base import Attack, input_gradient
 
@@ -6,7 +6,7 @@ from mmtf.attacks.base import Attack, input_gradient
 class GradientStep(Attack):
     """z = clip(x + eta grad_x l), Eq. 3: a single-step approximation to the maximum of Eq. 4.
 
-    Not normalised, so it is weak where gradients are small; `FGSM` and `FGM` use the whole ball.
+    Not normalized, so it is weak where gradients are small; `FGSM` and `FGM` use the whole ball.
     """
 
     def __call__(self, classifier, x, y, *, seed=(0, 0)):

@@ -188,7 +188,7 @@ def _bump(side):
 
 
 def _pyramid(height, width):
-    """Sum over k of 1 / (k + 1)^2 on centred rectangles of half-width k; length 1."""
+    """Sum over k of 1 / (k + 1)^2 on centerd rectangles of half-width k; length 1."""
     pyramid = np.zeros([height, width])
     if not pyramid.size:
         return pyramid

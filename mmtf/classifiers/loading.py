@@ -99,7 +99,7 @@ def attack_precision(precision: str, defenses: list[Defense]) -> str:
 
     Args:
       precision: one of these, or `auto`: bfloat16 where the hardware computes in it and every
-        defence is a Keras model.
+        defense is a Keras model.
 
     Raises:
       ConfigError: bfloat16 with a SavedModel, whose types are fixed.
@@ -181,7 +181,7 @@ def admit(defense: Defense, dataset) -> None:
         for scale, images in {"[-1, 1]": plain, **{k: f(plain) for k, f in SCALES.items()}}.items():
             if (other := suits(images)) is not None:
                 raise ConfigError(
-                    f"{defense.name}: Expected a classifier of images standardised one by one, as "
+                    f"{defense.name}: Expected a classifier of images standardized one by one, as "
                     f"the paper has CIFAR-10's. Received: one that errs on {given:.2f} of them, "
                     f"but on {other:.2f} with plain pixels in {scale}. Load the data with "
                     "preprocess='box' (mmtf.evaluate --preprocess=box)"
@@ -192,7 +192,7 @@ def admit(defense: Defense, dataset) -> None:
         if other is not None:
             raise ConfigError(
                 f"{defense.name}: Expected a classifier of plain pixels. Received: one that errs "
-                f"on {given:.2f} of them, but on {other:.2f} of the same images standardised one "
+                f"on {given:.2f} of them, but on {other:.2f} of the same images standardized one "
                 "by one. Load the data with preprocess='per_image' (mmtf.evaluate "
                 "--preprocess=per_image)."
             )

@@ -19,7 +19,7 @@ def computing_in(model: keras.Model, dtype: str):
     float32 evaluation.
 
     Args:
-      model: a built Keras model with float32 variables. Quantised layers compute as they are, for
+      model: a built Keras model with float32 variables. Quantized layers compute as they are, for
         without its policy such a layer takes its integers for weights.
       dtype: `float32` or `bfloat16`.
     """

@@ -45,7 +45,7 @@ def define_flags() -> None:
         "attack, its images made there. Repeat for several.",
     )
     flags.DEFINE_integer(
-        "eot_samples", 1, "Calls that gradient attacks average, for randomised models (EOT)."
+        "eot_samples", 1, "Calls that gradient attacks average, for randomized models (EOT)."
     )
     flags.DEFINE_string(
         "attack_precision",
@@ -64,7 +64,7 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "preprocess",
         None,
-        "What the models take: box, pixels scaled to [-1, 1]; per_image, also standardised one by "
+        "What the models take: box, pixels scaled to [-1, 1]; per_image, also standardized one by "
         "one. Default: per_image for cifar10, as the paper has it, box for the others.",
     )
     flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")

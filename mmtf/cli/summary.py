@@ -22,7 +22,7 @@ def print_run(record: dict, path: str) -> None:
     )
     print(result_table(record["results"]).to_string(index=False))
     if record.get("rounds"):
-        print("\nCat and mouse: test errors, defences x attacks (in brackets: the paper's)")
+        print("\nCat and mouse: test errors, defenses x attacks (in brackets: the paper's)")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
     if record.get("replays"):
         print("\nReplayed attacks: test errors (in brackets: the paper's)")

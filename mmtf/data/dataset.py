@@ -149,7 +149,7 @@ def _check_images(images, where):
         raise DataError(
             f"Expected images of {where} as a NumPy array [N, H, W, C]. "
             f"Received: {type(images).__name__} of shape {np.shape(images)}."
-            + (" Grey images: images[..., None]." if np.ndim(images) == 3 else "")
+            + (" Gray images: images[..., None]." if np.ndim(images) == 3 else "")
         )
     if not images.size:
         raise DataError(f"Expected at least one example in {where}. Received: {images.shape}.")

@@ -12,13 +12,13 @@ SPLIT_SEED = 20170401  # fixed: a figure on `digits` means the same examples eve
 
 
 def load_digits() -> Dataset:
-    """scikit-learn's digits (UCI optdigits, 8x8, 16 grey levels), bilinearly resized to 28x28.
+    """scikit-learn's digits (UCI optdigits, 8x8, 16 gray levels), bilinearly resized to 28x28.
 
     1,437 training and 360 test examples by a fixed random split; no file is downloaded.
     """
     source = sklearn.datasets.load_digits()
-    grey = (source.images * (255.0 / 16.0)).astype(np.float32)[..., None]
-    images = tf.image.resize(grey, [SIZE, SIZE], method="bilinear").numpy()
+    gray = (source.images * (255.0 / 16.0)).astype(np.float32)[..., None]
+    images = tf.image.resize(gray, [SIZE, SIZE], method="bilinear").numpy()
     images = np.clip(np.rint(images), 0, 255).astype(np.uint8)
     labels = source.target.astype(np.int32)
     order = np.random.RandomState(SPLIT_SEED).permutation(len(labels))

@@ -13,7 +13,7 @@ EMBEDDED = "digits"
 PREPROCESSING = {"box": preprocessing.to_unit_box, "per_image": preprocessing.standardize_per_image}
 # The paper's own (App. B); every other dataset is scaled to the box.
 OWN = {"cifar10": "per_image"}
-NOTES = {"per_image": "images standardised one by one; eta is on their scale"}
+NOTES = {"per_image": "images standardized one by one; eta is on their scale"}
 
 
 def load_data(
@@ -24,7 +24,7 @@ def load_data(
     Args:
       name: `digits` (embedded), `mnist`, `cifar10`, or another TFDS image classification.
       data_dir: see `mmtf.data.tfds_source.load_tfds`.
-      preprocess: `box`, pixels scaled to [-1, 1], or `per_image`, also standardised one by one;
+      preprocess: `box`, pixels scaled to [-1, 1], or `per_image`, also standardized one by one;
         None: `per_image` for cifar10, as in App. B of the paper, and `box` for the others.
 
     Raises:

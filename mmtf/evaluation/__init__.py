@@ -1,4 +1,4 @@
-"""Errors of a defence under attacks: per example, re-checked, in float32, with intervals."""
+"""Errors of a defense under attacks: per example, re-checked, in float32, with intervals."""
 
 from mmtf.evaluation.runner import (
     BrokenConstraint,

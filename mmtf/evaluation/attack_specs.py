@@ -8,9 +8,9 @@ from mmtf.attacks.eot import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.loading import Defense, digest_of
 from mmtf.errors import ConfigError, require
-from mmtf.evaluation.best_response import FreshAttNet
-from mmtf.evaluation.fitted import Fresh
-from mmtf.evaluation.fitted_universal import FreshUniversal
+from mmtf.evaluation.best_response import FittedAttNet
+from mmtf.evaluation.fitted import FittedAttack
+from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.threat import ThreatModel
 
 UNIVERSAL = "universal"
@@ -27,7 +27,7 @@ def columns_of(
     eot_samples: int,
     seed: int,
     cache_dir: str | None,
-) -> dict[str, Attack | Fresh]:
+) -> dict[str, Attack | FittedAttack]:
     """Column name -> attack, or what fits one.
 
     Args:
@@ -45,15 +45,15 @@ def columns_of(
     made = {}
     for name, options in attacks.items():
         if name in recipes:
-            made[name] = FreshAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)
+            made[name] = FittedAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)
         elif name == UNIVERSAL:
-            made[name] = FreshUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
+            made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
             made[name] = ATTACKS[name](threat, **options)
     by_gradient = {
         name: _going_on(name, threat, attacks[name])
         for name, one in made.items()
-        if name not in WITHOUT_GRADIENT and not isinstance(one, Fresh)
+        if name not in WITHOUT_GRADIENT and not isinstance(one, FittedAttack)
     }
     if not by_gradient and (sources or eot_samples > 1):
         raise ConfigError(

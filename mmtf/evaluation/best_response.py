@@ -16,7 +16,7 @@ from mmtf.classifiers import export
 from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
 from mmtf.errors import require
-from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.games.best_response import BestResponse
 from mmtf.storage.files import UNREADABLE, read_json, write_atomically, write_json
@@ -69,7 +69,7 @@ ATTNET_PAPER_FAST = dataclasses.replace(
 )
 
 
-class FreshAttNet(Fresh):
+class FittedAttNet(FittedAttack):
     """AttNet-curr as a column of a table: for every classifier, a network trained against it.
 
     Args:
@@ -100,7 +100,7 @@ class FreshAttNet(Fresh):
         return read_json(about).get("seconds", 0.0)
 
     def __repr__(self):
-        return f"FreshAttNet({self.threat!r}, {self.recipe!r})"
+        return f"FittedAttNet({self.threat!r}, {self.recipe!r})"
 
 
 def best_response(

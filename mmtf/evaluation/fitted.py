@@ -5,7 +5,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.threat import ThreatModel
 
 
-class Fresh:
+class FittedAttack:
     """A column of a table that is another attack for every classifier.
 
     Attributes:

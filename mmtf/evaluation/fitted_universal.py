@@ -12,12 +12,12 @@ from mmtf.attacks.universal import UNIVERSAL, UniversalPerturbation, universal_p
 from mmtf.classifiers.loading import digest_of
 from mmtf.classifiers.precision import evaluating_in_float32
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.storage.files import UNREADABLE, write_atomically
 from mmtf.storage.provenance import source_digest
 
 
-class FreshUniversal(Fresh):
+class FittedUniversal(FittedAttack):
     """For every classifier the universal perturbation of its own training images.
 
     Args:
@@ -67,4 +67,4 @@ class FreshUniversal(Fresh):
         return os.path.join(self._cache_dir, f"universal-{digest.hexdigest()[:16]}.npz")
 
     def __repr__(self):
-        return f"FreshUniversal({self.threat!r}, {self.recipe!r})"
+        return f"FittedUniversal({self.threat!r}, {self.recipe!r})"

@@ -1,4 +1,4 @@
-"""Signs that an attack's figure says more about the attack than about the defence."""
+"""Signs that an attack's figure says more about the attack than about the defense."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ FEW_STEPS, MANY_STEPS = 10, 100
 # What raises each sign, what it means, what to do.
 MEANINGS = {
     "random_output": (
-        "two calls on the same images gave different logits: the defence is randomised; average "
+        "two calls on the same images gave different logits: the defense is randomized; average "
         "its gradients over draws and report several evaluations"
     ),
     "zero_gradient": (
@@ -100,7 +100,7 @@ def check_defense(
       y: int [N].
       threat: whose eta the loss surface is probed at.
       seed: of random directions.
-      attacked: what attacks see in its place, the mean of a randomised classifier; None: itself.
+      attacked: what attacks see in its place, the mean of a randomized classifier; None: itself.
     """
     x, y = np.asarray(x[:EXAMPLES], np.float32), np.asarray(y[:EXAMPLES], np.int32)
     images, labels = tf.constant(x), tf.constant(y)
@@ -126,7 +126,7 @@ def check_defense(
             value = f"of the {loss}, {dead:.0%} of {len(x)} examples"
             signs.append(Sign(name, "zero_gradient", value))
     if not finite:
-        return signs  # nothing more can be learnt by gradients
+        return signs  # nothing more can be learned by gradients
     try:
         for sign in _signs_of_pgd(name, classifier, x, y, threat, seed):
             signs.append(sign)
@@ -173,7 +173,7 @@ def check_table(wrong: dict) -> list[Sign]:
     """Signs in a whole table of outcomes.
 
     Args:
-      wrong: (defence, attack, eta) -> bool [N], where the defence errs.
+      wrong: (defense, attack, eta) -> bool [N], where the defense errs.
     """
     signs = []
     for defense in dict.fromkeys(key[0] for key in wrong):

@@ -1,4 +1,4 @@
-"""Payoff matrices: defences x attacks x radii, cell by cell, kept as they are finished."""
+"""Payoff matrices: defenses x attacks x radii, cell by cell, kept as they are finished."""
 
 import dataclasses
 import hashlib
@@ -18,13 +18,13 @@ from mmtf.classifiers.loading import (
 )
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.attack_specs import columns_of, identity_of
-from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.gradient_masking import Sign, check_defense, check_table
 from mmtf.evaluation.minimal_perturbation import smallest_broken
 from mmtf.evaluation.runner import BrokenConstraint, misclassified, perturb
 from mmtf.stats.intervals import wilson
 from mmtf.stats.paired import comparisons
-from mmtf.storage.batch_cache import KeptBlocks
+from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.files import UNREADABLE, write_atomically
 from mmtf.storage.provenance import source_digest
 from mmtf.threat import ThreatModel
@@ -36,7 +36,7 @@ SHOWN = 8
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
-    """One defence under one attack at one radius.
+    """One defense under one attack at one radius.
 
     Attributes:
       wrong: bool [N], the examples it gets wrong.
@@ -75,9 +75,9 @@ class Cell:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matrix:
     """Attributes:
-    cells: every defence x attack x radius, and `worst`, the per-example worst case.
+    cells: every defense x attack x radius, and `worst`, the per-example worst case.
     signs: of masked gradients; they mark the figures they concern.
-    comparisons: by radius, McNemar's tests of the defences under `worst`.
+    comparisons: by radius, McNemar's tests of the defenses under `worst`.
     """
 
     cells: list[Cell]
@@ -102,7 +102,7 @@ def payoff_matrix(
     progress: bool = True,
     say=print,
 ) -> Matrix:
-    """Every attack against every defence at every radius, on the test split, judged in float32.
+    """Every attack against every defense at every radius, on the test split, judged in float32.
 
     Args:
       defenses: refused before anything is measured where they do not fit the dataset.
@@ -114,17 +114,17 @@ def payoff_matrix(
       seed: of random starts.
       cache_dir: finished cells, and finished blocks of the one at work, are kept there and read
         back by the same call; None: not kept.
-      recipes: AttNetRecipes by name, for attack networks trained against each defence.
+      recipes: AttNetRecipes by name, for attack networks trained against each defense.
       sources, eot_samples: see `mmtf.evaluation.attack_specs.columns_of`.
       precision: of the attacks, see `attack_precision` and `perturb`.
       progress: show how far each cell is, on stderr.
       say: takes a line for every cell.
 
     Raises:
-      ConfigError: a defence that does not fit, an attack without this norm.
+      ConfigError: a defense that does not fit, an attack without this norm.
 
     An attack that leaves its ball or the box, meets NaN, or is a network whose training does, is
-    left out of the defence's row, and a sign says so.
+    left out of the defense's row, and a sign says so.
     """
     precision = attack_precision(precision, defenses)
     x, y = dataset.test(max_examples)
@@ -164,17 +164,17 @@ def payoff_matrix(
             for name, attack in made[eta].items():
                 key = [digest, identity_of(attack), data, seed, source_digest()]
                 key += [precision] if precision != "float32" else []
-                if isinstance(attack, Fresh):
+                if isinstance(attack, FittedAttack):
                     key.append(dataset.training_digest)
                 path = cache_dir and os.path.join(cache_dir, f"{_hash(key)}.npz")
                 cell = _kept(path, defense.name, name, eta)
                 if cell is None:
-                    blocks = KeptBlocks(path.removesuffix(".npz")) if path else {}
+                    blocks = BatchCache(path.removesuffix(".npz")) if path else {}
                     given = (dataset, threats[eta], x, y, seed, precision, blocks, progress)
                     try:
                         cell = _measure(defense, name, attack, *given)
                     except (BrokenConstraint, RiskNotFinite) as error:
-                        if isinstance(error, RiskNotFinite):  # of a network fitted to the defence
+                        if isinstance(error, RiskNotFinite):  # of a network fitted to the defense
                             error = "its training met a risk that is not finite"
                         signs.append(Sign(defense.name, "broken_attack", f"{name}: {error}"))
                         say(f"{defense.name}  eta {eta:g}  {name}: left out, {error}")
@@ -193,7 +193,7 @@ def payoff_matrix(
 
 def _measure(defense, name, attack, dataset, threat, x, y, seed, precision, blocks, progress):
     began, resumed = time.monotonic(), len(blocks) > 0
-    if isinstance(attack, Fresh):
+    if isinstance(attack, FittedAttack):
         resumed |= attack.is_kept(defense.classifier, dataset)
         attack = attack.fit(defense.classifier, dataset)
     label = f"{defense.name}  eta {threat.eta:g}  {name}"
@@ -222,7 +222,7 @@ def _worst(defense, eta, cells, clean, x):
 
 
 def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
-    """Per defence, the per-example worst case over the attacks that none of them lacks."""
+    """Per defense, the per-example worst case over the attacks that none of them lacks."""
     have = {
         defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
         for defense in clean

@@ -78,7 +78,7 @@ def pair_exploitability(
         return found[best]
 
     def best_defense(v):
-        bar = Progress(schedule.steps, label="best defence") if progress else False
+        bar = Progress(schedule.steps, label="best defense") if progress else False
         game = BestDefense(threat, attacker=v)
         return train(
             game,

@@ -10,7 +10,7 @@ from mmtf.classifiers.loading import SCALE_EXAMPLES, Defense, admit
 from mmtf.classifiers.loading import attack_precision as resolved
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.errors import require
-from mmtf.evaluation.fitted import Fresh
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.gradient_masking import check_defense, check_table
 from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, worst
 from mmtf.threat import ThreatModel
@@ -32,7 +32,7 @@ def attack_classifier(
 
     Args:
       classifier: Keras model giving logits.
-      attacks: by the name of their column; a `Fresh` one is fitted first.
+      attacks: by the name of their column; a `FittedAttack` one is fitted first.
       dataset: its test split is used.
       max_examples: the first so many test examples, 0 for all.
       seed: of random starts.
@@ -49,7 +49,7 @@ def attack_classifier(
             attack.refuse_few_classes(classifier, x[:1])
     outcomes = []
     for name, attack in attacks.items():
-        if isinstance(attack, Fresh):
+        if isinstance(attack, FittedAttack):
             attack = attack.fit(classifier, dataset)
         given = {"name": name, "seed": seed, "keep": keep, "precision": precision}
         outcomes.append(measure(classifier, attack, x, y, **given))

@@ -1,4 +1,4 @@
-"""The test error of one defence under one attack, example by example."""
+"""The test error of one defense under one attack, example by example."""
 
 import dataclasses
 import time
@@ -22,7 +22,7 @@ class BrokenConstraint(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """What an attack did to a defence.
+    """What an attack did to a defense.
 
     Attributes:
       attack: its name in tables.

@@ -1,8 +1,8 @@
 """The games of the paper: who plays, over which risk, by which step."""
 
-from mmtf.registry import Members
+from mmtf.registry import Registry
 
-GAMES = Members(
+GAMES = Registry(
     "game",
     {
         "undefended": "mmtf.games.undefended:Undefended",

@@ -14,7 +14,7 @@ class AdvFGSM(Game):
 
     Round 0 trains the undefended classifier. In round k = 1, ..., `rounds` the attacker makes
     FGSM k on the frozen classifier k - 1, and the defender trains, from classifier k - 1 on, with
-    a fresh optimiser, on a 1:1 mixture of clean images and those frozen adversarial images: every
+    a fresh optimizer, on a 1:1 mixture of clean images and those frozen adversarial images: every
     other example of a batch is perturbed.
 
     Args:

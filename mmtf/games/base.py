@@ -16,7 +16,7 @@ from mmtf.threat import ThreatModel, require_threat
 
 @dataclasses.dataclass(frozen=True)
 class Players:
-    """The models of a game and what moves them, optimisers or a solver, under one name each.
+    """The models of a game and what moves them, optimizers or a solver, under one name each.
 
     Everything here is checkpointed. `models["classifier"]` is the defender.
     """
@@ -95,12 +95,12 @@ class Game:
 
         Args:
           classifier: built Keras model, images -> logits.
-          make_optimizer: make_optimizer(variables) -> a built Keras optimiser; without variables
+          make_optimizer: make_optimizer(variables) -> a built Keras optimizer; without variables
             one yet to be built; scale=s multiplies its learning rate, updates=k says that it
             is applied k times a step.
           image_shape: (H, W, C).
           num_classes: number of logits.
-          seed: of what is initialised here.
+          seed: of what is initialized here.
         """
         optimizer = make_optimizer(classifier.trainable_variables)
         return Players({"classifier": classifier}, {"classifier": optimizer})

@@ -6,7 +6,7 @@ from mmtf import losses
 from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, Players
 from mmtf.nets import ATTACK_NETS
-from mmtf.registry import options_of
+from mmtf.registry import resolve_kwargs
 from mmtf.threat import ThreatModel
 
 LOSSES = {"cross_entropy": losses.cross_entropy, "margin": losses.margin}
@@ -40,7 +40,7 @@ class BestResponse(Game):
         require(attacker_seed >= 0, "attacker_seed >= 0", attacker_seed)
         self.net = net
         without = ("image_shape", "num_classes", "seed")
-        self.net_options = options_of(net, ATTACK_NETS[net], net_options or {}, without)
+        self.net_options = resolve_kwargs(net, ATTACK_NETS[net], net_options or {}, without)
         self.loss = loss
         self.attacker_seed = attacker_seed
 

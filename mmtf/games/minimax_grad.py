@@ -1,4 +1,4 @@
-"""Minimax-Grad: the minimax defence against gradient attacks, section 3.3."""
+"""Minimax-Grad: the minimax defense against gradient attacks, section 3.3."""
 
 import contextlib
 import math
@@ -19,7 +19,7 @@ DIFFERENCE_LENGTH = 0.1
 class MinimaxGrad(Game):
     """min_u f(u, Z) + gamma (eta / 2N) sum_i ||dl_i / dz_i||^2 with Z = FGSM(X; u), Eq. 8.
 
-    The max step makes Z, the min step descends the penalised risk with Z held constant. The
+    The max step makes Z, the min step descends the penalized risk with Z held constant. The
     penalty's gradient is the term of the total derivative df/du (Eq. 7) that plain adversarial
     training (`LWA`) drops: what the attacker gains by answering the defender's step.
 
@@ -32,7 +32,7 @@ class MinimaxGrad(Game):
         arithmetic less; what that adds is of second order in gamma eta dl/dz
         (docs/gradient_games.md measures it).
         `finite_difference` replaces the penalty's gradient by the difference of dl/du along
-        dl/dz: the same on smooth nets, another regulariser on nets with ReLU or max-pooling,
+        dl/dz: the same on smooth nets, another regularizer on nets with ReLU or max-pooling,
         whose kinks it feels too.
       difference_length: ||step||_2 of that difference, > 0.
       penalty_every: k > 0: the second sum is over every k-th example of a batch alone, times N over
@@ -71,15 +71,15 @@ class MinimaxGrad(Game):
     def objective(self, classifier, z, y, turn):
         every = self.penalty_every
         if every == 1 or z.shape[0] == 1:
-            return self._penalised(classifier, z, y, turn)
+            return self._penalized(classifier, z, y, turn)
         some = z[::every]
         scale = z.shape[0] / some.shape[0]
-        value, metrics = self._penalised(classifier, some, y[::every], turn, scale)
+        value, metrics = self._penalized(classifier, some, y[::every], turn, scale)
         z, y = (tf.concat([one[k::every] for k in range(1, every)], 0) for one in (z, y))
         others = turn.mean(losses.cross_entropy(classifier(z, training=True), y))
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
-    def _penalised(self, classifier, z, y, turn, scale=1.0):
+    def _penalized(self, classifier, z, y, turn, scale=1.0):
         """What these examples add to the objective, their penalty times `scale`, and metrics."""
         fused = self.penalty == "fused"
         opened = fused_kernel_gradients(classifier) if fused else contextlib.nullcontext()

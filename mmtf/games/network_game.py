@@ -9,7 +9,7 @@ from mmtf import losses
 from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, Players, regularization
 from mmtf.nets import ATTACK_NETS
-from mmtf.registry import options_of
+from mmtf.registry import resolve_kwargs
 from mmtf.solvers import SOLVERS
 from mmtf.solvers.sensitivity import ORDERS
 from mmtf.threat import ThreatModel
@@ -59,7 +59,7 @@ class NetworkGame(Game):
         require(attacker_rate > 0, "attacker_rate > 0", attacker_rate)
         without = ("image_shape", "num_classes", "seed")
         self.net = net
-        self.net_options = options_of(net, ATTACK_NETS[net], net_options or {}, without)
+        self.net_options = resolve_kwargs(net, ATTACK_NETS[net], net_options or {}, without)
         self.solver = solver
         self.gamma = gamma
         self.order = order

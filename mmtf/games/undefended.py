@@ -1,4 +1,4 @@
-"""No defence: the classifier trained on clean images."""
+"""No defense: the classifier trained on clean images."""
 
 from mmtf.games.base import Game
 

@@ -24,7 +24,7 @@ def narrow_products(model: keras.Model):
 
     Args:
       model: built; of its layers, every Dense over vectors of at most 16 units that computes in
-        float32 is meant, unless quantised. Other callables are left as they are.
+        float32 is meant, unless quantized. Other callables are left as they are.
     """
     return replaced(
         (layer, "call", dense_call(layer, SUMS))
@@ -42,7 +42,7 @@ def large_products(model: keras.Model):
 
     Args:
       model: built; of its layers, every Dense over vectors with a kernel of at least 65,536 numbers
-        that computes in float32 is meant, unless quantised. Other callables are left as they are.
+        that computes in float32 is meant, unless quantized. Other callables are left as they are.
     """
     meant = () if tf.config.list_logical_devices("GPU") else _dense_layers(model)
     return replaced(

@@ -21,7 +21,7 @@ def fused_kernel_gradients(model: keras.Model):
 
     Args:
       model: built; of its layers, every Dense over vectors and every channels-last Conv2D over
-        images of known size is meant, unless quantised, dilated or in groups. Other callables are
+        images of known size is meant, unless quantized, dilated or in groups. Other callables are
         left as they are.
     """
     changes = []

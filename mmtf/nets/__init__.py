@@ -4,9 +4,9 @@ Classifiers (`NETS`): images float [N, H, W, C] in [-1, 1] -> logits float32 [N,
 Attack networks (`ATTACK_NETS`): [images, labels int [N]] -> perturbed images float32.
 """
 
-from mmtf.registry import Members
+from mmtf.registry import Registry
 
-NETS = Members(
+NETS = Registry(
     "net",
     {
         "mnist_cnn": "mmtf.nets.mnist_cnn:mnist_cnn",
@@ -14,7 +14,7 @@ NETS = Members(
     },
 )
 
-ATTACK_NETS = Members(
+ATTACK_NETS = Registry(
     "attack net",
     {
         "mlp": "mmtf.nets.attack_mlp:attack_mlp",

@@ -25,9 +25,9 @@ def attack_conv(
       threat: bounds the output.
       label: whether the network sees the label, as a learned plane of every layer's bias.
       width, depth: > 0.
-      layer_norm: normalise over the channels before each ReLU.
+      layer_norm: normalize over the channels before each ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initialisers.
+      seed: of the initializers.
     """
 
     def initial(number):

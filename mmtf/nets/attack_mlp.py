@@ -31,9 +31,9 @@ def attack_mlp(
       label: whether the network sees the label; without it, it must find out itself.
       width, depth: > 0.
       dropout: rate in [0, 1), with training=True only.
-      layer_norm: normalise each hidden layer before its ReLU.
+      layer_norm: normalize each hidden layer before its ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initialisers and of dropout.
+      seed: of the initializers and of dropout.
 
     Example:
       >>> model = attack_mlp(ThreatModel(eta=0.3))

@@ -26,9 +26,9 @@ def attack_unet(
       label: whether the network sees the label, as a learned bias of every layer's channels.
       width: channels at half the size; twice as many at a quarter. > 0.
       bottleneck: units of the dense layer, > 0.
-      layer_norm: normalise over the channels before each ReLU.
+      layer_norm: normalize over the channels before each ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initialisers.
+      seed: of the initializers.
 
     Example:
       >>> model = attack_unet(ThreatModel(eta=0.3))

@@ -24,7 +24,7 @@ def attack_universal(
       threat: bounds the output.
       label: False: a single delta for all classes.
       output: see `attack_outputs.perturbed`.
-      seed: of the initialiser.
+      seed: of the initializer.
     """
 
     def raw_of(images, one_hot):

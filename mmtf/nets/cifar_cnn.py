@@ -1,4 +1,4 @@
-"""The CIFAR-10 classifier of the paper: the tutorial net without response normalisation."""
+"""The CIFAR-10 classifier of the paper: the tutorial net without response normalization."""
 
 import keras
 
@@ -22,7 +22,7 @@ def cifar_cnn(
         none.
       weight_decay: L2 on the dense layers' kernels, as w * sum(k^2) / 2. The tutorial has 4e-3,
         the paper mentions none.
-      seed: of the initialisers and of dropout.
+      seed: of the initializers and of dropout.
 
     Example:
       >>> cifar_cnn().output_shape

@@ -7,7 +7,7 @@ from mmtf.errors import require_choice
 
 
 class Initializers:
-    """Hands out one seeded kernel initialiser and one bias initialiser per layer.
+    """Hands out one seeded kernel initializer and one bias initializer per layer.
 
     Args:
       kind: `tutorial` (truncated normal and constant biases as given per layer) or `keras`

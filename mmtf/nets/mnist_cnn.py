@@ -23,7 +23,7 @@ def mnist_cnn(
       dropout: rate in [0, 1), active with training=True only.
       weight_decay: L2 on the dense layers' kernels and biases, as w * sum(k^2) / 2. The tutorial
         has 5e-4, the paper mentions none.
-      seed: of the initialisers and of dropout.
+      seed: of the initializers and of dropout.
 
     Example:
       >>> mnist_cnn().count_params()

@@ -8,11 +8,11 @@ import pandas as pd
 from mmtf.reports.markdown import markdown_table
 
 MARK = " !"
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
+COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f")
 
 
 def evaluation_frame(record: dict) -> pd.DataFrame:
-    """One row per defence x attack x radius.
+    """One row per defense x attack x radius.
 
     Args:
       record: of `mmtf.evaluate`, with `cells` and `signs`.
@@ -24,7 +24,7 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
 
 
 def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
-    """Defences x attacks at one radius: `error [interval]`; a doubted figure ends in `!`."""
+    """Defenses x attacks at one radius: `error [interval]`; a doubted figure ends in `!`."""
     rows = {}
     for row in evaluation_frame(record).itertuples():
         if row.eta == eta:
@@ -40,7 +40,7 @@ def evaluation_markdown(record: dict) -> str:
     for eta in record["etas"]:
         frame = payoff_frame(record, eta)
         rows = [[name, *map(str, row)] for name, row in zip(frame.index, frame.values, strict=True)]
-        parts += [f"## eta {eta:g}", markdown_table(["defence", *frame.columns], rows)]
+        parts += [f"## eta {eta:g}", markdown_table(["defense", *frame.columns], rows)]
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
@@ -152,7 +152,7 @@ def _heat_map(record, eta):
 
 
 def _curves(record):
-    """One SVG a defence: error against eta, a line an attack."""
+    """One SVG a defense: error against eta, a line an attack."""
     frame = evaluation_frame(record)
     low, high = min(record["etas"]), max(record["etas"])
     parts = []
@@ -165,12 +165,12 @@ def _curves(record):
                 (40 + 300 * (row.eta - low) / (high - low), 180 - 160 * row.error)
                 for row in points.itertuples()
             ]
-            colour = COLOURS[number % len(COLOURS)]
+            color = COLORS[number % len(COLORS)]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-            lines.append(f'<polyline fill="none" stroke="{colour}" points="{path}"/>')
+            lines.append(f'<polyline fill="none" stroke="{color}" points="{path}"/>')
             y = 20 + 14 * number
             name = html.escape(attack)
-            lines.append(f'<text x="350" y="{y}" fill="{colour}" font-size="11">{name}</text>')
+            lines.append(f'<text x="350" y="{y}" fill="{color}" font-size="11">{name}</text>')
         axes = (
             f'<line x1="40" y1="180" x2="340" y2="180" stroke="#888"/>'
             f'<line x1="40" y1="20" x2="40" y2="180" stroke="#888"/>'

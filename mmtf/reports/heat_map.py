@@ -2,7 +2,7 @@
 
 
 def heat_map(cells: list[dict], path: str, columns: str, rows: str) -> None:
-    """Draws defences x attacks, every cell with its error.
+    """Draws defenses x attacks, every cell with its error.
 
     Args:
       cells: dicts with defense, attack, error; a cell may be missing.
@@ -27,8 +27,8 @@ def heat_map(cells: list[dict], path: str, columns: str, rows: str) -> None:
     middle = image.norm.vmax / 2
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            colour = "white" if value < middle else "black"
-            axes.text(j, i, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=8)
+            color = "white" if value < middle else "black"
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, fontsize=8)
     axes.set_xticks(range(len(attacks)), attacks, rotation=30, ha="right", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel(columns)

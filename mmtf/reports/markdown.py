@@ -47,7 +47,7 @@ def games_table(records: list[dict], attacks=GRADIENT_ATTACKS) -> str:
 
 
 def matrix_table(cells: list[dict], reported) -> str:
-    """Defences x attacks, measured and reported.
+    """Defenses x attacks, measured and reported.
 
     Args:
       cells: as in record.json's `rounds`.
@@ -63,7 +63,7 @@ def matrix_table(cells: list[dict], reported) -> str:
             paper = reported(defense, attack)
             row.append(f"{found[defense, attack]:.4f}" + (f" ({paper:.3f})" if paper else ""))
         rows.append(row)
-    return markdown_table(["defence", *attacks], rows)
+    return markdown_table(["defense", *attacks], rows)
 
 
 def replace_block(text: str, name: str, content: str) -> str:
@@ -90,7 +90,7 @@ def _name(config):
     if config["game_options"].get("rounds"):
         parts.append(f"{config['game_options']['rounds']} rounds")
     if config["net_options"].get("init", "keras") != "keras":
-        parts.append(f"{config['net_options']['init']} initialiser")
+        parts.append(f"{config['net_options']['init']} initializer")
     return ", ".join(parts)
 
 

@@ -26,7 +26,7 @@ def result_table(results: list[dict]) -> pd.DataFrame:
 
 
 def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
-    """Defences x attacks: measured error, and in brackets the paper's where it has the cell.
+    """Defenses x attacks: measured error, and in brackets the paper's where it has the cell.
 
     Args:
       cells: dicts with defense, attack, error, as in record.json's `rounds`.

@@ -8,7 +8,7 @@ from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.config import RunConfig
 from mmtf.errors import require
 from mmtf.data import Dataset
-from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, FreshAttNet
+from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, FittedAttNet
 from mmtf.evaluation.runner import measure
 from mmtf.reports import read_json, write_json
 from mmtf.threat import ThreatModel
@@ -35,7 +35,7 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
             require(attacker is not None, "a game that trains an attacker", config.game)
             attacks[name] = LearnedAttack(threat, attacker)
         elif name in recipes:
-            attacks[f"{name}_curr"] = FreshAttNet(
+            attacks[f"{name}_curr"] = FittedAttNet(
                 threat, recipes[name], seed=config.seed, cache_dir=cache_dir
             )
         else:

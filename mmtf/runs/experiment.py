@@ -209,7 +209,7 @@ def _with_paper(result, config):
         game = f"adv_fgsm{config.game_options['rounds']}"
     paper = None
     # The paper's `worst` is over other attacks than ours, its attack network is not our strongest
-    # one, and differences are another regulariser than Eq. 8's: no figures to stand beside.
+    # one, and differences are another regularizer than Eq. 8's: no figures to stand beside.
     other = result["attack"] in ("worst", "attnet_curr")
     other = other or config.game_options.get("penalty") == "finite_difference"
     if config.norm == "linf" and not other:

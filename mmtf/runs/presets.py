@@ -3,7 +3,7 @@
 from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
 from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
-from mmtf.registry import options_of
+from mmtf.registry import resolve_kwargs
 from mmtf.nets import ATTACK_NETS, NETS
 
 DEFAULT_ETA = {"cifar10": 0.06}
@@ -12,7 +12,7 @@ DEFAULT_ATTACKS = {"linf": ("none", "fgsm", "ifgsm", "pgd"), "l2": ("none", "fgm
 # App. A and B: Adam 1e-4, batch 128. `fast` was chosen on 5,000 held-out training examples.
 PAPER = {"learning_rate": 1e-4}
 # The paper's rate for so few steps, and without dropout, that an undefended net from the tutorial's
-# initialiser has the clean error that the paper reports: as fragile as its Table 1 has it.
+# initializer has the clean error that the paper reports: as fragile as its Table 1 has it.
 BRIEF = PAPER
 FAST = {"learning_rate": 4e-3, "warmup_steps": 300, "decay": "cosine"}
 RATES = {"fast": FAST, "paper": PAPER, "brief": BRIEF}
@@ -66,7 +66,7 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
 
 
 def default_net(dataset: str) -> str:
-    """cifar_cnn for all but the small grey datasets."""
+    """cifar_cnn for all but the small gray datasets."""
     name = base_name(dataset)
     small = name == "digits" or "mnist" in name
     return "mnist_cnn" if small else "cifar_cnn"
@@ -124,11 +124,11 @@ def run_config(
         raise ConfigError(
             f"Expected attnet_met with a game that trains an attacker. Received: {game}."
         )
-    game_options = options_of(game, GAMES[game], game_options)
+    game_options = resolve_kwargs(game, GAMES[game], game_options)
     if GAMES[game].learns_attacker:
         game_options["solver"] = game_options["solver"] or GAMES[game].default_solver
         name, given = game_options["net"], game_options["net_options"] or {}
-        game_options["net_options"] = options_of(name, ATTACK_NETS[name], given, without)
+        game_options["net_options"] = resolve_kwargs(name, ATTACK_NETS[name], given, without)
     return RunConfig(
         game=game,
         dataset=dataset,
@@ -136,7 +136,7 @@ def run_config(
         norm=norm,
         game_options=as_before(game_options),
         net=net,
-        net_options=options_of(net, NETS[net], net_options or {}, without),
+        net_options=resolve_kwargs(net, NETS[net], net_options or {}, without),
         schedule_name=schedule,
         schedule=schedule_of(game, dataset, schedule, **(schedule_options or {})),
         attacks=tuple(attacks or default),

@@ -1,4 +1,4 @@
-"""The cat-and-mouse matrix: FGSM k of every kept round against any defence (Tables 2, 3, 7, 8)."""
+"""The cat-and-mouse matrix: FGSM k of every kept round against any defense (Tables 2, 3, 7, 8)."""
 
 import os
 
@@ -25,7 +25,7 @@ def kept_rounds(folder: str) -> list[int]:
 
 
 def shown_rounds(rounds: int) -> list[int]:
-    """The rounds that the paper's tables show: 0 (no defence), 1, 2 and the last."""
+    """The rounds that the paper's tables show: 0 (no defense), 1, 2 and the last."""
     return sorted({0, 1, 2, rounds} & set(range(rounds + 1)))
 
 

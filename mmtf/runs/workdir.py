@@ -113,7 +113,7 @@ def _read_config(path):
 
 
 def default_workdir(config: RunConfig) -> str:
-    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initialiser, schedule where not default."""
+    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initializer, schedule where not default."""
     parts = [config.game, config.dataset, f"eta{config.eta:g}"]
     if config.norm != "linf":
         parts.append(config.norm)

@@ -68,16 +68,16 @@ class Solver(tf.Module):
 
     Args:
         u_optimizer, v_optimizer: what turns a gradient into a change of u and of v: a Keras
-            optimiser, its name, or the learning rate (a number or a Keras schedule) of plain
-            gradient steps. An optimiser serves one `build`; the others make one for each.
+            optimizer, its name, or the learning rate (a number or a Keras schedule) of plain
+            gradient steps. An optimizer serves one `build`; the others make one for each.
         project_u, project_v: where each player must stay: a function from a list of tensors to
             such a list, applied after every change (`mmtf.solvers.projections`), or None.
 
     After `build`, `u_variables`, `v_variables`, `descent` and `ascent` (the two live Keras
-    optimisers) are attributes, all saved by `tf.train.Checkpoint(solver=solver)`.
+    optimizers) are attributes, all saved by `tf.train.Checkpoint(solver=solver)`.
 
     A new rule subclasses this, and writes `step` from `read`, `differentiate`, `reduce`,
-    `minimise` and `maximise`; `updates` says how often it applies u's optimiser in a step.
+    `minimize` and `maximize`; `updates` says how often it applies u's optimizer in a step.
 
     >>> import keras
     >>> from mmtf.solvers import Box, Simultaneous
@@ -130,7 +130,7 @@ class Solver(tf.Module):
         Returns:
             A dictionary of scalars: `value`, f at the point where u's gradient was taken, summed
             over games and replicas; `u_norm` and `v_norm`, the Euclidean norms of the
-            directions handed to the two optimisers; `penalty`, what the rule adds to f, or 0.
+            directions handed to the two optimizers; `penalty`, what the rule adds to f, or 0.
         """
         raise NotImplementedError
 
@@ -147,14 +147,14 @@ class Solver(tf.Module):
         value, descent, ascent = local_gradients(f, f_max, u, v)
         return value, self.reduce(descent), self.reduce(ascent)
 
-    def minimise(self, direction):
-        """One step of u's optimiser against `direction`, a gradient of f, then the projection."""
+    def minimize(self, direction):
+        """One step of u's optimizer against `direction`, a gradient of f, then the projection."""
         _apply(self.descent, self.u_variables, direction)
         if self.project_u is not None:
             assign(self.u_variables, self.project_u(values_of(self.u_variables)))
 
-    def maximise(self, direction):
-        """One step of v's optimiser along `direction`, a gradient of f, then the projection."""
+    def maximize(self, direction):
+        """One step of v's optimizer along `direction`, a gradient of f, then the projection."""
         _apply(self.ascent, self._ascended(), [-g for g in direction])
         if self.project_v is not None:
             assign(self._ascended(), self._projected(values_of(self._ascended())))
@@ -170,7 +170,7 @@ class Solver(tf.Module):
         }
 
     def _ascended(self):
-        # What v's optimiser moves: the variables themselves, unless a rule keeps several v.
+        # What v's optimizer moves: the variables themselves, unless a rule keeps several v.
         return self.v_variables
 
     def _projected(self, tensors):
@@ -206,7 +206,7 @@ def _connected(gradients, player):
 
 
 def _apply(optimizer, variables, direction):
-    # A Keras optimiser sums over the replicas what each of them hands in.
+    # A Keras optimizer sums over the replicas what each of them hands in.
     replicas = _replicas()
     share = direction if replicas == 1 else [g / replicas for g in direction]
     optimizer.apply(share, variables)

@@ -1,4 +1,4 @@
-"""Consensus optimisation (Mescheder et al. 2017): both players also shrink the gradients."""
+"""Consensus optimization (Mescheder et al. 2017): both players also shrink the gradients."""
 
 import tensorflow as tf
 
@@ -51,8 +51,8 @@ class Consensus(Solver):
         )
         down = _add(total_descent, self.reduce(shrink_u), self.gamma)
         up = _add(total_ascent, self.reduce(shrink_v), -self.gamma)
-        self.maximise(up)
-        self.minimise(down)
+        self.maximize(up)
+        self.minimize(down)
         squares = dot(total_descent, total_descent) + dot(total_ascent, total_ascent)
         return self.metrics(value, down, up, self.gamma / 2 * squares)
 

@@ -10,7 +10,7 @@ class Extragradient(Solver):
         (u', v')   = (u, v) + step along (-df/du, df/dv) at (u_h, v_h)
 
     Converges on bilinear games, where simultaneous steps spiral outwards. Both steps are steps of
-    the players' optimisers (as ExtraAdam does), whose iteration counts so grow by two; with plain
+    the players' optimizers (as ExtraAdam does), whose iteration counts so grow by two; with plain
     gradient steps this is Korpelevich's method. Finds saddle points only.
 
     Source: Korpelevich 1976; Gidel et al., "A Variational Inequality Perspective on Generative
@@ -28,11 +28,11 @@ class Extragradient(Solver):
     def step(self, f, f_max=None):
         u, v = self.read()
         _, descent, ascent = self.gradients(f, f_max, u, v)
-        self.minimise(descent)
-        self.maximise(ascent)
+        self.minimize(descent)
+        self.maximize(ascent)
         value, descent, ascent = self.gradients(f, f_max, *self.read())
         assign(self.u_variables, u)
         assign(self.v_variables, v)
-        self.minimise(descent)
-        self.maximise(ascent)
+        self.minimize(descent)
+        self.maximize(ascent)
         return self.metrics(value, descent, ascent)

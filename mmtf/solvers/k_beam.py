@@ -1,4 +1,4 @@
-"""K-beam (Hamm and Noh 2018): K candidates for the maximiser, descent on the best of them."""
+"""K-beam (Hamm and Noh 2018): K candidates for the maximizer, descent on the best of them."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ class KBeam(Solver):
         v_k <- v_k + sigma df/dv (u, v_k)     for every k, `v_steps` times
 
     The rule for inner maxima which are several or jump as u moves: there the other rules follow
-    one maximiser and lose the others. It costs about K gradients a step, and K copies of v.
+    one maximizer and lose the others. It costs about K gradients a step, and K copies of v.
 
     Args:
         beams: K, at least 1. K = 1 is descent and ascent by turns, descent first.
@@ -119,13 +119,13 @@ class KBeam(Solver):
             weights = self._weights(values, best)
             value, descent = differentiate(lambda u, v: weights * risks(u, v), u, stacks, u)
         descent = self.reduce(descent)
-        self.minimise(descent)
+        self.minimize(descent)
         u, _ = self.read()
         for _ in range(self.v_steps):
             stacks = values_of(self.candidates)
             _, ascent = differentiate(gains, u, stacks, stacks)
             ascent = self.reduce(ascent)
-            self.maximise(ascent)
+            self.maximize(ascent)
         assign(self.v_variables, _pick(values_of(self.candidates), best))
         return self.metrics(value, descent, ascent)
 

@@ -38,8 +38,8 @@ class Optimistic(Solver):
         assign(self.last_descent, descent)
         assign(self.last_ascent, ascent)
         self.started.assign(True)
-        self.maximise(up)
-        self.minimise(down)
+        self.maximize(up)
+        self.minimize(down)
         return self.metrics(value, down, up)
 
     def _extrapolate(self, now, memory):

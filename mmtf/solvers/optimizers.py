@@ -1,4 +1,4 @@
-"""What a solver accepts as an optimiser, made into a live one; and how arguments are shown."""
+"""What a solver accepts as an optimizer, made into a live one; and how arguments are shown."""
 
 import numbers
 
@@ -9,11 +9,11 @@ _Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 def live(optimizer, variables):
-    """A Keras optimiser, built on `variables`, from an optimiser, its name or a learning rate.
+    """A Keras optimizer, built on `variables`, from an optimizer, its name or a learning rate.
 
     Raises:
         TypeError: on anything else.
-        ValueError: on an optimiser that is built already, and on one that clips gradients under
+        ValueError: on an optimizer that is built already, and on one that clips gradients under
             several replicas.
 
     >>> type(live(0.1, [keras.Variable(1.0)])).__name__
@@ -27,18 +27,18 @@ def live(optimizer, variables):
         optimizer = keras.optimizers.get(optimizer)
     elif not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(
-            "Expected a Keras optimiser, its name or a learning rate. "
+            "Expected a Keras optimizer, its name or a learning rate. "
             f"Received {optimizer!r} of type {type(optimizer).__name__}."
         )
     elif optimizer.built:
         raise ValueError(
-            "Expected an optimiser that has no variables yet (or a name or a learning rate, which "
+            "Expected an optimizer that has no variables yet (or a name or a learning rate, which "
             f"make one for each build). Received {show(optimizer)}, already built."
         )
     clips = [optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue]
     if tf.distribute.get_strategy().num_replicas_in_sync > 1 and any(clips):
         raise ValueError(
-            "Expected an optimiser without clipping under several replicas, where Keras clips "
+            "Expected an optimizer without clipping under several replicas, where Keras clips "
             f"each replica's share before the sum. Received {show(optimizer)}."
         )
     optimizer.build(variables)
@@ -46,7 +46,7 @@ def live(optimizer, variables):
 
 
 def show(argument):
-    """repr, with a Keras optimiser or schedule as its name and the settings that are on.
+    """repr, with a Keras optimizer or schedule as its name and the settings that are on.
 
     >>> show(keras.optimizers.SGD(0.1, momentum=0.9))
     'SGD(learning_rate=0.1, ema_momentum=0.99, momentum=0.9)'
@@ -54,7 +54,7 @@ def show(argument):
     if isinstance(argument, keras.optimizers.Optimizer | _Schedule):
         argument = {"class_name": type(argument).__name__, "config": argument.get_config()}
     if isinstance(argument, dict) and "class_name" in argument:
-        # Keras writes a schedule in an optimiser's configuration in this form too.
+        # Keras writes a schedule in an optimizer's configuration in this form too.
         config = {k: v for k, v in argument["config"].items() if v is not None and v is not False}
         config.pop("name", None)
         # Keras keeps a rate as float32: 0.1 would read 0.10000000149.

@@ -1,4 +1,4 @@
-"""Algorithm 1: minimax optimisation by sensitivity penalisation (Eqs. 12 to 16)."""
+"""Algorithm 1: minimax optimization by sensitivity penalization (Eqs. 12 to 16)."""
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ SECOND_ORDERS = ("exact", "hvp")
 class Sensitivity(Solver):
     """min_u max_v f where u also avoids points at which v could gain quickly (Algorithm 1).
 
-    u descends the sensitivity-penalised function of Eq. 16,
+    u descends the sensitivity-penalized function of Eq. 16,
 
         f(u, v) + (gamma / 2) ||df/dv (u, v)||^2,
 
@@ -77,22 +77,22 @@ class Sensitivity(Solver):
         u, v = self.read()
         if self.order == "sequential":
             _, ascent = differentiate(f_max or f, u, v, v)
-            self.maximise(self.reduce(ascent))
+            self.maximize(self.reduce(ascent))
             u, v = self.read()
         gamma = self.gamma(self.descent.iterations) if callable(self.gamma) else self.gamma
         gamma = tf.cast(gamma, u[0].dtype)
-        penalised = _nested if self.second_order == "exact" else _forward_over_reverse
-        value, descent, sensitivity = penalised(f, f_max, u, v, gamma, self.reduce)
+        penalized = _nested if self.second_order == "exact" else _forward_over_reverse
+        value, descent, sensitivity = penalized(f, f_max, u, v, gamma, self.reduce)
         if self.order == "simultaneous":
-            self.maximise(sensitivity)
+            self.maximize(sensitivity)
         descent = self.reduce(descent)
-        self.minimise(descent)
+        self.minimize(descent)
         penalty = gamma / 2 * dot(sensitivity, sensitivity)
         return self.metrics(value, descent, sensitivity, penalty)
 
 
 def _nested(f, f_max, u, v, gamma, reduce):
-    # -> f, the local gradient of the penalised f in u, and df/dv summed over replicas.
+    # -> f, the local gradient of the penalized f in u, and df/dv summed over replicas.
     with tf.GradientTape() as outer:
         outer.watch(u)
         value, local = differentiate(f_max or f, u, v, v)

@@ -25,6 +25,6 @@ class Simultaneous(Solver):
     def step(self, f, f_max=None):
         u, v = self.read()
         value, descent, ascent = self.gradients(f, f_max, u, v)
-        self.maximise(ascent)
-        self.minimise(descent)
+        self.maximize(ascent)
+        self.minimize(descent)
         return self.metrics(value, descent, ascent)

@@ -16,7 +16,7 @@ LOW, HIGH = -0.5, 0.5
 class Surface:
     """One test function.
 
-    `f` acts on tensors u and v in [-1/2, 1/2]; `u_star` are all minimisers of max_v f(u, v) and
+    `f` acts on tensors u and v in [-1/2, 1/2]; `u_star` are all minimizers of max_v f(u, v) and
     `value` its minimum. `saddle` says whether min_u max_v f = max_v min_u f, in which case
     the solution is a saddle point.
 
@@ -31,7 +31,7 @@ class Surface:
     saddle: bool
 
     def distance(self, u):
-        """|u - u*| to the nearest minimiser, in the shape of u."""
+        """|u - u*| to the nearest minimizer, in the shape of u."""
         return tf.reduce_min([tf.abs(u - x) for x in self.u_star], axis=0)
 
 

@@ -1,4 +1,4 @@
-"""Unrolled optimisation (Metz et al. 2017): u looks k ascent steps of v ahead."""
+"""Unrolled optimization (Metz et al. 2017): u looks k ascent steps of v ahead."""
 
 import tensorflow as tf
 
@@ -66,6 +66,6 @@ class Unrolled(Solver):
         descent = self.reduce(
             outer.gradient(loss, u, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         )
-        self.maximise(gradients[0])
-        self.minimise(descent)
+        self.maximize(gradients[0])
+        self.minimize(descent)
         return self.metrics(value, descent, gradients[0])

@@ -25,12 +25,12 @@ def wilson(count: float, n: int, z: float = Z_95) -> tuple[float, float]:
     """
     require(n > 0 and 0 <= count <= n, "0 <= count <= n and n > 0", (count, n))
     p = count / n
-    centre = p + z * z / (2 * n)
+    center = p + z * z / (2 * n)
     spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     # At the ends the exact bounds are 0 and 1; rounding must not leave [0, 1].
-    low = 0.0 if count == 0 else (centre - spread) / scale
-    high = 1.0 if count == n else (centre + spread) / scale
+    low = 0.0 if count == 0 else (center - spread) / scale
+    high = 1.0 if count == n else (center + spread) / scale
     return low, high
 
 

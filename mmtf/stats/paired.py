@@ -1,4 +1,4 @@
-"""Is defence A more robust than B? Paired tests on the same examples under the same attack."""
+"""Is defense A more robust than B? Paired tests on the same examples under the same attack."""
 
 import numpy as np
 from scipy import stats
@@ -40,10 +40,10 @@ def holm(p_values) -> list[float]:
 
 
 def comparisons(wrong: dict[str, np.ndarray]) -> list[dict]:
-    """All pairs of defences under one attack.
+    """All pairs of defenses under one attack.
 
     Args:
-      wrong: defence -> bool [N].
+      wrong: defense -> bool [N].
 
     Returns:
       Dicts with a, b, the errors of each, p (exact McNemar) and p_holm over all the pairs.

@@ -9,7 +9,7 @@ import numpy as np
 from mmtf.storage.files import UNREADABLE, write_atomically
 
 
-class KeptBlocks(MutableMapping):
+class BatchCache(MutableMapping):
     """Block number -> float32 images, one file each; a file that cannot be read is as if absent.
 
     Args:

@@ -24,12 +24,12 @@ class CheckpointError(RuntimeError):
 class Checkpoints:
     """Keeps the newest `keep` checkpoints of a game's players, their step and seconds spent.
 
-    Models, optimisers and the step are all there is to save: batches, dropout masks and random
+    Models, optimizers and the step are all there is to save: batches, dropout masks and random
     starts follow from (seed, step).
 
     Args:
       folder: made when missing.
-      players: the models and optimisers.
+      players: the models and optimizers.
       keep: > 0.
       run: what decides the training, kept as JSON beside the checkpoints: those of another run
         are refused. None: not asked.

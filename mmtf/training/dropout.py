@@ -15,7 +15,7 @@ def seeded(*models: keras.Model, seed, also=()):
     """While open, the seed generators in `models` start from `seed`, and their state is dropped.
 
     Other variables that layers update in the forward pass (moving statistics, kernels that are
-    normalised in place) keep their updates. What draws from Keras' global generator is seeded, too,
+    normalized in place) keep their updates. What draws from Keras' global generator is seeded, too,
     if it was made before (`make_global_generator`).
 
     Args:

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the optimiser's own step count."""
+"""The learning rate as a function of the optimizer's own step count."""
 
 import math
 
@@ -16,7 +16,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
       steps: the step at which the cosine ends; `set_steps` changes it for a round of another
         length.
       scale: multiplies the rate.
-      updates: of the optimiser in a step.
+      updates: of the optimizer in a step.
     """
 
     def __init__(self, schedule: Schedule, steps: int, scale: float = 1.0, updates: int = 1):

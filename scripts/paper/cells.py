@@ -42,7 +42,7 @@ class Track:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Cell:
-    """The error of one defence under one attack, or another figure of the same players.
+    """The error of one defense under one attack, or another figure of the same players.
 
     Attributes:
       track, eta, seed: of the run.

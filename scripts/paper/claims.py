@@ -80,7 +80,7 @@ class Claim:
 
 
 def compare(view, low, high, beyond=False) -> Check:
-    """Whether the first (defence, attack) has the smaller error."""
+    """Whether the first (defense, attack) has the smaller error."""
     a, b = view.find(*low), view.find(*high)
     text = f"{_name(*low)} {_show(a)} < {_name(*high)} {_show(b)}{_by(b, a)}"
     return Check(text, functools.partial(smaller, a, b), beyond)

@@ -10,7 +10,7 @@ from scripts.paper.rendered import row_title
 from scripts.paper.selection import FIGURE_CELLS
 
 FORMATS = ("png", "svg")
-COLOURS = {"minimax_attnet": "tab:blue", "alt_attnet": "tab:green", "maximin_attnet": "tab:red"}
+COLORS = {"minimax_attnet": "tab:blue", "alt_attnet": "tab:green", "maximin_attnet": "tab:red"}
 LINES = {"none": "-", "fgsm_curr": "--", "attnet_met": "-"}
 ATTACKS = {"none": "no attack", "fgsm_curr": "FGSM", "attnet_met": "AttNet in training"}
 CAPTIONS = {
@@ -116,11 +116,11 @@ def _lines(axes, row, record, alone):
     for attack in wanted:
         if attack not in points[0]:
             continue
-        colour = None if alone else COLOURS[row]
+        color = None if alone else COLORS[row]
         label = f"{row_title(row)}, {ATTACKS[attack]}"
         style = LINES[attack]
         axes.plot(
-            steps, [p[attack] for p in points], style, marker="o", ms=2.5, color=colour, label=label
+            steps, [p[attack] for p in points], style, marker="o", ms=2.5, color=color, label=label
         )
 
 

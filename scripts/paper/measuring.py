@@ -12,7 +12,7 @@ from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.fgsm import FGSM
 from mmtf.config import RunConfig
 from mmtf.data import load_data
-from mmtf.evaluation.best_response import FreshAttNet
+from mmtf.evaluation.best_response import FittedAttNet
 from mmtf.evaluation.payoff import as_result
 from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, perturb
 from mmtf.reports import FORMAT, paper_figure, read_json, write_json
@@ -93,10 +93,10 @@ def reported(cell: Cell) -> float | None:
 
 
 def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
-    """Measures cells of one defence at one radius; a failure does not stop the others.
+    """Measures cells of one defense at one radius; a failure does not stop the others.
 
     Args:
-      cells: of one track, radius, defence and seed.
+      cells: of one track, radius, defense and seed.
       bench: where.
       say: takes a line for every cell.
 
@@ -181,7 +181,7 @@ def _outcome(cell, classifier, data, bench) -> tuple[Outcome, float]:
         z = perturb(round_classifier(cell, number, bench), FGSM(threat), x, y, seed=cell.seed)
         return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0]), 0.0
     attack, earlier = _attack(cell, threat, bench), 0.0
-    if isinstance(attack, FreshAttNet):
+    if isinstance(attack, FittedAttNet):
         earlier = attack.kept_seconds(classifier, data)
         attack = attack.fit(classifier, data)
     return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed), earlier
@@ -206,7 +206,7 @@ def _attack(cell, threat, bench):
         return LearnedAttack(threat, keras.models.load_model(path, compile=False))
     if recipe := _recipe(cell, bench):
         cache = os.path.join(bench.store.path(config), "attackers")
-        return FreshAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
+        return FittedAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
     options = {
         "pgd": {"steps": settings.pgd_steps},
         "autoattack": {

@@ -74,7 +74,7 @@ class Rendered:
     @property
     def title(self) -> str:
         return (
-            f"Table {self.table.number}. {self.table.caption}; {self.track.init} initialiser, "
+            f"Table {self.table.number}. {self.table.caption}; {self.track.init} initializer, "
             f"{self.track.schedule} schedule"
         )
 
@@ -84,7 +84,7 @@ class Rendered:
         return sum(entry.measured is not None for entry in self.entries)
 
     def grid(self) -> tuple[list[str], list[list[str]]]:
-        """(header, rows): a row a defence, or, of the paper's one-row tables, a row an attack."""
+        """(header, rows): a row a defense, or, of the paper's one-row tables, a row an attack."""
         if self.table.wide:
             return self._turned()
         rows: dict[tuple, dict[str, str]] = {}
@@ -96,7 +96,7 @@ class Rendered:
             [f"{eta:g}", row_title(defense), *(row[column] for column in columns)]
             for (eta, defense), row in rows.items()
         ]
-        return ["eta", "defence", *(titles[column] for column in columns)], lines
+        return ["eta", "defense", *(titles[column] for column in columns)], lines
 
     def _titles(self) -> dict[str, str]:
         """Column -> its title, with its n where that is not the paper's 10,000."""

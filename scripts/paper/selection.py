@@ -64,7 +64,7 @@ def select(
 
 
 def _wanted(tables, figures):
-    """(eta, dataset, defence, attack), a radius after the other: tables fill one after another."""
+    """(eta, dataset, defense, attack), a radius after the other: tables fill one after another."""
     found = []
     for number in tables:
         table = paper_table(number)

@@ -1,4 +1,4 @@
-"""The paper's Tables 1-10 as data: which defences, attacks and radii, and what was printed."""
+"""The paper's Tables 1-10 as data: which defenses, attacks and radii, and what was printed."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ MEASURED_AS = {"attnet_curr": "attnet_paper_curr"}
 # Stronger than what the paper had, on a stated number of images.
 GRADIENT_EXTRAS = ("pgd_curr", "autoattack_curr")
 WORST = "worst"
-# Rows whose columns slid in print, by (table, eta, defence): what should stand where. Table 9's
+# Rows whose columns slid in print, by (table, eta, defense): what should stand where. Table 9's
 # first is Table 6's FGSM error, printed under `worst`.
 _SLID = {(9, 0.06, "no_defense"): {"fgsm_curr": 0.790, "attnet_curr": 0.583, "worst": 0.790}}
 

@@ -2,7 +2,7 @@
 
 TRIED = {
     1: (
-        "By the fast schedule the undefended net is sturdier. The tutorial's initialiser explains "
+        "By the fast schedule the undefended net is sturdier. The tutorial's initializer explains "
         "a part of it: at eta 0.3 FGSM's error goes from 0.247 to 0.309, PGD-40's (of 1,000 "
         "images) from 0.479 to 0.820. Its training explains most of the rest: by the brief "
         "schedule, at the paper's rate, without dropout and stopped near the paper's clean error "
@@ -12,7 +12,7 @@ TRIED = {
         "net is not safe, FGSM is weak."
     ),
     2: (
-        "What fails at eta 0.3 is the level alone: from the tutorial's initialiser Adv FGSM1 takes "
+        "What fails at eta 0.3 is the level alone: from the tutorial's initializer Adv FGSM1 takes "
         "FGSM1's error from 0.309 to 0.033 in its 400 steps, not to the paper's 0.02; Adv FGSM2 "
         "has 0.020 under FGSM2. By the brief schedule the 400 steps of a round, at a fortieth of "
         "that rate, take it from 0.914 to 0.159."
@@ -20,7 +20,7 @@ TRIED = {
     3: (
         "What fails is the level: FGSM k+1 finds more images of Adv FGSM k than FGSM k does, as "
         "the paper says, but adds less than half of what the paper reports to the clean error. "
-        "By the brief schedule (eta 0.3) and from Keras' initialiser at 0.3 and 0.4 the claim "
+        "By the brief schedule (eta 0.3) and from Keras' initializer at 0.3 and 0.4 the claim "
         "holds. AutoAttack finds more than "
         "FGSM k+1 from eta 0.2 on."
     ),
@@ -34,13 +34,13 @@ TRIED = {
         "schedule leave more than the paper's."
     ),
     5: (
-        "It holds beside every defence but LWA, whose error is within a few images in a thousand "
+        "It holds beside every defense but LWA, whose error is within a few images in a thousand "
         "of Minimax-Grad's: larger at eta 0.1, undecided at 0.2 and 0.3, smaller under FGSM at "
-        "0.4, in a training of each; and from the tutorial's initialiser as large at 0.1 (0.017) "
+        "0.4, in a training of each; and from the tutorial's initializer as large at 0.1 (0.017) "
         "and, taken by itself, smaller at 0.3 (0.047 against 0.050), which among five checks "
         "decides nothing. PGD-40 puts Minimax-Grad first at 0.4 (0.068 against LWA's 0.079 of "
         "1,000 images). AutoAttack (200 images) puts it first there and, from the tutorial's "
-        "initialiser, at 0.1; LWA at 0.1 and 0.3 and, from the tutorial's, at 0.3; at 0.2 neither; "
+        "initializer, at 0.1; LWA at 0.1 and 0.3 and, from the tutorial's, at 0.3; at 0.2 neither; "
         "all within their intervals. By the brief schedule FGSM does not tell them apart (0.1205 "
         "against LWA's 0.1230), and PGD-40 (0.268 against 0.348) and AutoAttack (0.350 against "
         "0.470) put Minimax-Grad first. On CIFAR-10 it is undecided at 0.05 and at 0.08, where LWA "
@@ -56,10 +56,10 @@ TRIED = {
         "0.3) it takes the undefended net from 0.021 to 0.378, Adv FGSM80's 20th round from 0.011 "
         "to 0.333, and Minimax-Grad only from 0.016 to 0.023; on CIFAR-10 it takes the undefended "
         "net from 0.232 to 0.249 at eta 0.05 and from 0.222 to 0.394 at 0.08. On MNIST's "
-        "undefended net from the tutorial's initialiser 30,000 of its steps do no more than "
+        "undefended net from the tutorial's initializer 30,000 of its steps do no more than "
         "1,500, and they were tried "
         "on no other net but the paper schedule's Minimax-Grad; wider, deeper and convolutional "
-        "networks and other losses were tried on the undefended net from Keras' initialiser alone, "
+        "networks and other losses were tried on the undefended net from Keras' initializer alone, "
         "other outputs on both, and AttNet on the paper's own hardening of "
         "Minimax-Grad for 100,000 steps ([attack_networks.md](attack_networks.md)). The strongest "
         "found, a U-Net, stands beside it (`beyond`)."
@@ -67,9 +67,9 @@ TRIED = {
     8: (
         "By the fast schedule the paper's network does little to any of these classifiers (claim "
         "7): they resist it, and so does Minimax-Grad; what differs is mostly their clean error. "
-        "The U-Net (`beyond`) tells more: from the tutorial's initialiser at eta 0.3 it finds "
+        "The U-Net (`beyond`) tells more: from the tutorial's initializer at eta 0.3 it finds "
         "fewer images of Minimax-Grad (0.037) than of Minimax-AttNet (0.092), which trained "
-        "against such a network. From Keras' initialiser Minimax-AttNet is ahead at 0.3 (0.017 "
+        "against such a network. From Keras' initializer Minimax-AttNet is ahead at 0.3 (0.017 "
         "against 0.022) and 0.4 (0.026 against 0.030), and behind at 0.1 and 0.2. By the brief "
         "schedule the games play the paper's own network, for 4,000 of its 100,000 steps: "
         "Minimax-AttNet resists it better than Alt-AttNet does (0.067 against 0.137), as in the "

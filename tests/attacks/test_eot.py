@@ -1,4 +1,4 @@
-"""EOT: a randomised defence attacked as its mean, which a linear model has in closed form."""
+"""EOT: a randomized defense attacked as its mean, which a linear model has in closed form."""
 
 import gc
 import itertools
@@ -47,15 +47,15 @@ class RandomSign:
 @pytest.mark.parametrize("compile_it", [False, True])
 def test_the_mean_finds_what_a_single_draw_cannot(compile_it, rng, batch):
     tf.random.set_seed(0)
-    defence, attack = RandomSign(rng), ATTACKS["fgsm"](LINF)
-    best = batch[0] - 0.2 * np.sign(defence.w).reshape(SHAPE)
+    defense, attack = RandomSign(rng), ATTACKS["fgsm"](LINF)
+    best = batch[0] - 0.2 * np.sign(defense.w).reshape(SHAPE)
     # The mean of 64 signs is beyond 1/2 at 4 sigma.
     averaged = ExpectationOverTransformation(attack, samples=64)
     call = tf.function(averaged) if compile_it else averaged
-    np.testing.assert_allclose(call(defence, *batch), best, rtol=0, atol=1e-6)
-    single = attack(defence, *batch)
+    np.testing.assert_allclose(call(defense, *batch), best, rtol=0, atol=1e-6)
+    single = attack(defense, *batch)
     off = np.abs(single - best).max(0) > 0.1
-    agree = np.sign(defence.v) == np.sign(defence.w)
+    agree = np.sign(defense.v) == np.sign(defense.w)
     assert off.sum() in (agree.sum(), (~agree).sum()) and 0 < off.sum() < 16
 
 
@@ -63,17 +63,17 @@ def test_the_mean_finds_what_a_single_draw_cannot(compile_it, rng, batch):
 def test_iterates_settle_where_the_mean_is_worst(rng, batch):
     """PGD by compiled steps: 40 steps of single draws undo each other, those of the mean add up."""
     tf.random.set_seed(0)
-    defence = RandomSign(rng)
+    defense = RandomSign(rng)
     pgd = ATTACKS["pgd"](LINF, steps=10, stop_early=False)
-    best = batch[0] - 0.2 * np.sign(defence.w).reshape(SHAPE)
+    best = batch[0] - 0.2 * np.sign(defense.w).reshape(SHAPE)
     gain = {}
     for name, attack in {
         "mean": ExpectationOverTransformation(pgd, samples=16),
         "single": pgd,
     }.items():
-        z = attack(defence, *batch).numpy()
-        gain[name] = -((z - batch[0]).numpy().reshape(COUNT, -1) @ defence.w).mean()
-    most = -((best - batch[0]).numpy().reshape(COUNT, -1) @ defence.w).mean()
+        z = attack(defense, *batch).numpy()
+        gain[name] = -((z - batch[0]).numpy().reshape(COUNT, -1) @ defense.w).mean()
+    most = -((best - batch[0]).numpy().reshape(COUNT, -1) @ defense.w).mean()
     # 16 signs: beyond 1/2 at 2 sigma, so that a step in 20 goes astray, and is made good.
     assert gain["mean"] > 0.8 * most and gain["single"] < 0.5 * most
 
@@ -114,7 +114,7 @@ CASES = pytest.mark.parametrize(
 
 @CASES
 @pytest.mark.parametrize("samples", [3])
-def test_nothing_changes_for_a_defence_without_draws(
+def test_nothing_changes_for_a_defense_without_draws(
     name, threat, options, samples, smooth, batch, excess
 ):
     """log softmax is the logits but for a shift of each example: the same attack."""

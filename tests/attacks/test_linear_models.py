@@ -47,7 +47,7 @@ def loss(model, images, labels):
 
 
 def linf_case(model, labels, rng):
-    """x anywhere in the box, the maximiser, and feasible points, half of them corners."""
+    """x anywhere in the box, the maximizer, and feasible points, half of them corners."""
     x = rng.uniform(-1, 1, (COUNT, *SHAPE)).astype(np.float32)
     low, high = np.maximum(x - 0.4, -1.0), np.minimum(x + 0.4, 1.0)
     mix = rng.uniform(size=(FEASIBLE, *x.shape))
@@ -57,7 +57,7 @@ def linf_case(model, labels, rng):
 
 
 def l2_case(model, labels, rng):
-    """x away from the box, the maximiser, and feasible points, half of them on the sphere."""
+    """x away from the box, the maximizer, and feasible points, half of them on the sphere."""
     x = rng.uniform(-0.4, 0.4, (COUNT, *SHAPE)).astype(np.float32)
     d = ascent(model, labels)
     best = x + 0.6 * d / np.sqrt((d**2).sum((1, 2, 3), keepdims=True))
@@ -84,7 +84,7 @@ EXACT = [
 
 
 @pytest.mark.parametrize("attack", EXACT)
-def test_the_maximiser_is_found(attack, model, labels, rng):
+def test_the_maximizer_is_found(attack, model, labels, rng):
     x, best, feasible = case_of(attack.threat)(model, labels, rng)
     z = attack(model, tf.constant(x), tf.constant(labels), seed=(0, 0)).numpy()
     np.testing.assert_allclose(z, best, rtol=0, atol=ATOL)

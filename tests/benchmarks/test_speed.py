@@ -165,12 +165,12 @@ def test_the_game_of_networks_is_the_same_in_pytorch(folder):
             mine.copy_(torch.from_numpy(theirs.T.copy()))
     block = torch_peer.attnet_game(net_of(task, dropout=0.0), attacker, task, epsilon=epsilon)
     theirs = [block() for _ in range(6)]
-    ours, unpenalised = (
+    ours, unpenalized = (
         [float(one.run(i, 1)["risk"]) for i in range(6)]
         for one in (trainer, our_game(task, 0.0, epsilon))
     )
     np.testing.assert_allclose(theirs, ours, rtol=2e-5)
-    assert abs(unpenalised[-1] - ours[-1]) > 2e-3 * ours[-1]
+    assert abs(unpenalized[-1] - ours[-1]) > 2e-3 * ours[-1]
 
 
 @pytest.mark.slow

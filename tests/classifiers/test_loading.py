@@ -19,20 +19,20 @@ def brightness(scale=1.0):
     return model
 
 
-def test_plain_pixels_where_standardised_ones_are_given(make_dataset):
-    """Standardised images all have the mean 0: the brightness says nothing about them."""
+def test_plain_pixels_where_standardized_ones_are_given(make_dataset):
+    """Standardized images all have the mean 0: the brightness says nothing about them."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 1, 1, 1)) // 2 + rng.integers(0, 128, (40, 2, 3, 1))
     labels = (to_unit_box(images).numpy().mean((1, 2, 3)) < 0).astype(int)
     given = {"test_images": images.astype(np.uint8), "test_labels": labels, "num_classes": 2}
     given["train_labels"] = np.arange(10) % 2
-    standardised = make_dataset(preprocess=standardize_per_image, **given)
+    standardized = make_dataset(preprocess=standardize_per_image, **given)
     with pytest.raises(ConfigError, match="plain pixels in .-1, 1.. Load .*=box[)][.]$"):
-        admit(Defense("d", brightness()), standardised)
+        admit(Defense("d", brightness()), standardized)
     admit(Defense("d", brightness()), make_dataset(**given))
 
 
-def test_standardised_images_where_plain_pixels_are_given(make_dataset):
+def test_standardized_images_where_plain_pixels_are_given(make_dataset):
     """Dark images: only beside their own mean is the first pixel bright or not."""
     images = np.random.default_rng(0).integers(0, 60, (40, 2, 3, 1)).astype(np.uint8)
     labels = (standardize_per_image(images).numpy()[:, 0, 0, 0] < 0).astype(int)

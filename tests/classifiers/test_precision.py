@@ -121,7 +121,7 @@ def test_evaluation_is_not_in_tf32(before):
         config.enable_tensor_float_32_execution(kept)
 
 
-def test_quantised_layers_keep_their_arithmetic(rng):
+def test_quantized_layers_keep_their_arithmetic(rng):
     layers = [keras.Input((4, 4, 1)), keras.layers.Flatten()]
     layers += [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3)]
     model = keras.Sequential(layers)

@@ -42,7 +42,7 @@ def test_epochs_and_seeds_differ_in_order(make_dataset):
     ]
     # 9 orders of 50 examples; by chance two of them would agree with probability 36 / 50!.
     assert len({tuple(epoch) for order in orders for epoch in order}) == 9
-    # A shuffle, not a shift: neighbours do not stay neighbours (50 * P = 1 expected each).
+    # A shuffle, not a shift: neighbors do not stay neighbors (50 * P = 1 expected each).
     for epoch in np.concatenate(orders):
         assert (np.diff(epoch) == 1).sum() < 10
 

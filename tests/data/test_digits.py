@@ -35,10 +35,10 @@ def test_the_split_is_fixed_and_disjoint(digits):
 
 def test_images_are_bilinearly_resized(digits):
     order = np.random.RandomState(20170401).permutation(1797)[:20]
-    grey = sklearn.datasets.load_digits().images[order] * (255 / 16)
+    gray = sklearn.datasets.load_digits().images[order] * (255 / 16)
     # Row i of `weights` mixes the two source pixels about (i + 1/2) 8/28 - 1/2, ends repeated.
     centers = np.clip((np.arange(28) + 0.5) * 8 / 28 - 0.5, 0, 7)
     weights = np.maximum(0, 1 - np.abs(centers[:, None] - np.arange(8)))
-    expected = weights @ grey @ weights.T
-    # Rounding to whole grey levels, and float32 noise on a tie.
+    expected = weights @ gray @ weights.T
+    # Rounding to whole gray levels, and float32 noise on a tie.
     np.testing.assert_allclose(digits.test_images[:20, ..., 0], expected, rtol=0, atol=0.501)

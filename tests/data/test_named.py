@@ -18,8 +18,8 @@ def test_preprocessing_by_name(monkeypatch, make_dataset, name, preprocess):
     monkeypatch.setattr(named, "load_tfds", load)
     data = named.load_data(name, "/folder")
     assert data.preprocess is preprocess
-    standardised = preprocess is standardize_per_image
-    assert data.note == "a part" + f"; {named.NOTES['per_image']}" * standardised
+    standardized = preprocess is standardize_per_image
+    assert data.note == "a part" + f"; {named.NOTES['per_image']}" * standardized
     assert named.load_data(name, "/folder", preprocess="box").preprocess is to_unit_box
     with pytest.raises(ConfigError, match="preprocess to be one of box, per_image"):
         named.load_data(name, "/folder", preprocess="none")

@@ -9,7 +9,7 @@ from mmtf.classifiers.loading import Defense
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import columns_of, identity_of
-from mmtf.evaluation.fitted_universal import FreshUniversal
+from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.evaluation.matrix import payoff_matrix
 from mmtf.threat import ThreatModel
 
@@ -52,7 +52,7 @@ def test_which_columns_there_are():
     assert kinds["fgsm@a"] == transferred and type(made["fgsm@a"].attack).__name__ == "FGSM"
     for one in (made["pgd"].attack, made["pgd@a"].attack):  # beyond the boundary, from one start
         assert (one.stop_early, one.restarts) == (False, 1)
-    assert isinstance(made["universal"], FreshUniversal)
+    assert isinstance(made["universal"], FittedUniversal)
     assert type(columns_of(attacks, THREAT, **OPTIONS)["pgd"]).__name__ == "PGD"
 
 

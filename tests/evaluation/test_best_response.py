@@ -13,7 +13,7 @@ import mmtf
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.evaluation import best_response as room
-from mmtf.evaluation.best_response import AttNetRecipe, FreshAttNet, best_response
+from mmtf.evaluation.best_response import AttNetRecipe, FittedAttNet, best_response
 from mmtf.evaluation.network_pair import losses, pair_exploitability
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.evaluation.runner import measure
@@ -73,8 +73,8 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
     first = best_response(model, data(), THREAT, RECIPE, **options)
     again = best_response(model, data(), THREAT, RECIPE, **options)
     assert len(count) == 1
-    kept = FreshAttNet(THREAT, RECIPE, **options).kept_seconds(model, data())
-    assert kept > 0 == FreshAttNet(THREAT, RECIPE, seed=1, **options).kept_seconds(model, data())
+    kept = FittedAttNet(THREAT, RECIPE, **options).kept_seconds(model, data())
+    assert kept > 0 == FittedAttNet(THREAT, RECIPE, seed=1, **options).kept_seconds(model, data())
     for a, b in zip(first.network.get_weights(), again.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     best_response(model, data(), THREAT, RECIPE, seed=1, **options)
@@ -127,7 +127,7 @@ def test_the_strongest_restart_is_chosen_on_training_images(monkeypatch):
 
 def test_a_column_of_a_table():
     outcomes = attack_classifier(
-        classifier(), {"attnet_curr": FreshAttNet(THREAT, RECIPE, progress=False)}, data()
+        classifier(), {"attnet_curr": FittedAttNet(THREAT, RECIPE, progress=False)}, data()
     )
     assert [one.attack for one in outcomes] == ["attnet_curr", "worst"]
     assert outcomes[0].error == 1.0 and outcomes[0].n == 20

@@ -1,4 +1,4 @@
-"""FGSM k of kept rounds against any defence."""
+"""FGSM k of kept rounds against any defense."""
 
 import keras
 import numpy as np

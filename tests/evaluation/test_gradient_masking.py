@@ -1,4 +1,4 @@
-"""Each sign is raised by the defence it is meant for, and by no honest one."""
+"""Each sign is raised by the defense it is meant for, and by no honest one."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def checks_of(classifier, data):
 
 
 class Wrapped:
-    """A defence around an honest classifier."""
+    """A defense around an honest classifier."""
 
     def __init__(self, call):
         self.call = call

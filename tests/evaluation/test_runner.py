@@ -1,4 +1,4 @@
-"""Errors of defences with known answers; attacks that cheat; classifiers that hide."""
+"""Errors of defenses with known answers; attacks that cheat; classifiers that hide."""
 
 import keras
 import numpy as np

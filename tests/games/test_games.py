@@ -178,7 +178,7 @@ def test_round_zero_is_undefended():
     np.testing.assert_array_equal(z, tf.concat([x[0::2], x[1::2]], 0))
 
 
-def test_a_new_round_freezes_the_classifier_and_forgets_the_optimiser():
+def test_a_new_round_freezes_the_classifier_and_forgets_the_optimizer():
     game, net = GAMES["adv_fgsm"](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
     game.step(players, x, y, turn_of(6))

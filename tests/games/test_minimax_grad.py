@@ -216,7 +216,7 @@ def test_finite_difference_equals_nested_on_a_smooth_net():
     np.testing.assert_allclose(difference, nested, rtol=1e-3, atol=1e-5 * np.abs(nested).max())
 
 
-def test_finite_difference_is_another_regulariser_on_a_relu_net():
+def test_finite_difference_is_another_regularizer_on_a_relu_net():
     net = NETS["mnist_cnn"](dropout=0.0, seed=2)
     random = np.random.default_rng(4)
     z = random.uniform(-1, 1, [16, 28, 28, 1]).astype(np.float32)
@@ -246,7 +246,7 @@ def test_fused_is_nested_up_to_second_order_in_gamma():
             np.testing.assert_allclose(twice, 4 * once, rtol=1e-6, atol=1e-12)
 
 
-def test_fused_is_the_same_regulariser_on_a_relu_net():
+def test_fused_is_the_same_regularizer_on_a_relu_net():
     net = NETS["mnist_cnn"](dropout=0.0, seed=2)
     random = np.random.default_rng(4)
     z = random.uniform(-1, 1, [16, 28, 28, 1]).astype(np.float32)

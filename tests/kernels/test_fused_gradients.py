@@ -15,7 +15,7 @@ from mmtf.nets import NETS
 NAMES = ("call", "convolution_op")
 
 
-def penalised_gradients(net, x, factor=1.0, loss=lambda y: tf.reduce_mean(tf.sin(y))):
+def penalized_gradients(net, x, factor=1.0, loss=lambda y: tf.reduce_mean(tf.sin(y))):
     """d/dw [loss + factor ||d loss/dx||^2 / 2]."""
     with tf.GradientTape() as outer:
         with tf.GradientTape(watch_accessed_variables=False) as inner:
@@ -31,7 +31,7 @@ def both(net, x, *arguments):
     found = []
     for opened in (contextlib.nullcontext(), fused_kernel_gradients(net)):
         with opened:
-            gradients = penalised_gradients(net, x, *arguments)
+            gradients = penalized_gradients(net, x, *arguments)
         found.append([one.numpy() for one in gradients])
     return found
 
@@ -100,8 +100,8 @@ def test_in_a_net_and_only_while_open(name, shape, thin, rng, monkeypatch):
     x = tf.constant(rng.uniform(-1, 1, (3, *shape)), tf.float32)
 
     def operations():
-        """Of the penalised gradients' graph, how many of each kind are needed."""
-        traced = tf.function(lambda x: penalised_gradients(net, x), autograph=False)
+        """Of the penalized gradients' graph, how many of each kind are needed."""
+        traced = tf.function(lambda x: penalized_gradients(net, x), autograph=False)
         graph = traced.get_concrete_function(x).graph
         live = tf.compat.v1.graph_util.extract_sub_graph(
             graph.as_graph_def(), [one.op.name for one in graph.outputs]
@@ -169,11 +169,11 @@ def test_images_of_unknown_size_have_the_exact_gradient(rng):
     conv = keras.layers.Conv2D(3, 3, activation="tanh", dtype="float64")
     net = keras.Sequential([keras.Input((None, None, 2), dtype="float64"), conv])
     x = tf.constant(rng.uniform(-1, 1, (2, 6, 5, 2)))
-    exact = [one.numpy() for one in penalised_gradients(net, x, 50.0)]
+    exact = [one.numpy() for one in penalized_gradients(net, x, 50.0)]
     signature = [tf.TensorSpec((None, None, None, 2), tf.float64)]
     with fused_kernel_gradients(net):
         traced = tf.function(
-            lambda x: penalised_gradients(net, x, 50.0), input_signature=signature, autograph=False
+            lambda x: penalized_gradients(net, x, 50.0), input_signature=signature, autograph=False
         )(x)
     for ours, theirs in zip(traced, exact, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)

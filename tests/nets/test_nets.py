@@ -1,4 +1,4 @@
-"""What every net promises: logits, seeds, initialisers, dropout."""
+"""What every net promises: logits, seeds, initializers, dropout."""
 
 import keras
 import numpy as np
@@ -51,7 +51,7 @@ def test_logits_come_out(name):
 
 
 @every_net
-def test_tutorial_initialisers(name):
+def test_tutorial_initializers(name):
     # Full size, for many samples. TensorFlow draws again beyond two deviations, which leaves
     # sqrt(1 - 4 pdf(2) / (2 cdf(2) - 1)) = 0.8796 of the nominal deviation.
     left = scipy.stats.truncnorm(-2, 2).std()
@@ -69,7 +69,7 @@ def test_tutorial_initialisers(name):
 
 
 @every_net
-def test_keras_initialisers(name):
+def test_keras_initializers(name):
     for kernel, bias in weighted(NETS[name](init="keras")):
         receptive = int(np.prod(kernel.shape[:-2]))
         fans = receptive * (kernel.shape[-2] + kernel.shape[-1])
@@ -100,7 +100,7 @@ def test_layers_of_one_shape_begin_differently(name):
 
 
 @every_net
-def test_unknown_initialiser(name):
+def test_unknown_initializer(name):
     with pytest.raises(ConfigError, match="init to be one of keras, tutorial. Received: 'he'"):
         small(name, init="he")
 

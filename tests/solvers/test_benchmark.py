@@ -28,7 +28,7 @@ def test_docs_are_rendered_from_the_record(benchmark):
     assert benchmark.insert(text, benchmark.render(record)) == text
 
 
-def test_every_surface_is_solved_by_some_rule_at_a_maximising_v(benchmark):
+def test_every_surface_is_solved_by_some_rule_at_a_maximizing_v(benchmark):
     record = json.loads(benchmark.RECORD.read_text())
     for surface in SURFACES:
         cells = [c for c in record["cells"] if c["surface"] == surface]

@@ -96,14 +96,14 @@ def test_repr_says_every_argument(name):
 
 
 @every_solver
-def test_keras_optimisers(name):
+def test_keras_optimizers(name):
     optimizer = keras.optimizers.Adam(0.125)
     solver = make(name, u_optimizer=optimizer, v_optimizer="adam")
     assert "u_optimizer=Adam(learning_rate=0.125, " in repr(solver)
     assert "beta_1=0.9, beta_2=0.999" in repr(solver)
     assert solver.build(*variables()).descent is optimizer
     solver.step(f)
-    with pytest.raises(ValueError, match="Expected an optimiser that has no variables yet"):
+    with pytest.raises(ValueError, match="Expected an optimizer that has no variables yet"):
         solver.build(*variables())
 
 

@@ -1,4 +1,4 @@
-"""Extragradient: the look-ahead is undone, whatever the optimiser."""
+"""Extragradient: the look-ahead is undone, whatever the optimizer."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ def test_contracts_the_bilinear_game_at_its_known_rate():
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])
-def test_looks_ahead_by_the_optimisers_own_step(name):
+def test_looks_ahead_by_the_optimizers_own_step(name):
     """With the sign-like first steps of Adam and RMSprop the look-ahead is that step too."""
     seen = []
 

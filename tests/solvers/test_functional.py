@@ -47,7 +47,7 @@ def test_gradients_are_those_of_the_variables():
         np.testing.assert_array_equal(a, b)
 
 
-def test_regularisation_losses_are_those_of_the_tensors():
+def test_regularization_losses_are_those_of_the_tensors():
     model = network(1, seed=0)
     tensors = [2 * tf.convert_to_tensor(w) for w in model.trainable_variables]
     plain = tf.add_n(model.losses)

@@ -86,7 +86,7 @@ def test_refuses_a_beam_it_does_not_have():
 
 
 def test_finds_the_minimax_that_one_attacker_misses():
-    """2v^2 - (u - v)^2 has two maximisers in v: who follows one pushes u away from 0."""
+    """2v^2 - (u - v)^2 has two maximizers in v: who follows one pushes u away from 0."""
     box = Box(-0.5, 0.5)
     rates = {"u_optimizer": 0.01, "v_optimizer": 0.1, "project_u": box, "project_v": box}
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What may stand for an optimiser, and how it is shown."""
+"""What may stand for an optimizer, and how it is shown."""
 
 import keras
 import numpy as np
@@ -8,9 +8,9 @@ from mmtf.solvers import Simultaneous
 from mmtf.solvers.optimizers import live, show
 
 
-def test_refuses_what_is_no_optimiser():
+def test_refuses_what_is_no_optimizer():
     solver = Simultaneous(u_optimizer=None)
-    with pytest.raises(TypeError, match=r"Expected a Keras optimiser.*Received None"):
+    with pytest.raises(TypeError, match=r"Expected a Keras optimizer.*Received None"):
         solver.build([keras.Variable(1.0)], [keras.Variable(1.0)])
 
 
@@ -40,7 +40,7 @@ def test_any_number_is_a_learning_rate(rate):
     assert float(live(rate, [keras.Variable(1.0)]).learning_rate) == rate
 
 
-def test_a_name_is_that_optimiser_with_its_defaults():
+def test_a_name_is_that_optimizer_with_its_defaults():
     assert show(live("adam", [keras.Variable(1.0)])) == show(keras.optimizers.Adam())
 
 

@@ -29,7 +29,7 @@ def test_ball_scales_what_is_outside_and_keeps_what_is_inside():
     np.testing.assert_array_equal(flat(L2Ball(0.5)(inside)), flat(inside))
 
 
-def test_ball_is_differentiable_at_its_centre():
+def test_ball_is_differentiable_at_its_center():
     x = tf.zeros([3])
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -37,7 +37,7 @@ def test_ball_is_differentiable_at_its_centre():
     np.testing.assert_array_equal(tape.gradient(y, x), np.ones(3))
 
 
-def test_soft_threshold_minimises_its_objective():
+def test_soft_threshold_minimizes_its_objective():
     grid = np.linspace(-3, 3, 60001)
     for x in (-2.0, -0.3, 0.0, 0.7, 1.4):
         objective = 0.5 * np.abs(grid) + 0.5 * (grid - x) ** 2

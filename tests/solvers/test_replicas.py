@@ -77,5 +77,5 @@ def test_two_networks_with_adam_and_projection(results, name):
 def test_clipping_each_replica_is_refused(results):
     assert results["1"]["refusal"] == ""
     assert (
-        "Expected an optimiser without clipping under several replicas" in (results["2"]["refusal"])
+        "Expected an optimizer without clipping under several replicas" in (results["2"]["refusal"])
     )

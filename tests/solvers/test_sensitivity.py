@@ -22,7 +22,7 @@ GAMMA, SIGMA = 0.75, 0.5
 
 @pytest.mark.parametrize("second_order", ["exact", "hvp"])
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])
-def test_gradient_of_the_penalised_function(order, second_order):
+def test_gradient_of_the_penalized_function(order, second_order):
     u, v = start()
     solver = Sensitivity(
         u_optimizer=1, v_optimizer=SIGMA, gamma=GAMMA, order=order, second_order=second_order
@@ -33,10 +33,10 @@ def test_gradient_of_the_penalised_function(order, second_order):
     if order == "sequential":
         v = [x + SIGMA * g for x, g in zip(v, ascent, strict=True)]
 
-    def penalised(u):
+    def penalized(u):
         return f(u, v) + GAMMA / 2 * squares(gradient_v(u, v))
 
-    assert_close(down, central_differences(penalised, u))
+    assert_close(down, central_differences(penalized, u))
 
 
 def test_penalty_that_does_not_depend_on_u_adds_nothing():

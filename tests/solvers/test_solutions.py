@@ -45,7 +45,7 @@ def test_algorithm_1_finds_saddle_points_and_stationary_points(order, surface):
     if SURFACES[surface].saddle:
         assert distance < SOLVED and gap < SOLVED
     elif surface == "anti-saddle":
-        # It stops at (0, 0), stationary by symmetry: u is right, but v = 0 minimises f(0, v).
+        # It stops at (0, 0), stationary by symmetry: u is right, but v = 0 minimizes f(0, v).
         assert distance < 0.05 and gap > 0.2
     else:
         assert distance > 0.1

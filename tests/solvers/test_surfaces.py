@@ -15,12 +15,12 @@ def values(surface):
 
 
 @pytest.mark.parametrize("name", SURFACES)
-def test_minimax_value_and_all_minimisers(name):
+def test_minimax_value_and_all_minimizers(name):
     surface = SURFACES[name]
     worst = values(surface).max(axis=1)
     assert abs(worst.min() - surface.value) < 1e-12
-    minimisers = GRID[worst < worst.min() + 1e-12]
-    np.testing.assert_allclose(minimisers, surface.u_star, rtol=0, atol=1e-12)
+    minimizers = GRID[worst < worst.min() + 1e-12]
+    np.testing.assert_allclose(minimizers, surface.u_star, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -34,11 +34,11 @@ def test_the_weapons_value_is_minus_1_834():
     assert round(SURFACES["weapons"].value, 3) == -1.834
 
 
-def test_the_maximisers_of_the_anti_saddle_are_both_ends():
+def test_the_maximizers_of_the_anti_saddle_are_both_ends():
     at_zero = values(SURFACES["anti-saddle"])[1000]
     np.testing.assert_array_equal(GRID[at_zero == at_zero.max()], [-0.5, 0.5])
 
 
-def test_distance_is_to_the_nearest_minimiser():
+def test_distance_is_to_the_nearest_minimizer():
     distance = SURFACES["monkey saddle"].distance(tf.constant([[0.5, -0.2]]))
     np.testing.assert_allclose(distance, [[0.25, 0.05]], atol=1e-7)

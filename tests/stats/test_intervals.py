@@ -17,7 +17,7 @@ from mmtf.stats.intervals import paired_correlation, wilson
 def test_scipy_agrees(count, n, confidence):
     z = scipy.stats.norm.ppf(0.5 + confidence / 2)
     expected = scipy.stats.binomtest(count, n).proportion_ci(confidence, method="wilson")
-    # float64 throughout; centre - spread cancels where count is small.
+    # float64 throughout; center - spread cancels where count is small.
     assert wilson(count, n, z) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-15)
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack
 from mmtf.attacks.pgd import PGD
 from mmtf.evaluation.runner import BLOCK, BrokenConstraint, perturb
-from mmtf.storage.batch_cache import KeptBlocks
+from mmtf.storage.batch_cache import BatchCache
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.2)
@@ -37,19 +37,19 @@ def data():
 def test_only_what_is_missing_is_made(data, tmp_path, smooth):
     folder = str(tmp_path / "cell")
     with pytest.raises(KeyboardInterrupt):
-        perturb(smooth, Stopping(THREAT, at=2), *data, kept=KeptBlocks(folder))
-    assert list(KeptBlocks(folder)) == [0, 1]
+        perturb(smooth, Stopping(THREAT, at=2), *data, kept=BatchCache(folder))
+    assert list(BatchCache(folder)) == [0, 1]
     again = Stopping(THREAT)
-    z = perturb(smooth, again, *data, kept=KeptBlocks(folder))
+    z = perturb(smooth, again, *data, kept=BatchCache(folder))
     assert again.calls == 1 and z.shape == data[0].shape
     np.testing.assert_array_equal(z, np.float32(0.1))
-    KeptBlocks(folder).clear()
-    assert len(KeptBlocks(folder)) == 0 and not (tmp_path / "cell").exists()
+    BatchCache(folder).clear()
+    assert len(BatchCache(folder)) == 0 and not (tmp_path / "cell").exists()
 
 
 @pytest.mark.parametrize("bad", [b"", b"\x93NUMPY", b"no array"])
 def test_a_bad_file_is_as_if_absent(bad, data, tmp_path, smooth):
-    blocks = KeptBlocks(str(tmp_path))
+    blocks = BatchCache(str(tmp_path))
     perturb(smooth, Stopping(THREAT), *data, kept=blocks)
     (tmp_path / "1.npy").write_bytes(bad)
     assert 1 not in blocks and blocks.get(1) is None
@@ -59,7 +59,7 @@ def test_a_bad_file_is_as_if_absent(bad, data, tmp_path, smooth):
 
 
 def test_blocks_of_other_images_are_made_again(data, tmp_path, smooth):
-    blocks = KeptBlocks(str(tmp_path))
+    blocks = BatchCache(str(tmp_path))
     blocks[0] = np.zeros((3, 4, 4, 1), np.float32)
     again = Stopping(THREAT)
     assert perturb(smooth, again, *data, kept=blocks).shape == data[0].shape
@@ -67,7 +67,7 @@ def test_blocks_of_other_images_are_made_again(data, tmp_path, smooth):
 
 
 def test_what_was_kept_is_checked_too(data, tmp_path, smooth):
-    blocks = KeptBlocks(str(tmp_path))
+    blocks = BatchCache(str(tmp_path))
     perturb(smooth, Stopping(THREAT), *data, kept=blocks)
     blocks[2] = np.full((3, 4, 4, 1), 0.3, np.float32)
     with pytest.raises(BrokenConstraint, match="3 of 3"):

@@ -52,7 +52,7 @@ for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_gr
     print(game, options, in_memory, worst)
     assert worst < 1e-5, (game, worst)
 with two.scope():
-    net = tiny.tiny_net(normalise=True)
+    net = tiny.tiny_net(normalize=True)
     batches = Batches(tiny.tiny_data(), batch_size=8, seed=3)
 try:
     Trainer(GAMES["lwa"](tiny.THREAT), net, batches, schedule=Schedule(steps=6),

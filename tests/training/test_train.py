@@ -69,7 +69,7 @@ def test_a_subclassed_model_is_trained_in_place(precision):
         (lambda: built(keras.Sequential([Own(), keras.layers.Dense(3, "softmax")])), "softmax"),
         (lambda: built(keras.Sequential([Own(), keras.layers.Softmax()])), "softmax"),
         (lambda: two_outputs(), "outputs"),
-        (lambda: built(keras.Sequential([Own(), regularised()])), "without losses of its activ"),
+        (lambda: built(keras.Sequential([Own(), regularized()])), "without losses of its activ"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(make, message):
@@ -78,7 +78,7 @@ def test_a_model_that_does_not_fit_is_refused(make, message):
         mmtf.train(game, tiny.tiny_data(), schedule=Schedule(steps=1), model=make, progress=False)
 
 
-def regularised():
+def regularized():
     return keras.layers.Dense(3, activity_regularizer="l2")
 
 

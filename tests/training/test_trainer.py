@@ -49,7 +49,7 @@ def test_streamed_batches_give_the_same_weights_as_those_in_memory():
 
 
 def test_moving_statistics_are_kept():
-    net = tiny_net(normalise=True)
+    net = tiny_net(normalize=True)
     before = [w.copy() for w in net.layers[1].get_weights()]
     trainer = make_trainer(net=net)
     trainer.run(0, 3)

@@ -92,7 +92,7 @@ def test_many_steps_a_program_want_xla_and_batches_in_memory():
     "precision, apart, penalty",
     [("float32", 0.01, "nested"), ("float32", 0.01, "fused"), ("bfloat16", 0.1, "nested")],
 )
-def test_a_penalised_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart, penalty):
+def test_a_penalized_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart, penalty):
     """The penalty outweighs the risk here, so Adam's first step is its gradient's sign.
 
     Signs differ where a gradient is rounding alone: in bfloat16 of 8 bits at more places.

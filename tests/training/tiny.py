@@ -27,9 +27,9 @@ def tiny_data(count=24):
     )
 
 
-def tiny_net(dropout=0.0, normalise=False):
+def tiny_net(dropout=0.0, normalize=False):
     layers = [keras.Input((4, 4, 1)), keras.layers.Flatten()]
-    layers += [keras.layers.BatchNormalization()] if normalise else []
+    layers += [keras.layers.BatchNormalization()] if normalize else []
     layers += [keras.layers.Dense(16, "relu", kernel_initializer=keras.initializers.HeNormal(1))]
     layers += [keras.layers.Dropout(dropout)] if dropout else []
     layers += [keras.layers.Dense(3, kernel_initializer=keras.initializers.HeNormal(2))]

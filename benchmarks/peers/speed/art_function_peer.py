@@ -10,7 +10,7 @@ def prepare_fgsm_step(task):
 
 
 def compiled_training_step(learning_rate: float):
-    """A step of Adam for TensorFlowV2Classifier that is traced once, its optimiser built first."""
+    """A step of Adam for TensorFlowV2Classifier that is traced once, its optimizer built first."""
     import keras
 
     optimizer = keras.optimizers.Adam(learning_rate)

@@ -120,7 +120,7 @@ def test_what_one_check_in_many_does_by_chance_fails_no_claim(keep):
     assert [one for _, one in CLAIMS[4].judged(checks)] == [HOLDS] * 4 + [UNDECIDED]
 
 
-def test_an_attack_that_does_nothing_tells_no_defences_apart(keep):
+def test_an_attack_that_does_nothing_tells_no_defenses_apart(keep):
     """Claim 8: Minimax-Grad's error is its clean one, and the network games' a little more."""
     view = fill(keep, number=5, eta=0.1, minimax_grad_attnet_curr=0.008)
     keep(0.1, "minimax_grad", "none", 0.006)

@@ -161,11 +161,11 @@ def test_notes_tell_what_differs(keep):
 
 def test_a_note_that_another_begins_with_is_told_once(keep):
     keep(0.3, "lwa", "none", 0.01, note="1,000 images")
-    keep(0.3, "lwa", "fgsm1", 0.02, note="1,000 images; standardised")
+    keep(0.3, "lwa", "fgsm1", 0.02, note="1,000 images; standardized")
     keep(0.2, "lwa", "none", 0.01, note="2,000 images")
     notes = render(paper_table(3), keep.results, TRACK).notes
     assert [one for one in notes if one.endswith("images")] == ["2,000 images"]
-    assert "1,000 images; standardised" in notes
+    assert "1,000 images; standardized" in notes
 
 
 def test_several_seeds_are_one_entry(keep):

@@ -8,8 +8,8 @@ from mmtf.attacks import UniversalPerturbation
 from mmtf.attacks.universal import UniversalRecipe
 from mmtf.data import Dataset
 from mmtf.evaluation import universal as room
-from mmtf.evaluation.fitted import Fresh
-from mmtf.evaluation.fitted_universal import FreshUniversal
+from mmtf.evaluation.fitted import FittedAttack
+from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.threat import ThreatModel
 
@@ -43,7 +43,7 @@ def classifier():
 
 def test_a_column_of_a_table(data, classifier):
     before = classifier.get_weights()
-    fresh = FreshUniversal(THREAT, RECIPE)
+    fresh = FittedUniversal(THREAT, RECIPE)
     outcomes = attack_classifier(classifier, {"none": fresh, "universal": fresh}, data)
     assert [one.attack for one in outcomes] == ["none", "universal", "worst"]
     x, y = data.test()
@@ -63,7 +63,7 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(
     )
 
     def fit(threat=THREAT, recipe=RECIPE, seed=0):
-        fresh = FreshUniversal(threat, recipe, seed=seed, cache_dir=str(tmp_path))
+        fresh = FittedUniversal(threat, recipe, seed=seed, cache_dir=str(tmp_path))
         return fresh.fit(classifier, data)
 
     first, again = fit(), fit()
@@ -76,10 +76,10 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(
 
 
 def test_repr_says_how(data):
-    text = repr(FreshUniversal(THREAT, RECIPE))
+    text = repr(FittedUniversal(THREAT, RECIPE))
     assert "eta=0.3" in text and "images=30" in text
 
 
 def test_what_a_fresh_attack_owes():
-    with pytest.raises(NotImplementedError, match="Fresh must define fit"):
-        Fresh().fit(None, None)
+    with pytest.raises(NotImplementedError, match="FittedAttack must define fit"):
+        FittedAttack().fit(None, None)
