@@ -1,6 +1,6 @@
 """Writes data/ of the golden tests: what the code did before its modules moved.
 
-    PYTHONPATH=. python tests/golden/make_data.py [NAME OF A FUNCTION BELOW ...]
+    PYTHONPATH=. python tests/golden/make_data.py [STEP ...]
 
 Run again only where behavior changes on purpose: the tests compare with what is committed.
 """
@@ -8,12 +8,20 @@ Run again only where behavior changes on purpose: the tests compare with what is
 import ast
 import importlib
 import json
+import os
+import pathlib
+import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 
+import numpy as np
 import readings
-from readings import DATA, ROOT
+from readings import DATA, ROOT, STOPPED_AT
+
+STEPS = ("flags", "commands", "tables", "configs", "names", "resume", "run", "checkpoints")
+STEPS += ("keras_files",)
 
 
 def write(name: str, values) -> None:
@@ -48,7 +56,7 @@ def tables() -> None:
     """The numbers that are rendered from the committed records."""
     printed = {module: readings.python("-m", module).stdout for module in readings.TABLES}
     with tempfile.TemporaryDirectory() as folder:
-        pages = readings.render_pages(readings.pathlib.Path(folder))
+        pages = readings.render_pages(pathlib.Path(folder))
     write(
         "tables.json",
         {
@@ -139,6 +147,80 @@ def _defined(statements) -> set[str]:
     return {name for name in found if not name.startswith("_")}
 
 
+def resume() -> None:
+    """Checkpoints of trainings stopped half way, and the weights where none was stopped."""
+    import trained
+
+    from mmtf.training.loop import Events, Interrupted
+
+    def stop(step, metrics):
+        if step == STOPPED_AT:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    for game in readings.TRAINED:
+        shutil.rmtree(DATA / game, ignore_errors=True)
+        with tempfile.TemporaryDirectory() as folder:
+            whole = trained.train(game, pathlib.Path(folder))
+        np.savez_compressed(DATA / f"{game}.npz", **trained.weights_of(whole))
+        try:
+            trained.train(game, DATA / game, Events(on_metrics=stop, evaluate_every=5))
+        except Interrupted as stopped:
+            assert stopped.saved and stopped.step == STOPPED_AT
+
+
+def run() -> None:
+    """The workdir of a finished mmtf.run without its weights, and what it prints once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = readings.python("-m", "mmtf.run", f"--workdir={folder}", *readings.RUN)
+        assert done.returncode == 0, done.stderr
+        (DATA / "run").mkdir(exist_ok=True)
+        for name in ("config.json", "record.json", "curve.json"):
+            shutil.copy(os.path.join(folder, name), DATA / "run")
+        again = readings.python("-m", "mmtf.run", f"--workdir={folder}", *readings.RUN)
+        write("run.json", readings.errors_in(again.stdout))
+
+
+def checkpoints() -> None:
+    """The variables, with their shapes, in a checkpoint of the net that mmtf.run takes."""
+    import trained
+
+    with tempfile.TemporaryDirectory() as folder:
+        write(
+            "checkpoints.json",
+            {
+                game: trained.variables_of(game, pathlib.Path(folder) / game)
+                for game in readings.KEPT_GAMES
+            },
+        )
+
+
+def keras_files() -> None:
+    """Models as Keras files, an input of each and what they make of it."""
+    import keras
+    import trained
+
+    import mmtf
+    from mmtf.nets import ATTACK_NETS, NETS
+
+    random = np.random.default_rng(0)
+    for name, model in {
+        "classifier": NETS["mnist_cnn"](image_shape=(4, 4, 1), dropout=0.25, weight_decay=1e-4),
+        "trained": trained.train_in_bfloat16(),
+        "attacker": ATTACK_NETS["mlp"](
+            mmtf.ThreatModel(eta=0.3), image_shape=(8, 8, 1), width=16, output="full"
+        ),
+    }.items():
+        shape = model.inputs[0].shape[1:]
+        inputs = {"images": random.uniform(-1, 1, (6, *shape)).astype(np.float32)}
+        if len(model.inputs) > 1:
+            inputs["labels"] = np.arange(6, dtype=np.int32)
+        mmtf.save_keras(model, str(DATA / f"{name}.keras"))
+        loaded = keras.models.load_model(DATA / f"{name}.keras")
+        given = list(inputs.values())
+        outputs = loaded(given if len(given) > 1 else given[0], training=False).numpy()
+        np.savez_compressed(DATA / f"{name}_keras.npz", **inputs, outputs=outputs)
+
+
 if __name__ == "__main__":
-    for step in sys.argv[1:] or ("flags", "commands", "tables", "configs", "names"):
+    for step in sys.argv[1:] or STEPS:
         globals()[step]()

@@ -23,6 +23,29 @@ PAGES = [
     "scripts.growth",
     "scripts.reproduce --render_only",
 ]
+# `python -m mmtf.run` of the stored workdir, which is finished. A stopped one would have 20 MB.
+RUN = [
+    "--dataset=digits",
+    "--game=minimax_grad",
+    "--batch_size=16",
+    "--steps=4",
+    "--seed=3",
+    "--precision=float32",
+    "--attacks=none,fgsm",
+    "--max_examples=50",
+]
+# Games whose checkpoints, of the net that mmtf.run takes, are known by their variables.
+KEPT_GAMES = ("minimax_grad", "adv_fgsm", "minimax_attnet")
+# Game -> its options and schedule, stopped after 20 of 30 steps; adv_fgsm in round 1.
+TRAINED = {
+    "minimax_grad": ({}, {"steps": 30}),
+    "adv_fgsm": ({"rounds": 1}, {"first_steps": 10, "steps": 20}),
+    "minimax_attnet": (
+        {"net": "mlp", "net_options": {"width": 8}, "attacker_rate": 1.0},
+        {"steps": 30},
+    ),
+}
+STOPPED_AT = 20
 # Not preceded by a letter: the 80 of FGSM80 is a name's. Not followed by one: nor are commits.
 _NUMBER = re.compile(r"(?<![\w.-])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w])")
 _AMERICAN = {"defence": "defense", "isation": "ization", "iser": "izer", "ised": "ized"}
@@ -125,6 +148,11 @@ def render_pages(folder: pathlib.Path, commands: list[str] = PAGES) -> dict[str,
         rows[command] = [row for row in after if row not in before]
         before = after
     return rows
+
+
+def errors_in(printed: str) -> list[str]:
+    """The numbers of each row with an interval in what mmtf.run prints."""
+    return [" ".join(numbers_of(line)) for line in printed.splitlines() if "[" in line]
 
 
 def flagfiles() -> list[pathlib.Path]:
