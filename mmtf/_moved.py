@@ -38,13 +38,8 @@ MODULES = {
     "mmtf.lock": "mmtf.storage.lock",
     "mmtf.lookup": "mmtf.registry",
     "mmtf.nets.architecture": "mmtf.classifiers.fingerprint",
-    "mmtf.nets.attack_conv": "mmtf.nets.conv_attacker",
-    "mmtf.nets.attack_mlp": "mmtf.nets.mlp_attacker",
-    "mmtf.nets.attack_unet": "mmtf.nets.unet_attacker",
-    "mmtf.nets.attack_universal": "mmtf.nets.universal_attacker",
     "mmtf.nets.bilinear": "mmtf.kernels.bilinear",
     "mmtf.nets.block_products": "mmtf.kernels.conv_blocks",
-    "mmtf.nets.cifar_cnn": "mmtf.nets.cifar",
     "mmtf.nets.dense_products": "mmtf.kernels.dense",
     "mmtf.nets.fused_gradients": "mmtf.kernels.fused_gradients",
     "mmtf.nets.outputs": "mmtf.classifiers.logits",
@@ -75,14 +70,7 @@ MODULES = {
 NAMES: dict[str, dict[str, str]] = {
     "mmtf.config": {
         "ConfigError": "mmtf.errors:ConfigError",
-        "PRECISIONS": "mmtf.runtime:PRECISIONS",
         "reason_of": "mmtf.errors:reason_of",
-    },
-    "mmtf.cpu": {
-        "BFLOAT16": "mmtf.runtime.cpu:BFLOAT16_SETS",
-        "INSTRUCTIONS": "mmtf.runtime.cpu:INSTRUCTION_SETS",
-        "computes_bfloat16": "mmtf.runtime.cpu:has_bfloat16",
-        "instructions": "mmtf.runtime.cpu:instruction_set",
     },
     "mmtf.evaluate": {
         "FITTED": "mmtf.cli.evaluate:FITTED",
@@ -102,61 +90,9 @@ NAMES: dict[str, dict[str, str]] = {
     "mmtf.evaluation.universal": {
         "FreshUniversal": "mmtf.evaluation.fitted_universal:FittedUniversal",
     },
-    "mmtf.kernels.conv_blocks": {
-        "block_products": "mmtf.kernels.conv_blocks:block_convolutions",
-    },
-    "mmtf.kernels.conv_rows": {
-        "is_thin": "mmtf.kernels.conv_rows:has_few_channels",
-        "thin_conv": "mmtf.kernels.conv_rows:few_channel_conv",
-        "thin_input_gradients": "mmtf.kernels.conv_rows:fast_input_gradients",
-    },
-    "mmtf.kernels.dense": {
-        "narrow_products": "mmtf.kernels.dense:narrow_dense_layers",
-    },
-    "mmtf.kernels.max_pool": {
-        "max_pool": "mmtf.kernels.max_pool:xla_max_pool",
-        "twice_differentiable_pools": "mmtf.kernels.second_derivatives:xla_second_derivatives",
-    },
-    "mmtf.kernels.replaced": {
-        "replaced": "mmtf.kernels.patching:patched",
-    },
-    "mmtf.kernels.second_derivatives": {
-        "cheap_second_derivatives": "mmtf.kernels.second_derivatives:cpu_second_derivatives",
-        "max_pool": "mmtf.kernels.max_pool:max_pool",
-    },
     "mmtf.lookup": {
         "Members": "mmtf.registry:Registry",
         "options_of": "mmtf.registry:resolve_kwargs",
-    },
-    "mmtf.nets.block_products": {
-        "block_products": "mmtf.kernels.conv_blocks:block_convolutions",
-    },
-    "mmtf.nets.dense_products": {
-        "narrow_products": "mmtf.kernels.dense:narrow_dense_layers",
-    },
-    "mmtf.nets.replaced": {
-        "replaced": "mmtf.kernels.patching:patched",
-    },
-    "mmtf.nets.second_derivatives": {
-        "cheap_second_derivatives": "mmtf.kernels.second_derivatives:cpu_second_derivatives",
-        "max_pool": "mmtf.kernels.max_pool:max_pool",
-    },
-    "mmtf.nets.thin_gradient": {
-        "is_thin": "mmtf.kernels.conv_rows:has_few_channels",
-        "thin_conv": "mmtf.kernels.conv_rows:few_channel_conv",
-        "thin_input_gradients": "mmtf.kernels.conv_rows:fast_input_gradients",
-    },
-    "mmtf.nets.twice_pools": {
-        "max_pool": "mmtf.kernels.max_pool:xla_max_pool",
-        "twice_differentiable_pools": "mmtf.kernels.second_derivatives:xla_second_derivatives",
-    },
-    "mmtf.quiet": {
-        "CACHES": "mmtf.runtime.startup:AUTOTUNE_CACHE_FLAGS",
-        "DRIVER": "mmtf.runtime.startup:NVIDIA_DEVICE",
-        "NO_TRITON": "mmtf.runtime.startup:DISABLE_TRITON_GEMM",
-        "TRITON_FAILS": "mmtf.runtime.startup:FLAGS_FOR_TENSORFLOW",
-        "keep_what_xla_tries": "mmtf.runtime.startup:cache_xla_autotuning",
-        "settings": "mmtf.runtime.startup:environment",
     },
     "mmtf.reports.evaluation": {
         "COLOURS": "mmtf.reports.evaluation:COLORS",
@@ -165,26 +101,6 @@ NAMES: dict[str, dict[str, str]] = {
         "BEGAN": "mmtf.cli.run:BEGAN",
         "FLAGS": "mmtf.cli.run:FLAGS",
         "main": "mmtf.cli.run:main",
-    },
-    "mmtf.runtime.cpu": {
-        "BFLOAT16": "mmtf.runtime.cpu:BFLOAT16_SETS",
-        "INSTRUCTIONS": "mmtf.runtime.cpu:INSTRUCTION_SETS",
-        "computes_bfloat16": "mmtf.runtime.cpu:has_bfloat16",
-        "instructions": "mmtf.runtime.cpu:instruction_set",
-    },
-    "mmtf.runtime.startup": {
-        "CACHES": "mmtf.runtime.startup:AUTOTUNE_CACHE_FLAGS",
-        "DRIVER": "mmtf.runtime.startup:NVIDIA_DEVICE",
-        "NO_TRITON": "mmtf.runtime.startup:DISABLE_TRITON_GEMM",
-        "TRITON_FAILS": "mmtf.runtime.startup:FLAGS_FOR_TENSORFLOW",
-        "keep_what_xla_tries": "mmtf.runtime.startup:cache_xla_autotuning",
-        "settings": "mmtf.runtime.startup:environment",
-    },
-    "mmtf.training.dropout": {
-        "make_global_generator": "mmtf.kernels.keras_internals:make_global_seed_generator",
-    },
-    "mmtf.training.randomness": {
-        "make_global_generator": "mmtf.kernels.keras_internals:make_global_seed_generator",
     },
 }
 
@@ -206,8 +122,18 @@ class MovedFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
+class _MovedModule(types.ModuleType):
+    """Called like the function of its name, which may have taken the module's place in its room."""
+
+    def __call__(self, *arguments, **options):
+        return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
+
+
 class _MovedLoader(importlib.abc.Loader):
     """A module that hands out the attributes of the one that took its place."""
+
+    def create_module(self, spec):
+        return _MovedModule(spec.name)
 
     def exec_module(self, module):
         old, new = module.__name__, MODULES[module.__name__]
