@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from typing import Any
 
 from mmtf.config import RunConfig, require
 from mmtf.presets import run_config
@@ -16,7 +17,7 @@ from mmtf.reproduction.settings import Settings
 from mmtf.workdir import Workdir, is_finished
 
 # Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
-_TABLE = {"attacks": ("none", "fgsm"), "max_examples": 1000}
+_TABLE: dict[str, Any] = {"attacks": ("none", "fgsm"), "max_examples": 1000}
 _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
 
 
