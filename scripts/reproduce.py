@@ -19,8 +19,9 @@ from mmtf.config import SCHEDULES
 from mmtf.errors import ConfigError, require
 from mmtf.runtime import startup
 from scripts.paper import selection
-from scripts.paper.cells import Results, Track
+from scripts.paper.cells import Track
 from scripts.paper.engines import ENGINES
+from scripts.paper.records import Results
 from scripts.paper.tables import TABLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

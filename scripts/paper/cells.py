@@ -1,8 +1,7 @@
-"""One measured figure: which it is, and where its record lies."""
+"""One measured number of the paper's tables and figures: which it is, and its record's file."""
 
 import base64
 import dataclasses
-import glob
 import os
 import zlib
 
@@ -10,12 +9,11 @@ import numpy as np
 
 from mmtf.config import INITIALIZERS, SCHEDULES
 from mmtf.errors import require_choice
-from mmtf.storage.files import read_json
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Track:
-    """What one column of measured figures has in common.
+    """What the cells of one column of measured numbers have in common.
 
     Attributes:
       dataset: its name.
@@ -27,11 +25,11 @@ class Track:
     init: str = "keras"
     schedule: str = "fast"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_choice("init", self.init, INITIALIZERS)
         require_choice("schedule", self.schedule, SCHEDULES)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.dataset}-{self.init}-{self.schedule}"
 
     @classmethod
@@ -42,7 +40,7 @@ class Track:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Cell:
-    """The error of one defense under one attack, or another figure of the same players.
+    """The error of one defense under one attack, or another measurement of the same players.
 
     Attributes:
       track, eta, seed: of the run.
@@ -58,51 +56,8 @@ class Cell:
     seed: int = 0
 
     def path(self, root: str) -> str:
-        """Where its record lies under `root`."""
-        name = f"{self.attack}-seed{self.seed}.json"
-        return os.path.join(root, str(self.track), f"eta{self.eta:g}", self.defense, name)
-
-    def read(self, root: str) -> dict | None:
-        """Its record, None where there is none."""
-        path = self.path(root)
-        return read_json(path) if os.path.exists(path) else None
-
-
-class Results:
-    """The records under a folder, each read once."""
-
-    def __init__(self, root: str):
-        self.root = root
-        self._read: dict[str, dict] = {}
-
-    def tracks(self) -> list[Track]:
-        """Those with any record, CIFAR-10's last as in the paper."""
-        names = os.listdir(self.root) if os.path.isdir(self.root) else []
-        folders = [name for name in sorted(names) if name.count("-") >= 2]
-        tracks = [Track.parse(name) for name in folders if any(os.scandir(f"{self.root}/{name}"))]
-        return sorted(tracks, key=lambda track: track.dataset == "cifar10")
-
-    def of(self, track: Track, eta: float, defense: str, attack: str) -> list[dict]:
-        """The records of a cell over all seeds, in their order."""
-        pattern = Cell(track, eta, defense, attack).path(glob.escape(self.root))
-        paths = glob.glob(pattern.replace("-seed0.json", "-seed*.json"))
-        records = [self._record(path) for path in paths]
-        return sorted(records, key=lambda record: record["seed"])
-
-    def at(self, track: Track, eta: float, seed: int) -> dict[Cell, dict]:
-        """All the records of one track, radius and seed."""
-        pattern = Cell(track, eta, "*", "*", seed).path(glob.escape(self.root))
-        found = {}
-        for path in sorted(glob.glob(pattern)):
-            folder, name = os.path.split(path)
-            attack = name.removesuffix(f"-seed{seed}.json")
-            found[Cell(track, eta, os.path.basename(folder), attack, seed)] = self._record(path)
-        return found
-
-    def _record(self, path):
-        if path not in self._read:
-            self._read[path] = read_json(path)
-        return self._read[path]
+        """The file under `root` with its record, one line of it."""
+        return os.path.join(root, str(self.track), f"eta{self.eta:g}.jsonl")
 
 
 def is_mixed(records: list[dict]) -> bool:

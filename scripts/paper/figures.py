@@ -4,8 +4,9 @@ import importlib.util
 import os
 
 from mmtf.errors import ConfigError
-from scripts.paper.cells import Results, Track, unpack
+from scripts.paper.cells import Track, unpack
 from scripts.paper.players import IMAGES
+from scripts.paper.records import Results
 from scripts.paper.rendered import row_title
 from scripts.paper.selection import FIGURE_CELLS
 

@@ -4,8 +4,9 @@ import collections
 import dataclasses
 
 from scripts.paper import costs
-from scripts.paper.cells import Cell, Results, Track
+from scripts.paper.cells import Cell, Track
 from scripts.paper.players import games_of
+from scripts.paper.records import Results
 from scripts.paper.settings import Settings
 from scripts.paper.store import (
     Store,
@@ -110,14 +111,14 @@ def make_plan(
       store: of trained runs: what is there is not trained again.
       root: of the records: what is there is not measured again, unless `again`.
     """
-    cells = list(dict.fromkeys(cells))
+    cells, results = list(dict.fromkeys(cells)), Results(root)
     missing = {
         cell: None
         for cell in cells
-        if again or not is_current(cell, settings[cell.track], cell.read(root), store)
+        if again or not is_current(cell, settings[cell.track], results.record(cell), store)
     }
     asked = len(missing)
-    _add_what_stands_on_new_runs(missing, settings, store, root)
+    _add_what_stands_on_new_runs(missing, settings, store, results)
     there = sum(cell not in missing for cell in cells)
     rows = collections.defaultdict(list)
     for cell in missing:
@@ -129,12 +130,11 @@ def make_plan(
     return Plan(list(jobs.values()), settings, there, len(missing) - asked)
 
 
-def _add_what_stands_on_new_runs(missing, settings, store, root) -> None:
+def _add_what_stands_on_new_runs(missing, settings, store, results) -> None:
     """Adds the recorded cells, asked for or not, of every run that `missing` has trained anew.
 
     And those of another training of a run that `missing` needs: what a plan was stopped before.
     """
-    results = Results(root)
     while True:
         needed, new = set(), set()
         for cell in missing:

@@ -15,7 +15,7 @@ from mmtf.data import load_data
 from mmtf.evaluation.best_response import FittedAttNet
 from mmtf.evaluation.payoff import as_result
 from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, perturb
-from mmtf.reports import FORMAT, paper_figure, read_json, write_json
+from mmtf.reports import FORMAT, paper_figure, read_json
 from mmtf.runs.curve import network_recipes
 from mmtf.runs.rounds import round_path
 from mmtf.stats.intervals import wilson
@@ -24,6 +24,7 @@ from mmtf.threat import ThreatModel
 from mmtf.training.loop import Interrupted
 from scripts.paper.cells import Cell, pack
 from scripts.paper.players import MET, defender, replayed_round
+from scripts.paper.records import Results, write_record
 from scripts.paper.settings import Settings
 from scripts.paper.store import Store, classifier_config, configs_of, is_current, keys_of
 from scripts.paper.tables import MEASURED_AS
@@ -51,10 +52,11 @@ class Bench:
 
     def wanted(self, cells: list[Cell]) -> list[Cell]:
         """Those still to be measured."""
+        results = Results(self.root)
         return [
             cell
             for cell in cells
-            if self.again or not is_current(cell, self.settings, cell.read(self.root), self.store)
+            if self.again or not is_current(cell, self.settings, results.record(cell), self.store)
         ]
 
     def write(self, cell: Cell, found: dict) -> None:
@@ -79,9 +81,7 @@ class Bench:
             "config": runs[0].to_dict(),
             **{name: about[name] for name in ("versions", "hardware", "environment", "commit")},
         }
-        path = cell.path(self.root)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_json(path, record)
+        write_record(self.root, cell, record)
 
 
 def reported(cell: Cell) -> float | None:

@@ -2,9 +2,10 @@
 
 import os
 
-from scripts.paper.cells import Results, Track
+from scripts.paper.cells import Track
 from scripts.paper.figures import draw_figure
 from scripts.paper.pages import claims_page, results_page, tables_of
+from scripts.paper.records import Results
 from scripts.paper.render import render
 from scripts.paper.rendered import Rendered
 from scripts.paper.selection import FIGURE_CELLS, FIGURES

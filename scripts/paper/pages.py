@@ -3,10 +3,11 @@
 import functools
 
 from mmtf.reports.markdown import markdown_table
-from scripts.paper.cells import Results, Track
+from scripts.paper.cells import Track
 from scripts.paper.claims import CLAIMS
 from scripts.paper.estimates import FAILS, HOLDS, MISSING, estimate, together
 from scripts.paper.figures import CAPTIONS
+from scripts.paper.records import Results
 from scripts.paper.render import render
 from scripts.paper.rendered import row_title
 from scripts.paper.tables import TABLES, errata, paper_table

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from scripts.paper.cells import Results, Track, is_mixed
+from scripts.paper.cells import Track, is_mixed
 from scripts.paper.estimates import Estimate, estimate, exact, largest
 from scripts.paper.players import CURVE
+from scripts.paper.records import Results
 from scripts.paper.tables import TABLES, measured_as, paper_table
 
 
@@ -44,7 +45,7 @@ def measured_view(results: Results, track: Track, eta: float) -> View:
 
     @functools.cache
     def torn(defense):
-        return is_mixed(results.of(track, eta, defense, "*"))
+        return is_mixed(results.of(track, eta, defense))
 
     def find(defense, attack):
         return None if torn(defense) else estimate(results.of(track, eta, defense, attack))

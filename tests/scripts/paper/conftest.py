@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmtf.reports import write_json
-from scripts.paper.cells import Cell, Results, Track, pack
+from scripts.paper.cells import Cell, Track, pack
+from scripts.paper.records import Results, write_record
 
 
 @pytest.fixture
@@ -31,9 +31,8 @@ def keep(tmp_path):
             "training": {"steps": 100, "seconds": 1.0},
             **more,
         }
-        path = tmp_path / cell.path("")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(str(path), record)
+        write_record(str(tmp_path), cell, record)
+        write.results = Results(write.root)  # one keeps what it has read
         return cell
 
     write.results = Results(str(tmp_path))

@@ -43,9 +43,8 @@ def test_on_cifar_adversarial_training_need_only_help():
 
 def test_repaired_is_the_papers_level_and_less_than_before(keep):
     assert verdict(2, fill(keep, adv_fgsm1_fgsm1=0.0145)) == HOLDS
-    fresh = type(keep.results)(keep.root)
     keep(0.3, "adv_fgsm1", "fgsm1", 0.03)
-    assert verdict(2, measured_view(fresh, Track("mnist"), 0.3)) == FAILS
+    assert verdict(2, measured_view(keep.results, Track("mnist"), 0.3)) == FAILS
 
 
 @pytest.mark.parametrize("error", [0.4, 0.02])  # Minimax-Grad's worst is 0.144
@@ -58,8 +57,7 @@ def test_a_row_of_two_trainings_decides_nothing(keep):
     view = fill(keep, eta=0.1)
     assert verdict(6, view) == HOLDS
     keep(0.1, "lwa", "none", 0.01, training={"steps": 100, "seconds": 2.0})
-    fresh = type(keep.results)(keep.root)
-    assert verdict(6, measured_view(fresh, Track("mnist"), 0.1)) == MISSING
+    assert verdict(6, measured_view(keep.results, Track("mnist"), 0.1)) == MISSING
 
 
 def test_without_records_nothing_is_claimed(keep):
@@ -76,7 +74,7 @@ def fill(keep, eta=0.3, number=3, **changes):
                 error = changes.get(f"{defense}_{column}", error)
                 keep(eta, defense, measured_as(column), error)
     # Results keeps what it has read.
-    return measured_view(type(keep.results)(keep.root), Track("mnist"), eta)
+    return measured_view(keep.results, Track("mnist"), eta)
 
 
 def test_records_like_the_papers_get_its_verdicts(keep):
@@ -124,7 +122,7 @@ def test_an_attack_that_does_nothing_tells_no_defenses_apart(keep):
     """Claim 8: Minimax-Grad's error is its clean one, and the network games' a little more."""
     view = fill(keep, number=5, eta=0.1, minimax_grad_attnet_curr=0.008)
     keep(0.1, "minimax_grad", "none", 0.006)
-    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.1)
+    view = measured_view(keep.results, Track("mnist"), 0.1)
     checks = [check for check in CLAIMS[7].checks(view) if not check.beyond]
     assert [check.verdict for check in checks] == [HOLDS, HOLDS, UNDECIDED, UNDECIDED]
     assert "undecided: not surely does it take minimax_grad 0.01 beyond its clean" in checks[2].text
@@ -163,7 +161,7 @@ def test_network_games_are_judged_by_the_papers_network(keep):
     assert verdict(8, fill(keep, number=5)) == HOLDS
     keep(0.3, "minimax_attnet", "attnet_curr", 0.9)  # the U-Net
     keep(0.3, "minimax_grad", "attnet_curr", 0.1)
-    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.3)
+    view = measured_view(keep.results, Track("mnist"), 0.3)
     assert verdict(8, view) == HOLDS
     assert verdict(8, fill(keep, number=5, minimax_attnet_attnet_curr=0.5)) == FAILS
 
@@ -182,7 +180,7 @@ def test_the_curves_ends_are_compared(keep):
 
 
 def ends_apart(keep):
-    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.3)
+    view = measured_view(keep.results, Track("mnist"), 0.3)
     return [check.verdict for check in CLAIMS[8].checks(view)]
 
 
@@ -211,7 +209,7 @@ def test_attnet_may_be_comparable_to_fgsm_but_must_do_much_to_hardened_ones(keep
     assert "minimax_grad under attnet_paper_curr 0.6000" in checks[4].text
     assert ">= 0.496, half of the reported" in checks[4].text  # (1.000 - 0.008) / 2
     keep(0.3, "minimax_grad", "attnet_paper_curr", 0.1)
-    view = measured_view(type(keep.results)(keep.root), Track("mnist"), 0.3)
+    view = measured_view(keep.results, Track("mnist"), 0.3)
     checks = [check for check in CLAIMS[6].checks(view) if not check.beyond]
     assert [check.verdict for check in checks] == [HOLDS] * 4 + [FAILS]
 

@@ -8,6 +8,7 @@ from mmtf.reports import write_json
 from scripts.paper import costs
 from scripts.paper.cells import Cell, Track
 from scripts.paper.jobs import Job, make_plan
+from scripts.paper.records import write_record
 from scripts.paper.selection import select
 from scripts.paper.settings import settings_of
 from scripts.paper.store import Store, classifier_config, keys_of
@@ -59,7 +60,7 @@ def test_what_is_there_is_left_out(place):
     os.makedirs(os.path.dirname(done.path(root)))
     settings = SETTINGS[TRACK].of_attack(done.attack)
     record = {"settings": settings, "players": keys_of(done, SETTINGS[TRACK])}
-    write_json(done.path(root), record)
+    write_record(root, done, record)
     found = plan(cells, place)
     assert found.there == 1
     assert [job.kind for job in found.jobs] == ["measure"] and done not in found.jobs[0].cells
@@ -77,10 +78,9 @@ def test_what_stands_on_a_run_that_is_trained_again_is_measured_again(place):
         Cell(TRACK, 0.2, "adv_fgsm1", "none"),
     ]
     for cell in kept:
-        os.makedirs(os.path.dirname(cell.path(root)), exist_ok=True)
         settings = SETTINGS[TRACK].of_attack(cell.attack)
         players = keys_of(cell, SETTINGS[TRACK])
-        write_json(cell.path(root), {"settings": settings, "players": players, "seed": 0})
+        write_record(root, cell, {"settings": settings, "players": players})
     found = plan([Cell(TRACK, 0.3, "no_defense", "fgsm_curr"), kept[0]], place)
     measured = {cell for job in found.jobs for cell in job.cells}
     # Cat and mouse is trained: its rows and FGSM 1; then LWA, which FGSM 1 is tried on.
@@ -103,11 +103,10 @@ def test_what_a_stopped_plan_left_of_another_training_is_measured_again(place):
         Cell(TRACK, 0.3, "minimax_grad", "none"): "older",
     }
     for cell, run in kept.items():
-        os.makedirs(os.path.dirname(cell.path(root)), exist_ok=True)
         settings = SETTINGS[TRACK].of_attack(cell.attack)
         players = keys_of(cell, SETTINGS[TRACK])
         record = {"settings": settings, "players": players, "runs": [run], "seed": 0}
-        write_json(cell.path(root), record)
+        write_record(root, cell, record)
     found = plan([Cell(TRACK, 0.3, "lwa", "none")], place)
     measured = {cell for job in found.jobs for cell in job.cells}
     assert measured == {Cell(TRACK, 0.3, "lwa", name) for name in ("none", "pgd_curr")}

@@ -12,6 +12,7 @@ from scripts.paper import work
 from scripts.paper.cells import Cell, Track, unpack_bits
 from scripts.paper.jobs import Job
 from scripts.paper.measuring import Bench, measure_cells
+from scripts.paper.records import Results
 from scripts.paper.settings import settings_of
 from scripts.paper.store import Store, classifier_config
 
@@ -25,6 +26,10 @@ def store(tmp_path_factory):
     store = Store(str(tmp_path_factory.mktemp("store")))
     work.train(Job("train", TRACK, 0.2, 0, "adv_fgsm"), SETTINGS, store)
     return store
+
+
+def record_of(cell, bench):
+    return Results(bench.root).record(cell)
 
 
 def run_of(store):
@@ -59,9 +64,9 @@ def test_cells_agree_with_the_runs_own_matrix_and_a_failure_stops_no_other(store
     matrix = {(one["defense"], one["attack"]): one for one in run_of(store)[1]["rounds"]}
     for cell in cells:
         if cell.attack in failed:
-            assert cell.read(bench.root) is None
+            assert record_of(cell, bench) is None
             continue
-        record = cell.read(bench.root)
+        record = record_of(cell, bench)
         # The last round stands for the paper's 80th.
         theirs = matrix["adv_fgsm3", cell.attack.replace("80", "3")]
         assert (record["error"], record["n"]) == (theirs["error"], theirs["n"])
@@ -82,7 +87,7 @@ def test_the_record_of_an_attack_network_says_how_it_was_trained(store, tmp_path
     cell = Cell(TRACK, 0.2, "no_defense", "attnet_paper_curr")
     bench = Bench(settings, store, str(tmp_path))
     assert measure_cells([cell], bench) == {}
-    recipe = cell.read(bench.root)["recipe"]
+    recipe = record_of(cell, bench)["recipe"]
     assert (recipe["net"], recipe["schedule"]["steps"]) == ("mlp", 3)
 
 

@@ -85,7 +85,7 @@ def test_seconds_are_counted_once_a_run(keep):
 def results_page_of(keep, error):
     keep(0.3, "no_defense", "none", 0.02)
     keep(0.3, "no_defense", "fgsm_curr", error)
-    return results_page(type(keep.results)(keep.root), [])
+    return results_page(keep.results, [])
 
 
 def test_a_trials_dataset_stands_in_for_mnist():

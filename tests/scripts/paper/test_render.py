@@ -135,7 +135,7 @@ def test_the_papers_own_schedule_shows_radii_with_records_alone(keep):
     paper = Track("mnist", "tutorial", "paper")
     assert len(render(paper_table(3), keep.results, paper).grid()[1]) == 4 * 6
     keep(0.3, "lwa", "none", 0.01, track=str(paper))
-    rows = render(paper_table(3), type(keep.results)(keep.root), paper).grid()[1]
+    rows = render(paper_table(3), keep.results, paper).grid()[1]
     assert {row[0] for row in rows} == {"0.3"} and len(rows) == 6
 
 
@@ -174,5 +174,5 @@ def test_several_seeds_are_one_entry(keep):
     entry = cells_of(render(paper_table(3), keep.results, TRACK))[0.3, "lwa", "no attack"]
     assert (round(entry.measured.mean, 6), entry.measured.seeds) == (0.2, 3)
     keep(0.3, "minimax_grad", "none", 0.1)
-    notes = " ".join(render(paper_table(3), type(keep.results)(keep.root), TRACK).notes)
+    notes = " ".join(render(paper_table(3), keep.results, TRACK).notes)
     assert "Seeds: 0 (cells of Minimax-Grad); 0, 1, 2 (cells of LWA)." in notes
