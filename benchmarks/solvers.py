@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import solvers
+from mmtf.reports import plots
 from mmtf.solvers.surfaces import HIGH, LOW, SURFACES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -215,12 +216,16 @@ def insert(text, generated):
 
 def draw(record, path, paths=6):
     """Contours of every surface with the trajectories of a few rules, as settings chose them."""
-    from matplotlib import figure
-
+    plt = plots.pyplot()
     steps = record["steps"]
     grid = np.linspace(LOW, HIGH, 201).astype("float32")
-    page = figure.Figure(figsize=(2.6 * len(SURFACES), 2.5 * len(DRAWN)), layout="constrained")
-    axes = page.subplots(len(DRAWN), len(SURFACES), sharex=True, sharey=True)
+    page, axes = plt.subplots(
+        len(DRAWN),
+        len(SURFACES),
+        figsize=(2.15 * len(SURFACES), 2.3 * len(DRAWN) + 1.2),
+        sharex=True,
+        sharey=True,
+    )
     for row, label in enumerate(DRAWN):
         setting = next(c["setting"] for c in record["cells"] if c["rule"] == label)
         u0, v0 = starts_of(FIGURE_SEED, paths)
@@ -231,20 +236,35 @@ def draw(record, path, paths=6):
         for column, (name, surface) in enumerate(SURFACES.items()):
             axis = axes[row, column]
             f = surface.f(tf.constant(grid[None, :]), tf.constant(grid[:, None])).numpy()
-            axis.contour(grid, grid, f, levels=14, colors="0.8", linewidths=0.6)
+            axis.contour(grid, grid, f, levels=10, colors="0.8", linewidths=0.8)
             for u_star in surface.u_star:
-                axis.axvline(u_star, color="tab:green", linestyle="--", linewidth=1)
-            axis.plot(us[:, column], vs[:, column], color="tab:blue", linewidth=0.8, alpha=0.7)
-            axis.plot(us[0, column], vs[0, column], ".", color="tab:blue", markersize=4)
-            axis.plot(us[-1, column], vs[-1, column], "o", color="tab:red", markersize=4)
-            axis.set(xlim=(LOW - 0.02, HIGH + 0.02), ylim=(LOW - 0.02, HIGH + 0.02), aspect="equal")
+                axis.axvline(u_star, color=plots.GREEN, linestyle="--", label="minimax u*")
+            look = {"color": plots.BLUE, "clip_on": False}
+            axis.plot(us[:, column], vs[:, column], linewidth=1.2, alpha=0.6, **look)
+            axis.plot(us[0, column], vs[0, column], "o", markersize=5, **look, label="start")
+            axis.plot(
+                us[-1, column],
+                vs[-1, column],
+                "D",
+                color=plots.ORANGE,
+                markersize=7,
+                clip_on=False,
+                label=f"after {steps:,} steps",
+            )
+            ticks = [0.8 * LOW, 0, 0.8 * HIGH]
+            axis.set(xlim=(LOW, HIGH), ylim=(LOW, HIGH), aspect="equal", xticks=ticks, yticks=ticks)
+            axis.grid(False)
             if row == 0:
                 axis.set_title(name)
             if row == len(DRAWN) - 1:
-                axis.set_xlabel("u")
-        axes[row, 0].set_ylabel(f"{label}\nv")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.savefig(path, dpi=80)
+                axis.set_xlabel("u (minimizes)")
+        axes[row, 0].set_ylabel(f"{label}\nv (maximizes)")
+    page.suptitle(f"Four update rules on {len(SURFACES)} surfaces, {paths} starts each")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    page.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=3)
+    plots.save(page, path)
+    plt.close(page)
 
 
 def main(arguments=None):

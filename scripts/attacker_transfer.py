@@ -40,10 +40,10 @@ FLAGS = flags.FLAGS
 def main(argv):
     startup.import_tensorflow()
     from mmtf import load_data
-    from mmtf.reports.heat_map import heat_map
     from mmtf.runs.presets import run_config
     from mmtf.storage.provenance import provenance
     from mmtf.threat import ThreatModel
+    from scripts.network_games import draw_transfer
 
     data, threat = load_data(FLAGS.dataset), ThreatModel(eta=FLAGS.eta)
     schedule = {"steps": FLAGS.steps}
@@ -72,8 +72,7 @@ def main(argv):
         }
         os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
         write_json(FLAGS.output, record)
-    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.figure)), exist_ok=True)
-    heat_map(read_json(FLAGS.output)["cells"], FLAGS.figure, "attacker", "defense trained against")
+    draw_transfer(read_json(FLAGS.output), FLAGS.figure)
 
 
 def _row(defense, config, data, threat, folder):

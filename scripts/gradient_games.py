@@ -13,7 +13,7 @@ import statistics
 
 from absl import app
 
-from mmtf.reports import paper_figure, read_json
+from mmtf.reports import paper_figure, plots, read_json
 from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -23,7 +23,7 @@ FUSED = ROOT / "results" / "benchmarks" / "fused_penalty.json"
 EVERY = ROOT / "results" / "benchmarks" / "penalty_every.json"
 FIGURE = ROOT / "docs" / "figures" / "minimax_grad.png"
 MAIN = "mnist_minimax_grad"
-CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD-10"}
+CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD, 10 steps"}
 
 
 def records(dataset: str) -> dict[str, dict]:
@@ -161,25 +161,23 @@ def _mean(values, digits):
 
 
 def draw() -> None:
-    """Figure 1's curves from the main record."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    """Draws test errors during training from the main record."""
+    plt = plots.pyplot()
     record = read_json(RECORDS / f"{MAIN}.json")
-    points = [point for point in record["curve"] if point["step"] > 0]
-    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    for name, label in CURVES.items():
-        axes.plot([p["step"] for p in points], [p[name] for p in points], "o-", ms=3, label=label)
-    axes.set_xlabel("training step of 128 images")
-    axes.set_ylabel(f"test error, n = {points[0]['n']}")
+    figure, axes = plt.subplots(figsize=(8, 4.2))
+    for number, (attack, label) in enumerate(CURVES.items()):
+        look = {"label": label, "number": number, "band": True}
+        plots.error_curve(axes, record["curve"], attack, **look)
+    config = record["config"]
+    axes.set_xlabel(f"training step ({config['schedule']['batch_size']} images each)")
+    axes.set_ylabel(plots.error_label(record["curve"]))
     axes.set_ylim(bottom=0)
-    axes.set_title(f"Minimax-Grad on MNIST, eta {record['config']['eta']:g}", fontsize=10)
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=150)
+    axes.set_title(
+        f"Minimax-Grad on MNIST, {plots.radius_text(config['eta'])}; shaded: 95 % interval"
+    )
+    axes.legend()
+    plots.save(figure, FIGURE)
+    plt.close(figure)
 
 
 def main(_):

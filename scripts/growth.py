@@ -10,7 +10,7 @@ import pathlib
 
 from absl import app
 
-from mmtf.reports import read_json
+from mmtf.reports import plots, read_json
 from mmtf.reports.markdown import markdown_table, replace_block
 from scripts.gradient_games import where
 
@@ -113,38 +113,41 @@ def block(record: dict) -> str:
 
 
 def draw(record: dict) -> None:
-    """One panel an axis: time, work and memory over those of the first point, on log scales."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    """Draws a panel an axis: time, work and memory over those of its first point, log scales."""
+    plt = plots.pyplot()
     groups = by_axis(record)
-    figure, panels = plt.subplots(
-        2, -(-len(groups) // 2), figsize=(11, 5), layout="constrained", squeeze=False
-    )
+    columns = -(-(len(groups) + 1) // 2)
+    figure, panels = plt.subplots(2, columns, figsize=(3.3 * columns, 6.6), squeeze=False)
     for axes in panels.flat[len(groups) :]:
-        axes.axis("off")
-    kinds = {"time_growth": ("C3", "-o"), "work_growth": ("C7", "--"), "memory_growth": ("C0", "-")}
+        axes.set_axis_off()
+    kinds = {
+        "time_growth": ("time", plots.ORANGE, "-o"),
+        "work_growth": ("arithmetic", plots.GRAY, "--"),
+        "memory_growth": ("peak memory", plots.BLUE, "-s"),
+    }
     for axes, (axis, rows) in zip(panels.flat, groups.items(), strict=False):
-        for kind, (color, style) in kinds.items():
-            label = kind.removesuffix("_growth")
-            values = [row["value"] for row in rows]
-            grown = [row[kind] for row in rows]
-            axes.plot(values, grown, style, color=color, ms=3, lw=1, label=label)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlabel(TITLES[axis], fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.set_xticks(values, [f"{value:,}" for value in values])
+        values = [row["value"] for row in rows]
+        for kind, (label, color, style) in kinds.items():
+            axes.plot(values, [row[kind] for row in rows], style, color=color, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=TITLES[axis])
+        axes.set_xticks(values, [_short(value) for value in values])
         axes.set_ylim(bottom=0.5, top=max(axes.get_ylim()[1], 4))
         grows = [one for one in (0.5, 1, 2, 5, 10, 20, 50, 100) if one <= axes.get_ylim()[1]]
         axes.set_yticks(grows, [f"{one:g}" for one in grows])
         axes.minorticks_off()
-    panels[0, 0].legend(fontsize=8, frameon=False)
-    figure.suptitle("Growth over the first point of each axis", fontsize=9)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=130)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("times the first point")
+    panels.flat[-1].legend(*panels.flat[0].get_legend_handles_labels(), loc="center", fontsize=14)
+    figure.suptitle(
+        "Cost of a Minimax-Grad step on MNIST (steps of PGD: of that attack), one axis at a time"
+    )
+    plots.save(figure, FIGURE)
+    plt.close(figure)
+
+
+def _short(value: int) -> str:
+    """Thousands as k: 15,000 is 15k."""
+    return f"{value // 1000}k" if value >= 1000 and value % 1000 == 0 else str(value)
 
 
 def main(_):

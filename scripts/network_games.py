@@ -7,25 +7,26 @@ docs/attack_networks.md, docs/figures/convergence.png and docs/figures/transfer.
 TensorFlow.
 """
 
+import os
 import pathlib
 
 from absl import app
 
-from mmtf.reports import lemma_table, read_json, risk_table
+from mmtf.reports import lemma_table, plots, read_json, risk_table
 from mmtf.reports.heat_map import heat_map
 from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
 from scripts.gradient_games import command, where
+from scripts.paper.figures import draw_game
+from scripts.paper.selection import NETWORK_GAMES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "results" / "section4"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "network_games.md", ROOT / "docs/attack_networks.md"]
 FIGURES = ROOT / "docs" / "figures"
 ATTACKS = ("none", "fgsm_curr", "pgd_curr", "attnet_paper_curr", "attnet_curr", "attnet_met")
-GAMES = {
-    "mnist_minimax_attnet": "Minimax-AttNet",
-    "mnist_alt_attnet": "Alt-AttNet",
-    "mnist_maximin_attnet": "Maximin-AttNet",
-}
+# Attacks and architectures of the transfer matrix, as its heat map names them.
+ARCHITECTURES = {"none": "no attack", "fgsm": "FGSM", "mlp": "MLP", "conv": "convolutional"}
+ARCHITECTURES |= {"mlp, no label": "MLP, no label", "unet": "U-Net"}
 
 
 def blocks() -> dict[str, str]:
@@ -95,33 +96,38 @@ def _study(record):
 
 
 def draw() -> None:
-    """Figure 2's curves, and the transfer matrix as a heat map."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    for name, label in GAMES.items():
-        if not (RECORDS / f"{name}.json").exists():
-            continue
-        record = read_json(RECORDS / f"{name}.json")
-        points = [point for point in record["curve"] if point["step"] > 0]
-        steps = [point["step"] for point in points]
-        (line,) = axes.plot(steps, [p["attnet_met"] for p in points], "o-", ms=3, label=label)
-        axes.plot(steps, [p["fgsm_curr"] for p in points], ":", color=line.get_color())
-    axes.set_xlabel("training step")
-    axes.set_ylabel(f"test error, n = {points[0]['n']}")
-    axes.set_yscale("symlog", linthresh=2e-3)
-    axes.set_ylim(0, 1)
-    axes.set_title("Against the attacker in training (dotted: FGSM)", fontsize=10)
-    figure.legend(loc="outside right center", frameon=False)
-    axes.grid(alpha=0.3)
-    figure.savefig(FIGURES / "convergence.png", dpi=150)
+    """Draws the games' test errors during training, and the transfer matrix as a heat map."""
+    plt = plots.pyplot()
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for game in NETWORK_GAMES:
+        record = read_json(RECORDS / f"mnist_{game}.json")
+        draw_game(axes, record["curve"], game, alone=False)
+    plots.error_axis(axes, log=True)
+    config = record["config"]
+    axes.set_xlabel(f"training step ({config['schedule']['batch_size']} images each)")
+    axes.set_ylabel(plots.error_label(record["curve"]))
+    axes.set_title(f"Attack-network games on MNIST, {plots.radius_text(config['eta'])}")
+    plots.legend_below(figure)
+    plots.save(figure, FIGURES / "convergence.png")
     plt.close(figure)
-    if (RECORDS / "transfer.json").exists():
-        cells = read_json(RECORDS / "transfer.json")["cells"]
-        heat_map(cells, str(FIGURES / "transfer.png"), "attacker", "defense trained against")
+    draw_transfer(read_json(RECORDS / "transfer.json"), FIGURES / "transfer.png")
+
+
+def draw_transfer(record: dict, path: str | os.PathLike) -> None:
+    """Draws the matrix of architectures as a heat map.
+
+    Args:
+      record: as `scripts.attacker_transfer` writes it.
+      path: .png or .svg.
+    """
+    cells = [
+        {**one, **{key: ARCHITECTURES.get(one[key], one[key]) for key in ("defense", "attack")}}
+        for one in record["cells"]
+    ]
+    radius = plots.radius_text(record["eta"], record["dataset"])
+    title = f"Attacks on networks trained against each, {radius}, n = {cells[0]['n']:,}"
+    columns = "attack, or architecture of the attack network"
+    heat_map(cells, str(path), columns, "trained against", title)
 
 
 def rendered(path: pathlib.Path, content: dict[str, str]) -> str:

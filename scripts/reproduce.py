@@ -113,7 +113,7 @@ def _reproduce(argv) -> int:
         _refuse_measuring()
     else:
         if figures and not FLAGS.dry_run:
-            from scripts.paper.figures import require_matplotlib
+            from mmtf.reports.plots import require_matplotlib
 
             require_matplotlib()  # before hours of measuring
         status = _measure(cells)

@@ -1,13 +1,11 @@
 """Figures are drawn from records, or not at all."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
-from mmtf.errors import ConfigError
 from scripts.paper.cells import Track, pack
-from scripts.paper.figures import draw_figure, require_matplotlib
+from scripts.paper.figures import draw_figure
+from scripts.paper.rendered import row_title
 
 MNIST = [Track("mnist")]
 
@@ -21,12 +19,6 @@ def curve(*attacks):
 def test_nothing_is_drawn_without_records(keep, tmp_path):
     assert draw_figure(1, keep.results, MNIST, str(tmp_path / "figures")) == []
     assert not (tmp_path / "figures").exists()
-
-
-def test_what_is_lacking_is_said(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="Expected matplotlib .* pip install"):
-        require_matplotlib()
 
 
 def test_curves_are_drawn_as_png_and_svg(keep, tmp_path):
@@ -70,12 +62,18 @@ def test_one_game_of_three_is_drawn_as_among_three(keep, tmp_path):
     _, svg = draw_figure(5, keep.results, tracks, str(tmp_path / "figures"))
     with open(svg) as source:
         text = source.read()
-    assert "Alt-AttNet, AttNet in training" in text and "no attack" not in text
+    assert "Alt-AttNet: AttNet in training" in text and "no attack" not in text
 
 
-def test_images_in_a_grid(keep, tmp_path, rng):
+def test_images_in_a_grid_in_the_papers_order(keep, tmp_path, rng):
+    """Which keys sorted by name have not."""
     pytest.importorskip("matplotlib")
-    images = rng.integers(0, 256, (3, 4, 4, 1)).astype(np.uint8)
-    rows = {"original": pack(images), "FGSM1": pack(images)}
-    keep(0.2, "gallery", "images", 0.0, shape=[3, 4, 4, 1], images=rows)
-    assert len(draw_figure(3, keep.results, MNIST, str(tmp_path / "figures"))) == 2
+    images = pack(rng.integers(0, 256, (3, 4, 4, 1)).astype(np.uint8))
+    rows = ["original", "FGSM1", "FGSM80", "IFGSM1"]
+    rows += ["minimax_attnet", "alt_attnet", "maximin_attnet"]
+    keep(0.2, "gallery", "images", 0.0, shape=[3, 4, 4, 1], images=dict.fromkeys(rows, images))
+    _, svg = draw_figure(3, keep.results, MNIST, str(tmp_path / "figures"))
+    with open(svg) as source:
+        text = source.read()
+    places = [text.index(f"<!-- {row_title(name)} -->") for name in rows]
+    assert places == sorted(places)
