@@ -6,9 +6,9 @@ Each module and test has one target, named after it (`__init__` after its folder
 
 - py_test for test_*.py, py_binary for what runs as a script, py_library for the others;
 - deps: what the file imports from this repository, inside functions too;
-- data: modules that a registry names as "mmtf.module:attribute" and tables of its folder that the
-  file names; outside mmtf also modules started by name (`python -m`), a neighbor's file name,
-  conftest.py, and the files and folders of the root that it reads;
+- data: modules that a registry names as "mmtf.module:attribute" and tables and texts of its folder
+  that the file names; outside mmtf also modules started by name (`python -m`), a neighbor's file
+  name, conftest.py, and the files and folders of the root that it reads;
 - tags = ["slow"] where some of its tests are marked so.
 
 //:mmtf is the whole library, for `import mmtf`, which imports the rest by name when first used.
@@ -172,7 +172,7 @@ def _named(root: pathlib.Path, text: str, path: pathlib.Path, labels: dict) -> I
     member = re.fullmatch(rf"({LIBRARY}[\w.]*):\w+", text)
     if member and member[1] in labels:
         yield labels[member[1]]
-    if re.fullmatch(r"\w+\.csv", text) and (root / path.parent / text).exists():
+    if re.fullmatch(r"\w+\.(csv|md)", text) and (root / path.parent / text).exists():
         yield f"//{path.parent.as_posix()}:{text}"
     if path.parts[0] == LIBRARY:
         return

@@ -1,8 +1,6 @@
 """Figure 1 of the paper: Convergence of Minimax-Grad, MNIST.
 
-    python -m scripts.figure1 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.figure1 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

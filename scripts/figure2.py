@@ -1,8 +1,6 @@
 """Figure 2 of the paper: Convergence of Minimax-, Alt- and Maximin-AttNet, MNIST.
 
-    python -m scripts.figure2 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.figure2 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

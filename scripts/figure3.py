@@ -1,8 +1,6 @@
 """Figure 3 of the paper: Adversarial images of the paper's attacks, eta 0.2.
 
-    python -m scripts.figure3 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.figure3 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

@@ -1,8 +1,6 @@
 """Figure 4 of the paper: Convergence of Minimax-Grad, CIFAR-10.
 
-    python -m scripts.figure4 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.figure4 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

@@ -1,8 +1,6 @@
 """Figure 5 of the paper: Convergence of Minimax-, Alt- and Maximin-AttNet, CIFAR-10.
 
-    python -m scripts.figure5 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.figure5 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

@@ -20,13 +20,13 @@ from mmtf.errors import ConfigError, require
 from mmtf.runtime import startup
 from scripts.paper import selection
 from scripts.paper.cells import Track
-from scripts.paper.engines import ENGINES
+from scripts.paper.executors import ENGINES
 from scripts.paper.records import Results
 from scripts.paper.tables import TABLES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = str(ROOT / "results" / "cells")
-DOCS = str(ROOT / "docs")
+DOCS = str(ROOT / "docs" / "generated")
 FLAGS = flags.FLAGS
 # Flags that make a trial, whose records do not belong among the committed ones.
 TRIAL = ("dataset", "steps", "max_examples", "pgd_steps", "autoattack_steps", "autoattack_queries")
@@ -66,7 +66,9 @@ def define_flags() -> None:
     flags.DEFINE_string("results", RESULTS, "Folder of the records.")
     flags.DEFINE_string("store", "runs/store", "Folder of the trained runs.")
     flags.DEFINE_string("adopt", None, "Copy this finished run of mmtf.run into the store; stop.")
-    flags.DEFINE_string("output", None, "Folder of what is rendered; default docs, for --all.")
+    flags.DEFINE_string(
+        "output", None, "Folder of what is rendered; default docs/generated, for --all."
+    )
 
 
 def main(argv) -> int:
@@ -174,7 +176,7 @@ def _measure(cells) -> int:
     startup.import_tensorflow()
     from mmtf.runtime.devices import matmul_rate
     from scripts.paper import costs
-    from scripts.paper.engines import default_jobs
+    from scripts.paper.executors import default_jobs
     from scripts.paper.jobs import make_plan
     from scripts.paper.settings import settings_of
     from scripts.paper.store import Store

@@ -1,8 +1,6 @@
 """Table 2 of the paper: FGSM against the classifier trained against it, MNIST.
 
-    python -m scripts.table2 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.table2 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

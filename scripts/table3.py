@@ -1,8 +1,6 @@
 """Table 3 of the paper: Gradient attacks against adversarially trained classifiers, MNIST.
 
-    python -m scripts.table3 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.table3 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

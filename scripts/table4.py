@@ -1,8 +1,6 @@
 """Table 4 of the paper: AttNet against classifiers hardened against gradient attacks, MNIST.
 
-    python -m scripts.table4 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.table4 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

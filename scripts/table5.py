@@ -1,8 +1,6 @@
 """Table 5 of the paper: Minimax-AttNet, Alt-AttNet and Minimax-Grad, MNIST.
 
-    python -m scripts.table5 [--rerun | --measure | --dry_run] [--schedule=paper]
-
-Renders from the committed records; --measure measures what is missing, --rerun all of it again.
+python -m scripts.table5 [--rerun | --measure | --dry_run] [--schedule=paper]
 """
 
 from scripts.reproduce import run

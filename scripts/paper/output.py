@@ -1,6 +1,8 @@
 """What is rendered from records, as files."""
 
 import os
+import pathlib
+from collections.abc import Callable
 
 from scripts.paper.cells import Track
 from scripts.paper.figures import draw_figure
@@ -13,8 +15,7 @@ from scripts.paper.tables import paper_table
 
 
 def write_table(rendered: Rendered, folder: str) -> None:
-    """table<number>-<init>-<schedule>.md, .csv and .tex."""
-    os.makedirs(folder, exist_ok=True)
+    """Writes table<number>-<init>-<schedule>.md, .csv and .tex."""
     track = rendered.track
     name = f"table{rendered.table.number}-{track.init}-{track.schedule}"
     forms = {"md": rendered.markdown() + "\n", "csv": rendered.csv(), "tex": rendered.latex()}
@@ -28,8 +29,8 @@ def tracks_of_figure(number: int, tracks: list[Track]) -> list[Track]:
     return [one for one in tracks if (one.dataset == "cifar10") == (dataset == "cifar10")]
 
 
-def write_pages(results: Results, folder: str, say=print) -> None:
-    """results.md, claims.md, tables/ and figures/ under `folder`."""
+def write_pages(results: Results, folder: str, say: Callable[[str], object] = print) -> None:
+    """Writes results.md, claims.md, tables/ and figures/ under `folder`; `say` takes a line."""
     tracks = results.tracks()
     for track in tracks:
         for number in tables_of(track):
@@ -46,7 +47,6 @@ def write_pages(results: Results, folder: str, say=print) -> None:
     say(f"Rendered results.md, claims.md, tables and {len(figures)} figures in {folder}.")
 
 
-def _write(path, text):
+def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as target:
-        target.write(text)
+    pathlib.Path(path).write_text(text)

@@ -1,6 +1,7 @@
 """One of the paper's tables from records, with what a reader must know of them."""
 
 import re
+from collections.abc import Iterator
 
 from scripts.paper.cells import Track, is_mixed
 from scripts.paper.estimates import Estimate, estimate, largest, worst_example
@@ -11,177 +12,177 @@ from scripts.paper.tables import WORST, PaperTable, errata, measured_as
 TITLES = {
     "none": "no attack",
     "fgsm_curr": "FGSM-curr",
-    "attnet_curr": "AttNet-curr",
+    "attnet_paper_curr": "AttNet-curr",
+    "attnet_curr": "U-Net AttNet",
     "pgd_curr": "PGD-40",
     "autoattack_curr": "AutoAttack",
     WORST: "worst",
 }
-BESIDE = {"attnet_curr": "U-Net AttNet"}
 PER_EXAMPLE = "worst per example"
 
 
-def render(table: PaperTable, results: Results, track: Track, etas=None) -> Rendered:
+def render(
+    table: PaperTable, results: Results, track: Track, etas: list[float] | None = None
+) -> Rendered:
     """The table with what `results` has of `track`.
 
     Args:
+      table: of the paper.
+      results: the records.
+      track: whose records.
       etas: only these radii, as far as the table has them; None for all, or, but for the
         fast schedule, for those with records.
     """
-    found = {
+    other = {
         (one["eta"], one["defense"], one["attack"]): (one["why"], one["other"])
         for one in errata()
         if one["table"] == table.number
     }
     if etas is None and track.schedule != "fast":
         etas = [eta for eta in table.etas if results.at(track, eta, 0)] or None
-    entries, used, mixed = [], [], []
+    entries: list[Entry] = []
+    used: list[dict] = []
+    mixed = []
     for eta in (one for one in table.etas if etas is None or one in etas):
         for defense in table.defenses:
-            row = {name: results.of(track, eta, defense, name) for name in table.attacks}
-            extra = {name: results.of(track, eta, defense, name) for name in table.extras}
-            mine = [one for group in (row, extra) for records in group.values() for one in records]
+            names = (*table.attacks, *table.extras)
+            found = {name: results.of(track, eta, defense, name) for name in names}
+            mine = [one for records in found.values() for one in records]
             used += mine
-            torn = is_mixed(mine)
-            if torn:
+            measured = {name: estimate(records) for name, records in found.items()}
+            if is_mixed(mine):
                 mixed.append(f"{row_title(defense)} at eta {eta:g}")
+                worst = per_example = None
+            else:
+                worst = largest([measured[name] for name in table.attacks])
+                per_example = _per_example(found)
             for column in table.columns:
-                records = row.get(measured_as(column), [])
-                measured = (
-                    largest([estimate(one) for one in row.values()])
-                    if column == WORST and not torn
-                    else estimate(records)
-                )
-                reported = table.reported(eta, defense, column)
-                other = found.get((eta, defense, column))
-                title = TITLES.get(column, column.upper())
-                attack = measured_as(column)
-                entries.append(Entry(eta, defense, title, reported, other, measured, attack))
+                attack, place = measured_as(column), (eta, defense, column)
+                value = worst if column == WORST else measured[attack]
+                printed = table.reported(*place), other.get(place)
+                entries.append(Entry(eta, defense, _title(attack), *printed, value, attack))
             if WORST not in table.columns and not table.wide:  # Table 8's caption has it alone
-                worst = None if torn else largest([estimate(one) for one in row.values()])
                 entries.append(Entry(eta, defense, TITLES[WORST], measured=worst, attack=WORST))
-            for name, records in extra.items():
-                title = BESIDE.get(name, TITLES[name])
-                entries.append(Entry(eta, defense, title, measured=estimate(records), attack=name))
-            worst = None if torn else _worst({**row, **extra})
-            entries.append(
-                Entry(eta, defense, PER_EXAMPLE, measured=worst, attack="worst_per_example")
-            )
-    notes = _notes(used, table, track, entries)
+            for name in table.extras:
+                entries.append(
+                    Entry(eta, defense, _title(name), measured=measured[name], attack=name)
+                )
+            about = {"measured": per_example, "attack": "worst_per_example"}
+            entries.append(Entry(eta, defense, PER_EXAMPLE, **about))
+    notes = [*_notes(used, table, entries), *_missing(entries, table, track)]
     if mixed:
         notes.append(f"Cells of more than one training, so without a worst: {', '.join(mixed)}.")
     return Rendered(table, track, entries, notes)
 
 
-def _worst(groups) -> Estimate | None:
+def _title(attack: str) -> str:
+    return TITLES.get(attack, attack.upper())
+
+
+def _per_example(found: dict[str, list[dict]]) -> Estimate | None:
     """The per-example worst case over all attacks of the row, where each has its record."""
-    if not all(groups.values()):
+    if not all(found.values()):
         return None
-    seeds = set.intersection(*({one["seed"] for one in records} for records in groups.values()))
+    seeds = set.intersection(*({one["seed"] for one in records} for records in found.values()))
     errors = []
     for seed in sorted(seeds):
-        records = [one for group in groups.values() for one in group if one["seed"] == seed]
+        records = [one for group in found.values() for one in group if one["seed"] == seed]
         errors.append(worst_example(records))
-    known = [error for error in errors if error is not None]
-    return estimate(known) if len(known) == len(errors) else None
+    return None if None in errors else estimate(errors)
 
 
-def _notes(records, table, track, entries) -> list[str]:
-    notes = []
-    if records:
-        images: dict[int, dict[str, None]] = {}
-        for one in records:
-            title = BESIDE.get(one["attack"], TITLES.get(one["attack"], one["attack"].upper()))
-            if one["attack"] == "attnet_paper_curr":
-                title = TITLES["attnet_curr"]
-            images.setdefault(one["n"], {})[title] = None
-        counts = "; ".join(f"n = {n:,}: {', '.join(names)}" for n, names in sorted(images.items()))
-        notes.append(f"Test images: {counts}. Seeds: {_seeds(records)}.")
-        common = {e.measured.n for e in entries if e.column == PER_EXAMPLE and e.measured}
-        if common:
-            notes.append(
-                f"Worst per example: over the first {' or '.join(map(str, common))} images and all "
-                "attacks of its row."
-            )
-        said = {one["note"] for one in records if one.get("note")}
-        # Older records say the beginning of what later ones say.
-        notes += sorted(
-            one for one in said if not any(it > one and it.startswith(one) for it in said)
+def _notes(records: list[dict], table: PaperTable, entries: list[Entry]) -> Iterator[str]:
+    """What the cells have in common or differ in."""
+    if not records:
+        return
+    images = _grouped((one["n"], _title(one["attack"])) for one in records)
+    counts = "; ".join(f"n = {n:,}: {', '.join(names)}" for n, names in sorted(images.items()))
+    yield f"Test images: {counts}. Seeds: {_seeds(records)}."
+    common = {e.measured.n for e in entries if e.column == PER_EXAMPLE and e.measured}
+    if common:
+        yield (
+            f"Worst per example: over the first {' or '.join(map(str, common))} images and all "
+            "attacks of its row."
         )
-        notes += _differences(records, table)
-    missing = sum(entry.measured is None for entry in entries)
-    if missing:
-        command = f"python -m scripts.reproduce --tables={table.number} --init={track.init}"
-        notes.append(
-            f"{missing} of {len(entries)} cells are not measured; `{command} "
-            f"--schedule={track.schedule}` measures them."
-        )
-    return notes
-
-
-def _seeds(records) -> str:
-    """Of all cells, or which rows have which."""
-    cells: dict[tuple, set] = {}
-    for one in records:
-        cells.setdefault((one["defense"], one["eta"], one["attack"]), set()).add(one["seed"])
-    rows: dict[str, dict[str, None]] = {}
-    for (defense, _, _), seeds in cells.items():
-        rows.setdefault(", ".join(map(str, sorted(seeds))), {})[row_title(defense)] = None
-    if len(rows) == 1:
-        return next(iter(rows))
-    return "; ".join(f"{seeds} (cells of {', '.join(who)})" for seeds, who in sorted(rows.items()))
-
-
-def _differences(records, table):
-    """Where the runs differ from the paper's."""
-    numbers = re.findall(r"adv_fgsm(\d+)", " ".join(table.defenses))
-    last = max(map(int, numbers), default=0)
+    said = {one["note"] for one in records if one.get("note")}
+    # Older records say the beginning of what later ones say.
+    yield from sorted(
+        one for one in said if not any(it > one and it.startswith(one) for it in said)
+    )
+    last = max(map(int, re.findall(r"adv_fgsm(\d+)", " ".join(table.defenses))), default=0)
     rounds = {one["rounds"] for one in records}
     if last > 2 and rounds != {last}:
         yield (
             f"Adv FGSM{last} and FGSM{last} are those of round "
             f"{', '.join(map(str, sorted(rounds)))}, the last that was played."
         )
-    steps: dict[str, dict] = {}
-    for one in records:
-        steps.setdefault(row_title(one["defense"]), {})[_length(one)] = None
-        about = one["settings"].get("steps")
-        if one["attack"] in ("attnet_curr", "attnet_paper_curr") and about:
-            title = BESIDE.get(one["attack"], TITLES["attnet_curr"])
-            steps.setdefault(title, {})[f"{about:,}"] = None
-    counts = ", ".join(f"{name} {' or '.join(found)}" for name, found in steps.items())
+    lengths = _grouped(pair for one in records for pair in _lengths(one))
+    counts = ", ".join(f"{name} {' or '.join(found)}" for name, found in lengths.items())
     yield f"Training steps: {counts}."
     yield f"Measured in float32. Precision of the training: {_precisions(records)}."
 
 
-def _length(record) -> str:
-    """The steps of its training and their images: 33,500 x 128 (1,500, then 400 a round)."""
+def _missing(entries: list[Entry], table: PaperTable, track: Track) -> Iterator[str]:
+    missing = sum(entry.measured is None for entry in entries)
+    if missing:
+        yield (
+            f"{missing} of {len(entries)} cells are not measured; `python -m scripts.reproduce "
+            f"--tables={table.number} --init={track.init} --schedule={track.schedule}` measures "
+            "them."
+        )
+
+
+def _grouped(pairs) -> dict:
+    """Key -> its values, each once, in their order."""
+    found: dict = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: list(values) for key, values in found.items()}
+
+
+def _seeds(records: list[dict]) -> str:
+    """Of all cells, or which rows have which."""
+    cells = _grouped(((one["defense"], one["eta"], one["attack"]), one["seed"]) for one in records)
+    rows = _grouped(
+        (", ".join(map(str, sorted(seeds))), row_title(defense))
+        for (defense, _, _), seeds in cells.items()
+    )
+    if len(rows) == 1:
+        return next(iter(rows))
+    return "; ".join(f"{seeds} (cells of {', '.join(who)})" for seeds, who in sorted(rows.items()))
+
+
+def _lengths(record: dict) -> Iterator[tuple[str, str]]:
+    """Of its training, steps and images: 33,500 x 128 (1,500, then 400 a round); of its attack."""
     text = f"{record['training']['steps']:,}"
     plan = record.get("config", {}).get("schedule")
-    if plan is None:
-        return text
-    text += f" x {plan['batch_size']}"
-    first = plan["first_steps"] or plan["steps"]
-    if record["defense"].startswith("adv_fgsm"):
-        text += f" ({first:,}, then {plan['steps']:,} a round)"
-    return text
+    if plan is not None:
+        text += f" x {plan['batch_size']}"
+        if record["defense"].startswith("adv_fgsm"):
+            first = plan["first_steps"] or plan["steps"]
+            text += f" ({first:,}, then {plan['steps']:,} a round)"
+    yield row_title(record["defense"]), text
+    if record["attack"].startswith("attnet") and record["settings"].get("steps"):
+        yield _title(record["attack"]), f"{record['settings']['steps']:,}"
 
 
-def _precisions(records) -> str:
+def _precisions(records: list[dict]) -> str:
     """One for all, or which rows have which."""
-    rows: dict[float, dict[str, None]] = {}
-    trained: dict[str, dict[float, dict[str, None]]] = {}
-    for one in records:
-        precision, row = one["training"].get("precision", "not recorded"), row_title(one["defense"])
-        rows.setdefault(one["eta"], {})[row] = None
-        trained.setdefault(precision, {}).setdefault(one["eta"], {})[row] = None
+    found = [
+        (
+            one["training"].get("precision", "not recorded"),
+            (one["eta"], row_title(one["defense"])),
+        )
+        for one in records
+    ]
+    trained, rows = _grouped(found), _grouped(row for _, row in found)
     if len(trained) == 1:
         return next(iter(trained))
     parts = []
-    for precision, radii in sorted(trained.items()):
-        whole = [f"{eta:g}" for eta, mine in radii.items() if mine == rows[eta]]
+    for precision, mine in sorted(trained.items()):
+        radii = _grouped(mine)
+        whole = [f"{eta:g}" for eta, names in radii.items() if names == rows[eta]]
         places = [f"all rows at {', '.join(whole)}"] if whole else []
-        places += [
-            f"{', '.join(mine)} at {eta:g}" for eta, mine in radii.items() if mine != rows[eta]
-        ]
+        places += [f"{', '.join(x)} at {eta:g}" for eta, x in radii.items() if x != rows[eta]]
         parts.append(f"{precision}: {'; '.join(places)}")
     return ". ".join(parts)

@@ -18,6 +18,10 @@ ROWS = {
     "maximin_attnet": "Maximin-AttNet",
 }
 BAR = " | "
+CSV_COLUMNS = (
+    "table dataset init schedule eta defense attack title reported reported_elsewhere where"
+)
+CSV_COLUMNS += " measured low high n seeds"
 FULL = 10_000  # test images of MNIST and of CIFAR-10
 
 
@@ -43,6 +47,7 @@ class Entry:
     attack: str = ""
 
     def text(self) -> str:
+        """Reported | measured [its interval], as far as there are any."""
         parts = []
         if self.reported is not None:
             parts.append(f"{self.reported:.3f}")
@@ -109,7 +114,7 @@ class Rendered:
             for column, ns in images.items()
         }
 
-    def _turned(self):
+    def _turned(self) -> tuple[list[str], list[list[str]]]:
         rows: dict[str, list[str]] = {}
         for entry in self.entries:
             rows.setdefault(entry.column, []).append(entry.text())
@@ -128,6 +133,7 @@ class Rendered:
         return "\n".join([self.title, "(reported | measured [95% interval])", *lines, *self.notes])
 
     def markdown(self) -> str:
+        """For a page: title, table, notes."""
         header, rows = self.grid()
         table = markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows])
         notes = "\n".join(f"- {note}" for note in self.notes)
@@ -136,32 +142,19 @@ class Rendered:
     def csv(self) -> str:
         """One line a cell."""
         out = io.StringIO()
-        names = [
-            "table",
-            "dataset",
-            "init",
-            "schedule",
-            "eta",
-            "defense",
-            "attack",
-            "title",
-            "reported",
-        ]
-        names += ["reported_elsewhere", "where", "measured", "low", "high", "n", "seeds"]
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(names)
+        writer.writerow(CSV_COLUMNS.split())
+        about = [self.table.number, self.track.dataset, self.track.init, self.track.schedule]
         for one in self.entries:
             where, other = one.other or ("", "")
+            printed = ["" if one.reported is None else one.reported, other, where]
             found = one.measured
-            figures: list = [""] * 5
-            if found is not None:
-                low_high = [f"{found.low:.5f}", f"{found.high:.5f}"]
-                figures = [f"{found.mean:.5f}", *low_high, found.n, found.seeds]
-            about = [self.table.number, self.track.dataset, self.track.init, self.track.schedule]
-            reported = "" if one.reported is None else one.reported
+            values = (
+                [f"{value:.5f}" for value in (found.mean, found.low, found.high)] if found else []
+            )
+            values += [found.n, found.seeds] if found else [""] * 5
             row = [f"{one.eta:g}", one.defense, one.attack, one.column]
-            cell = [*row, reported, other, where]
-            writer.writerow([*about, *cell, *figures])
+            writer.writerow([*about, *row, *printed, *values])
         return out.getvalue()
 
     def latex(self) -> str:
@@ -185,7 +178,7 @@ def row_title(defense: str) -> str:
     return ROWS.get(defense, defense.replace("adv_fgsm", "Adv FGSM"))
 
 
-def _latex(text):
+def _latex(text: str) -> str:
     for plain, command in (("|", "$\\mid$"), ("_", "\\_"), ("%", "\\%"), ("`", "")):
         text = text.replace(plain, command)
     return text

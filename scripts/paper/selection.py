@@ -3,7 +3,7 @@
 from mmtf.errors import require, require_choice
 from scripts.paper.cells import Cell, Track
 from scripts.paper.players import CURVE, GALLERY, IMAGES, MET
-from scripts.paper.tables import TABLES, paper_table
+from scripts.paper.tables import paper_table
 
 FIGURES = (1, 2, 3, 4, 5)
 MNIST, CIFAR10 = (0.1, 0.2, 0.3, 0.4), (0.05, 0.06, 0.07, 0.08)
@@ -81,13 +81,3 @@ def _wanted(tables, figures):
         measured = (drawn, MET) if rows == NETWORK_GAMES else (drawn,)
         found += [(eta, dataset, row, one) for eta in radii for row in rows for one in measured]
     return sorted(dict.fromkeys(found), key=lambda one: (one[1] != "mnist", one[0]))
-
-
-def all_tables(dataset: str | None = None) -> tuple[int, ...]:
-    """Every table, or those of one dataset of the paper."""
-    return tuple(n for n in TABLES if dataset in (None, paper_table(n).dataset))
-
-
-def all_figures(dataset: str | None = None) -> tuple[int, ...]:
-    """Every figure, or those of one dataset of the paper."""
-    return tuple(n for n in FIGURES if dataset in (None, FIGURE_CELLS[n][0]))

@@ -8,7 +8,7 @@ import os
 import time
 
 from mmtf.storage.files import write_json
-from scripts.paper import engines
+from scripts.paper import executors
 from scripts.paper.jobs import Job, Plan
 
 # A worker that dies takes the job down with it; the job goes on from its checkpoint or records.
@@ -34,22 +34,22 @@ def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, s
     Args:
       plan: from `make_plan`.
       place: where.
-      engine, at_once, scheduler: see `engines.executor`.
+      engine, at_once, scheduler: see `executors.executor`.
       say: takes a line for every job.
 
     Returns:
       Name of job -> why it failed or was not begun; empty where all is done.
     """
-    threads = max(1, engines.cores() // at_once) if at_once > 1 else None
+    threads = max(1, executors.cores() // at_once) if at_once > 1 else None
     # Dask's workers are as many as they are: it gets all that can be done and queues it.
     slots = at_once if engine == "local" else len(plan.jobs)
     logs: dict[Job, str] = {}
-    with engines.executor(engine, at_once, scheduler) as pool:
+    with executors.executor(engine, at_once, scheduler) as pool:
 
         def start(job):
             command = _command(job, plan, place)
             logs[job] = command[-1].removesuffix(".json") + ".log"
-            return pool.submit(engines.run_process, command, logs[job], threads)
+            return pool.submit(executors.run_process, command, logs[job], threads)
 
         return in_order(plan.jobs, start, slots, logs.get, say)
 
@@ -116,7 +116,7 @@ def _outcome(future, log) -> tuple[str | None, float]:
     if status < 0:
         return f"killed by signal {-status} (out of memory?)", seconds
     if status:
-        return f"exit status {status}: {engines.last_lines(log)} (log: {log})", seconds
+        return f"exit status {status}: {executors.last_lines(log)} (log: {log})", seconds
     return None, seconds
 
 

@@ -28,7 +28,7 @@ def test_the_claims_page_has_the_figures_and_the_papers_verdict(keep):
     text = claims_page(keep.results)
     heading = "does not hold at 0.3; not measured at 0.1, 0.2, 0.4"
     assert f"### 1. FGSM breaks the undefended net: {heading}" in text
-    assert "eta 0.3: **does not hold** (the paper's figures: holds)" in text
+    assert "eta 0.3: **does not hold** (the paper's own numbers: holds)" in text
     assert "0.1000 [0.0941, 0.1059] n=10,000 - no attack 0.0200 [" in text
     assert ">= 0.478, half of the reported (difference +0.0800 [" in text
 
@@ -38,7 +38,7 @@ def test_two_recipes_stand_side_by_side(keep):
         keep(0.3, "no_defense", "none", 0.02, track=track)
         keep(0.3, "no_defense", "fgsm_curr", error, track=track)
     text = results_page(keep.results, [])
-    theirs = "the paper's own figures, mnist"
+    theirs = "the paper's own numbers, mnist"
     assert f"| claim | mnist-keras-fast | mnist-tutorial-fast | {theirs} |" in text
     assert "| 0.3 | No defense | 0.020 \\| 0.020 | 0.100 \\| 0.900 | - \\| - | - \\| - |" in text
     rest = "at 0.3; not measured at 0.1, 0.2, 0.4"
@@ -46,9 +46,9 @@ def test_two_recipes_stand_side_by_side(keep):
 
 
 def test_verdicts_by_radius():
-    lines = [(0.1, "holds"), (0.2, "undecided"), (0.3, "holds")]
+    lines = {0.1: "holds", 0.2: "undecided", 0.3: "holds"}
     assert by_radius(lines) == "holds at 0.1, 0.3; undecided at 0.2"
-    assert by_radius([]) == by_radius([(0.1, "not measured")]) == "not measured"
+    assert by_radius({}) == by_radius({0.1: "not measured"}) == "not measured"
 
 
 def test_what_does_not_reproduce_is_listed(keep):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmtf.errors import ConfigError
-from scripts.paper import engines
+from scripts.paper import executors
 from scripts.paper.cells import Track
 from scripts.paper.jobs import Job, Plan
 from scripts.paper.settings import settings_of
@@ -86,27 +86,27 @@ def test_no_more_at_once_than_slots():
 
 def test_a_process_leaves_its_status_and_its_log(tmp_path):
     log = str(tmp_path / "logs" / "one.log")
-    with engines.executor("local", 1) as pool:
+    with executors.executor("local", 1) as pool:
         code = "import os, sys; print(os.environ['TF_NUM_INTRAOP_THREADS']); sys.exit(3)"
-        status, seconds = pool.submit(engines.run_process, ["-c", code], log, 2).result()
-    assert status == 3 and seconds > 0 and engines.last_lines(log) == "2"
-    assert engines.last_lines(str(tmp_path / "none.log")) == "no log"
+        status, seconds = pool.submit(executors.run_process, ["-c", code], log, 2).result()
+    assert status == 3 and seconds > 0 and executors.last_lines(log) == "2"
+    assert executors.last_lines(str(tmp_path / "none.log")) == "no log"
 
 
 def test_a_log_that_names_failed_cells_is_told_by_them(tmp_path):
     log = tmp_path / "one.log"
     log.write_text("a\nFAILED lwa under pgd_curr: no\nb\n")
-    assert engines.last_lines(str(log)) == "FAILED lwa under pgd_curr: no"
+    assert executors.last_lines(str(log)) == "FAILED lwa under pgd_curr: no"
 
 
 def test_cores_are_shared():
-    assert 1 <= engines.default_jobs() <= engines.cores()
+    assert 1 <= executors.default_jobs() <= executors.cores()
 
 
 @pytest.mark.parametrize("cores, jobs", [(1, 1), (2, 2), (4, 2), (8, 2), (16, 4)])
 def test_jobs_at_once_by_default(monkeypatch, cores, jobs):
-    monkeypatch.setattr(engines, "cores", lambda: cores)
-    assert engines.default_jobs() == jobs
+    monkeypatch.setattr(executors, "cores", lambda: cores)
+    assert executors.default_jobs() == jobs
 
 
 def test_jobs_of_two_reproductions_in_one_store_have_files_of_their_own(tmp_path):
@@ -118,10 +118,10 @@ def test_jobs_of_two_reproductions_in_one_store_have_files_of_their_own(tmp_path
 
 
 def test_engines_are_checked(monkeypatch):
-    with pytest.raises(ConfigError, match="engine"), engines.executor("ray", 1):
+    with pytest.raises(ConfigError, match="engine"), executors.executor("ray", 1):
         pass
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ConfigError, match="cluster"), engines.executor("dask", 1):
+    with pytest.raises(ConfigError, match="cluster"), executors.executor("dask", 1):
         pass
 
 
@@ -138,11 +138,11 @@ def test_two_dask_workers_and_one_of_them_killed(tmp_path):
     )
     codes = {"a": "pass", "b": kill, "c": "pass", "d": "import sys; sys.exit(4)"}
     jobs = [job("a"), job("b"), job("c", "b"), job("d")]
-    with engines.executor("dask", 2) as pool:
+    with executors.executor("dask", 2) as pool:
 
         def start(one):
             command = ["-c", codes[one.subject]]
-            return pool.submit(engines.run_process, command, str(tmp_path / f"{one.subject}.log"))
+            return pool.submit(executors.run_process, command, str(tmp_path / f"{one.subject}.log"))
 
         failed, _ = do(jobs, start, slots=4)
     assert list(failed) == [full("d")] and flag.exists()

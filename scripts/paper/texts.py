@@ -1,0 +1,44 @@
+"""Texts for people, in Markdown files beside the code that shows them."""
+
+import dataclasses
+import pathlib
+import re
+
+_SECTION = re.compile(r"^## (\d+)\. (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """`## <number>. <title>` and what follows it.
+
+    Attributes:
+      title: without its number.
+      paragraphs: each in one line.
+    """
+
+    title: str
+    paragraphs: tuple[str, ...]
+
+
+def sections(name: str) -> dict[int, Section]:
+    """Number -> section of the file `name` of this folder.
+
+    Example:
+      >>> sections("claims.md")[1].title
+      'FGSM breaks the undefended net'
+    """
+    found = _SECTION.findall(_read(name))
+    return {int(number): Section(title, _paragraphs(text)) for number, title, text in found}
+
+
+def introduction(name: str) -> tuple[str, ...]:
+    """The paragraphs before the first section, the title as the first."""
+    return _paragraphs(re.split(r"^## ", _read(name), maxsplit=1, flags=re.MULTILINE)[0])
+
+
+def _read(name: str) -> str:
+    return pathlib.Path(__file__).with_name(name).read_text()
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(part.split()) for part in text.strip().split("\n\n"))
