@@ -11,21 +11,19 @@ OMP_NUM_THREADS=1: PyTorch's threads wait for each other in loops.
 
 import importlib.util
 import os
-import pathlib
 
 from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
 from mmtf.config import NORMS
 from mmtf.reports import read_json, write_json
-from mmtf.reports.markdown import markdown_table, replace_block
+from mmtf.reports.markdown import markdown_table
 from mmtf.runtime import startup
 from mmtf.storage.lock import hold_file
+from scripts.blocks import ACCURACY, DOCS, RESULTS, rewrite
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "evaluation" / "comparison.json"
-PAGE = ROOT / "docs" / "evaluation.md"
-BLOCK = "peers"
+RECORD = RESULTS / "evaluation" / "comparison.json"
+PAGE = DOCS / "evaluation.md"
 NEEDS = ("torch", "art", "foolbox", "pyautoattack")
 SHARED = ("dataset", "max_examples", "seed")
 
@@ -33,18 +31,19 @@ FLAGS = flags.FLAGS
 
 
 @in_one_line("scripts.attack_comparison")
-def main(argv):
+def main(_: list[str]) -> None:
+    """Runs the comparisons that are missing, and renders them."""
     if not FLAGS.render:
         run()
     if FLAGS.output == str(RECORD):
-        PAGE.write_text(rendered(PAGE))
+        rewrite(PAGE, blocks())
     else:
         print(block(read_json(FLAGS.output)))
 
 
-def rendered(page: pathlib.Path) -> str:
-    """The text of `page` with the block as the committed record has it."""
-    return replace_block(page.read_text(), BLOCK, block(read_json(RECORD)))
+def blocks() -> dict[str, str]:
+    """The page's block by its name, as the committed record has it."""
+    return {"peers": block(read_json(RECORD))}
 
 
 def run() -> None:
@@ -161,8 +160,8 @@ def block(record: dict) -> str:
     versions = record["rows"][0]["versions"]
     parts.append(
         f"n = {record['rows'][0]['n']}, the first test images of {record['dataset']}; images of "
-        f"peers outside the ball or the box: {violations}. TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']}, commit {', '.join(commits)}."
+        f"peers outside the ball or the box: {violations}. {ACCURACY} "
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, commit {', '.join(commits)}."
     )
     return "\n\n".join(part for part in parts if part)
 
@@ -194,14 +193,14 @@ def table(rows: list[dict]) -> str:
     return markdown_table(header, lines)
 
 
-def _gain(cell):
+def _gain(cell: dict) -> str:
     """By how many images mmtf's attack breaks more, with its standard error."""
     gain = cell["ours_alone"] - cell["theirs_alone"]
     error = cell.get("gain_se")
     return f"{gain:+.3g}" + (f" ± {error:.2g}" if error else "")
 
 
-def _distances(rows):
+def _distances(rows: list[dict]) -> str:
     """Of the attacks that look for the nearest image, without a ball."""
     lines = []
     for row in rows:
@@ -216,7 +215,7 @@ def _distances(rows):
     return "Without a ball:\n\n" + markdown_table(header, lines)
 
 
-def _pixels(rows):
+def _pixels(rows: list[dict]) -> str:
     told = []
     for row in rows:
         for cell in row["peers"]:

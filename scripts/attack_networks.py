@@ -11,7 +11,6 @@ are not trained again. `python -m scripts.network_games` renders docs/attack_net
 import dataclasses
 import json
 import os
-import pathlib
 import time
 
 from absl import app, flags
@@ -22,9 +21,9 @@ from mmtf.errors import ConfigError, require
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from mmtf.storage.lock import hold_file
+from scripts.blocks import RESULTS
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "section4" / "attack_networks.json"
+RECORD = RESULTS / "section4" / "attack_networks.json"
 HELD_OUT = 5000
 
 FLAGS = flags.FLAGS
@@ -86,7 +85,8 @@ def recipes() -> dict:
 
 
 @in_one_line("scripts.attack_networks")
-def main(argv):
+def main(_: list[str]) -> None:
+    """Trains and measures every recipe against every classifier."""
     startup.import_tensorflow()
     import keras
 

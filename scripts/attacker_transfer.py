@@ -10,17 +10,16 @@ Writes results/section4/transfer.json after every row, then docs/figures/transfe
 
 import dataclasses
 import os
-import pathlib
 
 from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
+from scripts.blocks import FIGURES, RESULTS
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "section4" / "transfer.json"
-FIGURE = ROOT / "docs" / "figures" / "transfer.png"
+RECORD = RESULTS / "section4" / "transfer.json"
+FIGURE = FIGURES / "transfer.png"
 # Name -> (attack net, its options); one output map for all, so that only the architecture differs.
 ARCHITECTURES = {
     "universal": ("universal", {"output": "full"}),
@@ -37,7 +36,8 @@ FLAGS = flags.FLAGS
 
 
 @in_one_line("scripts.attacker_transfer")
-def main(argv):
+def main(_: list[str]) -> None:
+    """Measures the matrix row by row and draws it."""
     startup.import_tensorflow()
     from mmtf import load_data
     from mmtf.runs.presets import run_config

@@ -8,20 +8,18 @@ marked blocks of README.md and docs/gradient_games.md and docs/figures/minimax_g
 TensorFlow.
 """
 
-import pathlib
 import statistics
 
 from absl import app
 
 from mmtf.reports import paper_figure, plots, read_json
-from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
+from mmtf.reports.markdown import games_table, markdown_table, matrix_table
+from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, commands, rewrite, spread_text, where
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORDS = ROOT / "results" / "section3"
-BENCHMARK = ROOT / "results" / "benchmarks" / "train_step.json"
-FUSED = ROOT / "results" / "benchmarks" / "fused_penalty.json"
-EVERY = ROOT / "results" / "benchmarks" / "penalty_every.json"
-FIGURE = ROOT / "docs" / "figures" / "minimax_grad.png"
+RECORDS = RESULTS / "section3"
+BENCHMARKS = RESULTS / "benchmarks"
+PAGES = (ROOT / "README.md", DOCS / "gradient_games.md")
+FIGURE = FIGURES / "minimax_grad.png"
 MAIN = "mnist_minimax_grad"
 CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD, 10 steps"}
 
@@ -31,20 +29,12 @@ def records(dataset: str) -> dict[str, dict]:
     return {path.stem: read_json(path) for path in sorted(RECORDS.glob(f"{dataset}_*.json"))}
 
 
-def command(record: dict) -> str:
-    """What to type for the same run."""
-    return "python -m mmtf.run " + " ".join(record["command"][1:])
-
-
 def blocks() -> dict[str, str]:
     """The content of every generated block by its name."""
     mnist, cifar = records("mnist"), records("cifar10")
     content = {
         "mnist": games_table(list(mnist.values())),
-        "commands": "\n".join(
-            f"- `{command(record)}`: {where(record)}"
-            for record in [*mnist.values(), *cifar.values()]
-        ),
+        "commands": commands([*mnist.values(), *cifar.values()]),
     }
     if cifar:
         content["cifar10"] = games_table(list(cifar.values()))
@@ -55,40 +45,18 @@ def blocks() -> dict[str, str]:
                 record["rounds"],
                 lambda row, column, eta=eta: paper_figure("mnist", eta, row, column),
             )
-    if BENCHMARK.exists():
-        content["train_step"] = _benchmark(read_json(BENCHMARK))
-    if FUSED.exists():
-        content["fused"] = _fused(read_json(FUSED))
-    if EVERY.exists():
-        content["every"] = every(read_json(EVERY))
+    for name, (file, text) in {
+        "train_step": ("train_step", _benchmark),
+        "fused": ("fused_penalty", _fused),
+        "every": ("penalty_every", every),
+    }.items():
+        path = BENCHMARKS / f"{file}.json"
+        if path.exists():
+            content[name] = text(read_json(path))
     return content
 
 
-def rendered(path: pathlib.Path) -> str:
-    """The text of `path` with its blocks as the records have them."""
-    text = path.read_text()
-    for name, content in blocks().items():
-        if f"<!-- {name} -->" in text:
-            text = replace_block(text, name, content)
-    return text
-
-
-def where(record: dict) -> str:
-    """Versions, machine, precision, seed and commit of a record, as far as it has them."""
-    versions, hardware = record["versions"], record["hardware"]
-    commit, plus, changes = (record["commit"] or "unknown").partition("+")
-    instructions = hardware.get("instructions")  # older records do not say
-    cores = f"{hardware['cores']} cores of {hardware['cpu']}"
-    cores += f" ({instructions})" if instructions else ""
-    parts = [f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {cores}"]
-    if "precision" in record:
-        parts.append(f"training in {record['precision']['training']}")
-    if "seeds" in record:
-        parts.append(f"seed {record['seeds'][0]}")
-    return ", ".join([*parts, f"commit {commit[:12]}{plus}{changes}"])
-
-
-def _benchmark(record):
+def _benchmark(record: dict) -> str:
     rows = [
         [
             row["game"],
@@ -107,18 +75,17 @@ def _benchmark(record):
     )
 
 
-def _fused(record):
+def _fused(record: dict) -> str:
     header = ["eta", "penalty / gradient", "fused: error / gradient", "error / penalty", "cosine"]
     header += ["bfloat16: error / gradient", "both"]
     names = ("penalty_of_gradient", "of_gradient", "of_penalty", "cosine")
     names += ("bfloat16_of_gradient", "bfloat16_fused_of_gradient")
     lines = []
     for row in record["rows"]:
-        cells = []
-        for name in names:
-            values = [one[name] for one in row["batches"]]
-            middle, ends = statistics.median(values), (min(values), max(values))
-            cells.append(f"{middle:.4f} [{ends[0]:.4f}, {ends[1]:.4f}]")
+        cells = [
+            spread_text([one[name] for one in row["batches"]], 4, statistics.median)
+            for name in names
+        ]
         lines.append([f"{row['eta']:g}", *cells])
     count = len(record["rows"][0]["batches"])
     return (
@@ -140,9 +107,11 @@ def every(record: dict) -> str:
         groups.setdefault((run["eta"], run["every"]), []).append(run)
     lines = []
     for (eta, k), runs in sorted(groups.items()):
-        errors = [_mean([run[name]["error"] for run in runs], 4) for name in ("clean", "fgsm")]
-        errors.append(_mean([run["pgd"]["error"] for run in runs], 3))
-        seconds = _mean([run["seconds"] for run in runs], 0)
+        errors = [
+            spread_text([run[name]["error"] for run in runs], 4) for name in ("clean", "fgsm")
+        ]
+        errors.append(spread_text([run["pgd"]["error"] for run in runs], 3))
+        seconds = spread_text([run["seconds"] for run in runs], 0)
         share = "all" if k == 1 else f"one in {k}"
         lines.append([f"{eta:g}", share, str(len(runs)), *errors, seconds])
     header = ["eta", "penalty on", "seeds", "no attack", "FGSM", "PGD-40", "s of training"]
@@ -153,11 +122,6 @@ def every(record: dict) -> str:
         f"{record['held_out']:,} training images, of which {run['clean']['n']:,} (PGD-40 "
         f"{run['pgd']['n']:,}) are the n here. {where(record)}."
     )
-
-
-def _mean(values, digits):
-    ends = f" [{min(values):.{digits}f}, {max(values):.{digits}f}]" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{ends}"
 
 
 def draw() -> None:
@@ -180,10 +144,11 @@ def draw() -> None:
     plt.close(figure)
 
 
-def main(_):
-    for path in (ROOT / "README.md", ROOT / "docs" / "gradient_games.md"):
-        path.write_text(rendered(path))
-        print(f"rendered {path.relative_to(ROOT)}")
+def main(_: list[str]) -> None:
+    """Rewrites the pages and draws the figure."""
+    content = blocks()
+    for page in PAGES:
+        rewrite(page, content)
     draw()
     print(f"drew {FIGURE.relative_to(ROOT)}")
 

@@ -6,18 +6,15 @@ Reads results/benchmarks/growth.json, which `python -m benchmarks.growth` writes
 TensorFlow.
 """
 
-import pathlib
-
 from absl import app
 
 from mmtf.reports import plots, read_json
-from mmtf.reports.markdown import markdown_table, replace_block
-from scripts.gradient_games import where
+from mmtf.reports.markdown import markdown_table
+from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, rewrite, where
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "benchmarks" / "growth.json"
-PAGE = ROOT / "docs" / "performance.md"
-FIGURE = ROOT / "docs" / "figures" / "growth.png"
+RECORD = RESULTS / "benchmarks" / "growth.json"
+PAGE = DOCS / "performance.md"
+FIGURE = FIGURES / "growth.png"
 # Blocks of one point differ by a few per cent from each other on a machine with other guests.
 TOLERANCE = 1.1
 # What memory may be proportional to, beside a constant: value to this power.
@@ -150,11 +147,12 @@ def _short(value: int) -> str:
     return f"{value // 1000}k" if value >= 1000 and value % 1000 == 0 else str(value)
 
 
-def main(_):
+def main(_: list[str]) -> None:
+    """Rewrites the block of the page and draws the figure."""
     record = read_json(RECORD)
-    PAGE.write_text(replace_block(PAGE.read_text(), "growth", block(record)))
+    rewrite(PAGE, {"growth": block(record)})
     draw(record)
-    print(f"rendered {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")
+    print(f"drew {FIGURE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -8,21 +8,19 @@ TensorFlow.
 """
 
 import os
-import pathlib
+from typing import Any
 
 from absl import app
 
 from mmtf.reports import lemma_table, plots, read_json, risk_table
 from mmtf.reports.heat_map import heat_map
-from mmtf.reports.markdown import games_table, markdown_table, matrix_table, replace_block
-from scripts.gradient_games import command, where
+from mmtf.reports.markdown import games_table, markdown_table, matrix_table
+from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, commands, error_text, rewrite, where
 from scripts.paper.figures import draw_game
 from scripts.paper.selection import NETWORK_GAMES
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORDS = ROOT / "results" / "section4"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "network_games.md", ROOT / "docs/attack_networks.md"]
-FIGURES = ROOT / "docs" / "figures"
+RECORDS = RESULTS / "section4"
+PAGES = [ROOT / "README.md", DOCS / "network_games.md", DOCS / "attack_networks.md"]
 ATTACKS = ("none", "fgsm_curr", "pgd_curr", "attnet_paper_curr", "attnet_curr", "attnet_met")
 # Attacks and architectures of the transfer matrix, as its heat map names them.
 ARCHITECTURES = {"none": "no attack", "fgsm": "FGSM", "mlp": "MLP", "conv": "convolutional"}
@@ -34,9 +32,7 @@ def blocks() -> dict[str, str]:
     games = {path.stem: read_json(path) for path in sorted(RECORDS.glob("mnist_*.json"))}
     content = {
         "network games": games_table(list(games.values()), ATTACKS),
-        "network commands": "\n".join(
-            f"- `{command(record)}`: {where(record)}" for record in games.values()
-        ),
+        "network commands": commands(list(games.values())),
     }
     for name, record in games.items():
         if "exploitability" in record:
@@ -53,19 +49,18 @@ def blocks() -> dict[str, str]:
     hardened = [read_json(path) for path in sorted(RECORDS.glob("hardened_*.json"))]
     if hardened:
         columns = [name for name in ATTACKS if name != "attnet_met"]
-        made = "\n".join(f"- `{command(record)}`: {where(record)}" for record in hardened)
-        content["hardened"] = f"{games_table(hardened, columns)}\n\n{made}"
+        content["hardened"] = f"{games_table(hardened, columns)}\n\n{commands(hardened)}"
     study = RECORDS / "attack_networks.json"
     if study.exists():
         content["study"] = _study(read_json(study))
     return content
 
 
-def _markdown(frame):
+def _markdown(frame: Any) -> str:
     return markdown_table(list(frame.columns), frame.astype(str).values.tolist())
 
 
-def _study(record):
+def _study(record: dict) -> str:
     first = record["cells"][0]
     shown = [one for one in record["cells"] if one["eta"] == first["eta"]]
     cells = {(one["classifier"], one["recipe"]): one for one in shown}
@@ -85,7 +80,7 @@ def _study(record):
             test = cell["test"]
             row += [
                 f"{cell['held_out']['error']:.4f}",
-                f"{test['error']:.4f} [{test['ci_low']:.4f}, {test['ci_high']:.4f}]",
+                error_text(test),
                 f"{cell['seconds']:.0f}" if "seconds" in cell else "",
             ]
         rows.append(row)
@@ -130,20 +125,11 @@ def draw_transfer(record: dict, path: str | os.PathLike) -> None:
     heat_map(cells, str(path), columns, "trained against", title)
 
 
-def rendered(path: pathlib.Path, content: dict[str, str]) -> str:
-    """The text of `path` with its blocks as the records have them."""
-    text = path.read_text()
-    for name, block in content.items():
-        if f"<!-- {name} -->" in text:
-            text = replace_block(text, name, block)
-    return text
-
-
-def main(argv):
+def main(_: list[str]) -> None:
+    """Rewrites the pages and draws the figures."""
     content = blocks()
-    for path in PAGES:
-        path.write_text(rendered(path, content))
-        print(f"rendered {path.relative_to(ROOT)}")
+    for page in PAGES:
+        rewrite(page, content)
     draw()
 
 

@@ -6,17 +6,14 @@ Reads results/evaluation/strength*.json and autoattack*.json, each a record.json
 `python -m mmtf.evaluate` whose `command` says how it was made. Needs no TensorFlow.
 """
 
-import pathlib
-
 from absl import app
 
 from mmtf.reports import read_json
-from mmtf.reports.markdown import markdown_table, replace_block
-from scripts.gradient_games import where
+from mmtf.reports.markdown import markdown_table
+from scripts.blocks import ACCURACY, DOCS, RESULTS, command, error_text, rewrite, where
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORDS = ROOT / "results" / "evaluation"
-PAGE = ROOT / "docs" / "evaluation.md"
+RECORDS = RESULTS / "evaluation"
+PAGE = DOCS / "evaluation.md"
 ENSEMBLE, OVERALL, CLEAN = "autoattack", "worst", "none"
 
 
@@ -28,15 +25,7 @@ def table(record: dict) -> str:
     rows = []
     for attack in attacks:
         found = [cells[attack, defense] for defense in defenses]
-        rows.append(
-            [
-                attack,
-                *(
-                    f"{cell['error']:.3f} [{cell['ci_low']:.3f}, {cell['ci_high']:.3f}]"
-                    for cell in found
-                ),
-            ]
-        )
+        rows.append([attack, *(error_text(cell, 3) for cell in found)])
     return markdown_table(["attack", *defenses], rows)
 
 
@@ -71,22 +60,21 @@ def block(record: dict) -> str:
     pgd = record["pgd"] if "pgd" in record else record["attacks"]["pgd"]
     notes = (
         f"{record['norm']}, eta {record['etas'][0]:g}, n = {record['n']:,}, PGD with "
-        f"{pgd['steps']} steps and {pgd['restarts']} restarts. Checks: {signs}."
+        f"{pgd['steps']} steps and {pgd['restarts']} restarts. {ACCURACY} Checks: {signs}."
     )
     return "\n\n".join([table(record), f"{verdict} {notes}", made_by(record)])
 
 
 def made_by(record: dict) -> str:
     """The command, the versions, the machine."""
-    command = "python -m mmtf.evaluate " + " ".join(record["command"][1:])
-    return f"`{command}`: {where(record)}."
+    return f"`{command(record, 'mmtf.evaluate')}`: {where(record)}."
 
 
 def timing(record: dict) -> str:
     """How long AutoAttack took on each classifier of the record."""
     told = [
         f"{cell['n']:,} images of {cell['defense']}: {cell['seconds'] / 60:.1f} minutes, error "
-        f"{cell['error']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]"
+        f"{error_text(cell)}"
         for cell in record["cells"]
         if cell["attack"] == ENSEMBLE
     ]
@@ -96,18 +84,18 @@ def timing(record: dict) -> str:
     )
 
 
-def rendered() -> str:
-    """The text of the page with the block as the committed records have it."""
+def blocks() -> dict[str, str]:
+    """The page's block by its name."""
     texts = [block(read_json(path)) for path in sorted(RECORDS.glob("strength*.json"))]
     for path in sorted(RECORDS.glob("autoattack*.json")):
         record = read_json(path)
         texts.append(f"{timing(record)}\n\n{made_by(record)}")
-    return replace_block(PAGE.read_text(), "strength", "\n\n".join(texts))
+    return {"strength": "\n\n".join(texts)}
 
 
-def main(_):
-    PAGE.write_text(rendered())
-    print(f"rendered {PAGE.relative_to(ROOT)}")
+def main(_: list[str]) -> None:
+    """Rewrites the page."""
+    rewrite(PAGE, blocks())
 
 
 if __name__ == "__main__":

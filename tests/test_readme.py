@@ -10,26 +10,29 @@ import pytest
 
 import mmtf
 from scripts import attack_comparison, gradient_games, network_games, performance, strength
+from scripts.blocks import rendered
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/gradient_games.md"])
 def test_the_tables_are_those_of_the_records(name):
-    assert (ROOT / name).read_text() == gradient_games.rendered(ROOT / name)
+    assert (ROOT / name).read_text() == rendered(ROOT / name, gradient_games.blocks())
 
 
 @pytest.mark.parametrize("path", network_games.PAGES, ids=lambda path: path.name)
 def test_the_tables_of_the_network_games_are_those_of_the_records(path):
-    assert path.read_text() == network_games.rendered(path, network_games.blocks())
+    assert path.read_text() == rendered(path, network_games.blocks())
 
 
 def test_the_comparison_of_attacks_is_that_of_its_record():
-    assert attack_comparison.PAGE.read_text() == attack_comparison.rendered(attack_comparison.PAGE)
+    assert attack_comparison.PAGE.read_text() == rendered(
+        attack_comparison.PAGE, attack_comparison.blocks()
+    )
 
 
 def test_the_strength_tables_are_those_of_their_records():
-    assert strength.PAGE.read_text() == strength.rendered()
+    assert strength.PAGE.read_text() == rendered(strength.PAGE, strength.blocks())
 
 
 def test_the_page_on_speed_is_that_of_its_records():

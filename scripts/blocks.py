@@ -1,0 +1,74 @@
+"""Blocks of pages, from `<!-- name -->` to `<!-- /name -->`, rendered from committed records."""
+
+import pathlib
+import statistics
+
+from mmtf.reports.markdown import replace_block
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS, DOCS = ROOT / "results", ROOT / "docs"
+FIGURES = DOCS / "figures"
+# What a table of errors says below itself.
+ACCURACY = "Test errors; robust accuracy is 1 - error."
+
+
+def rendered(page: pathlib.Path, blocks: dict[str, str]) -> str:
+    """The text of `page` with those of `blocks`, name -> Markdown, that it has."""
+    text = page.read_text()
+    for name, content in blocks.items():
+        if f"<!-- {name} -->" in text:
+            text = replace_block(text, name, content)
+    return text
+
+
+def rewrite(page: pathlib.Path, blocks: dict[str, str]) -> None:
+    """Writes `rendered` to the page and says so."""
+    page.write_text(rendered(page, blocks))
+    print(f"rendered {page.relative_to(ROOT)}")
+
+
+def command(record: dict, module: str = "mmtf.run") -> str:
+    """What to type for the same record."""
+    return f"python -m {module} " + " ".join(record["command"][1:])
+
+
+def commands(records: list[dict]) -> str:
+    """A list of the records' commands, each with its versions and machine."""
+    return "\n".join(f"- `{command(record)}`: {where(record)}" for record in records)
+
+
+def where(record: dict) -> str:
+    """Versions, machine, precision, seed and commit of a record, as far as it has them."""
+    versions, hardware = record["versions"], record["hardware"]
+    commit, plus, changes = (record["commit"] or "unknown").partition("+")
+    instructions = hardware.get("instructions")  # older records do not say
+    cores = f"{hardware['cores']} cores of {hardware['cpu']}"
+    cores += f" ({instructions})" if instructions else ""
+    parts = [f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {cores}"]
+    if "precision" in record:
+        parts.append(f"training in {record['precision']['training']}")
+    if "seeds" in record:
+        parts.append(f"seed {record['seeds'][0]}")
+    return ", ".join([*parts, f"commit {commit[:12]}{plus}{changes}"])
+
+
+def error_text(cell: dict, digits: int = 4) -> str:
+    """An error with its 95 % interval.
+
+    Example:
+      >>> error_text({"error": 0.1, "ci_low": 0.08, "ci_high": 0.12}, 2)
+      '0.10 [0.08, 0.12]'
+    """
+    error, low, high = (f"{cell[name]:.{digits}f}" for name in ("error", "ci_low", "ci_high"))
+    return f"{error} [{low}, {high}]"
+
+
+def spread_text(values: list[float], digits: int, middle=statistics.mean) -> str:
+    """The middle of some values with [least, largest], which one value alone has not.
+
+    Example:
+      >>> spread_text([1.0, 2.0], 1), spread_text([1.0], 1)
+      ('1.5 [1.0, 2.0]', '1.0')
+    """
+    ends = f" [{min(values):.{digits}f}, {max(values):.{digits}f}]" if len(values) > 1 else ""
+    return f"{middle(values):.{digits}f}{ends}"
