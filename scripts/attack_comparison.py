@@ -161,7 +161,8 @@ def block(record: dict) -> str:
     parts.append(
         f"n = {record['rows'][0]['n']}, the first test images of {record['dataset']}; images of "
         f"peers outside the ball or the box: {violations}. {ACCURACY} "
-        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, commit {', '.join(commits)}."
+        f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, commit "
+        f"{', '.join(commits)}."
     )
     return "\n\n".join(part for part in parts if part)
 

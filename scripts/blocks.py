@@ -2,6 +2,7 @@
 
 import pathlib
 import statistics
+from collections.abc import Callable
 
 from mmtf.reports.markdown import replace_block
 
@@ -63,7 +64,9 @@ def error_text(cell: dict, digits: int = 4) -> str:
     return f"{error} [{low}, {high}]"
 
 
-def spread_text(values: list[float], digits: int, middle=statistics.mean) -> str:
+def spread_text(
+    values: list[float], digits: int, middle: Callable[[list[float]], float] = statistics.mean
+) -> str:
     """The middle of some values with [least, largest], which one value alone has not.
 
     Example:

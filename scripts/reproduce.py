@@ -71,7 +71,8 @@ def define_flags() -> None:
     )
 
 
-def main(argv) -> int:
+def main(argv: list[str]) -> int:
+    """The command, a user's mistake told in one line; returns the exit status."""
     try:
         status = _reproduce(argv)
         sys.stdout.flush()
@@ -94,7 +95,7 @@ def run(name: str) -> None:
     app.run(main, [sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
 
 
-def _reproduce(argv) -> int:
+def _reproduce(argv: list[str]) -> int:
     if argv[1:]:
         raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
     tables, figures = _numbers("tables", TABLES), _numbers("figures", selection.FIGURES)

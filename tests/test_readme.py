@@ -26,9 +26,8 @@ def test_the_tables_of_the_network_games_are_those_of_the_records(path):
 
 
 def test_the_comparison_of_attacks_is_that_of_its_record():
-    assert attack_comparison.PAGE.read_text() == rendered(
-        attack_comparison.PAGE, attack_comparison.blocks()
-    )
+    page = attack_comparison.PAGE
+    assert page.read_text() == rendered(page, attack_comparison.blocks())
 
 
 def test_the_strength_tables_are_those_of_their_records():

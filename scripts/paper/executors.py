@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from mmtf.errors import ConfigError, require_choice
 
@@ -30,7 +31,9 @@ def default_jobs() -> int:
 
 
 @contextlib.contextmanager
-def executor(engine: str, jobs: int, scheduler: str | None = None):
+def executor(
+    engine: str, jobs: int, scheduler: str | None = None
+) -> Iterator[concurrent.futures.Executor]:
     """A concurrent.futures.Executor for `run_process`.
 
     Args:

@@ -101,7 +101,11 @@ class Plan:
 
 
 def make_plan(
-    cells: list[Cell], settings: dict[Track, Settings], store: Store, root: str, again=False
+    cells: list[Cell],
+    settings: dict[Track, Settings],
+    store: Store,
+    root: str,
+    again: bool = False,
 ) -> Plan:
     """The jobs that give every one of `cells` its record.
 

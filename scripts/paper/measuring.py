@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 import traceback
+from collections.abc import Callable
 
 import keras
 
@@ -46,7 +47,7 @@ class Bench:
     root: str
     again: bool = False
 
-    def config(self, cell: Cell, game: str):
+    def config(self, cell: Cell, game: str) -> RunConfig:
         """Of the run of `game` that belongs to the cell."""
         return classifier_config(cell.track, self.settings, game, cell.eta, cell.seed)
 
@@ -92,7 +93,9 @@ def reported(cell: Cell) -> float | None:
     return paper_figure(cell.track.dataset, cell.eta, cell.defense, column or cell.attack)
 
 
-def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
+def measure_cells(
+    cells: list[Cell], bench: Bench, say: Callable[[str], object] = print
+) -> dict[str, str]:
     """Measures cells of one defense at one radius; a failure does not stop the others.
 
     Args:

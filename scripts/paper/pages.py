@@ -1,21 +1,19 @@
 """The pages claims.md and results.md, from records alone."""
 
 import dataclasses
-import functools
 
 from mmtf.reports.markdown import markdown_table
 from scripts.paper.cells import Track
 from scripts.paper.checks import Check
-from scripts.paper.claims import CLAIMS, Claim
+from scripts.paper.claims import CLAIMS
 from scripts.paper.estimates import FAILS, HOLDS, MISSING, estimate
 from scripts.paper.figures import CAPTIONS
+from scripts.paper.judging import etas_of, judge, of_dataset, paper_checks
 from scripts.paper.records import Results
 from scripts.paper.render import TITLES, render
 from scripts.paper.rendered import row_title
-from scripts.paper.selection import CIFAR10, MNIST
 from scripts.paper.tables import TABLES, errata, paper_table
 from scripts.paper.texts import introduction, sections
-from scripts.paper.views import measured_view, reported_view
 
 # Initializer and schedule, shown side by side.
 RECIPES = (("keras", "fast"), ("tutorial", "fast"), ("tutorial", "brief"))
@@ -26,40 +24,10 @@ HEADER = (
 NO_RECORDS = "There are no records yet."
 
 
-@dataclasses.dataclass(frozen=True)
-class Judgment:
-    """Of a claim at one radius.
-
-    Attributes:
-      eta: the radius.
-      verdict: of the records.
-      checks: behind it; none where the claim is not about the dataset.
-      paper: the verdict of the paper's own numbers.
-    """
-
-    eta: float
-    verdict: str
-    checks: list[Check]
-    paper: str
-
-
 def tables_of(track: Track) -> list[int]:
     """The paper's tables of the track's dataset; a trial's dataset stands in for MNIST."""
     dataset = track.dataset if track.dataset == "cifar10" else "mnist"
     return [number for number in TABLES if paper_table(number).dataset == dataset]
-
-
-def judge(results: Results, track: Track) -> dict[Claim, list[Judgment]]:
-    """Every claim at every radius of the track's dataset."""
-    found: dict[Claim, list[Judgment]] = {}
-    for eta in _etas(track):
-        view = measured_view(results, track, eta)
-        for claim in CLAIMS:
-            checks = claim.checks(view)
-            paper = claim.verdict(_paper_checks(claim, track.dataset, eta))
-            one = Judgment(eta, claim.verdict(checks), checks, paper)
-            found.setdefault(claim, []).append(one)
-    return found
 
 
 def claims_page(results: Results) -> str:
@@ -74,7 +42,7 @@ def claims_page(results: Results) -> str:
         for claim, judgments in judge(results, track).items():
             if not judgments[0].checks:
                 continue
-            parts.append(f"### {claim.number}. {claim.text}: {_by_radius(judgments)}")
+            parts.append(f"### {claim.number}. {claim.text}: {of_dataset(judgments)}")
             for one in judgments:
                 if one.verdict == MISSING:
                     continue
@@ -91,29 +59,13 @@ def summary(results: Results) -> str:
     rows = []
     for claim in CLAIMS:
         row = [f"{claim.number}. {claim.text}"]
-        row += [_by_radius(judged[track][claim]) for track in judged]
+        row += [of_dataset(judged[track][claim]) for track in judged]
         for track in papers.values():
             lines = [dataclasses.replace(one, verdict=one.paper) for one in judged[track][claim]]
-            row.append(_by_radius(lines).replace(MISSING, "said in words"))
+            row.append(of_dataset(lines).replace(MISSING, "said in words"))
         rows.append(row)
     theirs = [f"the paper's own numbers, {dataset}" for dataset in papers]
     return markdown_table(["claim", *map(str, judged), *theirs], rows)
-
-
-def by_radius(verdicts: dict[float, str]) -> str:
-    """Verdicts with the radii they are of.
-
-    Example:
-      >>> by_radius({0.1: "holds", 0.2: "undecided", 0.3: "holds"})
-      'holds at 0.1, 0.3; undecided at 0.2'
-    """
-    found: dict[str, list[str]] = {}
-    for eta, verdict in verdicts.items():
-        found.setdefault(verdict, []).append(f"{eta:g}")
-    if set(found) <= {MISSING}:
-        return MISSING
-    order = sorted(found, key=lambda verdict: verdict == MISSING)
-    return "; ".join(f"{verdict} at {', '.join(found[verdict])}" for verdict in order)
 
 
 def results_page(results: Results, figures: list[str]) -> str:
@@ -146,7 +98,7 @@ def results_page(results: Results, figures: list[str]) -> str:
             parts += [
                 f"Claim {claim.number}, {claim.text}: **{verdicts}**."
                 for claim, judgments in judged.items()
-                if number in claim.tables and (verdicts := _by_radius(judgments)) != MISSING
+                if number in claim.tables and (verdicts := of_dataset(judgments)) != MISSING
             ]
     if figures:
         parts.append("## Figures")
@@ -158,22 +110,6 @@ def results_page(results: Results, figures: list[str]) -> str:
         ]
     parts += ["## Errata of the paper", _errata()]
     return "\n\n".join(parts) + "\n"
-
-
-def _etas(track: Track) -> tuple[float, ...]:
-    return CIFAR10 if track.dataset == "cifar10" else MNIST
-
-
-@functools.cache
-def _paper_checks(claim: Claim, dataset: str, eta: float) -> list[Check]:
-    return [check for check in claim.checks(reported_view(dataset, eta)) if not check.beyond]
-
-
-def _by_radius(judgments: list[Judgment]) -> str:
-    """A dash where the claim is not about the dataset: it has no checks there."""
-    if not judgments[0].checks:
-        return "-"
-    return by_radius({one.eta: one.verdict for one in judgments})
 
 
 def _line(judged: tuple[Check, str]) -> str:
@@ -192,7 +128,7 @@ def _not_reproduced(results: Results) -> str:
         for track, claims in judged.items():
             for one in claims[claim]:
                 mine = [pair for pair in claim.judged(one.checks) if not pair[0].beyond]
-                papers = _paper_checks(claim, track.dataset, one.eta)
+                papers = paper_checks(claim, track.dataset, one.eta)
                 lines += [
                     f"- {track}, eta {one.eta:g}: {check.text}".replace("_", "\\_")
                     for (check, verdict), paper in zip(mine, papers, strict=True)
@@ -237,7 +173,7 @@ def _durations(results: Results) -> str:
     """Seconds of the records' own clocks."""
     rows = []
     for track in results.tracks():
-        for eta in _etas(track):
+        for eta in etas_of(track):
             records = list(results.at(track, eta, 0).values())
             if not records:
                 continue

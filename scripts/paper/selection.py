@@ -1,5 +1,7 @@
 """Which cells a table, a figure, or all of them need."""
 
+from collections.abc import Iterable
+
 from mmtf.errors import require, require_choice
 from scripts.paper.cells import Cell, Track
 from scripts.paper.players import CURVE, GALLERY, IMAGES, MET
@@ -20,14 +22,14 @@ FIGURE_CELLS = {
 
 def select(
     *,
-    tables=(),
-    figures=(),
-    inits=("keras",),
+    tables: Iterable[int] = (),
+    figures: Iterable[int] = (),
+    inits: Iterable[str] = ("keras",),
     schedule: str = "fast",
     seeds: int = 1,
-    etas=None,
-    defenses=None,
-    attacks=None,
+    etas: list[float] | None = None,
+    defenses: list[str] | None = None,
+    attacks: list[str] | None = None,
     dataset: str | None = None,
 ) -> list[Cell]:
     """The cells of some tables and figures, radius by radius, each once.

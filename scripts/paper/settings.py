@@ -92,7 +92,7 @@ class Settings:
         return {"examples": self.examples}
 
 
-def settings_of(track: Track, **given) -> Settings:
+def settings_of(track: Track, **given: int | None) -> Settings:
     """The settings of a track; None among `given` leaves the preset."""
     preset = {"rounds": PAPER_ROUNDS.get(track.dataset, PAPER_ROUNDS["mnist"])}
     if track.dataset == "cifar10":

@@ -19,7 +19,7 @@ from scripts.paper.store import Store, classifier_config
 PATIENCE_SECONDS = 60
 
 
-def main(argv) -> int:
+def main(argv: list[str]) -> int:
     """Does the job in argv[1]; 0 where all of it is done."""
     _leave_with_parent()
     given = read_json(argv[1])

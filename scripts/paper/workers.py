@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 
 from mmtf.storage.files import write_json
 from scripts.paper import executors
@@ -13,6 +14,7 @@ from scripts.paper.jobs import Job, Plan
 
 # A worker that dies takes the job down with it; the job goes on from its checkpoint or records.
 ATTEMPTS = 2
+Say = Callable[[str], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,15 @@ class Place:
     again: bool = False
 
 
-def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, say=print) -> dict:
+def do(
+    plan: Plan,
+    place: Place,
+    *,
+    engine: str = "local",
+    at_once: int = 1,
+    scheduler: str | None = None,
+    say: Say = print,
+) -> dict[str, str]:
     """Does the plan's jobs.
 
     Args:
@@ -54,7 +64,13 @@ def do(plan: Plan, place: Place, *, engine="local", at_once=1, scheduler=None, s
         return in_order(plan.jobs, start, slots, logs.get, say)
 
 
-def in_order(jobs: list[Job], start, slots: int, log_of, say) -> dict:
+def in_order(
+    jobs: list[Job],
+    start: Callable[[Job], concurrent.futures.Future],
+    slots: int,
+    log_of: Callable[[Job], str],
+    say: Say,
+) -> dict[str, str]:
     """Keeps up to `slots` jobs running, the first whose needs are met; waits for one at a time.
 
     Args:

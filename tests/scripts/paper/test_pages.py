@@ -1,8 +1,9 @@
 """The pages are made from whatever records there are."""
 
 from scripts.paper.cells import Track
+from scripts.paper.judging import by_radius
 from scripts.paper.output import write_pages
-from scripts.paper.pages import by_radius, claims_page, results_page, tables_of
+from scripts.paper.pages import claims_page, results_page, tables_of
 
 
 def test_without_records_the_pages_say_so(keep):
