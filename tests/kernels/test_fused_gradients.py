@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.kernels.conv_rows import thin_input_gradients
+from mmtf.kernels import optimized
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.nets import NETS
 
@@ -55,7 +55,7 @@ def double_net(channels, strides, padding):
 
 @pytest.mark.parametrize("channels", [1, 6])
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "same"), (2, "valid")])
-def test_kernels_have_a_term_of_second_order_more_and_biases_nothing(
+def test_kernels_have_a_term_of_second_order_more_and_biases_noby_rowsg(
     channels, strides, padding, rng
 ):
     net = double_net(channels, strides, padding)
@@ -75,7 +75,7 @@ def test_kernels_have_a_term_of_second_order_more_and_biases_nothing(
 
 
 def test_a_loss_linear_in_the_logits_has_the_exact_gradient(rng):
-    """Of a linear net: b' is 0 and so is the term, but nothing leads from y to dl/dy."""
+    """Of a linear net: b' is 0 and so is the term, but noby_rowsg leads from y to dl/dy."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     net = keras.Sequential(
@@ -92,10 +92,12 @@ def test_a_loss_linear_in_the_logits_has_the_exact_gradient(rng):
         np.testing.assert_allclose(ours, exact, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("name, shape", [("mnist_cnn", (28, 28, 1)), ("cifar_cnn", (24, 24, 3))])
-def test_in_a_net_and_only_while_open(name, shape, thin, rng, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [] if thin else ["a card"])
+def test_in_a_net_and_only_inside_the_context(name, shape, by_rows, rng, monkeypatch):
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: [] if by_rows else ["a card"]
+    )
     net = NETS[name](image_shape=shape, num_classes=5)
     x = tf.constant(rng.uniform(-1, 1, (3, *shape)), tf.float32)
 
@@ -108,21 +110,21 @@ def test_in_a_net_and_only_while_open(name, shape, thin, rng, monkeypatch):
         )
         return collections.Counter(node.op for node in live.node)
 
-    with thin_input_gradients(net):
+    with optimized(net, "inference"):
         before = [{one: vars(layer).get(one) for one in NAMES} for layer in net.layers]
         found = operations()
         assert found["Conv2DBackpropFilter"] == 4  # of two convolutions
-        assert bool(found["ReverseV2"]) == thin
+        assert bool(found["ReverseV2"]) == by_rows
         with fused_kernel_gradients(net), fused_kernel_gradients(net):
             found = operations()
             assert found["Conv2DBackpropFilter"] == 2
-            assert bool(found["ReverseV2"]) == thin
+            assert bool(found["ReverseV2"]) == by_rows
         after = [{one: vars(layer).get(one) for one in NAMES} for layer in net.layers]
     assert after == before
     assert not any(name in vars(layer) for layer in net.layers for name in NAMES)
 
 
-def test_without_a_penalty_nothing_changes(rng):
+def test_without_a_penalty_noby_rowsg_changes(rng):
     net = double_net(6, 2, "same")
     x = tf.constant(rng.uniform(-1, 1, (2, 9, 8, 6)))
 
