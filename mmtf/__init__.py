@@ -5,6 +5,8 @@ Names are imported when first used, so that `import mmtf` costs nothing.
 
 import importlib
 
+from mmtf import _moved
+
 __version__ = "0.1.0"
 
 _PUBLIC = {
@@ -48,3 +50,6 @@ def __getattr__(name: str):
 
 def __dir__():
     return sorted(__all__)
+
+
+_moved.install()

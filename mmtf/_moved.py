@@ -1,0 +1,158 @@
+"""Names of mmtf 0.1 that moved or were renamed: they work for one release, with a warning.
+
+`import mmtf` installs the finder below. It answers for modules that are no longer there, and gives
+modules that are there their old names.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+MODULES = {
+    "mmtf.afterwards": "mmtf.runs.replay",
+    "mmtf.attacks.expectation": "mmtf.attacks.eot",
+    "mmtf.attacks.goals": "mmtf.attacks.criteria",
+    "mmtf.attacks.learned": "mmtf.attacks.attack_network",
+    "mmtf.attacks.standing": "mmtf.attacks.active_set",
+    "mmtf.command": "mmtf.cli.errors",
+    "mmtf.cpu": "mmtf.runtime.cpu",
+    "mmtf.curve": "mmtf.runs.curve",
+    "mmtf.evaluation.blocks": "mmtf.storage.batch_cache",
+    "mmtf.evaluation.checks": "mmtf.evaluation.gradient_masking",
+    "mmtf.evaluation.columns": "mmtf.evaluation.attack_specs",
+    "mmtf.evaluation.compare": "mmtf.stats.paired",
+    "mmtf.evaluation.fresh": "mmtf.evaluation.fitted",
+    "mmtf.evaluation.measure": "mmtf.evaluation.runner",
+    "mmtf.evaluation.models": "mmtf.classifiers.loading",
+    "mmtf.evaluation.nearest": "mmtf.evaluation.minimal_perturbation",
+    "mmtf.evaluation.rounds": "mmtf.runs.rounds",
+    "mmtf.evaluation.universal": "mmtf.evaluation.fitted_universal",
+    "mmtf.experiment": "mmtf.runs.experiment",
+    "mmtf.export": "mmtf.classifiers.export",
+    "mmtf.flagged": "mmtf.cli.flags",
+    "mmtf.lock": "mmtf.storage.lock",
+    "mmtf.lookup": "mmtf.registry",
+    "mmtf.nets.architecture": "mmtf.classifiers.fingerprint",
+    "mmtf.nets.bilinear": "mmtf.kernels.bilinear",
+    "mmtf.nets.block_products": "mmtf.kernels.conv_blocks",
+    "mmtf.nets.dense_products": "mmtf.kernels.dense",
+    "mmtf.nets.fused_gradients": "mmtf.kernels.fused_gradients",
+    "mmtf.nets.outputs": "mmtf.classifiers.logits",
+    "mmtf.nets.precision": "mmtf.classifiers.precision",
+    "mmtf.nets.replaced": "mmtf.kernels.replaced",
+    "mmtf.nets.second_derivatives": "mmtf.kernels.second_derivatives",
+    "mmtf.nets.thin_gradient": "mmtf.kernels.conv_rows",
+    "mmtf.nets.twice_pools": "mmtf.kernels.max_pool",
+    "mmtf.presets": "mmtf.runs.presets",
+    "mmtf.provenance": "mmtf.storage.provenance",
+    "mmtf.quiet": "mmtf.runtime.startup",
+    "mmtf.reports.intervals": "mmtf.stats.intervals",
+    "mmtf.reports.record": "mmtf.storage.files",
+    "mmtf.risks": "mmtf.losses",
+    "mmtf.solvers.functional": "mmtf.functional",
+    "mmtf.summary": "mmtf.cli.summary",
+    "mmtf.training.adam": "mmtf.kernels.adam",
+    "mmtf.training.clusters": "mmtf.distributed.clusters",
+    "mmtf.training.devices": "mmtf.runtime.devices",
+    "mmtf.training.distribution": "mmtf.distributed.strategy",
+    "mmtf.training.randomness": "mmtf.training.dropout",
+    "mmtf.training.rates": "mmtf.training.learning_rate",
+    "mmtf.training.rendezvous": "mmtf.distributed.rendezvous",
+    "mmtf.training.workers": "mmtf.distributed.workers",
+    "mmtf.workdir": "mmtf.runs.workdir",
+}
+# Of a module of then: its name -> where it is now, "module:name".
+NAMES: dict[str, dict[str, str]] = {
+    "mmtf.config": {
+        "reason_of": "mmtf.errors:reason_of",
+    },
+    "mmtf.evaluation.best_response": {
+        "FreshAttNet": "mmtf.evaluation.best_response:FittedAttNet",
+    },
+    "mmtf.evaluation.blocks": {
+        "KeptBlocks": "mmtf.storage.batch_cache:BatchCache",
+    },
+    "mmtf.evaluation.fresh": {
+        "Fresh": "mmtf.evaluation.fitted:FittedAttack",
+    },
+    "mmtf.evaluation.universal": {
+        "FreshUniversal": "mmtf.evaluation.fitted_universal:FittedUniversal",
+    },
+    "mmtf.lookup": {
+        "Members": "mmtf.registry:Registry",
+        "options_of": "mmtf.registry:resolve_kwargs",
+    },
+}
+
+
+class MovedFinder(importlib.abc.MetaPathFinder):
+    """Finds modules of MODULES, and those of NAMES that are still there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        if fullname in MODULES:
+            return importlib.machinery.ModuleSpec(fullname, _MovedLoader())
+        if fullname not in NAMES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RenamingLoader(spec.loader)
+        return spec
+
+
+class _MovedLoader(importlib.abc.Loader):
+    """A module that hands out the attributes of the one that took its place."""
+
+    def exec_module(self, module):
+        old, new = module.__name__, MODULES[module.__name__]
+        _warn(old, new, stacklevel=3)
+        module.__getattr__ = lambda name: _attribute(old, name, importlib.import_module(new))
+
+
+class _RenamingLoader(importlib.abc.Loader):
+    """Loads a module and adds its old names."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        own = vars(module).get("__getattr__")
+        module.__getattr__ = lambda name: _attribute(module.__name__, name, own)
+
+    def __getattr__(self, name):  # get_source, get_code and the like
+        return getattr(self._loader, name)
+
+
+def _attribute(old: str, name: str, otherwise):
+    """The attribute `name` of the module `old`: renamed, or `otherwise`'s, a module or function."""
+    if name in NAMES.get(old, {}):
+        place, _, renamed = NAMES[old][name].partition(":")
+        _warn(f"{old}.{name}", f"{place}.{renamed}", stacklevel=4)
+        return getattr(importlib.import_module(place), renamed)
+    if isinstance(otherwise, types.ModuleType):
+        return getattr(otherwise, name)
+    if otherwise is not None:
+        return otherwise(name)
+    raise AttributeError(f"module {old!r} has no attribute {name!r}")
+
+
+def _warn(old, new, stacklevel):
+    message = f"{old} is {new} now; the old name works for one release."
+    warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)
+
+
+def install() -> None:
+    """Puts the finder before Python's own, once."""
+    if not any(isinstance(one, MovedFinder) for one in sys.meta_path):
+        sys.meta_path.insert(0, MovedFinder())
