@@ -3,10 +3,10 @@
 import contextlib
 
 import keras
-import tensorflow as tf
 
 from mmtf.kernels import optimized
 from mmtf.kernels.keras_internals import input_tensors_of, layers_of, producer_of
+from mmtf.runtime.devices import full_float32
 
 
 @contextlib.contextmanager
@@ -51,10 +51,8 @@ def evaluating_in_float32(classifier):
     in threads of one process must not overlap.
     """
     model = model_of(classifier)
-    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     with contextlib.ExitStack() as stack:
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        stack.callback(tf.config.experimental.enable_tensor_float_32_execution, tf32)
+        stack.enter_context(full_float32())
         if model is not None:
             stack.enter_context(computing_in(model, "float32"))
             stack.enter_context(optimized(model, "inference"))

@@ -1,1 +1,3 @@
-"""How TensorFlow is started, and what it runs on."""
+"""How TensorFlow is started, on which devices it runs and in which precision. No TensorFlow here."""
+
+PRECISIONS = ("auto", "float32", "bfloat16")

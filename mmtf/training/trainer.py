@@ -69,7 +69,7 @@ class Trainer:
         if jit_compile:
             startup.set_xla_flags()
             if on_gpu:
-                startup.keep_what_xla_tries()
+                startup.cache_xla_autotuning()
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "

@@ -207,8 +207,8 @@ def main(_):
     from mmtf.storage.provenance import provenance
 
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
-    precisions = ["float32", *(["bfloat16"] if cpu.computes_bfloat16() else [])]
-    output = FLAGS.output or OUTPUT.format(instructions=cpu.instructions() or "other")
+    precisions = ["float32", *(["bfloat16"] if cpu.has_bfloat16() else [])]
+    output = FLAGS.output or OUTPUT.format(instructions=cpu.instruction_set() or "other")
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         for name in FLAGS.works:
