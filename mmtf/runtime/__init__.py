@@ -1,3 +1,3 @@
-"""How TensorFlow is started, on which devices it runs and in which precision. No TensorFlow here."""
+"""How TensorFlow is started, and on which devices and in which precision it runs."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")

@@ -83,7 +83,7 @@ def environment() -> dict[str, str]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow as `environment()` says; shows what it prints on stderr only if it fails."""
+    """Imports TensorFlow with `environment()`; what it prints on stderr is shown if that fails."""
     if "tensorflow" in sys.modules:
         return
     os.environ.update(environment() | os.environ)

@@ -9,6 +9,11 @@ import pytest
 
 from mmtf.runtime import startup
 
+PRINT = (
+    "import os; from mmtf.runtime import startup; "
+    "startup.import_tensorflow(); print(os.environ['{}'])"
+)
+
 
 @pytest.mark.parametrize("machine, found", [("x86_64", "1"), ("AMD64", "1"), ("aarch64", None)])
 def test_onednn_is_on_where_it_wins(monkeypatch, machine, found):
@@ -19,12 +24,11 @@ def test_onednn_is_on_where_it_wins(monkeypatch, machine, found):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="set on x86 alone")
 @pytest.mark.parametrize("given, found", [(None, "1"), ("0", "0")])
 def test_what_the_user_has_set_stays(given, found):
-    code = "import os; from mmtf.runtime import startup; startup.import_tensorflow(); print(os.environ[NAME])"
     name = "TF_ENABLE_ONEDNN_OPTS"
     environment = {key: value for key, value in os.environ.items() if key != name}
     environment |= {name: given} if given else {}
     done = subprocess.run(
-        [sys.executable, "-c", f"NAME = {name!r}; {code}"],
+        [sys.executable, "-c", PRINT.format(name)],
         env=environment,
         capture_output=True,
         text=True,
@@ -96,9 +100,8 @@ def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):
 
 
 def test_the_commands_set_xlas_flags():
-    code = "import os; from mmtf.runtime import startup; startup.import_tensorflow(); print(os.environ[NAME])"
     done = subprocess.run(
-        [sys.executable, "-c", f"NAME = 'XLA_FLAGS'; {code}"],
+        [sys.executable, "-c", PRINT.format("XLA_FLAGS")],
         env={key: value for key, value in os.environ.items() if key != "XLA_FLAGS"},
         capture_output=True,
         text=True,
