@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kept, time_to_robust
+from benchmarks import records, time_to_robust
 from mmtf.errors import ConfigError
 from scripts import performance
 
@@ -31,11 +31,11 @@ def test_both_targets_count(clean, fgsm, met):
 
 def test_a_record_goes_on_only_on_its_own_machine_commit_and_job(tmp_path):
     path, about = tmp_path / "record.json", {"dataset": "mnist", "commit": "abc"}
-    assert kept.begin(str(path), about) == {**about, "runs": []}
+    assert records.begin(str(path), about) == {**about, "runs": []}
     path.write_text(json.dumps({**about, "runs": [1]}))
-    assert kept.begin(str(path), about)["runs"] == [1]
+    assert records.begin(str(path), about)["runs"] == [1]
     with pytest.raises(ConfigError, match="commit def .* Received: abc"):
-        kept.begin(str(path), {**about, "commit": "def"})
+        records.begin(str(path), {**about, "commit": "def"})
 
 
 @pytest.mark.slow
