@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import records, time_to_robust
 from mmtf.errors import ConfigError
-from scripts import performance
+from scripts.performance import robust
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +55,7 @@ def test_the_command_measures_and_goes_on(tmp_path):
     assert run["met"] is False and run["points"][-1]["clean"] > 0.008
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "seed 3" not in again.stdout
-    text = performance.robust(json.loads(output.read_text()))
+    text = robust.section(json.loads(output.read_text()))
     start = f"| mmtf, minimax_grad, penalty on one example in 2 | {run['precision']} | 3 | 8 | "
     assert text.splitlines()[2].startswith(start)
     assert text.splitlines()[2].endswith(f"| {run['pgd']['error']:.3f} |")
