@@ -67,7 +67,7 @@ def dense_call(layer: keras.layers.Dense, product: Bilinear, *, fused: bool = Fa
             y = keras.ops.add(y, layer.bias)
         return y if layer.activation is None else layer.activation(y)
 
-    call.product = product
+    call.product = product  # type: ignore[attr-defined]
     return call
 
 

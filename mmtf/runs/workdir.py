@@ -1,11 +1,12 @@
 """The folder of one run: its config, lock, checkpoints, logs, record and exports."""
 
 import os
+from typing import IO
 
 from mmtf.config import RunConfig, differences
 from mmtf.errors import ConfigError
-from mmtf.storage.lock import hold
 from mmtf.storage.files import read_json, write_json
+from mmtf.storage.lock import hold
 
 RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
 
@@ -24,7 +25,7 @@ class Workdir:
     def __init__(self, path: str, config: RunConfig):
         self.path = os.path.abspath(os.path.expanduser(path))
         self._config = config
-        self._lock = None
+        self._lock: IO | None = None
         self.config_path = self.inside("config.json")
         self.record_path = self.inside("record.json")
         self.checkpoint_dir = self.inside("checkpoints")
