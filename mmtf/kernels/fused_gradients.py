@@ -33,13 +33,13 @@ def fused_kernel_gradients(model: Any) -> AbstractContextManager[None]:
     for layer in layers_of(model):
         name, operation = _operation(layer)
         # Replicas are traced in turns: one may find that another has replaced it already.
-        if operation is not None and not hasattr(vars(layer).get(name), "fused"):
+        if name is not None and not hasattr(vars(layer).get(name), "fused"):
             operation.fused = True
             changes.append((layer, name, operation))
     return patched(changes)
 
 
-def _operation(layer: Any) -> tuple[str | None, Callable | None]:
+def _operation(layer: Any) -> tuple[str | None, Any]:
     """(name of the layer's attribute, its replacement); (None, None) for other layers."""
     if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
         product = getattr(vars(layer).get("call"), "product", MATMUL)

@@ -55,7 +55,7 @@ def double_net(channels, strides, padding):
 
 @pytest.mark.parametrize("channels", [1, 6])
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "same"), (2, "valid")])
-def test_kernels_have_a_term_of_second_order_more_and_biases_noby_rowsg(
+def test_kernels_have_a_term_of_second_order_more_and_biases_nothing(
     channels, strides, padding, rng
 ):
     net = double_net(channels, strides, padding)
@@ -75,7 +75,7 @@ def test_kernels_have_a_term_of_second_order_more_and_biases_noby_rowsg(
 
 
 def test_a_loss_linear_in_the_logits_has_the_exact_gradient(rng):
-    """Of a linear net: b' is 0 and so is the term, but noby_rowsg leads from y to dl/dy."""
+    """Of a linear net: b' is 0 and so is the term, but nothing leads from y to dl/dy."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     net = keras.Sequential(
@@ -124,7 +124,7 @@ def test_in_a_net_and_only_inside_the_context(name, shape, by_rows, rng, monkeyp
     assert not any(name in vars(layer) for layer in net.layers for name in NAMES)
 
 
-def test_without_a_penalty_noby_rowsg_changes(rng):
+def test_without_a_penalty_nothing_changes(rng):
     net = double_net(6, 2, "same")
     x = tf.constant(rng.uniform(-1, 1, (2, 9, 8, 6)))
 
