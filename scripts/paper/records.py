@@ -10,7 +10,7 @@ from typing import TextIO
 
 from mmtf.errors import ConfigError
 from mmtf.storage.files import read_json, write_atomically
-from mmtf.storage.lock import InUse, hold_file
+from mmtf.storage.lock import InUse, hold
 from scripts.paper.cells import Cell, Track
 
 RETRY_SECONDS = 0.05
@@ -114,7 +114,8 @@ def hold_records(root: str, track: Track, eta: float) -> TextIO:
     """Locks the file of a track and radius until what is returned is closed; waits for others."""
     while True:
         try:
-            return hold_file(Cell(track, eta, "", "").path(root), "--results")
+            folder = os.path.join(root, str(track))
+            return hold(folder, "--results", f".eta{eta:g}.lock")
         except InUse:
             time.sleep(RETRY_SECONDS)
 
