@@ -1,5 +1,5 @@
 """The paper's tables and figures, cell by cell: planned, measured, rendered, judged.
 
-Right of evaluation and reports, left of scripts. What renders (tables, results, estimates, claims,
-render, figures, pages) imports no TensorFlow; what measures (store, measuring, work) does.
+What renders (tables, records, render, figures, claims, judging, pages) imports no TensorFlow; what
+measures (store, measuring, work) does. Texts for people are in claims.md and known_gaps.md.
 """
