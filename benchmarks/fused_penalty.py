@@ -36,8 +36,8 @@ def gradients_of(classifier, config, precision):
     import tensorflow as tf
 
     from mmtf.classifiers.precision import computing_in
-    from mmtf.games.base import Players, Turn
     from mmtf.games.minimax_grad import MinimaxGrad
+    from mmtf.games.players import Batch, Players, StepContext
     from mmtf.threat import ThreatModel
 
     threat = ThreatModel(eta=config["eta"], norm=config["norm"])
@@ -47,25 +47,27 @@ def gradients_of(classifier, config, precision):
         "nested": MinimaxGrad(threat, **options),
         "fused": MinimaxGrad(threat, **options, penalty="fused"),
     }
-    turn = Turn(
+    context = StepContext(
         round=tf.constant(0),
         seed=tf.constant([0, 0]),
         global_batch_size=BATCH,
         replicas=1,
-        randomness=lambda *models: contextlib.nullcontext(),
+        dropout=lambda *models: contextlib.nullcontext(),
     )
 
-    def gradient(game, z, y):
+    players = Players({"classifier": classifier}, {})
+
+    def gradient(game, x, z, y):
         with tf.GradientTape() as tape:
-            objective, _ = game.objective(classifier, z, y, turn)
+            objective, _ = game.objective(players, Batch(x, y), Batch(z, y), context)
         return tape.gradient(objective, classifier.trainable_variables)
 
     @tf.function(autograph=False)
     def traced(x, y):
         with computing_in(classifier, "float32"):
-            z, _ = games["nested"].perturb(Players({"classifier": classifier}, {}), x, y, turn)
+            z, _ = games["nested"].perturb(players, Batch(x, y), context)
         with computing_in(classifier, precision):
-            return {name: gradient(game, z, y) for name, game in games.items()}
+            return {name: gradient(game, x, z, y) for name, game in games.items()}
 
     def gradients(x, y):
         found = traced(tf.constant(x), tf.constant(y)).items()

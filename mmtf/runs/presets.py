@@ -5,6 +5,7 @@ from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
 from mmtf.registry import resolve_kwargs
 from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets.defaults import FAST_NET, base_name, default_net
 
 DEFAULT_ETA = {"cifar10": 0.06}
 NETWORK_GAME_ATTACKS = ("none", "fgsm", "pgd", "attnet", "attnet_paper", "attnet_met")
@@ -25,15 +26,8 @@ FAST_NETWORK_GAME = {"net": "unet", "attacker_rate": 2.0}
 # on nothing else.
 FAST_GAME = {"minimax_attnet": {"gamma": 5.0}, "minimax_grad": {"penalty_every": 2}}
 FAST_GAME_FOR = {"cifar10": {"minimax_grad": {}}}
-# The tutorial's 0.5 is for tens of thousands of steps; in a few thousand it costs both errors.
-FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
 BRIEF_NET = {"mnist_cnn": {"dropout": 0.0}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}
-
-
-def base_name(dataset: str) -> str:
-    """The name without TFDS' version and config, and without what `Dataset.holdout` adds."""
-    return dataset.split(":")[0].split("/")[0].split("_holdout")[0]
 
 
 def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedule:
@@ -63,13 +57,6 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
             f"Expected first_steps with a game of several rounds (adv_fgsm). Received: {game}."
         )
     return Schedule(**{**preset, **given})
-
-
-def default_net(dataset: str) -> str:
-    """cifar_cnn for all but the small gray datasets."""
-    name = base_name(dataset)
-    small = name == "digits" or "mnist" in name
-    return "mnist_cnn" if small else "cifar_cnn"
 
 
 def run_config(

@@ -6,11 +6,13 @@ import functools
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.config import Schedule
 from mmtf.data.batches import Batches
-from mmtf.errors import ConfigError, require
-from mmtf.games.base import Turn
+from mmtf.errors import require
+from mmtf.games.base import Game
+from mmtf.games.players import Batch, StepContext
 from mmtf.kernels.adam import Adam
 from mmtf.kernels.conv_blocks import block_products
 from mmtf.kernels.conv_rows import thin_input_gradients
@@ -18,50 +20,63 @@ from mmtf.kernels.dense import large_products, narrow_products
 from mmtf.kernels.max_pool import twice_differentiable_pools
 from mmtf.kernels.second_derivatives import cheap_second_derivatives
 from mmtf.runtime import startup
-from mmtf.training.dropout import make_global_generator, seeded
-from mmtf.training.learning_rate import Rate
+from mmtf.training.admission import refuse_local_statistics, validate_batch_size
+from mmtf.training.dropout import make_global_generator, seeded_dropout
+from mmtf.training.learning_rate import WarmupCosine
 
-# What replaces layers' operations in a model that is traced.
+# Context managers that replace the operations of a model's layers by faster ones.
 FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
 FOR_CPUS = (thin_input_gradients, large_products, cheap_second_derivatives)
-# Of XLA's loop; more would draw many batches for a short call.
+# Steps in one program of XLA's at most; more would draw many batches for a short call.
 PROGRAM_STEPS = 500
 
 
 class Trainer:
-    """Plays a game's steps; holds its players.
+    """Takes the steps of a game; holds its players.
 
-    A step draws its batch, its dropout masks and its random starts from (seed, step, replica)
-    alone, so a run stopped after any step goes on from there as if never stopped: bitwise on a CPU;
-    on a GPU XLA may choose other kernels where what it tried has not been kept.
+    The batch, the dropout masks and the random starts of a step are functions of
+    (seed, step, replica) alone, so a run that was stopped after any step goes on as if it had not
+    been: bitwise on a CPU; on a GPU XLA may choose other kernels than before, unless its choices
+    were kept.
 
     Args:
-      game: see `mmtf.games.base.Game`.
-      classifier: built Keras model with float32 variables, made inside the strategy's scope.
-      batches: where examples come from, made inside the strategy's scope, or, by each of several
+      game: see `mmtf.games.Game`.
+      classifier: the defender, a built Keras model with float32 variables or a Classifier of one,
+        made inside the strategy's scope.
+      batches: the source of examples, made inside the strategy's scope, or, by each of several
         workers, outside of it.
       schedule: steps and learning rate.
       strategy: of tf.distribute; the global batch is divided among its replicas.
-      precision: `float32` or `bfloat16`, of the steps.
-      seed: of dropout, random starts and the initial weights of a game's attack network.
-      jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
-        numbers are others; with the default strategy alone.
-      many_a_program: whether such a program takes many steps, not one; with jit_compile and batches
-        in memory. None: on a GPU, for XLA's loops are slow on CPUs.
+      precision: `float32` or `bfloat16`, precision of the steps.
+      seed: seed for dropout, random starts and the initial weights of a game's attack network.
+      jit_compile: whether XLA compiles the steps, which draws other random numbers; with the
+        default strategy alone.
+
+    Attributes:
+      game: as given.
+      batches: as given.
+      strategy: as given.
+      precision: as given.
+      replicas: number of replicas.
+      round_lengths: number of steps of each round.
+      players: models and updaters, see `mmtf.games.Players`.
+
+    Raises:
+      ConfigError: a batch size that cannot be divided among the replicas, or moving statistics that
+        would differ from replica to replica.
     """
 
     def __init__(
         self,
-        game,
-        classifier,
+        game: Game,
+        classifier: keras.Model | Classifier,
         batches: Batches,
         *,
         schedule: Schedule,
-        strategy,
-        precision,
-        seed,
-        jit_compile=False,
-        many_a_program=None,
+        strategy: tf.distribute.Strategy,
+        precision: str,
+        seed: int,
+        jit_compile: bool = False,
     ):
         self.game = game
         self.batches = batches
@@ -71,29 +86,21 @@ class Trainer:
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._seed = seed
         self._jit = jit_compile
-        on_gpu = bool(tf.config.list_logical_devices("GPU"))
         if jit_compile:
             startup.set_xla_flags()
-            if on_gpu:
+            if tf.config.list_logical_devices("GPU"):
                 startup.keep_what_xla_tries()
-        if batches.batch_size % self.replicas:
-            raise ConfigError(
-                f"Expected a batch size divisible by the {self.replicas} replicas. "
-                f"Received: {batches.batch_size}."
-            )
-        if self.replicas > 1 and batches.batch_size // self.replicas % game.stride:
-            raise ConfigError(
-                f"Expected a batch size divisible by {game.stride} times the {self.replicas} "
-                f"replicas, for {type(game).__name__} treats one example in {game.stride} "
-                f"unlike the others. Received: {batches.batch_size}."
-            )
-        _refuse_local_statistics(classifier, self.replicas)
+        validate_batch_size(batches.batch_size, game, self.replicas)
+        model = classifier.model if isinstance(classifier, Classifier) else classifier
+        refuse_local_statistics(model, self.replicas)
 
         make_global_generator()
-        self._rates = []
+        self._rates: list[WarmupCosine] = []
 
-        def make_optimizer(variables=None, scale=1.0, updates=1):
-            self._rates.append(Rate(schedule, self.round_lengths[0], scale, updates))
+        def make_optimizer(
+            variables: list[keras.Variable] | None = None, scale: float = 1.0, updates: int = 1
+        ) -> Adam:
+            self._rates.append(WarmupCosine(schedule, self.round_lengths[0], scale, updates))
             optimizer = Adam(self._rates[-1])
             if variables is not None:
                 optimizer.build(variables)
@@ -106,29 +113,23 @@ class Trainer:
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
         self._program, self._play = None, self._play_step
-        if many_a_program is None:
-            many_a_program = jit_compile and batches.in_memory and on_gpu
-        require(
-            not many_a_program or (jit_compile and batches.in_memory),
-            "many_a_program with jit_compile and batches in memory",
-            many_a_program,
-        )
-        if many_a_program:
+        if takes_programs(jit_compile, batches.in_memory):
             self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
         elif jit_compile:
             self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
 
     @property
     def total_steps(self) -> int:
+        """Number of steps of all rounds together."""
         return sum(self.round_lengths)
 
     @property
     def traces(self) -> int:
-        """How often the steps have been traced; 1 after any number of calls."""
+        """Number of times that the steps have been traced; 1 after any number of calls."""
         return self._run.experimental_get_tracing_count()
 
     def round_of(self, step: int) -> tuple[int, int]:
-        """(number of the round that `step` belongs to, its first step)."""
+        """(number of the round that `step` belongs to, first step of that round)."""
         first = 0
         for number, length in enumerate(self.round_lengths):
             if step < first + length:
@@ -137,7 +138,12 @@ class Trainer:
         return len(self.round_lengths) - 1, first - self.round_lengths[-1]
 
     def enter_round(self, number: int, *, begin: bool) -> None:
-        """Before the first step of a round, or (begin=False) when a run resumes within it."""
+        """Sets the learning rate for a round; with `begin`, the game begins it.
+
+        Args:
+          number: of the round.
+          begin: True before its first step, False where a run resumes within it.
+        """
         for rate in self._rates:
             rate.set_steps(self.round_lengths[number])
         if begin and number:
@@ -148,7 +154,8 @@ class Trainer:
 
         Returns:
           The metrics' means over these steps, and `first_bad_step`: the first step whose risk was
-          not finite, -1 if none was; the step after them where their weights are not.
+          not finite; the step after the last one where the risks were finite and the weights are
+          not; -1 where all are.
         """
         number, _ = self.round_of(first)
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
@@ -166,9 +173,8 @@ class Trainer:
         return self._run(*arguments, iter(streams))
 
     def _run_steps(self, first, count, number, iterator=None):
-        models = self.players.models.values()
         with contextlib.ExitStack() as stack:
-            for model in models:
+            for model in self.players.networks:
                 stack.enter_context(computing_in(model, self.precision))
                 for operations in FOR_XLA if self._jit else FOR_CPUS:
                     stack.enter_context(operations(model))
@@ -182,7 +188,7 @@ class Trainer:
                     return self._one_step(step, number, batch)
 
                 totals, bad = self._loop(first, count, play)
-        weights = self.players.classifier.trainable_variables
+        weights = self.players.models["classifier"].trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
@@ -249,22 +255,32 @@ class Trainer:
         return self._play(*batch, number, seed)
 
     def _play_step(self, x, y, number, seed):
-        turn = Turn(
+        context = StepContext(
             round=number,
             seed=seed,
             global_batch_size=self.batches.batch_size,
             replicas=self.replicas,
-            randomness=functools.partial(seeded, seed=seed),
+            dropout=functools.partial(seeded_dropout, seed=seed),
         )
-        return self.game.step(self.players, x, y, turn)
+        metrics = self.game.step(self.players, Batch(x, y), context)
+        names = set(self.game.metrics)
+        require(
+            set(metrics) == names and "risk" in names,
+            f"the metrics {', '.join(self.game.metrics)} from a step of {type(self.game).__name__},"
+            " risk among them",
+            ", ".join(metrics),
+        )
+        return metrics
 
 
-def _refuse_local_statistics(model, replicas):
-    if replicas == 1:
-        return
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
-            raise ConfigError(
-                f"Expected BatchNormalization(synchronized=True) on {replicas} replicas, whose "
-                f"moving statistics would differ otherwise. Received: layer {layer.name!r}."
-            )
+def takes_programs(jit_compile: bool, in_memory: bool) -> bool:
+    """Whether one program of XLA's takes many steps, not one: on GPUs, where a call costs more.
+
+    XLA's loops are slow on CPUs. The batches are drawn outside of the program, so they must be in
+    memory.
+
+    Args:
+      jit_compile: whether XLA compiles the steps.
+      in_memory: whether the batches come from memory.
+    """
+    return jit_compile and in_memory and bool(tf.config.list_logical_devices("GPU"))

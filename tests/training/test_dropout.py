@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.training.dropout import make_global_generator, seeded
+from mmtf.training.dropout import make_global_generator, seeded_dropout
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def x(rng):
 def traced(model, x):
     @tf.function(autograph=False)
     def call(seed):
-        with seeded(model, seed=seed):
+        with seeded_dropout(model, seed=seed):
             return model(x, training=True)
 
     return lambda *seed: call(tf.constant(seed)).numpy()
