@@ -23,12 +23,11 @@ from mmtf.runtime import startup
 from mmtf.training.admission import refuse_local_statistics, validate_batch_size
 from mmtf.training.dropout import make_global_generator, seeded_dropout
 from mmtf.training.learning_rate import WarmupCosine
+from mmtf.training.steps import Programs, loop, start, takes_programs
 
 # Context managers that replace the operations of a model's layers by faster ones.
 FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
 FOR_CPUS = (thin_input_gradients, large_products, cheap_second_derivatives)
-# Steps in one program of XLA's at most; more would draw many batches for a short call.
-PROGRAM_STEPS = 500
 
 
 class Trainer:
@@ -112,9 +111,9 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        self._program, self._play = None, self._play_step
+        self._programs, self._play = None, self._play_step
         if takes_programs(jit_compile, batches.in_memory):
-            self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
+            self._programs = Programs(self._one_step, batches)
         elif jit_compile:
             self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
 
@@ -179,62 +178,20 @@ class Trainer:
                 for operations in FOR_XLA if self._jit else FOR_CPUS:
                     stack.enter_context(operations(model))
 
-            if self._program is not None:
-                totals, bad = self._programs(first, count, number)
+            def play(step):
+                batch = iterator.get_next() if iterator is not None else None
+                return self._one_step(step, number, batch)
+
+            totals, bad = start(self.game.metrics)
+            if self._programs is None:
+                totals, bad = loop(play, first, count, totals, bad)
             else:
-
-                def play(step):
-                    batch = iterator.get_next() if iterator is not None else None
-                    return self._one_step(step, number, batch)
-
-                totals, bad = self._loop(first, count, play)
+                totals, bad = self._programs.run(first, count, number, totals, bad)
         weights = self.players.models["classifier"].trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
         return {**means, "first_bad_step": bad}
-
-    def _loop(self, first, count, play, totals=None, bad=-1):
-        """Steps first, ..., first + count - 1 by play(step): (metrics' sums, first bad step)."""
-
-        def body(step, totals, bad):
-            metrics, broken = play(step)
-            totals = {name: totals[name] + metrics[name] for name in totals}
-            return step + 1, totals, tf.where(broken & (bad < 0), step, bad)
-
-        totals = totals or {name: tf.constant(0.0) for name in self.game.metrics}
-        _, totals, bad = tf.while_loop(
-            lambda step, *_: step < first + count, body, (first, totals, tf.convert_to_tensor(bad))
-        )
-        return totals, bad
-
-    def _programs(self, first, count, number):
-        """The same by programs of XLA's, of PROGRAM_STEPS steps at most."""
-        last, batch = first + count, self.batches.batch_size
-        longest = max(min(self.batches.size // batch, PROGRAM_STEPS), 1)
-
-        def body(step, totals, bad):
-            # Outside of the program, for XLA has no such operation; all at once, so that the host
-            # draws nothing between steps.
-            drawn = self.batches.indices(step, 0, longest * batch)
-            table = tf.cast(tf.reshape(drawn, [longest, batch]), tf.int32)
-            steps = tf.minimum(last - step, longest)
-            totals, bad = self._program(table, step, steps, number, totals, bad)
-            return step + steps, totals, bad
-
-        totals = {name: tf.constant(0.0) for name in self.game.metrics}
-        _, totals, bad = tf.while_loop(
-            lambda step, *_: step < last, body, (first, totals, tf.constant(-1))
-        )
-        return totals, bad
-
-    def _program_steps(self, table, first, count, number, totals, bad):
-        def play(step):
-            # Not a slice: XLA would compile it anew for each place.
-            indices = tf.gather(table, step - first)
-            return self._one_step(step, number, self.batches.take(indices))
-
-        return self._loop(first, count, play, totals, bad)
 
     def _one_step(self, step, number, batch):
         inputs = () if batch is None else (batch,)
@@ -271,16 +228,3 @@ class Trainer:
             ", ".join(metrics),
         )
         return metrics
-
-
-def takes_programs(jit_compile: bool, in_memory: bool) -> bool:
-    """Whether one program of XLA's takes many steps, not one: on GPUs, where a call costs more.
-
-    XLA's loops are slow on CPUs. The batches are drawn outside of the program, so they must be in
-    memory.
-
-    Args:
-      jit_compile: whether XLA compiles the steps.
-      in_memory: whether the batches come from memory.
-    """
-    return jit_compile and in_memory and bool(tf.config.list_logical_devices("GPU"))

@@ -7,7 +7,7 @@ import pytest
 from tiny import assert_same, make_trainer, tiny_net, weights_after
 
 from mmtf.nets import NETS
-from mmtf.training import trainer as trainer_room
+from mmtf.training import steps
 
 
 def assert_alike(ours, theirs):
@@ -86,9 +86,9 @@ def test_many_steps_a_program_in_a_later_round_and_after_a_bad_step():
 
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_many_steps_a_program_want_a_gpu_xla_and_batches_in_memory(monkeypatch, gpus):
-    monkeypatch.setattr(trainer_room.tf.config, "list_logical_devices", lambda kind: [kind] * gpus)
+    monkeypatch.setattr(steps.tf.config, "list_logical_devices", lambda kind: [kind] * gpus)
     found = {
-        (jit_compile, in_memory): trainer_room.takes_programs(jit_compile, in_memory)
+        (jit_compile, in_memory): steps.takes_programs(jit_compile, in_memory)
         for jit_compile in (False, True)
         for in_memory in (False, True)
     }
