@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -111,7 +112,8 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        self._programs, self._play = None, self._play_step
+        self._programs: Programs | None = None
+        self._play: Callable[..., dict[str, tf.Tensor]] = self._play_step
         if takes_programs(jit_compile, batches.in_memory):
             self._programs = Programs(self._one_step, batches)
         elif jit_compile:
