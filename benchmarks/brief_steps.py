@@ -55,7 +55,7 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     from mmtf.nets.mnist_cnn import mnist_cnn
     from mmtf.runs.presets import BRIEF_NET, schedule_of
     from mmtf.threat import ThreatModel
-    from mmtf.training.loop import Events
+    from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
 
     attack, points, known = FGSM(ThreatModel(eta=eta)), [], {}
@@ -82,7 +82,7 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
         data,
         schedule=schedule_of("adv_fgsm", "mnist", "brief", steps=steps, first_steps=first_steps),
         model=net,
-        events=lambda _: Events(
+        events=lambda _: Callbacks(
             on_evaluation=on_evaluation, evaluate_every=every, on_round_end=on_round_end
         ),
         progress=False,

@@ -80,7 +80,7 @@ def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
     tracing = _seconds(lambda: block(0))
     seconds = [_seconds(lambda n=number: block(n)) for number in range(1, FLAGS.blocks + 1)]
     rate = FLAGS.steps / statistics.median(seconds)
-    flops = GAMES_TIMED[game] * forward_flops(trainer.players.classifier) * batch
+    flops = GAMES_TIMED[game] * forward_flops(trainer.players.models["classifier"]) * batch
     row = {
         "game": game,
         "precision": precision,
@@ -104,7 +104,7 @@ def play(data, steps) -> tuple[dict, object]:
     import mmtf
     from mmtf.games import GAMES
     from mmtf.nets import NETS
-    from mmtf.runs.presets import default_net
+    from mmtf.nets.defaults import default_net
 
     schedule = mmtf.Schedule(steps=steps, learning_rate=1e-4, batch_size=BATCH)
     trained = mmtf.train(

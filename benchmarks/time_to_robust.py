@@ -108,7 +108,7 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     from mmtf.runs.experiment import make_game, net_maker
     from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
-    from mmtf.training.loop import Events
+    from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
 
     config = run_config(
@@ -121,9 +121,9 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     watches = []
 
     def events(trainer):
-        watches.append(Watch(trainer.players.classifier, data))
+        watches.append(Watch(trainer.players.models["classifier"], data))
         every = max(config.schedule.steps // POINTS, 1)
-        return Events(on_evaluation=watches[0].look, evaluate_every=every)
+        return Callbacks(on_evaluation=watches[0].look, evaluate_every=every)
 
     trained = train(
         make_game(config),
@@ -158,7 +158,7 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
     from mmtf.runs.experiment import net_maker
     from mmtf.runs.presets import run_config
-    from mmtf.training.learning_rate import Rate
+    from mmtf.training.learning_rate import WarmupCosine
 
     keras.utils.set_random_seed(seed)
     config = run_config(
@@ -168,7 +168,7 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     x, y = data.train()
     an_epoch = -(-len(x) // BATCH)
     epochs = -(-config.schedule.steps // an_epoch)
-    rate = Rate(config.schedule, epochs * an_epoch) if scheduled else ART_RATE
+    rate = WarmupCosine(config.schedule, epochs * an_epoch) if scheduled else ART_RATE
     y = np.eye(data.num_classes, dtype=np.float32)[y]
     classifier = TensorFlowV2Classifier(
         model=model,

@@ -42,7 +42,7 @@ def make_trainer(dataset, game, options, precision):
     from mmtf.data import Batches
     from mmtf.games import GAMES as KINDS
     from mmtf.nets import NETS
-    from mmtf.runs.presets import default_net
+    from mmtf.nets.defaults import default_net
     from mmtf.threat import ThreatModel
     from mmtf.training.trainer import Trainer
 
@@ -65,25 +65,25 @@ def bare_step(trainer):
     import tensorflow as tf
 
     from mmtf.classifiers.precision import computing_in
-    from mmtf.games.base import Turn
+    from mmtf.games.players import Batch, StepContext
     from mmtf.kernels import optimized
-    from mmtf.training.dropout import seeded
+    from mmtf.training.dropout import seeded_dropout
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
     seed = tf.constant([0, 0])
 
     @tf.function
     def step():
-        turn = Turn(
+        context = StepContext(
             round=tf.constant(0),
             seed=seed,
             global_batch_size=trainer.batches.batch_size,
             replicas=1,
-            randomness=functools.partial(seeded, seed=seed),
+            dropout=functools.partial(seeded_dropout, seed=seed),
         )
-        model = trainer.players.classifier
+        model = trainer.players.models["classifier"]
         with computing_in(model, trainer.precision), optimized(model, "cpu"):
-            return trainer.game.step(trainer.players, x, y, turn)["risk"]
+            return trainer.game.step(trainer.players, Batch(x, y), context)["risk"]
 
     return step
 

@@ -96,6 +96,9 @@ NAMES: dict[str, dict[str, str]] = {
     "mmtf.evaluation.universal": {
         "FreshUniversal": "mmtf.evaluation.fitted_universal:FittedUniversal",
     },
+    "mmtf.games.base": {
+        "Turn": "mmtf.games.players:StepContext",
+    },
     "mmtf.lookup": {
         "Members": "mmtf.registry:Registry",
         "options_of": "mmtf.registry:resolve_kwargs",
@@ -127,6 +130,11 @@ NAMES: dict[str, dict[str, str]] = {
         "max_pool": "mmtf.kernels.max_pool:xla_max_pool",
         "twice_differentiable_pools": "mmtf.kernels.second_derivatives:xla_second_derivatives",
     },
+    "mmtf.presets": {
+        "FAST_NET": "mmtf.nets.defaults:FAST_NET",
+        "base_name": "mmtf.nets.defaults:base_name",
+        "default_net": "mmtf.nets.defaults:default_net",
+    },
     "mmtf.quiet": {
         "CACHES": "mmtf.runtime.startup:AUTOTUNE_CACHE_FLAGS",
         "DRIVER": "mmtf.runtime.startup:NVIDIA_DEVICE",
@@ -143,8 +151,21 @@ NAMES: dict[str, dict[str, str]] = {
         "FLAGS": "mmtf.cli.run:FLAGS",
         "main": "mmtf.cli.run:main",
     },
+    "mmtf.training.loop": {
+        "Events": "mmtf.training.callbacks:Callbacks",
+    },
     "mmtf.training.randomness": {
         "make_global_generator": "mmtf.kernels.keras_internals:make_global_seed_generator",
+        "seeded": "mmtf.training.dropout:seeded_dropout",
+    },
+    "mmtf.training.rates": {
+        "Rate": "mmtf.training.learning_rate:WarmupCosine",
+    },
+    "mmtf.training.train": {
+        "CHECKED": "mmtf.training.admission:CHECKED",
+    },
+    "mmtf.training.trainer": {
+        "PROGRAM_STEPS": "mmtf.training.steps:PROGRAM_STEPS",
     },
 }
 

@@ -1,7 +1,7 @@
-"""All workers of a cluster meet at the chief's address, before TensorFlow starts there.
+"""All workers of a cluster meet at the chief's address before TensorFlow starts there.
 
-TensorFlow itself would wait for the missing ones too: for an hour, without a word of who they
-are, and holding Python's lock, so that no handler of Python's runs meanwhile.
+TensorFlow would wait for missing workers too, but for an hour, without naming them, and without
+releasing Python's lock, so that no signal handler of Python runs meanwhile.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ CALL_SECONDS = 30.0
 
 
 def meet(cluster: Cluster, seconds: float) -> None:
-    """Returns on every worker once all have called it.
+    """Returns on every worker once all of them have called it.
 
     Args:
-      cluster: the chief's port must be free on its machine.
-      seconds: how long to wait. > 0.
+      cluster: the workers; the chief's port must be free on its machine.
+      seconds: how long to wait, > 0.
 
     Raises:
-      ConfigError: not all came; or the port is taken.
+      ConfigError: not all workers came in time, or the port is taken.
     """
     deadline = time.monotonic() + seconds
     host, _, port = cluster.addresses[0].rpartition(":")

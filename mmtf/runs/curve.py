@@ -77,7 +77,7 @@ class Curve:
 
     def add(self, players, step: int) -> None:
         """Measures the classifier at `step`, an attacker in training included."""
-        classifier, attacks = players.classifier, dict(self._attacks)
+        classifier, attacks = players.models["classifier"], dict(self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
             if self._met is None or self._met.network is not attacker:

@@ -4,6 +4,7 @@ from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
 from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets.defaults import FAST_NET, base_name, default_net
 from mmtf.registry import resolve_kwargs
 
 DEFAULT_ETA = {"cifar10": 0.06}
@@ -28,15 +29,8 @@ FAST_GAME: dict[str, dict] = {
     "minimax_grad": {"penalty_every": 2},
 }
 FAST_GAME_FOR = {"cifar10": {"minimax_grad": {}}}
-# The tutorial's 0.5 is for tens of thousands of steps; in a few thousand it costs both errors.
-FAST_NET: dict[str, dict] = {"mnist_cnn": {"dropout": 0.25}}
 BRIEF_NET: dict[str, dict] = {"mnist_cnn": {"dropout": 0.0}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}
-
-
-def base_name(dataset: str) -> str:
-    """The name without TFDS' version and config, and without what `Dataset.holdout` adds."""
-    return dataset.split(":")[0].split("/")[0].split("_holdout")[0]
 
 
 def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedule:
@@ -66,13 +60,6 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
             f"Expected first_steps with a game of several rounds (adv_fgsm). Received: {game}."
         )
     return Schedule(**{**preset, **given})
-
-
-def default_net(dataset: str) -> str:
-    """cifar_cnn for all but the small gray datasets."""
-    name = base_name(dataset)
-    small = name == "digits" or "mnist" in name
-    return "mnist_cnn" if small else "cifar_cnn"
 
 
 def run_config(

@@ -141,7 +141,7 @@ def our_game(task, gamma, epsilon):
         precision="float32",
         seed=0,
     )
-    solver = trainer.players.optimizers["solver"]
+    solver = trainer.players.updaters["solver"]
     solver.descent.epsilon = solver.ascent.epsilon = epsilon
     return trainer
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.kernels.keras_internals import make_global_seed_generator
-from mmtf.training.dropout import seeded
+from mmtf.training.dropout import seeded_dropout
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def x(rng):
 def traced(model, x):
     @tf.function(autograph=False)
     def call(seed):
-        with seeded(model, seed=seed):
+        with seeded_dropout(model, seed=seed):
             return model(x, training=True)
 
     return lambda *seed: call(tf.constant(seed)).numpy()
