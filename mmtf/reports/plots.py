@@ -14,7 +14,7 @@ BLUE, ORANGE, GREEN, PURPLE, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 MARKERS = ("o", "s", "^", "D")
 DPI = 110
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 12,
     "axes.titlesize": 12,
     "axes.labelsize": 12,
