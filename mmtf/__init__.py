@@ -15,11 +15,11 @@ _PUBLIC = {
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
     "load_data": "mmtf.data.named",
-    "run_config": "mmtf.runs.presets",
+    "run_config": "mmtf.presets",
     "run_experiment": "mmtf.runs.experiment",
     "save_keras": "mmtf.classifiers.export",
     "save_serving": "mmtf.classifiers.export",
-    "schedule_of": "mmtf.runs.presets",
+    "schedule_of": "mmtf.presets",
     "train": "mmtf.training.train",
 }
 _ROOMS = (

@@ -40,8 +40,8 @@ FLAGS = flags.FLAGS
 def main(argv):
     startup.import_tensorflow()
     from mmtf import load_data
+    from mmtf.presets import run_config
     from mmtf.reports.heat_map import heat_map
-    from mmtf.runs.presets import run_config
     from mmtf.storage.provenance import provenance
     from mmtf.threat import ThreatModel
 

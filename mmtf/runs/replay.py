@@ -9,10 +9,10 @@ from mmtf.config import RunConfig
 from mmtf.errors import ConfigError, require
 from mmtf.evaluation.network_pair import pair_exploitability
 from mmtf.games import GAMES
+from mmtf.presets import schedule_of
 from mmtf.reports import read_json, write_json
 from mmtf.runs.curve import network_recipes
 from mmtf.runs.experiment import make_game, net_maker
-from mmtf.runs.presets import schedule_of
 from mmtf.runs.rounds import kept_rounds, replay, round_path
 from mmtf.runs.workdir import is_finished
 from mmtf.storage.provenance import provenance

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.errors import require
-from mmtf.runs.presets import run_config
+from mmtf.presets import run_config
 from mmtf.runs.workdir import Workdir, is_finished
 from mmtf.storage.files import read_json
 from scripts.paper.cells import Cell, Track
