@@ -7,21 +7,21 @@ import time
 
 from mmtf.classifiers import export
 from mmtf.config import RunConfig
-from mmtf.runs.curve import Curve, make_attacks
 from mmtf.data import Dataset
+from mmtf.distributed.workers import WorkerLost, Workers
 from mmtf.evaluation.payoff import as_result, attack_classifier
-from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.storage.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, write_json
-from mmtf.threat import ThreatModel
+from mmtf.runs.curve import Curve, make_attacks
+from mmtf.runs.rounds import round_path, rounds_matrix
+from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
+from mmtf.storage.provenance import provenance
+from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events
 from mmtf.training.train import train
-from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.runs.workdir import Workdir
 
 CURVE_POINTS = 10
 SHOWN_IMAGES = 8
