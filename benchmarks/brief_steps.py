@@ -52,7 +52,7 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     from mmtf.attacks.fgsm import FGSM
     from mmtf.evaluation.runner import misclassified
     from mmtf.games.adv_fgsm import AdvFGSM
-    from mmtf.nets.mnist_cnn import mnist_cnn
+    from mmtf.nets.mnist import mnist_cnn
     from mmtf.runs.presets import default_net_options, schedule_of
     from mmtf.threat import ThreatModel
     from mmtf.training.loop import Events

@@ -38,10 +38,16 @@ MODULES = {
     "mmtf.lock": "mmtf.storage.lock",
     "mmtf.lookup": "mmtf.registry",
     "mmtf.nets.architecture": "mmtf.classifiers.fingerprint",
+    "mmtf.nets.attack_conv": "mmtf.nets.conv_attacker",
+    "mmtf.nets.attack_mlp": "mmtf.nets.mlp_attacker",
+    "mmtf.nets.attack_unet": "mmtf.nets.unet_attacker",
+    "mmtf.nets.attack_universal": "mmtf.nets.universal_attacker",
     "mmtf.nets.bilinear": "mmtf.kernels.bilinear",
     "mmtf.nets.block_products": "mmtf.kernels.conv_blocks",
+    "mmtf.nets.cifar_cnn": "mmtf.nets.cifar",
     "mmtf.nets.dense_products": "mmtf.kernels.dense",
     "mmtf.nets.fused_gradients": "mmtf.kernels.fused_gradients",
+    "mmtf.nets.mnist_cnn": "mmtf.nets.mnist",
     "mmtf.nets.outputs": "mmtf.classifiers.logits",
     "mmtf.nets.precision": "mmtf.classifiers.precision",
     "mmtf.nets.replaced": "mmtf.kernels.replaced",
@@ -107,8 +113,20 @@ class MovedFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
+class _MovedModule(types.ModuleType):
+    """An old module, whose name may be a function's now: `mmtf.nets.mnist_cnn(...)`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        module = importlib.import_module(MODULES[self.__name__])
+        return getattr(module, self.__name__.rpartition(".")[2])(*arguments, **options)
+
+
 class _MovedLoader(importlib.abc.Loader):
     """A module that hands out the attributes of the one that took its place."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """See `importlib.abc.Loader`."""
+        return _MovedModule(spec.name)
 
     def exec_module(self, module):
         old, new = module.__name__, MODULES[module.__name__]

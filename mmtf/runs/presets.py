@@ -8,14 +8,12 @@ from typing import Any
 from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
 from mmtf.errors import require, require_choice
 from mmtf.games import GAMES
-from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
 from mmtf.registry import keyword_options, label_of, resolve_kwargs
 
 ANY = "*"
 # Of games, by whether their attacker is computed or a network that learns (`learns_attacker`).
 COMPUTED, NETWORK = "computed", "network"
-# Arguments of nets that the data and the run decide.
-NOT_OPTIONS = ("image_shape", "num_classes", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,7 +285,7 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
     if learns and "net_options" in options:
         name, theirs = options["net"], options["net_options"] or {}
         sources |= {f"game_options.net_options.{one}": "given" for one in theirs}
-        options["net_options"] = resolve_kwargs(name, ATTACK_NETS[name], theirs, NOT_OPTIONS)
+        options["net_options"] = resolve_kwargs(name, ATTACK_NETS[name], theirs, RUN_ARGUMENTS)
     net = values["net"]
     net_options = dict(_under("net_options", values))
     steps = dict(_under("schedule", given))
@@ -299,7 +297,7 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
         **{
             **plain,
             "game_options": as_before(options),
-            "net_options": resolve_kwargs(net, NETS[net], net_options, NOT_OPTIONS),
+            "net_options": resolve_kwargs(net, NETS[net], net_options, RUN_ARGUMENTS),
             "schedule": schedule_of(game, dataset, schedule, **steps),
             "attacks": tuple(values["attacks"]),
         }
