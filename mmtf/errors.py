@@ -12,6 +12,20 @@ class RunError(RuntimeError):
     """A run that cannot go on: the message says what happened and what to do."""
 
 
+class Interrupted(Exception):
+    """A signal stopped the run after its state was saved.
+
+    Attributes:
+      signal: its number.
+      step: the last step that was taken.
+      saved: whether the state of that step was saved.
+    """
+
+    def __init__(self, number: int, step: int, saved: bool):
+        super().__init__(f"Stopped by signal {number} at step {step}.")
+        self.signal, self.step, self.saved = number, step, saved
+
+
 def require(condition: bool, expected: str, received: Any) -> None:
     """Raises ConfigError('Expected ... Received ...') unless `condition` holds.
 

@@ -10,13 +10,13 @@ from mmtf.attacks.active_set import watching
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.classifiers.logits import require_logits
 from mmtf.classifiers.precision import computing_in, evaluating_in_float32, model_of
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, RunError, require
 from mmtf.stats.intervals import wilson
 
 BLOCK = 500
 
 
-class BrokenConstraint(RuntimeError):
+class BrokenConstraint(RunError):
     """An attack returned images outside the ball or the box: its figure would be worthless."""
 
 
