@@ -75,7 +75,14 @@ MODULES = {
 # Of a module of then: its name -> where it is now, "module:name".
 NAMES: dict[str, dict[str, str]] = {
     "mmtf.config": {
+        "ConfigError": "mmtf.errors:ConfigError",
         "reason_of": "mmtf.errors:reason_of",
+    },
+    "mmtf.evaluate": {
+        "FITTED": "mmtf.cli.evaluate:FITTED",
+        "FLAGS": "mmtf.cli.evaluate:FLAGS",
+        "define_flags": "mmtf.cli.evaluate:define_flags",
+        "main": "mmtf.cli.evaluate:main",
     },
     "mmtf.evaluation.best_response": {
         "FreshAttNet": "mmtf.evaluation.best_response:FittedAttNet",
@@ -92,6 +99,14 @@ NAMES: dict[str, dict[str, str]] = {
     "mmtf.lookup": {
         "Members": "mmtf.registry:Registry",
         "options_of": "mmtf.registry:resolve_kwargs",
+    },
+    "mmtf.reports.evaluation": {
+        "COLOURS": "mmtf.reports.evaluation:COLORS",
+    },
+    "mmtf.run": {
+        "BEGAN": "mmtf.cli.run:BEGAN",
+        "FLAGS": "mmtf.cli.run:FLAGS",
+        "main": "mmtf.cli.run:main",
     },
 }
 
@@ -114,18 +129,16 @@ class MovedFinder(importlib.abc.MetaPathFinder):
 
 
 class _MovedModule(types.ModuleType):
-    """An old module, whose name may be a function's now: `mmtf.nets.mnist_cnn(...)`."""
+    """Called like the function of its name, which may have taken the module's place in its room."""
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        module = importlib.import_module(MODULES[self.__name__])
-        return getattr(module, self.__name__.rpartition(".")[2])(*arguments, **options)
+    def __call__(self, *arguments, **options):
+        return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
 
 
 class _MovedLoader(importlib.abc.Loader):
     """A module that hands out the attributes of the one that took its place."""
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """See `importlib.abc.Loader`."""
+    def create_module(self, spec):
         return _MovedModule(spec.name)
 
     def exec_module(self, module):

@@ -6,14 +6,14 @@ import os
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.config import RunConfig
-from mmtf.errors import require
 from mmtf.data import Dataset
+from mmtf.errors import require
 from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, FittedAttNet
 from mmtf.evaluation.runner import measure
 from mmtf.reports import read_json, write_json
+from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
-from mmtf.runs.workdir import Workdir
 
 CURVE_EXAMPLES = 500
 

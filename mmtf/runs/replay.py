@@ -7,16 +7,16 @@ import keras
 
 from mmtf.config import RunConfig
 from mmtf.errors import ConfigError, require
-from mmtf.runs.curve import network_recipes
 from mmtf.evaluation.network_pair import pair_exploitability
-from mmtf.runs.rounds import kept_rounds, replay, round_path
-from mmtf.runs.experiment import make_game, net_maker
 from mmtf.games import GAMES
-from mmtf.runs.presets import schedule_of
-from mmtf.storage.provenance import provenance
 from mmtf.reports import read_json, write_json
-from mmtf.threat import ThreatModel
+from mmtf.runs.curve import network_recipes
+from mmtf.runs.experiment import make_game, net_maker
+from mmtf.runs.presets import schedule_of
+from mmtf.runs.rounds import kept_rounds, replay, round_path
 from mmtf.runs.workdir import is_finished
+from mmtf.storage.provenance import provenance
+from mmtf.threat import ThreatModel
 
 
 def replay_plan(source: str, numbers) -> tuple[str, list[int]]:

@@ -5,8 +5,8 @@ import os
 import keras
 
 from mmtf.attacks.fgsm import FGSM
-from mmtf.errors import ConfigError
 from mmtf.data.dataset import Dataset
+from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import misclassified, perturb
 from mmtf.stats.intervals import wilson
 from mmtf.threat import ThreatModel
