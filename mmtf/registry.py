@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mmtf.errors import ConfigError, require, require_choice
@@ -61,10 +61,15 @@ class Registry(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def require_known(self, name: str) -> None:
-        """Raises ConfigError unless `name` is a member's or has the form `module:attribute`."""
+    def require_known(self, name: str, others: Iterable[str] = ()) -> None:
+        """Raises ConfigError unless `name` is a member's or has the form `module:attribute`.
+
+        Args:
+          name: what is asked about.
+          others: further names that are allowed.
+        """
         if not is_place(name):
-            require_choice(self._kind, name, self._places)
+            require_choice(self._kind, name, (*self._places, *others))
 
     def label(self, name: str) -> str:
         """What tables and files call a member: its name, or one made of its place.

@@ -12,13 +12,17 @@ import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from absl import flags
 
 from mmtf.attacks import ATTACKS
-from mmtf.cli.flags import require_used
-from mmtf.config import NORMS, PRECISIONS
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
+from mmtf.config import NORMS, PRECISIONS, STANDARDIZED
+from mmtf.errors import ConfigError, Interrupted, require, require_choice
+from mmtf.radius import eta_of, parse_radius
 from mmtf.runtime import startup
 from mmtf.storage.lock import hold
 
@@ -27,6 +31,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
+    """Defines the flags of `python -m mmtf.evaluate`."""
     flags.DEFINE_multi_string(
         "model",
         [],
@@ -36,7 +41,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "attacks",
         None,
-        f"Any of: {', '.join((*ATTACKS, *FITTED))}; default: none, fgsm (l2: fgm), pgd.",
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}, or module:attribute; default: none, fgsm (l2: "
+        "fgm), pgd.",
     )
     flags.DEFINE_multi_string(
         "transfer_from",
@@ -52,7 +58,8 @@ def define_flags() -> None:
         "float32",
         f"What attacks compute in: {', '.join(PRECISIONS)}. Images are judged in float32.",
     )
-    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
+    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1]: twice those of --epsilon.")
+    flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
     flags.DEFINE_string(
         "dataset",
@@ -88,19 +95,8 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
 
 
-def main(argv) -> int:
-    """Flags -> library -> tables. Returns the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        require(len(argv) == 1, "flags only", " ".join(argv[1:]))
-        return _run()
-    except KeyboardInterrupt:
-        return _stopped()
-    except Exception as error:
-        return _answer(error)
-
-
-def _stopped():
+def _stopped(number: int, interrupted: Interrupted | None) -> int:
+    """Says after a signal what is kept; the exit status."""
     if FLAGS.output:
         print(
             f"Stopped; finished cells and blocks of images are in {FLAGS.output}. The same command "
@@ -108,10 +104,17 @@ def _stopped():
         )
     else:
         print("Stopped. Nothing is kept without --output.")
-    return 130
+    return 128 + signal.SIGINT
 
 
-def _run():
+@in_one_line("mmtf.evaluate", stopped=_stopped)
+def main(argv: list[str]) -> int:
+    """Flags -> library -> tables. Returns the exit status."""
+    require(len(argv) == 1, "flags only", " ".join(argv[1:]))
+    return _run()
+
+
+def _run() -> int:
     etas = _etas()
     require(bool(FLAGS.model), "at least one --model", "none")
     names = FLAGS.attacks
@@ -126,14 +129,14 @@ def _run():
     require_choice("schedule", FLAGS.schedule, ("fast", "paper"))
     require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
     for name in names:
-        require_choice("attack", name, (*ATTACKS, *FITTED))
+        ATTACKS.require_known(name, others=FITTED)
     _refuse_idle(names)
     lock = _claim(FLAGS.output) if FLAGS.output else contextlib.nullcontext()
     with lock:
         return _evaluate(names, etas)
 
 
-def _refuse_idle(names):
+def _refuse_idle(names: list[str]) -> None:
     """Flags of attacks that are not asked for."""
     owners = {"pgd_steps": "pgd", "pgd_restarts": "pgd", "pgd_loss": "pgd", "pgd_decay": "pgd"}
     owners |= {"apgd_loss": "apgd", "schedule": "attnet_paper"}
@@ -142,7 +145,7 @@ def _refuse_idle(names):
     )
 
 
-def _evaluate(names, etas):
+def _evaluate(names: list[str], etas: list[float]) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.loading import attack_precision, load_defense
     from mmtf.data import load_data
@@ -154,7 +157,14 @@ def _evaluate(names, etas):
     _require_different("models", defenses)
     sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
     _require_different("transfer_from", sources)
-    dataset = load_data(_dataset(), FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    name = _dataset()
+    require(
+        FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
+        "--epsilon with --preprocess=box, pixels that are scaled alike; --eta is on the scale of "
+        "images that are standardized one by one",
+        name,
+    )
+    dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
@@ -193,18 +203,19 @@ def _evaluate(names, etas):
     return 0
 
 
-def _claim(folder):
+def _claim(folder: str) -> TextIO:
     """Makes and locks the folder; not one of a run, whose record.json would be lost."""
     if os.path.exists(os.path.join(folder, "config.json")):
         raise ConfigError(
             f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
         )
-    lock = hold(folder, "--output folder")
+    with about("--output"):
+        lock = hold(folder)
     os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
     return lock
 
 
-def _dataset():
+def _dataset() -> str:
     """The flag's, or what the workdirs were trained on; one of these that differs is told."""
     from mmtf.runs.workdir import dataset_played
     from mmtf.storage.files import read_json
@@ -228,12 +239,12 @@ def _dataset():
     return FLAGS.dataset
 
 
-def _require_different(flag, defenses):
+def _require_different(flag: str, defenses: list[Any]) -> None:
     names = [one.name for one in defenses]
     require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
 
 
-def _options(names):
+def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     """Attack name -> its options, by the flags."""
     options = {name: {} for name in names}
     flagged = {
@@ -249,46 +260,31 @@ def _options(names):
         options[name] |= flagged[name]
     if FLAGS.target is not None:
         target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
-        aimed = [n for n in names if n in ATTACKS and "target" in _parameters(ATTACKS[n])]
+        aimed = [n for n in names if n not in FITTED and "target" in _parameters(ATTACKS[n])]
         require(bool(aimed), "an attack that can be aimed with --target", ",".join(names))
         for name in aimed:
             options[name]["target"] = target
     return options
 
 
-def _parameters(kind):
+def _parameters(kind: Callable[..., Any]) -> Any:
     return inspect.signature(kind).parameters
 
 
-def _etas():
+def _etas() -> list[float]:
+    """The radii for pixels in [-1, 1], of --eta or --epsilon."""
+    require_one_radius(FLAGS)
+    flag = "eta" if FLAGS.epsilon is None else "epsilon"
+    texts = FLAGS[flag].value
     try:
-        etas = sorted({float(one) for one in FLAGS.eta})
-    except ValueError:
-        etas = []
-    good = bool(etas) and all(0 < eta < float("inf") for eta in etas)
-    require(good, "radii --eta > 0, separated by commas", ",".join(FLAGS.eta))
-    return etas
+        radii = [parse_radius(text) for text in texts]
+    except ConfigError:
+        radii = []
+    good = bool(radii) and all(0 < radius < float("inf") for radius in radii)
+    require(good, f"radii --{flag} > 0 (0.3 or 8/255), separated by commas", ",".join(texts))
+    return sorted({radius if flag == "eta" else eta_of(radius) for radius in radii})
 
 
-def _path_and_name(given):
+def _path_and_name(given: str) -> tuple[str, str | None]:
     name, separator, path = given.partition("=")
     return (path, name) if separator and not os.path.exists(given) else (given, None)
-
-
-def _answer(error):
-    """One line for what a user can mend, a traceback for what is ours; no import for a flag."""
-    if not isinstance(error, (ConfigError, OSError)):
-        from mmtf.data import DataError
-        from mmtf.evaluation import BrokenConstraint
-        from mmtf.training.loop import Interrupted
-
-        if isinstance(error, Interrupted):  # a signal, while an attack network was trained
-            return _stopped()
-        if not isinstance(error, (DataError, BrokenConstraint)):
-            raise error
-    print(f"mmtf.evaluate: {error}", file=sys.stderr)
-    return 1
-
-
-def _interrupt(number, frame):
-    raise KeyboardInterrupt(number)

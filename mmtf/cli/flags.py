@@ -74,9 +74,7 @@ SETTINGS = (
     *_settings_of(Schedule, "schedule."),
     _game_setting("gamma", float, "Multiplies the sensitivity term (minimax_grad, *_attnet)."),
     _game_setting("max_steps", int, "Steps of the attacker's answer in training; 1 is FGSM."),
-    _game_setting(
-        "penalty", str, "nested (Eq. 8), fused or finite_difference (minimax_grad)."
-    ),
+    _game_setting("penalty", str, "nested (Eq. 8), fused or finite_difference (minimax_grad)."),
     _game_setting(
         "penalty_every",
         int,

@@ -1,9 +1,37 @@
-"""What a finished run says: its tables of test errors, its pace, where its files are."""
+"""What a run says: its config before it starts, its test errors, pace and files at the end."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from mmtf.config import STANDARDIZED, RunConfig, flat
+from mmtf.games import GAMES
+from mmtf.radius import title
+from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
 
 
-def print_run(record: dict, path: str) -> None:
+def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
+    """Every setting of a config with where it is from, a line each, aligned.
+
+    Args:
+      config: of a run.
+      sources: place of a setting -> where its value is from; by default `default`.
+
+    Example:
+      >>> print(config_text(RunConfig(seed=7), {"seed": "flag --seed"}).splitlines()[-1])
+      seed                    7                                             flag --seed
+    """
+    rows = []
+    for place, value in flat(config.to_dict()).items():
+        shown = ",".join(value) if isinstance(value, list) else str(value)
+        if place == "eta":
+            shown = _radius(config.eta, config.norm, config.dataset).removeprefix("eta ")
+        rows.append((place, shown, sources.get(place, "default")))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def print_run(record: dict[str, Any], path: str) -> None:
     """Prints a run's tables, its pace, and where everything is.
 
     Args:
@@ -13,13 +41,8 @@ def print_run(record: dict, path: str) -> None:
     config, dataset = record["config"], record["dataset"]
     if dataset["notice"]:
         print(dataset["notice"])
-    title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
-    every = config["game_options"].get("penalty_every", 1)
-    if every > 1:
-        title += f", penalty on one example in {every}"
-    print(
-        f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
-    )
+    note = f" ({dataset['note']})" if dataset["note"] else ""
+    print(f"\n{_title(config, dataset['name'])}: test error in float32{note}")
     print(result_table(record["results"]).to_string(index=False))
     if record.get("rounds"):
         print("\nCat and mouse: test errors, defenses x attacks (in brackets: the paper's)")
@@ -41,7 +64,18 @@ def print_run(record: dict, path: str) -> None:
     )
 
 
-def _pace(record):
+def _title(config: Mapping[str, Any], dataset: str) -> str:
+    game, norm = GAMES.label(config["game"]), config["norm"]
+    text = f"{game} on {label_of(dataset)}, {norm}, {_radius(config['eta'], norm, dataset)}"
+    every = config["game_options"].get("penalty_every", 1)
+    return text + (f", penalty on one example in {every}" if every > 1 else "")
+
+
+def _radius(eta: float, norm: str, dataset: str) -> str:
+    return title(eta, norm, standardized=dataset in STANDARDIZED)
+
+
+def _pace(record: Mapping[str, Any]) -> str:
     images = record["training"].get("images_per_second")
     if not images:
         return ""

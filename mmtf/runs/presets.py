@@ -5,7 +5,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
+from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before, flat
 from mmtf.errors import require, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
@@ -224,18 +224,15 @@ def run_config(
         "dataset": dataset,
         "eta": eta,
         "norm": norm,
+        "game_options": game_options or {},
         "net": net,
+        "net_options": net_options or {},
         "schedule_name": schedule,
+        "schedule": schedule_options or {},
         "attacks": attacks or None,
         **others,
     }
-    for prefix, options in (
-        ("game_options", game_options),
-        ("net_options", net_options),
-        ("schedule", schedule_options),
-    ):
-        given |= {f"{prefix}.{name}": value for name, value in (options or {}).items()}
-    config, _ = merged_config(given)
+    config, _ = merged_config(flat(given))
     return config
 
 
@@ -281,10 +278,12 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
         "attnet_met with a game that trains an attacker",
         game,
     )
-    options = resolve_kwargs(game, kind, dict(_under("game_options", values)))
+    options = dict(_under("game_options", values))
+    theirs = dict(_under("net_options", options))  # of the attack network
+    options = {name: value for name, value in options.items() if "." not in name}
+    options = resolve_kwargs(game, kind, options | ({"net_options": theirs} if theirs else {}))
     if learns and "net_options" in options:
-        name, theirs = options["net"], options["net_options"] or {}
-        sources |= {f"game_options.net_options.{one}": "given" for one in theirs}
+        name = options["net"]
         options["net_options"] = resolve_kwargs(name, ATTACK_NETS[name], theirs, RUN_ARGUMENTS)
     net = values["net"]
     net_options = dict(_under("net_options", values))

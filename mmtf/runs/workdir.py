@@ -39,7 +39,7 @@ class Workdir:
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
-        self._lock = hold(self.path, "--workdir")
+        self._lock = hold(self.path)
         try:
             self._check_config()
         except BaseException:
@@ -58,13 +58,13 @@ class Workdir:
         if not os.path.exists(self.config_path):
             raise ConfigError(
                 f"Expected the config.json of what {self.path} holds. Received: none, but {begun}. "
-                "Give another --workdir, or delete this one."
+                "Give another folder, or delete this one."
             )
         changed = differences(ours, _read_config(self.config_path))
         if changed:
             raise ConfigError(
                 f"Expected the config that {self.path} was begun with. Received another: "
-                f"{'; '.join(changed)}. Give another --workdir, or delete this one."
+                f"{'; '.join(changed)}. Give another folder, or delete this one."
             )
 
     def _has_begun(self) -> str:
@@ -80,7 +80,7 @@ class Workdir:
             write_json(self.config_path, values)
         except OSError as error:
             raise ConfigError(
-                f"Expected a --workdir that can be written. Received: {self.path} "
+                f"Expected a folder that can be written. Received: {self.path} "
                 f"({error.strerror})."
             ) from error
 
