@@ -39,7 +39,7 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
                 threat, recipes[name], seed=config.seed, cache_dir=cache_dir
             )
         else:
-            column = name if name == "none" else f"{name}_curr"
+            column = name if name == "none" else f"{ATTACKS.label(name)}_curr"
             attacks[column] = ATTACKS[name](threat, **options.get(name, {}))
     return attacks
 
