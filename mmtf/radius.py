@@ -52,11 +52,11 @@ def epsilon_of(eta: float, box: Box = PIXELS) -> float:
     return eta / (box[1] - box[0])
 
 
-def describe(eta: float, norm: str = "linf", box: Box = PIXELS) -> str:
+def describe_radius(eta: float, box: Box = PIXELS, norm: str = "linf") -> str:
     """A radius on both scales, in a sentence's words; 255ths where it bounds single pixels.
 
     Example:
-      >>> describe(0.3), describe(2.0, "l2")
+      >>> describe_radius(0.3), describe_radius(2.0, norm="l2")
       ('eta 0.3 (eps 0.15 on [0, 1], 38.25/255)', 'eta 2 (eps 1 on [0, 1])')
     """
     epsilon = epsilon_of(eta, box)
@@ -64,7 +64,7 @@ def describe(eta: float, norm: str = "linf", box: Box = PIXELS) -> str:
     return f"eta {eta:g} (eps {epsilon:g} on [0, 1]{parts})"
 
 
-def title(eta: float, norm: str = "linf", *, standardized: bool = False) -> str:
+def radius_title(eta: float, norm: str = "linf", *, standardized: bool = False) -> str:
     """A radius for pixels in [-1, 1] on both scales, short enough for the title of a table.
 
     Args:
@@ -74,8 +74,8 @@ def title(eta: float, norm: str = "linf", *, standardized: bool = False) -> str:
         where no eps means the same for all.
 
     Example:
-      >>> title(0.3), title(2.0, "l2"), title(0.06, standardized=True)
-      ('eta 0.3 (eps 38.25/255)', 'eta 2 (eps 1)', 'eta 0.06')
+      >>> [radius_title(0.3), radius_title(2.0, "l2"), radius_title(0.06, standardized=True)]
+      ['eta 0.3 (eps 38.25/255)', 'eta 2 (eps 1)', 'eta 0.06']
     """
     if standardized:
         return f"eta {eta:g}"

@@ -1,5 +1,6 @@
 """Members of rooms found by name, or by the place of a user's own; imported only when asked for."""
 
+import hashlib
 import importlib
 import inspect
 import re
@@ -20,7 +21,7 @@ class Registry(Mapping[str, Any]):
     Args:
       kind: what the members are, in words.
       places: name -> `module:attribute`.
-      base: `module:attribute` of the class that a user's own member has to be a subclass of.
+      bases: `module:attribute` of classes; a user's own member has to be a subclass of one.
       takes: keyword arguments that a user's own member has to take.
 
     Raises:
@@ -29,11 +30,16 @@ class Registry(Mapping[str, Any]):
     """
 
     def __init__(
-        self, kind: str, places: dict[str, str], *, base: str = "", takes: tuple[str, ...] = ()
+        self,
+        kind: str,
+        places: dict[str, str],
+        *,
+        bases: tuple[str, ...] = (),
+        takes: tuple[str, ...] = (),
     ):
         self._kind = kind
         self._places = places
-        self._base = base
+        self._bases = bases
         self._takes = takes
 
     def __getitem__(self, name: str) -> Any:
@@ -42,10 +48,11 @@ class Registry(Mapping[str, Any]):
             module, _, attribute = self._places[name].partition(":")
             return getattr(importlib.import_module(module), attribute)
         member = imported(self._kind, name)
-        if self._base:
-            base = imported(self._kind, self._base)
-            right = isinstance(member, type) and issubclass(member, base)
-            require(right, f"{self._kind} as a subclass of {base.__name__}", name)
+        if self._bases:
+            bases = tuple(imported(self._kind, base) for base in self._bases)
+            right = isinstance(member, type) and issubclass(member, bases)
+            names = " or ".join(base.__name__ for base in bases)
+            require(right, f"{self._kind} as a subclass of {names}", name)
         if self._takes:
             right = callable(member) and _accepts(member, self._takes)
             takes = ", ".join(self._takes)
@@ -121,6 +128,20 @@ def imported(kind: str, place: str) -> Any:
             f"Expected {expected}. Received: {place!r} (no {attribute!r} in {module!r})."
         )
     return getattr(found, attribute)
+
+
+def source_of(member: Any) -> str:
+    """SHA-256 of the file that a user's own class or function is defined in; "" for mmtf's.
+
+    What is kept of its results depends on it.
+    """
+    module = inspect.getmodule(member)
+    if module is None or module.__name__.partition(".")[0] == "mmtf":
+        return ""
+    try:
+        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
+    except OSError:  # typed into an interpreter
+        return ""
 
 
 def label_of(name: str) -> str:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice
-from mmtf.radius import PIXELS, Box, describe, epsilon_of, eta_of, require_radius
+from mmtf.radius import PIXELS, Box, describe_radius, epsilon_of, eta_of, require_radius
 
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.
@@ -73,7 +73,7 @@ class ThreatModel:
 
     def describe(self) -> str:
         """The radius on both scales, as for a message."""
-        return describe(self.eta, self.norm, self.box)
+        return describe_radius(self.eta, self.box, self.norm)
 
     def require_images(self, x: tf.Tensor | np.ndarray) -> None:
         """Refuses images that are no float32 images of the box.

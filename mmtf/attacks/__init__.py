@@ -19,7 +19,7 @@ ATTACKS = Registry(
         "square": "mmtf.attacks.square:Square",
         "autoattack": "mmtf.attacks.autoattack:AutoAttack",
     },
-    base="mmtf.attacks.base:Attack",
+    bases=("mmtf.attacks.base:Attack", "mmtf.evaluation.fitted:FittedAttack"),
 )
 
 # Attacks made of an attack, or of images: from mmtf.attacks import Transfer.

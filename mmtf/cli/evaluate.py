@@ -121,7 +121,8 @@ def _run() -> int:
     if names is None:
         names = ["none", "fgm" if FLAGS.norm == "l2" else "fgsm", "pgd"]
     require(bool(names), "at least one of --attacks", "")
-    require(len(set(names)) == len(names), "different --attacks", ",".join(names))
+    labels = {ATTACKS.label(name) for name in names}
+    require(len(labels) == len(names), "--attacks of different names", ",".join(names))
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require_choice("norm", FLAGS.norm, NORMS)

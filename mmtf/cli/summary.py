@@ -5,7 +5,7 @@ from typing import Any
 
 from mmtf.config import STANDARDIZED, RunConfig, flat
 from mmtf.games import GAMES
-from mmtf.radius import title
+from mmtf.radius import radius_title
 from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
 
@@ -18,8 +18,8 @@ def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
       sources: place of a setting -> where its value is from; by default `default`.
 
     Example:
-      >>> print(config_text(RunConfig(seed=7), {"seed": "flag --seed"}).splitlines()[-1])
-      seed                    7                                             flag --seed
+      >>> config_text(RunConfig(seed=7), {"seed": "flag --seed"}).splitlines()[-1].split()
+      ['seed', '7', 'flag', '--seed']
     """
     rows = []
     for place, value in flat(config.to_dict()).items():
@@ -72,7 +72,7 @@ def _title(config: Mapping[str, Any], dataset: str) -> str:
 
 
 def _radius(eta: float, norm: str, dataset: str) -> str:
-    return title(eta, norm, standardized=dataset in STANDARDIZED)
+    return radius_title(eta, norm, standardized=dataset in STANDARDIZED)
 
 
 def _pace(record: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from mmtf.errors import ConfigError, require
 from mmtf.evaluation.best_response import FittedAttNet
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.fitted_universal import FittedUniversal
+from mmtf.registry import source_of
 from mmtf.threat import ThreatModel
 
 UNIVERSAL = "universal"
@@ -49,11 +50,11 @@ def columns_of(
         elif name == UNIVERSAL:
             made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
-            made[name] = ATTACKS[name](threat, **options)
+            made[ATTACKS.label(name)] = ATTACKS[name](threat, **options)
     by_gradient = {
-        name: _going_on(name, threat, attacks[name])
-        for name, one in made.items()
-        if name not in WITHOUT_GRADIENT and not isinstance(one, FittedAttack)
+        ATTACKS.label(name): _going_on(name, threat, options)
+        for name, options in attacks.items()
+        if name not in WITHOUT_GRADIENT and not isinstance(made[ATTACKS.label(name)], FittedAttack)
     }
     if not by_gradient and (sources or eot_samples > 1):
         raise ConfigError(
@@ -83,4 +84,4 @@ def identity_of(attack) -> str:
     """What decides the images of a column: its arguments, and a source's weights."""
     if isinstance(attack, Transfer):
         return f"Transfer({digest_of(attack.source)}, {attack.attack!r})"
-    return repr(attack)
+    return repr(attack) + source_of(type(attack))

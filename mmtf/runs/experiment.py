@@ -17,7 +17,7 @@ from mmtf.evaluation.payoff import as_result, attack_classifier
 from mmtf.games import GAMES
 from mmtf.games.base import Game
 from mmtf.nets import NETS
-from mmtf.radius import title
+from mmtf.radius import radius_title
 from mmtf.reports import write_json
 from mmtf.runs.curve import Curve, make_attacks
 from mmtf.runs.record import RunRecord, result_of
@@ -166,7 +166,7 @@ class _Run:
         """A line for the user on what is about to be trained."""
         data, config = self.dataset, self.config
         standardized = config.dataset in STANDARDIZED
-        radius = title(config.eta, config.norm, standardized=standardized)
+        radius = radius_title(config.eta, config.norm, standardized=standardized)
         return (
             f"{self.game!r} on {data.name}: {len(data.train_images):,} training and "
             f"{len(data.test_images):,} test images, {config.net} ({config.net_options}), "

@@ -5,6 +5,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmtf.attacks import ATTACKS
 from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before, flat
 from mmtf.errors import require, require_choice
 from mmtf.games import GAMES
@@ -278,6 +279,9 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
         "attnet_met with a game that trains an attacker",
         game,
     )
+    labels = {ATTACKS.label(name) for name in values["attacks"]}
+    different = len(labels) == len(values["attacks"])
+    require(different, "attacks of different names", ",".join(values["attacks"]))
     options = dict(_under("game_options", values))
     theirs = dict(_under("net_options", options))  # of the attack network
     options = {name: value for name, value in options.items() if "." not in name}

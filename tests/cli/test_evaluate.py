@@ -221,7 +221,7 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
         (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
-        (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
+        (["--model=x", "--attacks=pgd,pgd"], "--attacks of different names"),
         (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
         (["--model=x", f"--output={__file__}"], "--output: Expected a folder that can be written"),
         (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
