@@ -12,6 +12,7 @@ from mmtf.reports.evaluation import (
     evaluation_html,
     evaluation_markdown,
     payoff_frame,
+    record_radius,
 )
 from mmtf.storage.files import write_atomically, write_json
 from mmtf.storage.provenance import provenance
@@ -39,7 +40,8 @@ def evaluation_text(record: dict) -> str:
     lines = []
     note = f" ({record['note']})" if record["note"] else ""
     for eta in record["etas"]:
-        where = f"{record['dataset']}{note}, {record['norm']}, eta {eta:g}, n = {record['n']:,}"
+        radius = record_radius(record, eta)
+        where = f"{record['dataset']}{note}, {record['norm']}, {radius}, n = {record['n']:,}"
         lines += [f"\n{where}: test error", payoff_frame(record, eta).to_string()]
         for test in record["comparisons"].get(str(eta), []):
             lines.append(
