@@ -4,7 +4,7 @@ Classifiers (`NETS`): images float [N, H, W, C] in [-1, 1] -> logits float32 [N,
 Attack networks (`ATTACK_NETS`): [images, labels int [N]] -> perturbed images float32.
 
 The functions that make them are attributes, imported when first used: `mmtf.nets.mnist_cnn()`.
-Their modules have other names, for Python would put a module of the same name in a function's place.
+Their modules have other names, for Python would put a module of a function's name in its place.
 """
 
 from typing import Any

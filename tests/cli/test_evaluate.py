@@ -217,6 +217,8 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         ([], "at least one --model"),
         (["--model=x", "--eta=0"], "radii --eta > 0"),
         (["--model=x", "--eta=a"], "radii --eta > 0"),
+        (["--model=x", "--epsilon=8/0"], "radii --epsilon > 0"),
+        (["--model=x", "--epsilon=8/255", "--eta=0.3"], "--eta or --epsilon, one of them"),
         (["--model=x", "--attacks=magic"], "attack to be one of none"),
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),

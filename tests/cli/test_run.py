@@ -218,6 +218,11 @@ MISTAKES = {
         ["--game=alt_attnet", "--order=simultaneous"],
         "--order with --solver=sensitivity",
     ),
+    "two radii": (["--eta=0.3", "--epsilon=0.15"], "Expected --eta or --epsilon, one of them"),
+    "no common scale": (
+        ["--dataset=cifar10", "--epsilon=8/255"],
+        "Expected --epsilon with images whose pixels are scaled alike",
+    ),
     "idle workers": (["--workers=2"], "Expected --workers with --distribution=multiworker"),
     "argument": (["extra"], "Expected flags only"),
     "dataset": (["--dataset=no_such_dataset"], "knows by name"),
@@ -451,3 +456,29 @@ def test_every_flagfile_names_a_run_that_can_be():
         [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
+    code = (
+        "import sys, mmtf.cli.run as r\n"
+        "from absl import flags\n"
+        "sys.argv = ['run', *sys.argv[1:]]\n"
+        "assert r.main(flags.FLAGS(sys.argv)) == 0\n"
+        "for room in ('mmtf.data', 'mmtf.training', 'mmtf.evaluation'):\n"
+        "    assert room not in sys.modules, room\n"
+    )
+    given = ["--flagfile=flags/mnist/minimax_grad.flags", "--steps=9", "--print_config"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given, f"--workdir={tmp_path}/w"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: re.split(r"  +", line)[1:] for line in done.stdout.splitlines()}
+    file = "flagfile flags/mnist/minimax_grad.flags"
+    assert lines["eta"] == ["0.3 (eps 38.25/255)", file] and lines["game"][1] == file
+    assert lines["schedule.steps"] == ["9", "flag --steps"]
+    assert lines["schedule.learning_rate"] == ["0.004", "preset fast, *, *"]
+    assert lines["pgd_steps"] == ["40", "default"]
+    assert not os.path.exists(tmp_path / "w")
