@@ -71,7 +71,7 @@ class Game:
     """
 
     rounds = 0
-    metrics = ("risk",)
+    metrics: tuple[str, ...] = ("risk",)
     stride = 1
     learns_attacker = False
 
