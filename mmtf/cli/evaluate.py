@@ -276,7 +276,7 @@ def _etas() -> list[float]:
     """The radii for pixels in [-1, 1], of --eta or --epsilon."""
     require_one_radius(FLAGS)
     flag = "eta" if FLAGS.epsilon is None else "epsilon"
-    texts = FLAGS[flag].value
+    texts: list[str] = FLAGS[flag].value or []
     try:
         radii = [parse_radius(text) for text in texts]
     except ConfigError:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import types
+import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,13 +54,13 @@ def _settings_of(config: type, prefix: str = "") -> Iterable[Setting]:
     """A Setting for every field of a config that says something of itself."""
     for field in dataclasses.fields(config):
         if "about" in field.metadata:
-            kind = field.type
+            kind: Any = field.type
             if isinstance(kind, types.UnionType):  # bool | None
                 kind = kind.__args__[0]
             yield Setting(
                 RENAMED.get(field.name, field.name),
                 prefix + field.name,
-                getattr(kind, "__origin__", kind),
+                typing.get_origin(kind) or kind,
                 field.metadata["about"] + NAMES.get(prefix + field.name, ""),
                 None if field.metadata["by_preset"] else field.default,
             )
@@ -113,6 +114,15 @@ SETTINGS = (
 )
 
 
+DEFINES = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+    tuple: flags.DEFINE_list,
+    str: flags.DEFINE_string,
+}
+
+
 class RadiusParser(flags.ArgumentParser):
     """Reads a radius: a number, or a fraction such as 8/255."""
 
@@ -134,13 +144,7 @@ def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
             flags.DEFINE(RadiusParser(), one.flag, one.default, one.about)
             flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP)
             continue
-        define = {
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            bool: flags.DEFINE_boolean,
-            tuple: flags.DEFINE_list,
-            str: flags.DEFINE_string,
-        }[one.kind]
+        define: Any = DEFINES[one.kind]
         define(one.flag, one.default, one.about)
 
 

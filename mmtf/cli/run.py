@@ -100,7 +100,8 @@ def main(argv: list[str]) -> int:
         with about("--workdir"):
             workdir = stack.enter_context(Workdir(job.path, job.config))
         record = workdir.finished() or _train(job, workdir)
-        print_run(_asked_besides(job, workdir, record), workdir.path)
+        if record is not None:  # None of a process that is not the chief
+            print_run(_asked_besides(job, workdir, record), workdir.path)
     return 0
 
 

@@ -15,7 +15,6 @@ from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
 from mmtf.evaluation.payoff import as_result, attack_classifier
 from mmtf.games import GAMES
-from mmtf.games.base import Game
 from mmtf.nets import NETS
 from mmtf.radius import radius_title
 from mmtf.reports import write_json
@@ -34,7 +33,7 @@ CURVE_POINTS = 10
 SHOWN_IMAGES = 8
 
 
-def make_game(config: RunConfig) -> Game:
+def make_game(config: RunConfig) -> Any:
     """The game of `config`, built with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
