@@ -141,8 +141,9 @@ def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
     """Defines the flags of a RunConfig, and `--epsilon` beside `--eta`."""
     for one in settings:
         if one.place == "eta":
-            flags.DEFINE(RadiusParser(), one.flag, one.default, one.about)
-            flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP)
+            text = flags.ArgumentSerializer()
+            flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
+            flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
             continue
         define: Any = DEFINES[one.kind]
         define(one.flag, one.default, one.about)
