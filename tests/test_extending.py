@@ -9,6 +9,10 @@ import sys
 
 import pytest
 
+from mmtf.data import load_data
+from mmtf.errors import ConfigError
+from mmtf.runs.presets import run_config
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (my_package/\w+\.py)\n(.*?)^```", PAGE, re.M | re.S))
@@ -64,26 +68,45 @@ def test_every_command_of_the_page_runs(folder):
     assert re.search(r"random_search\b", measured)
     assert "19/255)" in measured and "38/255)" in measured
     assert (folder / "runs" / "logit_pairing-digits-eta0.3-seed0" / "record.json").exists()
-    assert "logit_pairing on even_or_odd" in printed[-3]
+    assert "logit_pairing on even_or_odd" in printed[-2]
     shown = {line.split()[0]: line.split()[1:] for line in printed[-1].splitlines()}
     assert shown["game"] == ["my_package.games:LogitPairing", "flag", "--game"]
     assert shown["game_options.gamma"] == ["0.5", "default"]
 
 
+@pytest.fixture
+def importable(folder, monkeypatch):
+    """my_package can be imported, as from its folder."""
+    monkeypatch.syspath_prepend(folder)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        del sys.modules[name]
+
+
 @pytest.mark.parametrize(
-    "flags, message",
+    "given, message",
     [
-        (["--game=my_games:Mine"], "'my_games:Mine' (no module 'my_games')"),
-        (["--game=my_package.games:Mine"], "(no 'Mine' in 'my_package.games')"),
-        (["--game=my_package.nets:small_net"], "game as a subclass of Game. Received: 'my_package"),
-        (["--attacks=my_package.games:LogitPairing"], "attack as a subclass of Attack or"),
-        (["--net=my_package.data:even_or_odd"], "net as a function with keywords image_shape"),
-        (["--dataset=my_package.nets:keras"], "dataset as an mmtf.Dataset, or as a function"),
+        ({"game": "my_games:Mine"}, r"'my_games:Mine' \(no module 'my_games'\)"),
+        ({"game": "my_package.games:Mine"}, r"\(no 'Mine' in 'my_package.games'\)"),
+        ({"game": "my_package.nets:small_net"}, "game as a subclass of Game. Received: 'my_pack"),
+        ({"attacks": ("my_package.games:LogitPairing",)}, "attack as a subclass of Attack or"),
+        ({"net": "my_package.attacks:losses"}, "net as a function with keywords image_shape"),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_what_is_not_there_or_is_another_thing_gets_one_line(folder, flags, message):
-    flags = flags if "--dataset" in flags[0] else [*flags, "--dataset=digits"]
-    done = run(folder, "mmtf.run", *flags)
-    assert done.returncode == 1
-    assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+def test_what_is_not_there_or_is_another_thing_is_refused(importable, given, message):
+    with pytest.raises(ConfigError, match=message):
+        run_config(**given)
+
+
+def test_what_is_no_dataset_is_refused(importable):
+    with pytest.raises(ConfigError, match="dataset as an mmtf.Dataset, or as a function"):
+        load_data("my_package.nets:keras")
+    assert load_data("my_package.data:even_or_odd").name == "my_package.data:even_or_odd"
+    boxed = load_data("my_package.data:even_or_odd", preprocess="per_image")
+    assert "standardized" in boxed.note
+
+
+def test_a_mistake_gets_one_line(folder):
+    done = run(folder, "mmtf.run", "--attacks=my_package.attacks:Search", "--dataset=digits")
+    assert done.returncode == 1 and "no 'Search' in 'my_package.attacks'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

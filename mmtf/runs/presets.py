@@ -10,7 +10,7 @@ from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before, flat
 from mmtf.errors import require, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
-from mmtf.registry import keyword_options, label_of, resolve_kwargs
+from mmtf.registry import is_place, keyword_options, label_of, resolve_kwargs
 
 ANY = "*"
 # Of games, by whether their attacker is computed or a network that learns (`learns_attacker`).
@@ -279,6 +279,8 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
         "attnet_met with a game that trains an attacker",
         game,
     )
+    for name in filter(is_place, values["attacks"]):
+        ATTACKS[name]  # what is not there shows before anything is trained
     labels = {ATTACKS.label(name) for name in values["attacks"]}
     different = len(labels) == len(values["attacks"])
     require(different, "attacks of different names", ",".join(values["attacks"]))
