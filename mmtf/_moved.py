@@ -50,7 +50,7 @@ MODULES = {
     "mmtf.nets.mnist_cnn": "mmtf.nets.mnist",
     "mmtf.nets.outputs": "mmtf.classifiers.logits",
     "mmtf.nets.precision": "mmtf.classifiers.precision",
-    "mmtf.nets.replaced": "mmtf.kernels.replaced",
+    "mmtf.nets.replaced": "mmtf.kernels.patching",
     "mmtf.nets.second_derivatives": "mmtf.kernels.second_derivatives",
     "mmtf.nets.thin_gradient": "mmtf.kernels.conv_rows",
     "mmtf.nets.twice_pools": "mmtf.kernels.max_pool",
