@@ -105,7 +105,7 @@ def measure(path: str, batches: int) -> dict:
     """The row of one classifier."""
     import keras
 
-    from mmtf.classifiers.loading import load_defense
+    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
     from mmtf.reports import read_json
     from mmtf.runs.workdir import is_finished
@@ -113,7 +113,7 @@ def measure(path: str, batches: int) -> dict:
     require(is_finished(path), "the workdir of a finished run", path)
     config = read_json(os.path.join(path, "record.json"))["config"]
     require(config["game"] == "minimax_grad", "a run of --game=minimax_grad", config["game"])
-    classifier = load_defense(path).classifier
+    classifier = load_classifier(path).model
     for layer in classifier.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice
+from mmtf.radius import describe_radius
 
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.
@@ -46,6 +47,15 @@ class ThreatModel:
         require_choice("norm", self.norm, NORMS)
         require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
         object.__setattr__(self, "box", tuple(self.box))
+
+    def describe(self) -> str:
+        """The radius on the scale of the box and as eps for pixels in [0, 1].
+
+        Example:
+          >>> ThreatModel(eta=0.3).describe()
+          'eta 0.3 (eps 0.15 on [0, 1], 38.25/255)'
+        """
+        return describe_radius(self.eta, self.box)
 
     def require_images(self, x) -> None:
         """Refuses images that are no float32 images of the box.

@@ -1,6 +1,8 @@
 """What a finished run says: its tables of test errors, its pace, where its files are."""
 
+from mmtf.radius import describe_radius
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
+from mmtf.reports.errors import HEADING
 
 
 def print_run(record: dict, path: str) -> None:
@@ -13,23 +15,22 @@ def print_run(record: dict, path: str) -> None:
     config, dataset = record["config"], record["dataset"]
     if dataset["notice"]:
         print(dataset["notice"])
-    title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
+    radius = describe_radius(config["eta"])
+    title = f"{config['game']} on {dataset['name']}, {config['norm']}, {radius}"
     every = config["game_options"].get("penalty_every", 1)
     if every > 1:
         title += f", penalty on one example in {every}"
-    print(
-        f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
-    )
+    print(f"\n{title}: {HEADING} in float32" + (f" ({dataset['note']})" if dataset["note"] else ""))
     print(result_table(record["results"]).to_string(index=False))
     if record.get("rounds"):
-        print("\nCat and mouse: test errors, defenses x attacks (in brackets: the paper's)")
+        print(f"\nCat and mouse, defenses x attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
     if record.get("replays"):
-        print("\nReplayed attacks: test errors (in brackets: the paper's)")
+        print(f"\nReplayed attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
     if record.get("exploitability"):
         report = record["exploitability"]
-        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error")
+        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error rate")
         print(risk_table(report).to_string(index=False))
         print("\nLemma 1: differences of mean risk")
         print(lemma_table(report).to_string(index=False))

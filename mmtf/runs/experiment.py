@@ -7,21 +7,21 @@ import time
 
 from mmtf.classifiers import export
 from mmtf.config import RunConfig
-from mmtf.runs.curve import Curve, make_attacks
 from mmtf.data import Dataset
-from mmtf.evaluation.payoff import as_result, attack_classifier
-from mmtf.runs.rounds import round_path, rounds_matrix
+from mmtf.distributed.workers import WorkerLost, Workers
+from mmtf.evaluation.payoff import EvalOptions, attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.storage.provenance import provenance
 from mmtf.reports import FORMAT, paper_figure, write_json
-from mmtf.threat import ThreatModel
+from mmtf.runs.curve import Curve, attacks_of
+from mmtf.runs.rounds import round_path, rounds_matrix
+from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
+from mmtf.storage.provenance import provenance
+from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
 from mmtf.training.loop import CHECKPOINT_SECONDS, Events
 from mmtf.training.train import train
-from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.runs.workdir import Workdir
 
 CURVE_POINTS = 10
 SHOWN_IMAGES = 8
@@ -122,21 +122,16 @@ def run_experiment(
         classifier = trained.classifier
         attacker = trained.trainer.players.models.get("attacker")
         say(f"Measuring {', '.join(config.attacks)} in float32 ...")
-        outcomes = attack_classifier(
-            classifier,
-            make_attacks(config, attacker, workdir.inside("attackers")),
-            dataset,
-            max_examples=config.max_examples,
-            seed=config.seed,
-            keep=SHOWN_IMAGES,
-        )
-        errors = {f"final_error/{outcome.attack}": outcome.error for outcome in outcomes}
+        options = EvalOptions(max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES)
+        attacks = attacks_of(config, attacker, workdir.inside("attackers"))
+        found = attack_classifier(classifier, attacks, dataset, options)
+        errors = {f"final_error/{result.attack}": result.error for result in found}
         logs.scalars(trained.trainer.total_steps, errors)
         clean, _ = dataset.test(SHOWN_IMAGES)
-        for outcome in outcomes:
-            if len(outcome.images):
-                name, count = outcome.attack, len(outcome.images)
-                logs.attack_images(trained.trainer.total_steps, name, clean[:count], outcome.images)
+        for result in found:
+            if len(result.images):
+                name, count = result.attack, len(result.images)
+                logs.attack_images(trained.trainer.total_steps, name, clean[:count], result.images)
     finally:
         logs.close()
     pace = trained.images_per_second
@@ -155,7 +150,7 @@ def run_experiment(
         "jit_compile": jit_compile,
         "replicas": strategy.num_replicas_in_sync,
         "workers": workers.count,
-        "results": [_with_paper(as_result(one), config) for one in outcomes],
+        "results": [_with_paper(one.to_dict(), config) for one in found],
         "training": {
             "steps": trained.steps,
             "seconds": round(trained.seconds, 2),

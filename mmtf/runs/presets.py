@@ -3,8 +3,8 @@
 from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
 from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
-from mmtf.registry import resolve_kwargs
 from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.registry import resolve_kwargs
 
 DEFAULT_ETA = {"cifar10": 0.06}
 NETWORK_GAME_ATTACKS = ("none", "fgsm", "pgd", "attnet", "attnet_paper", "attnet_met")

@@ -4,8 +4,8 @@ import os
 
 from mmtf.config import RunConfig, differences
 from mmtf.errors import ConfigError
-from mmtf.storage.lock import hold
 from mmtf.storage.files import read_json, write_json
+from mmtf.storage.lock import hold
 
 RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
 

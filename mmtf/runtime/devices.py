@@ -1,6 +1,8 @@
 """Which devices play, and in which floating-point type they compute."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -68,6 +70,20 @@ def resolve_precision(precision: str) -> str:
     else:
         fast = cpu.computes_bfloat16()
     return "bfloat16" if fast else "float32"
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Context manager: inside it float32 products on GPUs keep all 24 bits, not TF32's 11.
+
+    A setting of the process: evaluations in threads of one process must not overlap.
+    """
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def matmul_rate(dtype: str, size: int, blocks: int = 5) -> float:

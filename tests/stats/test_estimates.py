@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mmtf.stats.intervals import wilson
-from scripts.paper.estimates import (
+from mmtf.stats.estimates import (
     FAILS,
     HOLDS,
     MISSING,
@@ -23,6 +22,7 @@ from scripts.paper.estimates import (
     within,
     worst_example,
 )
+from mmtf.stats.intervals import wilson
 
 
 def record(error, seed=0, n=100):
