@@ -69,7 +69,14 @@ MODULES = {
 # Of a module of then: its name -> where it is now, "module:name".
 NAMES: dict[str, dict[str, str]] = {
     "mmtf.config": {
+        "ConfigError": "mmtf.errors:ConfigError",
         "reason_of": "mmtf.errors:reason_of",
+    },
+    "mmtf.evaluate": {
+        "FITTED": "mmtf.cli.evaluate:FITTED",
+        "FLAGS": "mmtf.cli.evaluate:FLAGS",
+        "define_flags": "mmtf.cli.evaluate:define_flags",
+        "main": "mmtf.cli.evaluate:main",
     },
     "mmtf.evaluation.best_response": {
         "FreshAttNet": "mmtf.evaluation.best_response:FittedAttNet",
@@ -86,6 +93,14 @@ NAMES: dict[str, dict[str, str]] = {
     "mmtf.lookup": {
         "Members": "mmtf.registry:Registry",
         "options_of": "mmtf.registry:resolve_kwargs",
+    },
+    "mmtf.reports.evaluation": {
+        "COLOURS": "mmtf.reports.evaluation:COLORS",
+    },
+    "mmtf.run": {
+        "BEGAN": "mmtf.cli.run:BEGAN",
+        "FLAGS": "mmtf.cli.run:FLAGS",
+        "main": "mmtf.cli.run:main",
     },
 }
 
@@ -107,8 +122,18 @@ class MovedFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
+class _MovedModule(types.ModuleType):
+    """Called like the function of its name, which may have taken the module's place in its room."""
+
+    def __call__(self, *arguments, **options):
+        return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
+
+
 class _MovedLoader(importlib.abc.Loader):
     """A module that hands out the attributes of the one that took its place."""
+
+    def create_module(self, spec):
+        return _MovedModule(spec.name)
 
     def exec_module(self, module):
         old, new = module.__name__, MODULES[module.__name__]

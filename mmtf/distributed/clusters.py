@@ -87,7 +87,8 @@ def _tf_config(workers, pods, port):
     if not isinstance(given, dict):
         raise ConfigError(f"Expected TF_CONFIG as JSON like {EXAMPLE}. Received: {text}.")
     cluster, task = given.get("cluster"), given.get("task")
-    addresses = cluster.get("worker") if isinstance(cluster, dict) else None
+    cluster = cluster if isinstance(cluster, dict) else {}
+    addresses = cluster.get("worker")
     if not addresses or not isinstance(addresses, list) or set(cluster) != {"worker"}:
         raise ConfigError(
             f"Expected a TF_CONFIG whose cluster has workers only, like {EXAMPLE}. "

@@ -93,8 +93,9 @@ def _listening(port):
         server = socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(
-            f"Expected port {port}, the chief's, to be free on this machine. Received: "
-            f"{os.strerror(error.errno)}. Does another run use it, or another worker with index 0?"
+            f"Expected port {port}, the chief's, to be free on this machine. "
+            f"Received: {os.strerror(error.errno or 0)}. "
+            "Does another run use it, or another worker with index 0?"
         ) from error
     server.settimeout(POLL_SECONDS)
     return server

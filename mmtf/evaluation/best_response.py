@@ -146,7 +146,8 @@ def best_response(
     if kept is not None:
         return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
-    best, tried, began = None, [], time.monotonic()
+    best: LearnedAttack
+    tried, began = [], time.monotonic()
     for restart in range(recipe.restarts):
         game = BestResponse(
             threat,
@@ -172,9 +173,9 @@ def best_response(
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])
         error = measure(classifier, attack, x, y, name="train").error
         tried.append(error)
-        if best is None or error > max(tried[:-1]):
+        if len(tried) == 1 or error > max(tried[:-1]):
             best = attack
-    if entry.path is not None:
+    if entry.path is not None and cache_dir is not None:
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
         about["seconds"] = round(time.monotonic() - began, 2)
         os.makedirs(cache_dir, exist_ok=True)

@@ -64,7 +64,8 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
 
 def write_report(folder: str, record: Mapping[str, Any], matrix: Matrix) -> list[str]:
     """Record, CSV, Markdown, HTML and every example's outcome; the names of the files."""
-    arrays, galleries = {}, {}
+    arrays: dict[str, Any] = {}
+    galleries = {}
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong

@@ -82,7 +82,7 @@ class Game:
     fast_first_steps: dict[str, int] | None = None
     brief_first_steps: dict[str, int] | None = None
     rounds = 0
-    metrics = ("risk",)
+    metrics: tuple[str, ...] = ("risk",)
     stride = 1
     learns_attacker = False
 

@@ -51,7 +51,7 @@ def _operation(layer):
             return tf.nn.conv2d(inputs, kernel, 1, padding)
         return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
 
-    convolution_op.product = product
+    convolution_op.product = product  # type: ignore[attr-defined]
     return convolution_op
 
 

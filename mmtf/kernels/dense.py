@@ -70,7 +70,7 @@ def dense_call(layer, product: Bilinear, **options):
             y = keras.ops.add(y, layer.bias)
         return y if layer.activation is None else layer.activation(y)
 
-    call.product = product
+    call.product = product  # type: ignore[attr-defined]
     return call
 
 

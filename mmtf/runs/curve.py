@@ -65,9 +65,9 @@ class Curve:
 
     def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
         self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
-        quick = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
+        names = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
         quick = dataclasses.replace(
-            config, attacks=quick or ("none",), pgd_steps=10, pgd_restarts=1
+            config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1
         )
         self._attacks = attacks_of(quick)
         self._threat = ThreatModel(eta=config.eta, norm=config.norm)
@@ -84,7 +84,7 @@ class Curve:
             if self._met is None or self._met.network is not attacker:
                 self._met = LearnedAttack(self._threat, attacker)  # compiled once
             attacks[MET] = self._met
-        point = {"step": step, "n": len(self._x)}
+        point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error
         self.points = [old for old in self.points if old["step"] < step] + [point]

@@ -131,7 +131,7 @@ class Checkpoints:
         except (ValueError, KeyError, TypeError, OSError) as error:
             report(f"WARNING: {self._run_path} cannot be read ({type(error).__name__}: {error}).")
             run, self.precisions = None, [NOT_RECORDED]
-        if None in (self._run, run):
+        if self._run is None or run is None:
             return
         # What an older mmtf did not write down cannot be compared.
         changed = differences({name: self._run[name] for name in self._run if name in run}, run)
@@ -155,7 +155,7 @@ def plain_json(values):
     """The same as JSON has it: NumPy's numbers, dataclasses; of other objects the type alone."""
 
     def plain(value):
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return dataclasses.asdict(value)
         return value.item() if hasattr(value, "item") else type(value).__name__
 

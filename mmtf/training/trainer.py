@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -105,7 +106,8 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        self._program, self._play = None, self._play_step
+        self._program: Any = None
+        self._play: Any = self._play_step
         if many_a_program is None:
             many_a_program = jit_compile and batches.in_memory and on_gpu
         require(
