@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import require, require_choice
+from mmtf.errors import ConfigError, require, require_choice
 from mmtf.kernels.conv_rows import thin_input_gradients
 from mmtf.kernels.dense import large_products
 from mmtf.storage.cache import sha256
@@ -123,11 +123,13 @@ class Classifier:
           ConfigError: the classifier is no Keras model, or one without a static input shape.
         """
         model = self.keras_model
-        require(model is not None, "a Keras model", self.model)
+        if model is None:
+            raise ConfigError(f"Expected a Keras model. Received: {self.model!r}.")
         if self.bounds == BOX and self.preprocessing is None:
             return model
         shape = getattr(model, "input_shape", None)
-        require(isinstance(shape, tuple), "a Keras model of known input shape", shape)
+        if not isinstance(shape, tuple):
+            raise ConfigError(f"Expected a model of one known input shape. Received: {shape}.")
         inputs = keras.Input(shape[1:])
         adapted = keras.layers.Lambda(self.inputs_of, output_shape=shape[1:])(inputs)
         return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")

@@ -169,19 +169,15 @@ def _evaluate(names, etas):
     from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
+    def load(given, bounds):
+        path, name = _path_and_name(given)
+        return load_classifier(path, name, bounds)
+
     bounds = _bounds()
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
-    classifiers = _by_name(
-        "models",
-        [
-            load_classifier(*_path_and_name(one), bounds=own)
-            for one, own in zip(FLAGS.model, bounds, strict=True)
-        ],
-    )
-    sources = _by_name(
-        "transfer_from",
-        [load_classifier(*_path_and_name(one), bounds=shared) for one in FLAGS.transfer_from],
-    )
+    models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
+    classifiers = _by_name("models", models)
+    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     dataset = load_data(_dataset(), FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks = _options(names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))

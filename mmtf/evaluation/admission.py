@@ -46,12 +46,12 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
             f"{name}: Expected a classifier of images {dataset.image_shape}. Received: one that "
             f"cannot be called on them ({reason_of(error)})."
         ) from error
-    error = float(np.mean(misclassified(classifier, x, y)))
+    missed = float(np.mean(misclassified(classifier, x, y)))
 
     def better(images, bounds=classifier.bounds):
         """The error on `images` in the range `bounds`, where it is far smaller; else None."""
         other = float(np.mean(misclassified(classifier, _within(images, bounds, classifier), y)))
-        return other if error - other > 0.2 and other < 0.5 * error else None
+        return other if missed - other > 0.2 and other < 0.5 * missed else None
 
     raw = dataset.test_images[:SCALE_EXAMPLES]
     if dataset.preprocess is standardize_per_image and raw.dtype == np.uint8:
@@ -61,8 +61,8 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
                 advice = "." if bounds == classifier.bounds else f", and say {_advice(bounds)}."
                 raise ConfigError(
                     f"{name}: Expected a classifier of images standardized one by one, as the "
-                    f"paper has CIFAR-10's. Received: one that errs on {error:.2f} of them, but on "
-                    f"{other:.2f} with plain pixels in {_range(bounds)}. Load the data with "
+                    f"paper has CIFAR-10's. Received: one that errs on {missed:.2f} of them, but "
+                    f"on {other:.2f} with plain pixels in {_range(bounds)}. Load the data with "
                     f"preprocess='box' (mmtf.evaluate --preprocess=box){advice}"
                 )
     if dataset.preprocess is to_unit_box and raw.dtype == np.uint8:
@@ -70,7 +70,7 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         if other is not None:
             raise ConfigError(
                 f"{name}: Expected a classifier of plain pixels. Received: one that errs on "
-                f"{error:.2f} of them, but on {other:.2f} of the same images standardized one by "
+                f"{missed:.2f} of them, but on {other:.2f} of the same images standardized one by "
                 "one. Load the data with preprocess='per_image' (mmtf.evaluate "
                 "--preprocess=per_image)."
             )
@@ -78,7 +78,7 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         if bounds != classifier.bounds and (other := better(x, bounds)) is not None:
             raise ConfigError(
                 f"{name}: Expected a classifier of pixels in {_range(classifier.bounds)}. "
-                f"Received: one that errs on {error:.2f} of them, but on {other:.2f} with pixels "
+                f"Received: one that errs on {missed:.2f} of them, but on {other:.2f} with pixels "
                 f"in {_range(bounds)}. Say {_advice(bounds)}."
             )
     return classifier

@@ -72,14 +72,15 @@ def make_attacks(
     sources = sources or {}
     made: dict[str, Attack | FittedAttack] = {}
     for name, options in attacks.items():
-        fitting = {"seed": seed, "cache_dir": cache_dir}
         if name == MET:
             require(attacker is not None, f"a game that trains an attacker, for {MET}", attacker)
             made[name] = LearnedAttack(threat, attacker)
         elif name in recipes:
-            made[name] = FittedAttNet(threat, recipes[name], **fitting, progress=progress)
+            made[name] = FittedAttNet(
+                threat, recipes[name], seed=seed, cache_dir=cache_dir, progress=progress
+            )
         elif name == UNIVERSAL:
-            made[name] = FittedUniversal(threat, **options, **fitting)
+            made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
             made[name] = ATTACKS[name](threat, **options)
     if not sources and eot_samples == 1:

@@ -87,7 +87,7 @@ class FittedAttNet(FittedAttack):
     ):
         self.threat = threat
         self.recipe = recipe
-        self._options = {"seed": seed, "cache_dir": cache_dir, "progress": progress}
+        self._seed, self._cache_dir, self._progress = seed, cache_dir, progress
 
     def supports(self, classifier: Any, x: np.ndarray) -> None:
         """A network is trained through Keras models alone."""
@@ -95,7 +95,15 @@ class FittedAttNet(FittedAttack):
 
     def fit(self, classifier: Any, dataset: Dataset) -> LearnedAttack:
         """The best response to `classifier`, trained on the training split."""
-        return best_response(classifier, dataset, self.threat, self.recipe, **self._options)
+        return best_response(
+            classifier,
+            dataset,
+            self.threat,
+            self.recipe,
+            seed=self._seed,
+            cache_dir=self._cache_dir,
+            progress=self._progress,
+        )
 
     def is_kept(self, classifier: Any, dataset: Dataset) -> bool:
         """Whether `cache_dir` has the network."""
@@ -113,8 +121,7 @@ class FittedAttNet(FittedAttack):
         return f"FittedAttNet({self.threat!r}, {self.recipe!r})"
 
     def _entry(self, classifier, dataset) -> cache.Entry:
-        folder, seed = self._options["cache_dir"], self._options["seed"]
-        return _entry(folder, classifier, dataset, self.threat, self.recipe, seed)
+        return _entry(self._cache_dir, classifier, dataset, self.threat, self.recipe, self._seed)
 
 
 def best_response(
@@ -175,7 +182,7 @@ def best_response(
         tried.append(error)
         if len(tried) == 1 or error > max(tried[:-1]):
             best = attack
-    if entry.path is not None and cache_dir is not None:
+    if cache_dir is not None:
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
         about["seconds"] = round(time.monotonic() - began, 2)
         os.makedirs(cache_dir, exist_ok=True)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.config import PRECISIONS
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import require, require_choice
+from mmtf.errors import ConfigError, require, require_choice
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
@@ -143,7 +143,10 @@ def evaluate(
     require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
     if not isinstance(attacks, dict):
-        require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)
+        if threat is None:
+            raise ConfigError(
+                "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
+            )
         attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     threat = threat or next(iter(columns.values())).threat
@@ -332,10 +335,11 @@ def _measured(
                 except (BrokenConstraint, RiskNotFinite) as error:
                     if not leave_out:
                         raise
+                    reason = str(error)
                     if isinstance(error, RiskNotFinite):  # of a network fitted to the classifier
-                        error = "its training met a risk that is not finite"
-                    findings.append(Finding(name, "broken_attack", f"{attack}: {error}"))
-                    say(f"{label}: left out, {error}")
+                        reason = "its training met a risk that is not finite"
+                    findings.append(Finding(name, "broken_attack", f"{attack}: {reason}"))
+                    say(f"{label}: left out, {reason}")
                     continue
                 here.append(cell)
                 say(f"{label}: error {cell.error:.4f} ({cell.robust_accuracy:.1%} robust)")
@@ -381,7 +385,8 @@ def _cell(
     entry = _entry(row, column, examples, options)
     found = entry.load(_read)
     if found is None:
-        batches = BatchCache(entry.beside("")) if entry.path else {}
+        kept = entry.path is not None
+        batches: MutableMapping = BatchCache(entry.beside("")) if kept else {}
         try:
             found = _measure(row, name, column, batches, examples, options)
         except (BrokenConstraint, RiskNotFinite):
@@ -419,7 +424,8 @@ def _measure(row, name, column, batches, examples, options) -> Result:
     finally:
         if bar is not None:
             bar.close()
-    return dataclasses.replace(found, seconds=float("nan") if resumed else fitting + found.seconds)
+    seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
+    return dataclasses.replace(found, seconds=seconds)
 
 
 def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:

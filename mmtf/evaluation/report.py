@@ -41,7 +41,7 @@ def evaluation_record(
     }
 
 
-def evaluation_text(record: Mapping[str, Any]) -> str:
+def evaluation_text(record: dict[str, Any]) -> str:
     """A table for every radius, the paired tests, and the signs of masked gradients."""
     lines = []
     note = f" ({record['note']})" if record["note"] else ""
@@ -62,7 +62,7 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_report(folder: str, record: Mapping[str, Any], matrix: Matrix) -> list[str]:
+def write_report(folder: str, record: dict[str, Any], matrix: Matrix) -> list[str]:
     """Record, CSV, Markdown, HTML and every example's outcome; the names of the files."""
     arrays: dict[str, Any] = {}
     galleries = {}

@@ -72,7 +72,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """What a record holds of it, as JSON has it; what is None is left out."""
         low, high = self.interval
-        known = {
+        known: dict[str, Any] = {
             "defense": self.defense,
             "attack": self.attack,
             "eta": self.eta,
@@ -208,13 +208,13 @@ def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
         [one.n for one in results],
     )
     wrong = np.logical_or.reduce([clean, *(one.wrong for one in results)])
-    seconds = distance = None
-    if all(one.seconds is not None for one in results):
-        seconds = float(sum(one.seconds for one in results))
-    if all(one.distance is not None for one in results):
-        own = np.where(clean, 0.0, np.nan)
-        distance = np.fmin.reduce([own, *(one.distance for one in results)])
-    return Result("worst", wrong, seconds, distance=distance)
+    seconds = [one.seconds for one in results if one.seconds is not None]
+    distances = [one.distance for one in results if one.distance is not None]
+    total = float(sum(seconds)) if len(seconds) == len(results) else None
+    smallest = None
+    if len(distances) == len(results):
+        smallest = np.fmin.reduce([np.where(clean, 0.0, np.nan), *distances])
+    return Result("worst", wrong, total, distance=smallest)
 
 
 def _attacked(attack, classifier: Classifier, images, labels, seed, precision):

@@ -69,7 +69,10 @@ class Curve:
         quick = dataclasses.replace(
             config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1
         )
-        self._attacks = attacks_of(quick)
+        # Nothing is fitted: networks are left out.
+        self._attacks = {
+            name: attack for name, attack in attacks_of(quick).items() if isinstance(attack, Attack)
+        }
         self._threat = ThreatModel(eta=config.eta, norm=config.norm)
         self._met: LearnedAttack | None = None
         self._path = workdir.curve_path
@@ -78,7 +81,7 @@ class Curve:
 
     def add(self, players: Players, step: int) -> None:
         """Measures the classifier at `step`, an attacker in training included."""
-        classifier, attacks = players.classifier, dict(self._attacks)
+        classifier, attacks = players.classifier, dict[str, Attack](self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
             if self._met is None or self._met.network is not attacker:

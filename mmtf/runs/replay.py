@@ -22,7 +22,7 @@ from mmtf.storage.provenance import provenance
 from mmtf.threat import ThreatModel
 
 
-def replay_plan(source: str, numbers: Sequence[int | str] | None) -> tuple[str, list[int]]:
+def replay_plan(source: str, numbers: Sequence[Any] | None) -> tuple[str, list[int]]:
     """(folder of the kept rounds, which FGSM k to replay), checked before anything is trained.
 
     Args:
@@ -61,8 +61,8 @@ def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> Non
     for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
         require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
     model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
-    theirs, ours = model.input_shape[1:], dataset.image_shape
-    require(theirs == ours, f"--replay of a run on images of shape {ours}", theirs)
+    shape, known_shape = model.input_shape[1:], dataset.image_shape
+    require(shape == known_shape, f"--replay of a run on images of shape {known_shape}", shape)
     classes, known = model.output_shape[-1], dataset.num_classes
     require(classes == known, f"--replay of a run with {known} classes", classes)
 
@@ -72,7 +72,7 @@ def add_replays(
     workdir: Workdir,
     dataset: Dataset,
     source: str,
-    numbers: Sequence[int | str] | None,
+    numbers: Sequence[Any] | None,
     record: dict[str, Any],
 ) -> dict[str, Any]:
     """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.

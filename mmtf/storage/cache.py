@@ -46,9 +46,13 @@ class Entry:
         """Whether the file is there."""
         return self.path is not None and os.path.exists(self.path)
 
-    def beside(self, suffix: str) -> str | None:
-        """The path with another suffix, for what belongs to the file."""
-        return self.path and os.path.splitext(self.path)[0] + suffix
+    def beside(self, suffix: str) -> str:
+        """The path with another suffix, for what belongs to the file; only of one that is kept.
+
+        Args:
+          suffix: as `.json`; empty for a folder.
+        """
+        return os.path.splitext(self.path or "")[0] + suffix
 
     def load(
         self, read: Callable[[str], T], errors: tuple[type[Exception], ...] = UNREADABLE

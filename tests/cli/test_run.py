@@ -100,7 +100,10 @@ def test_a_finished_run_prints_its_result_at_once(finished):
     assert again.returncode == 0
     table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
     assert table in again.stdout and "Measuring" not in again.stdout
-    assert "38.25/255), penalty on one example in 2: test error (robust accuracy) in float32" in again.stdout
+    assert (
+        "38.25/255), penalty on one example in 2: test error (robust accuracy) in float32"
+        in again.stdout
+    )
 
 
 def test_kill_minus_nine_costs_nothing(finished, tmp_path):

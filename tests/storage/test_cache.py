@@ -42,4 +42,4 @@ def test_a_damaged_file_is_told_in_one_line_and_made_again(tmp_path, capsys):
 def test_nothing_is_kept_without_a_folder():
     entry = cache.entry(None, [1], ".json")
     entry.save(lambda path: 1 / 0)
-    assert entry.load(read_json) is None and not entry.is_kept() and entry.beside(".npz") is None
+    assert entry.load(read_json) is None and not entry.is_kept()
