@@ -13,7 +13,7 @@ from mmtf.classifiers.precision import computing_in
 from mmtf.errors import ConfigError, require, require_choice
 from mmtf.kernels.conv_rows import thin_input_gradients
 from mmtf.kernels.dense import large_products
-from mmtf.storage.cache import sha256
+from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
 # Where a model keeps the Classifier that was made of it. Keras neither tracks nor saves names that

@@ -4,7 +4,7 @@ import json
 
 import keras
 
-from mmtf.storage.cache import sha256
+from mmtf.storage.digest import sha256
 
 # Names are counted up in a process, and stand in the lists of a functional model's edges; the type
 # is the precision's, which may change; seeds may be drawn where none is given.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.errors import ConfigError, reason_of
-from mmtf.storage.cache import sha256
+from mmtf.storage.digest import sha256
 
 FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
 

@@ -31,6 +31,7 @@ from mmtf.evaluation.verdict import misclassified
 from mmtf.stats.paired import comparisons
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
+from mmtf.storage.digest import sha256
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
 from mmtf.training.progress import Progress
@@ -278,7 +279,7 @@ class _Examples:
 
     @functools.cached_property
     def digest(self) -> str:
-        return cache.sha256(self.x, self.y)
+        return sha256(self.x, self.y)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,35 +1,18 @@
 """What takes long is made once: files of a folder, each named by a key of what decides it."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
+from mmtf.storage.digest import sha256
 from mmtf.storage.files import UNREADABLE, write_atomically
 from mmtf.storage.provenance import source_digest
 
 T = TypeVar("T")
 KEY_DIGITS = 24
-
-
-def sha256(*parts: str | bytes | np.ndarray) -> str:
-    """SHA-256 of the parts one after the other, in hexadecimal digits; of an array its values.
-
-    Example:
-      >>> sha256("ab") == sha256("a", b"b")
-      True
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            part = np.ascontiguousarray(part).tobytes()
-        digest.update(part.encode() if isinstance(part, str) else part)
-    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

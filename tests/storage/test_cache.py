@@ -1,20 +1,9 @@
 """Files named by a key of what decides them: found again, made again where damaged."""
 
-import hashlib
 import pathlib
-
-import numpy as np
 
 from mmtf.storage import cache
 from mmtf.storage.files import read_json
-
-
-def test_the_digest_is_that_of_the_bytes_in_a_row():
-    values = np.arange(6, dtype=np.float32).reshape(2, 3)
-    expected = hashlib.sha256(b"a\xc3\xa9" + values.tobytes()).hexdigest()
-    assert cache.sha256("a", "é".encode(), values) == expected
-    # The order in memory is not part of it.
-    assert cache.sha256(np.asfortranarray(values)) == cache.sha256(values)
 
 
 def test_what_is_saved_is_loaded_and_keyed_by_every_value(tmp_path, monkeypatch):
