@@ -23,6 +23,7 @@ from mmtf.evaluation.admission import (
     validate_logits,
 )
 from mmtf.evaluation.attack_specs import make_attacks
+from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
@@ -258,7 +259,8 @@ def attack_classifier(
     Raises:
       ConfigError: the classifier's outputs are no logits; BrokenConstraint: see `measure`.
     """
-    options, classifier = options or EvalOptions(), as_classifier(classifier)
+    classifier = as_classifier(classifier)
+    options = _resolved(options or EvalOptions(), [classifier], dataset)
     examples = _Examples(dataset, options.max_examples)
     validate_logits(classifier, examples.x[:100], dataset.num_classes)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
@@ -312,8 +314,7 @@ def _measured(
       leave_out: whether an attack that breaks its constraint is left out and told, or raises.
     """
     classifiers = {name: as_classifier(model) for name, model in models.items()}
-    precision = attack_precision(options.precision, list(classifiers.values()))
-    options = dataclasses.replace(options, precision=precision)
+    options = _resolved(options, list(classifiers.values()), dataset)
     attacks = [column for row in columns.values() for column in row.values()]
     for ball in dict.fromkeys([threat, *(column.threat for column in attacks)]):
         ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
@@ -351,6 +352,15 @@ def _measured(
         findings += _masking_in_table(table, columns)
     tests = {eta: comparisons(_over_common_attacks(table, clean, eta)) for eta in columns}
     return Matrix(cells, findings, tests)
+
+
+def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> EvalOptions:
+    """The options with the precision and the batch size that this machine gives them."""
+    size = options.batch_size
+    if size is None:
+        size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
+    precision = attack_precision(options.precision, classifiers)
+    return dataclasses.replace(options, precision=precision, batch_size=size)
 
 
 def _masking(name, classifier, examples, threat, options) -> list[Finding]:
