@@ -29,6 +29,7 @@ from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.runner import BrokenConstraint, Result, measure, worst
 from mmtf.evaluation.verdict import misclassified
+from mmtf.reports.errors import HEADING, error_text
 from mmtf.stats.paired import comparisons
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
@@ -344,7 +345,7 @@ def _measured(
                     say(f"{label}: left out, {reason}")
                     continue
                 here.append(cell)
-                say(f"{label}: error {cell.error:.4f} ({cell.robust_accuracy:.1%} robust)")
+                say(f"{label}: {HEADING} {error_text(cell.error)}")
             overall = worst(here, clean[name])
             cells += [*here, dataclasses.replace(overall, defense=name, eta=eta)]
     table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
