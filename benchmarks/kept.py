@@ -23,7 +23,7 @@ def kept(path: str, about: dict):
     found = provenance()
     names = ("versions", "hardware", "environment", "commit")
     about = {**about, **{name: found[name] for name in names}}
-    lock = hold_file(path, "--output")
+    lock = hold_file(path)
     try:
         yield begin(path, about)
     finally:

@@ -69,7 +69,7 @@ def run() -> None:
     x, y = data.test(FLAGS.max_examples)
     settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
     radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
-    lock = hold_file(FLAGS.output, "--output")
+    lock = hold_file(FLAGS.output)
     record = _opened()
     for one in FLAGS.model:
         name, _, path = one.rpartition("=")

@@ -106,7 +106,7 @@ def main(argv):
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
     threat = ThreatModel(eta=FLAGS.eta)
-    lock = hold_file(FLAGS.output, "--output")
+    lock = hold_file(FLAGS.output)
     cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
     classifiers, made = {}, provenance()
 

@@ -46,7 +46,8 @@ def make_attacks(
 
     Args:
       attacks: name -> options. A name of `mmtf.attacks.ATTACKS`; `my_package.attacks:MyAttack`, an
-        Attack or FittedAttack of the user's, made as MyAttack(threat, **options); a name of
+        Attack or FittedAttack of the user's, made as MyAttack(threat, **options), whose column is
+        `my_attack`; a name of
         `recipes`, an attack network trained against each classifier; `universal`, a universal
         perturbation of its training images; or `attnet_met`, the network `attacker`.
       threat: the ball and the box.
@@ -82,13 +83,13 @@ def make_attacks(
         elif name == UNIVERSAL:
             made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
-            made[name] = ATTACKS[name](threat, **options)
+            made[ATTACKS.label(name)] = ATTACKS[name](threat, **options)
     if not sources and eot_samples == 1:
         return made
     by_gradient = {
-        name: _going_on(ATTACKS[name], threat, attacks[name])
-        for name, one in made.items()
-        if name not in WITHOUT_GRADIENT and isinstance(one, Attack)
+        ATTACKS.label(name): _going_on(ATTACKS[name], threat, options)
+        for name, options in attacks.items()
+        if name not in WITHOUT_GRADIENT and isinstance(made[ATTACKS.label(name)], Attack)
     }
     if not by_gradient:
         raise ConfigError(

@@ -8,6 +8,7 @@ from mmtf.attacks.base import Attack
 from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset
+from mmtf.registry import source_of
 from mmtf.threat import ThreatModel
 
 
@@ -44,7 +45,7 @@ class FittedAttack:
 
     def identity(self) -> str:
         """What decides the column's images, besides classifier, images and seed."""
-        return repr(self)
+        return repr(self) + source_of(type(self))
 
 
 class ComputedAttack(FittedAttack):
@@ -69,8 +70,9 @@ class ComputedAttack(FittedAttack):
         """The attack's arguments, and the weights of a classifier that it is transferred from."""
         if isinstance(self.attack, Transfer):
             source = as_classifier(self.attack.source).fingerprint
-            return f"Transfer({source}, {self.attack.attack!r})"
-        return repr(self.attack)
+            inner = self.attack.attack
+            return f"Transfer({source}, {inner!r})" + source_of(type(inner))
+        return repr(self.attack) + source_of(type(self.attack))
 
     def __repr__(self) -> str:
         return f"ComputedAttack({self.attack!r})"

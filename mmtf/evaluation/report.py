@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.payoff import Matrix
-from mmtf.radius import describe_radius
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.evaluation import (
     evaluation_frame,
     evaluation_html,
     evaluation_markdown,
     payoff_frame,
+    record_radius,
 )
 from mmtf.storage.files import write_atomically, write_json
 from mmtf.storage.provenance import provenance
@@ -46,8 +46,8 @@ def evaluation_text(record: dict[str, Any]) -> str:
     lines = []
     note = f" ({record['note']})" if record["note"] else ""
     for eta in record["etas"]:
-        where = f"{record['dataset']}{note}, {record['norm']}, {describe_radius(eta)}"
-        where += f", n = {record['n']:,}"
+        radius = record_radius(record, eta)
+        where = f"{record['dataset']}{note}, {record['norm']}, {radius}, n = {record['n']:,}"
         lines.append(f"\n{where}: {HEADING} [95 % interval of the error]")
         lines.append(payoff_frame(record, eta).to_string())
         for test in record["comparisons"].get(str(eta), []):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mmtf.attacks.active_set import watching
 from mmtf.attacks.base import Attack, judge, run
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require
+from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.minimal_perturbation import minimal_distance
 from mmtf.evaluation.verdict import misclassified
@@ -22,7 +22,7 @@ from mmtf.training.progress import Progress
 NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
 
-class BrokenConstraint(RuntimeError):
+class BrokenConstraint(RunError):
     """An attack returned images outside the ball or the box: its error would be worthless."""
 
 

@@ -14,6 +14,7 @@ GAMES = Registry(
         "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
         "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
     },
+    bases=("mmtf.games.base:Game",),
 )
 
 __all__ = ["GAMES"]

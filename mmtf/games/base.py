@@ -68,19 +68,8 @@ class Game:
       stride: every how many examples of a batch one is treated unlike the others; what falls to
         one of several replicas has to be a multiple of it.
       learns_attacker: whether the players include an attack network, under `attacker`.
-      paper_steps: iterations in the paper (App. A and B), by dataset.
-      fast_steps: steps that reach about the same errors at a higher, decaying rate.
-      brief_steps: a few thousand at the paper's rate.
-      paper_first_steps, fast_first_steps, brief_first_steps: the same for round 0 of a game with
-        rounds; None: as the others.
     """
 
-    paper_steps = {"mnist": 100_000, "cifar10": 100_000}
-    fast_steps = {"mnist": 2200, "cifar10": 30_000}
-    brief_steps = {"mnist": 4000}
-    paper_first_steps: dict[str, int] | None = None
-    fast_first_steps: dict[str, int] | None = None
-    brief_first_steps: dict[str, int] | None = None
     rounds = 0
     metrics: tuple[str, ...] = ("risk",)
     stride = 1

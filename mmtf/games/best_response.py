@@ -24,8 +24,6 @@ class BestResponse(Game):
       attacker_seed: of the network's initial weights, >= 0: another seed is another restart.
     """
 
-    paper_steps = {"mnist": 30_000, "cifar10": 30_000}
-
     def __init__(
         self,
         threat: ThreatModel,

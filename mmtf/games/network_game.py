@@ -35,7 +35,6 @@ class NetworkGame(Game):
     """
 
     metrics = ("risk", "sensitivity")
-    fast_steps = {"mnist": 4000, "cifar10": 14_000}
     learns_attacker = True
     default_solver = "alternating"
     risk_sign = 1.0

@@ -5,7 +5,7 @@ import html
 
 import pandas as pd
 
-from mmtf.radius import describe_radius
+from mmtf.radius import radius_title
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
 
@@ -40,13 +40,22 @@ def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def record_radius(record: dict, eta: float) -> str:
+    """One radius of a record on both scales, for a title."""
+    standardized = record.get("preprocess") == "standardize_per_image"
+    return radius_title(eta, record["norm"], standardized=standardized)
+
+
 def evaluation_markdown(record: dict) -> str:
     """The matrices, the tests and the signs as Markdown."""
     parts = [f"# {_title(record)}"]
     for eta in record["etas"]:
         frame = payoff_frame(record, eta)
         rows = [[name, *map(str, row)] for name, row in zip(frame.index, frame.values, strict=True)]
-        parts += [f"## {describe_radius(eta)}", markdown_table(["defense", *frame.columns], rows)]
+        parts += [
+            f"## {record_radius(record, eta)}",
+            markdown_table(["defense", *frame.columns], rows),
+        ]
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
@@ -65,7 +74,7 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
     title = _title(record)
     body = [f"<h1>{html.escape(title)}</h1>"]
     for eta in record["etas"]:
-        body += [f"<h2>{describe_radius(eta)}</h2>", _heat_map(record, eta)]
+        body += [f"<h2>{record_radius(record, eta)}</h2>", _heat_map(record, eta)]
         tests = record["comparisons"].get(str(eta))
         if tests:
             body.append(_table(*_tests(tests)))

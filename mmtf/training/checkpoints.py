@@ -9,7 +9,7 @@ import re
 import tensorflow as tf
 
 from mmtf.config import differences
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, RunError
 from mmtf.games.base import Players
 from mmtf.storage.files import read_json, write_json
 
@@ -17,7 +17,7 @@ RUN = "run.json"
 NOT_RECORDED = "not recorded"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(RunError):
     """A checkpoint that cannot be written or read: what happened, what to do."""
 
 

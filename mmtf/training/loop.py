@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mmtf.distributed.workers import Workers
+from mmtf.errors import Interrupted, RunError
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
@@ -17,15 +18,7 @@ CHECKPOINT_SECONDS = 30.0
 FIRST_CALL_STEPS = 10
 
 
-class Interrupted(Exception):
-    """A signal stopped the run after its state was saved."""
-
-    def __init__(self, number: int, step: int, saved: bool):
-        super().__init__(f"Stopped by signal {number} at step {step}.")
-        self.signal, self.step, self.saved = number, step, saved
-
-
-class RiskNotFinite(RuntimeError):
+class RiskNotFinite(RunError):
     """The risk became NaN or infinite: at which step, and what to try."""
 
 

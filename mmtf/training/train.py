@@ -207,14 +207,14 @@ def _identity(game, dataset, schedule, seed, classifier) -> dict:
 def _made(model, dataset, seed):
     if model is None:
         from mmtf.nets import NETS
-        from mmtf.runs.presets import FAST_NET, default_net
+        from mmtf.runs.presets import default_net, default_net_options
 
         name = default_net(dataset.name)
         return NETS[name](
             image_shape=dataset.image_shape,
             num_classes=dataset.num_classes,
             seed=seed,
-            **FAST_NET.get(name, {}),
+            **default_net_options(name),
         )
     return model if isinstance(model, keras.Model) else model()
 

@@ -132,7 +132,7 @@ def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
     assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
     done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
     assert done.returncode == 1 and "can be aimed" in done.stderr
-    with hold(str(tmp_path / "taken"), "--output folder"):
+    with hold(str(tmp_path / "taken")):
         done = evaluate(*flags, f"--output={tmp_path}/taken")
     assert done.returncode == 1 and "that no other process uses" in done.stderr
 
@@ -247,13 +247,15 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         ([], "at least one --model"),
         (["--model=x", "--eta=0"], "radii --eta > 0"),
         (["--model=x", "--eta=a"], "radii --eta > 0"),
+        (["--model=x", "--epsilon=8/0"], "radii --epsilon > 0"),
+        (["--model=x", "--epsilon=8/255", "--eta=0.3"], "--eta or --epsilon, one of them"),
         (["--model=x", "--attacks=magic"], "attack to be one of none"),
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
         (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
-        (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
+        (["--model=x", "--attacks=pgd,pgd"], "--attacks of different names"),
         (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
-        (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
+        (["--model=x", f"--output={__file__}"], "--output: Expected a folder that can be written"),
         (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
         (["--model=x", "--attacks=fgsm", "--pgd_loss=dlr"], "--pgd_loss with pgd among --attacks"),
         (["--model=x", "--bounds=1,0"], "--bounds=LOW,HIGH with LOW < HIGH"),
