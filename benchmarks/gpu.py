@@ -23,7 +23,8 @@ import time
 from absl import app, flags
 
 from benchmarks.growth import forward_flops
-from mmtf.reports import read_json, write_json
+from benchmarks.records import write_record
+from mmtf.reports import read_json
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -199,7 +200,6 @@ def _run():
     tf.config.set_visible_devices(gpus[:1] if FLAGS.device == "gpu" else [], "GPU")
     data = load_data(FLAGS.dataset)
     path = FLAGS.output or "results/benchmarks/gpu.json"
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     record = _begun(path, _device_name(gpus), data.name)
     # Before anything else is compiled: its seconds count it all.
     if FLAGS.only == "first":
@@ -208,7 +208,7 @@ def _run():
         record["paper"] = play_the_paper(data)
     else:
         time_rows(data, record, path)
-    write_json(path, record)
+    write_record(path, record)
     print(f"wrote {path}")
 
 
@@ -247,7 +247,7 @@ def time_rows(data, record, path) -> None:
         for game, precision in itertools.product(GAMES_TIMED, PRECISIONS):
             row = time_steps(data, game, precision, batch, xla, peaks[precision])
             record["rows"].append(row)
-            write_json(path, record)
+            write_record(path, record)
 
 
 if __name__ == "__main__":

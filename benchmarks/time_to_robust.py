@@ -25,7 +25,7 @@ import time
 
 from absl import app, flags
 
-from benchmarks.kept import kept
+from benchmarks.records import resumable_record, write_record
 from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
@@ -257,7 +257,7 @@ def main(_):
     about = {"dataset": FLAGS.dataset, "eta": ETA, "targets": TARGETS, "limit": FLAGS.limit}
     about |= {"steps": FLAGS.steps}
     jobs = [(who, int(seed)) for seed in FLAGS.seeds for who in FLAGS.who]
-    with kept(FLAGS.output, about) as record:
+    with resumable_record(FLAGS.output, about) as record:
         for who, seed in jobs:
             if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
                 continue
@@ -265,7 +265,7 @@ def main(_):
             row = _in_a_process(who, seed)
             print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
             record["runs"].append(row)
-            write_json(FLAGS.output, record)
+            write_record(FLAGS.output, record)
     return 0
 
 

@@ -7,7 +7,6 @@ is that of their medians. Then `--memory_steps` steps of one game show that memo
 Writes results/benchmarks/train_step.json and prints the table.
 """
 
-import contextlib
 import functools
 import os
 import statistics
@@ -15,6 +14,7 @@ import time
 
 from absl import app, flags
 
+from benchmarks.records import write_record
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -30,7 +30,6 @@ GAMES = {
     "plain": ("undefended", {}),
     "lwa": ("lwa", {}),
     "minimax_grad, nested": ("minimax_grad", {}),
-    "minimax_grad, fused": ("minimax_grad", {"penalty": "fused"}),
     "minimax_grad, finite difference": ("minimax_grad", {"penalty": "finite_difference"}),
 }
 
@@ -67,8 +66,8 @@ def bare_step(trainer):
 
     from mmtf.classifiers.precision import computing_in
     from mmtf.games.base import Turn
+    from mmtf.kernels import optimized
     from mmtf.training.dropout import seeded
-    from mmtf.training.trainer import FOR_CPUS
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
     seed = tf.constant([0, 0])
@@ -83,10 +82,7 @@ def bare_step(trainer):
             randomness=functools.partial(seeded, seed=seed),
         )
         model = trainer.players.classifier
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(computing_in(model, trainer.precision))
-            for operations in FOR_CPUS:
-                stack.enter_context(operations(model))
+        with computing_in(model, trainer.precision), optimized(model, "cpu"):
             return trainer.game.step(trainer.players, x, y, turn)["risk"]
 
     return step
@@ -142,7 +138,6 @@ def main(_):
     import pandas as pd
 
     from mmtf.data import load_data
-    from mmtf.reports import write_json
     from mmtf.storage.provenance import provenance
 
     dataset = load_data(FLAGS.dataset)
@@ -162,8 +157,7 @@ def main(_):
         "memory": memory,
         **provenance(),
     }
-    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
-    write_json(FLAGS.output, record)
+    write_record(FLAGS.output, record)
     frame = pd.DataFrame(rows)[
         ["game", "precision", "loop_steps_per_s", "bare_steps_per_s", "ratio"]
     ]

@@ -7,10 +7,10 @@ from typing import Any
 
 from mmtf.errors import require, require_choice
 from mmtf.radius import require_radius
+from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2")
 INITIALIZERS = ("keras", "tutorial")
-PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")

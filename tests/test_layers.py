@@ -13,9 +13,9 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 # are given, so that an evaluation can hand its own to them.
 LAYERS = [
     ["errors", "_moved", "_presets_0_1"],
-    ["radius", "registry", "stats"],
+    ["radius", "registry", "runtime", "stats"],
     ["config"],
-    ["runtime", "threat"],
+    ["threat"],
     ["storage"],
     ["functional", "losses", "kernels"],
     ["data"],

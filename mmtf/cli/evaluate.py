@@ -20,10 +20,10 @@ from absl import flags
 from mmtf.attacks import ATTACKS
 from mmtf.cli.errors import about, in_one_line
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
-from mmtf.config import NORMS, PRECISIONS, STANDARDIZED
+from mmtf.config import NORMS, STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, require, require_choice
 from mmtf.radius import eta_of, parse_radius
-from mmtf.runtime import startup
+from mmtf.runtime import PRECISIONS, startup
 from mmtf.storage.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")

@@ -13,7 +13,6 @@ import pandas as pd
 from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.config import PRECISIONS
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.errors import ConfigError, require, require_choice
 from mmtf.evaluation.admission import (
@@ -30,6 +29,7 @@ from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, mas
 from mmtf.evaluation.runner import BrokenConstraint, Result, measure, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
+from mmtf.runtime import PRECISIONS
 from mmtf.stats.paired import comparisons
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache

@@ -4,10 +4,9 @@ import contextlib
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common.global_state import get_global_attribute
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 from mmtf.functional import RememberingScope
+from mmtf.kernels.keras_internals import global_seed_state
 
 
 @contextlib.contextmanager
@@ -16,7 +15,7 @@ def seeded(*models: keras.Model, seed, also=()):
 
     Other variables that layers update in the forward pass (moving statistics, kernels that are
     normalized in place) keep their updates. What draws from Keras' global generator is seeded, too,
-    if it was made before (`make_global_generator`).
+    if it was made before (`mmtf.kernels.keras_internals.make_global_seed_generator`).
 
     Args:
       models: Keras models.
@@ -24,9 +23,9 @@ def seeded(*models: keras.Model, seed, also=()):
       also: pairs (variable, tensor): these variables read as the tensors.
     """
     generators = [state for model in models for state in seed_variables(model)]
-    shared = get_global_attribute(GLOBAL_SEED_GENERATOR)
+    shared = global_seed_state()
     if shared is not None:  # a replica's thread has none, and none can be made while traced
-        generators.append(shared.state)
+        generators.append(shared)
     mapping = list(also)
     for number, state in enumerate(generators):
         own = tf.random.experimental.stateless_fold_in(seed, number)
@@ -37,11 +36,6 @@ def seeded(*models: keras.Model, seed, also=()):
     for variable in scope.updated.values():
         if id(variable) in own:
             variable.assign(scope.get_current_value(variable))
-
-
-def make_global_generator() -> None:
-    """Makes Keras' generator of layers without one of their own, outside of what is traced."""
-    global_seed_generator()
 
 
 def seed_variables(model: keras.Model) -> list:

@@ -12,19 +12,13 @@ from mmtf.config import Schedule
 from mmtf.data.batches import Batches
 from mmtf.errors import ConfigError, require
 from mmtf.games.base import Turn
+from mmtf.kernels import optimized
 from mmtf.kernels.adam import Adam
-from mmtf.kernels.conv_blocks import block_products
-from mmtf.kernels.conv_rows import thin_input_gradients
-from mmtf.kernels.dense import large_products, narrow_products
-from mmtf.kernels.max_pool import twice_differentiable_pools
-from mmtf.kernels.second_derivatives import cheap_second_derivatives
+from mmtf.kernels.keras_internals import layers_of, make_global_seed_generator
 from mmtf.runtime import startup
-from mmtf.training.dropout import make_global_generator, seeded
+from mmtf.training.dropout import seeded
 from mmtf.training.learning_rate import Rate
 
-# What replaces layers' operations in a model that is traced.
-FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
-FOR_CPUS = (thin_input_gradients, large_products, cheap_second_derivatives)
 # Of XLA's loop; more would draw many batches for a short call.
 PROGRAM_STEPS = 500
 
@@ -76,7 +70,7 @@ class Trainer:
         if jit_compile:
             startup.set_xla_flags()
             if on_gpu:
-                startup.keep_what_xla_tries()
+                startup.cache_xla_autotuning()
         if batches.batch_size % self.replicas:
             raise ConfigError(
                 f"Expected a batch size divisible by the {self.replicas} replicas. "
@@ -90,7 +84,7 @@ class Trainer:
             )
         _refuse_local_statistics(classifier, self.replicas)
 
-        make_global_generator()
+        make_global_seed_generator()
         self._rates = []
 
         def make_optimizer(variables=None, scale=1.0, updates=1):
@@ -172,9 +166,7 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             for model in models:
                 stack.enter_context(computing_in(model, self.precision))
-                for operations in FOR_XLA if self._jit else FOR_CPUS:
-                    stack.enter_context(operations(model))
-
+                stack.enter_context(optimized(model, "xla" if self._jit else "cpu"))
             if self._program is not None:
                 totals, bad = self._programs(first, count, number)
             else:
@@ -264,7 +256,7 @@ class Trainer:
 def _refuse_local_statistics(model, replicas):
     if replicas == 1:
         return
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
             raise ConfigError(
                 f"Expected BatchNormalization(synchronized=True) on {replicas} replicas, whose "

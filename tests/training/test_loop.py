@@ -172,12 +172,12 @@ def test_progress_prints_plain_lines_without_a_terminal():
 def test_precision_auto_is_what_the_hardware_computes_in(monkeypatch, fast):
     expected = "bfloat16" if fast else "float32"
     monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [])
-    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: fast)
+    monkeypatch.setattr(devices.cpu, "has_bfloat16", lambda: fast)
     assert devices.resolve_precision("auto") == expected
     assert devices.resolve_precision("float32") == "float32"
     # The GPUs decide where there are any, the slowest of them.
     monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [(9, 0), (8, 0)])
-    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: not fast)
+    monkeypatch.setattr(devices.cpu, "has_bfloat16", lambda: not fast)
     monkeypatch.setattr(
         devices.tf.config.experimental,
         "get_device_details",
