@@ -45,11 +45,13 @@ def make_attacks(
     """Column name -> attack, or what fits one to each classifier.
 
     Args:
-      attacks: name -> options. A name of `mmtf.attacks.ATTACKS`; `my_package.attacks:MyAttack`, an
-        Attack or FittedAttack of the user's, made as MyAttack(threat, **options), whose column is
-        `my_attack`; a name of
-        `recipes`, an attack network trained against each classifier; `universal`, a universal
-        perturbation of its training images; or `attnet_met`, the network `attacker`.
+      attacks: name -> options. A name is one of
+
+        - `mmtf.attacks.ATTACKS`, or `my_package.attacks:MyAttack`, an Attack or FittedAttack of the
+          user's, made as MyAttack(threat, **options), whose column is `my_attack`;
+        - `recipes`: an attack network trained against each classifier;
+        - `universal`: a universal perturbation of each classifier's training images;
+        - `attnet_met`: the network `attacker`.
       threat: the ball and the box.
       recipes: by name; None: `attnet`, the strongest, and `attnet_paper` of 1,500 steps.
       attacker: the attack network that a game has trained.
