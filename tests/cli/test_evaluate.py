@@ -189,7 +189,7 @@ def test_a_model_of_other_pixels_is_measured_with_its_bounds(trained, tmp_path):
     errors = frame.pivot_table(index="attack", columns="defense", values="error")
     assert (errors["net"] - errors["own"]).abs().max() <= 1 / 40 + 1e-9  # at the boundary
     assert np.allclose(frame.robust_accuracy, 1 - frame.error)
-    assert "eta 0.1 (eps 0.05 on [0, 1], 12.75/255)" in done.stdout
+    assert "eta 0.1 (eps 12.75/255)" in done.stdout
     told = f"{errors['net']['fgsm']:.4f} ({100 * (1 - errors['net']['fgsm']):.1f} %)"
     for name in ("table.md", "report.html"):
         assert told in (tmp_path / "report" / name).read_text()
