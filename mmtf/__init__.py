@@ -10,6 +10,7 @@ from mmtf import _moved
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",

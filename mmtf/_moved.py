@@ -27,9 +27,11 @@ MODULES = {
     "mmtf.evaluation.columns": "mmtf.evaluation.attack_specs",
     "mmtf.evaluation.compare": "mmtf.stats.paired",
     "mmtf.evaluation.fresh": "mmtf.evaluation.fitted",
+    "mmtf.evaluation.matrix": "mmtf.evaluation.payoff",
     "mmtf.evaluation.measure": "mmtf.evaluation.runner",
     "mmtf.evaluation.models": "mmtf.classifiers.loading",
     "mmtf.evaluation.nearest": "mmtf.evaluation.minimal_perturbation",
+    "mmtf.evaluation.network_pair": "mmtf.evaluation.exploitability",
     "mmtf.evaluation.rounds": "mmtf.runs.rounds",
     "mmtf.evaluation.universal": "mmtf.evaluation.fitted_universal",
     "mmtf.experiment": "mmtf.runs.experiment",
@@ -89,14 +91,54 @@ NAMES: dict[str, dict[str, str]] = {
         "define_flags": "mmtf.cli.evaluate:define_flags",
         "main": "mmtf.cli.evaluate:main",
     },
+    "mmtf.evaluation": {
+        "Outcome": "mmtf.evaluation.runner:Result",
+        "check_classifier": "mmtf.evaluation.admission:validate_logits",
+    },
     "mmtf.evaluation.best_response": {
         "FreshAttNet": "mmtf.evaluation.best_response:FittedAttNet",
+        "model_digest": "mmtf.evaluation._names_0_1:digest_of",
     },
     "mmtf.evaluation.blocks": {
         "KeptBlocks": "mmtf.storage.batch_cache:BatchCache",
     },
+    "mmtf.evaluation.checks": {
+        "Sign": "mmtf.evaluation.gradient_masking:Finding",
+        "check_defense": "mmtf.evaluation.gradient_masking:masking_in_classifier",
+        "check_table": "mmtf.evaluation.gradient_masking:masking_in_table",
+    },
+    "mmtf.evaluation.columns": {
+        "columns_of": "mmtf.evaluation._names_0_1:columns_of",
+        "identity_of": "mmtf.evaluation._names_0_1:identity_of",
+    },
     "mmtf.evaluation.fresh": {
         "Fresh": "mmtf.evaluation.fitted:FittedAttack",
+    },
+    "mmtf.evaluation.matrix": {
+        "Cell": "mmtf.evaluation.runner:Result",
+        "SHOWN": "mmtf.evaluation._names_0_1:SHOWN",
+        "payoff_matrix": "mmtf.evaluation._names_0_1:payoff_matrix",
+    },
+    "mmtf.evaluation.measure": {
+        "BLOCK": "mmtf.evaluation.batching:LARGEST",
+        "Outcome": "mmtf.evaluation.runner:Result",
+        "check_classifier": "mmtf.evaluation.admission:validate_logits",
+    },
+    "mmtf.evaluation.models": {
+        "Defense": "mmtf.evaluation._names_0_1:Defense",
+        "SCALES": "mmtf.evaluation._names_0_1:SCALES",
+        "SCALE_EXAMPLES": "mmtf.evaluation.admission:SCALE_EXAMPLES",
+        "ServedLogits": "mmtf.evaluation._names_0_1:served_logits",
+        "admit": "mmtf.evaluation._names_0_1:admit",
+        "attack_precision": "mmtf.evaluation.admission:attack_precision",
+        "digest_of": "mmtf.evaluation._names_0_1:digest_of",
+        "load_defense": "mmtf.evaluation._names_0_1:load_defense",
+    },
+    "mmtf.evaluation.nearest": {
+        "smallest_broken": "mmtf.evaluation.minimal_perturbation:minimal_distance",
+    },
+    "mmtf.evaluation.payoff": {
+        "as_result": "mmtf.evaluation._names_0_1:as_result",
     },
     "mmtf.evaluation.universal": {
         "FreshUniversal": "mmtf.evaluation.fitted_universal:FittedUniversal",

@@ -4,7 +4,7 @@
         --attacks=none,fgsm,pgd,autoattack --eta=0.3 --max_examples=1000 --output=report
 
 Several models and radii make a payoff matrix. With --output a stopped evaluation goes on from its
-finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
+finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.payoff.payoff_matrix`.
 """
 
 import contextlib
@@ -20,13 +20,15 @@ from absl import flags
 from mmtf.attacks import ATTACKS
 from mmtf.cli.errors import about, in_one_line
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
-from mmtf.config import NORMS, PRECISIONS, STANDARDIZED
+from mmtf.config import NORMS, STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, require, require_choice
 from mmtf.radius import eta_of, parse_radius
-from mmtf.runtime import startup
+from mmtf.runtime import PRECISIONS, startup
 from mmtf.storage.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")
+BOX = (-1.0, 1.0)
+SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS
 
 
@@ -38,11 +40,17 @@ def define_flags() -> None:
         "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
         "NAME=PATH names it in the tables. Repeat for several.",
     )
+    flags.DEFINE_multi_string(
+        "bounds",
+        [],
+        "LOW,HIGH, the range of the pixels that the models take, as 0,1 or 0,255; default -1,1. "
+        "Once for all models, or once for each --model in its order. Radii stay those of [-1, 1].",
+    )
     flags.DEFINE_list(
         "attacks",
         None,
-        f"Any of: {', '.join((*ATTACKS, *FITTED))}, or module:attribute; default: none, fgsm (l2: "
-        "fgm), pgd.",
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}, or my_package.attacks:MyAttack; default: none, "
+        "fgsm (l2: fgm), pgd.",
     )
     flags.DEFINE_multi_string(
         "transfer_from",
@@ -92,6 +100,12 @@ def define_flags() -> None:
         "Of attnet_paper's training, fast or paper, as in mmtf.run: 1,500 or 30,000 steps.",
     )
     flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_integer(
+        "batch_size",
+        0,
+        "Images attacked together; 0: 500, and of images larger than CIFAR-10's as many as are "
+        "estimated to fit into memory.",
+    )
     flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
 
 
@@ -99,8 +113,8 @@ def _stopped(number: int, interrupted: Interrupted | None) -> int:
     """Says after a signal what is kept; the exit status."""
     if FLAGS.output:
         print(
-            f"Stopped; finished cells and blocks of images are in {FLAGS.output}. The same command "
-            f"goes on from them."
+            f"Stopped; finished cells and batches of images are in {FLAGS.output}. The same "
+            "command goes on from them."
         )
     else:
         print("Stopped. Nothing is kept without --output.")
@@ -125,6 +139,8 @@ def _run() -> int:
     require(len(labels) == len(names), "--attacks of different names", ",".join(names))
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
+    require(FLAGS.batch_size >= 0, "batch_size >= 0 (0: by memory)", FLAGS.batch_size)
+    _bounds()
     require_choice("norm", FLAGS.norm, NORMS)
     require_choice("attack_precision", FLAGS.attack_precision, PRECISIONS)
     require_choice("schedule", FLAGS.schedule, ("fast", "paper"))
@@ -148,16 +164,23 @@ def _refuse_idle(names: list[str]) -> None:
 
 def _evaluate(names: list[str], etas: list[float]) -> int:
     startup.import_tensorflow()
-    from mmtf.classifiers.loading import attack_precision, load_defense
+    from mmtf.classifiers.classifier import Classifier
+    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
+    from mmtf.evaluation.admission import attack_precision
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
-    from mmtf.evaluation.matrix import payoff_matrix
+    from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
-    defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
-    _require_different("models", defenses)
-    sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
-    _require_different("transfer_from", sources)
+    def load(given: str, bounds: tuple[float, float]) -> Classifier:
+        path, name = _path_and_name(given)
+        return load_classifier(path, name, bounds)
+
+    bounds = _bounds()
+    shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
+    models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
+    classifiers = _by_name("models", models)
+    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     name = _dataset()
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
@@ -166,22 +189,29 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
-    attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
+    attacks = _options(names)
+    precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     matrix = payoff_matrix(
-        defenses,
+        classifiers,
         attacks,
         dataset,
         etas=etas,
         norm=FLAGS.norm,
-        max_examples=FLAGS.max_examples,
-        seed=FLAGS.seed,
-        cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
-        sources=sources,
-        eot_samples=FLAGS.eot_samples,
-        precision=precision,
         recipes=recipes,
+        sources=sources,
+        options=EvalOptions(
+            max_examples=FLAGS.max_examples,
+            seed=FLAGS.seed,
+            batch_size=FLAGS.batch_size or None,
+            precision=precision,
+            eot_samples=FLAGS.eot_samples,
+            keep=SHOWN_IMAGES,
+            distances=True,
+            cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+            progress=True,
+        ),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     settings = {
@@ -194,7 +224,9 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         },
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
-        "transfer_from": [one.name for one in sources],
+        "transfer_from": list(sources),
+        "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
+        "batch_size": FLAGS.batch_size or None,
     }
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
@@ -240,9 +272,26 @@ def _dataset() -> str:
     return FLAGS.dataset
 
 
-def _require_different(flag: str, defenses: list[Any]) -> None:
-    names = [one.name for one in defenses]
+def _by_name(flag: str, classifiers: list[Any]) -> dict[str, Any]:
+    names = [one.name for one in classifiers]
     require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
+    return dict(zip(names, classifiers, strict=True))
+
+
+def _bounds() -> list[tuple[float, float]]:
+    """Of every --model."""
+    given = []
+    for one in FLAGS.bounds:
+        try:
+            low, high = (float(bound) for bound in one.split(","))
+        except ValueError:
+            low, high = 0.0, 0.0
+        require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", one)
+        given.append((low, high))
+    given = given or [BOX]
+    count = len(FLAGS.model)
+    require(len(given) in (1, count), f"--bounds once, or for each of {count} models", len(given))
+    return given * count if len(given) == 1 else given
 
 
 def _options(names: list[str]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from mmtf.games import GAMES
 from mmtf.radius import radius_title
 from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
+from mmtf.reports.errors import HEADING
 
 
 def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
@@ -42,17 +43,17 @@ def print_run(record: dict[str, Any], path: str) -> None:
     if dataset["notice"]:
         print(dataset["notice"])
     note = f" ({dataset['note']})" if dataset["note"] else ""
-    print(f"\n{_title(config, dataset['name'])}: test error in float32{note}")
+    print(f"\n{_title(config, dataset['name'])}: {HEADING} in float32{note}")
     print(result_table(record["results"]).to_string(index=False))
     if record.get("rounds"):
-        print("\nCat and mouse: test errors, defenses x attacks (in brackets: the paper's)")
+        print(f"\nCat and mouse, defenses x attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
     if record.get("replays"):
-        print("\nReplayed attacks: test errors (in brackets: the paper's)")
+        print(f"\nReplayed attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
     if record.get("exploitability"):
         report = record["exploitability"]
-        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error")
+        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error rate")
         print(risk_table(report).to_string(index=False))
         print("\nLemma 1: differences of mean risk")
         print(lemma_table(report).to_string(index=False))

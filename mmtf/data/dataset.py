@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from mmtf.data import preprocessing
 from mmtf.errors import ConfigError, require
+from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
 
@@ -75,19 +75,16 @@ class Dataset:
     @functools.cached_property
     def raw_digest(self) -> str:
         """SHA-256 of the training split before `preprocess`; the same on any hardware."""
-        digest = hashlib.sha256()
+        parts: list[str | np.ndarray] = []
         for array in (self.train_images, self.train_labels):
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+            parts += [f"{array.dtype} {array.shape}", array]
+        return sha256(*parts)
 
     @functools.cached_property
     def training_digest(self) -> str:
         """SHA-256 of the training split and how it is preprocessed: the key of what is fitted."""
         # What `preprocess` does, for two functions may have one name.
-        digest = hashlib.sha256(np.asarray(self.inputs(self.train_images[:16])).tobytes())
-        digest.update(self.raw_digest.encode())
-        return digest.hexdigest()
+        return sha256(np.asarray(self.inputs(self.train_images[:16])), self.raw_digest)
 
     def inputs(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """What a classifier takes: float32 [N, H, W, C] in [-1, 1]."""

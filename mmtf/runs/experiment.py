@@ -13,12 +13,12 @@ from mmtf.classifiers import export
 from mmtf.config import STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.evaluation.payoff import as_result, attack_classifier
+from mmtf.evaluation.payoff import EvalOptions, attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.radius import radius_title
 from mmtf.reports import write_json
-from mmtf.runs.curve import Curve, make_attacks
+from mmtf.runs.curve import Curve, attacks_of
 from mmtf.runs.record import RunRecord, result_of
 from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.runs.workdir import Workdir
@@ -203,21 +203,16 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     """The rows of the final table, which are also logged with some adversarial images."""
     config, step = run.config, trained.trainer.total_steps
     run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
-    outcomes = attack_classifier(
-        trained.classifier,
-        make_attacks(config, _attacker(trained), run.workdir.inside("attackers")),
-        run.dataset,
-        max_examples=config.max_examples,
-        seed=config.seed,
-        keep=SHOWN_IMAGES,
-    )
-    logs.scalars(step, {f"final_error/{one.attack}": one.error for one in outcomes})
+    attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
+    options = EvalOptions(max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES)
+    results = attack_classifier(trained.classifier, attacks, run.dataset, options)
+    logs.scalars(step, {f"final_error/{one.attack}": one.error for one in results})
     clean, _ = run.dataset.test(SHOWN_IMAGES)
-    for outcome in outcomes:
-        count = len(outcome.images)
+    for result in results:
+        count = len(result.images)
         if count:
-            logs.attack_images(step, outcome.attack, clean[:count], outcome.images)
-    return [result_of(as_result(one), config) for one in outcomes]
+            logs.attack_images(step, result.attack, clean[:count], result.images)
+    return [result_of(one.to_dict(), config) for one in results]
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:

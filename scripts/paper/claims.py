@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from scripts.paper.estimates import (
+from mmtf.stats.estimates import (
     FAILS,
     HOLDS,
     MISSING,

@@ -2,8 +2,8 @@
 
 import re
 
+from mmtf.stats.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.cells import Results, Track, is_mixed
-from scripts.paper.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.rendered import Entry, Rendered, row_title
 from scripts.paper.tables import WORST, PaperTable, errata, measured_as
 

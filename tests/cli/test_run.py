@@ -101,8 +101,8 @@ def test_a_finished_run_prints_its_result_at_once(finished):
     table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
     assert table in again.stdout and "Measuring" not in again.stdout
     assert (
-        "eta 0.3 (eps 38.25/255), penalty on one example in 2: test error in float32"
-        in again.stdout
+        "eta 0.3 (eps 38.25/255), penalty on one example in 2: test error (robust accuracy) in "
+        "float32" in again.stdout
     )
 
 
