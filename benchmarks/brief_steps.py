@@ -52,15 +52,15 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     from mmtf.attacks.fgsm import FGSM
     from mmtf.evaluation.runner import misclassified
     from mmtf.games.adv_fgsm import AdvFGSM
-    from mmtf.nets.mnist_cnn import mnist_cnn
-    from mmtf.runs.presets import BRIEF_NET, schedule_of
+    from mmtf.nets.mnist import mnist_cnn
+    from mmtf.presets import default_net_options, schedule_of
     from mmtf.threat import ThreatModel
     from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
 
     attack, points, known = FGSM(ThreatModel(eta=eta)), [], {}
     x, y = (tf.constant(one) for one in data.test())
-    options = {"init": "tutorial", **BRIEF_NET["mnist_cnn"]}
+    options = {"init": "tutorial", **default_net_options("mnist_cnn", "brief")}
     shape = tuple(x.shape[1:])
     net = mnist_cnn(image_shape=shape, num_classes=data.num_classes, seed=0, **options)
 

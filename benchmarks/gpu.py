@@ -104,7 +104,7 @@ def play(data, steps) -> tuple[dict, object]:
     import mmtf
     from mmtf.games import GAMES
     from mmtf.nets import NETS
-    from mmtf.nets.defaults import default_net
+    from mmtf.presets import default_net
 
     schedule = mmtf.Schedule(steps=steps, learning_rate=1e-4, batch_size=BATCH)
     trained = mmtf.train(

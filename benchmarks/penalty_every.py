@@ -51,8 +51,8 @@ def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=No
     """One training, and its errors on the test split of `data`."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import make_game, net_maker
-    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
     from mmtf.training.train import train
 

@@ -33,7 +33,7 @@ def resumable_record(path: str, about: dict[str, Any]) -> Iterator[dict[str, Any
     found = provenance()
     names = ("versions", "hardware", "environment", "commit")
     about = {**about, **{name: found[name] for name in names}}
-    lock = hold_file(path, "--output")
+    lock = hold_file(path)
     try:
         yield begin(path, about)
     finally:

@@ -105,8 +105,8 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     """One run of the default schedule."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import make_game, net_maker
-    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
     from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
@@ -156,8 +156,8 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     from art.estimators.classification import TensorFlowV2Classifier
 
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import net_maker
-    from mmtf.runs.presets import run_config
     from mmtf.training.learning_rate import WarmupCosine
 
     keras.utils.set_random_seed(seed)

@@ -42,7 +42,7 @@ def make_trainer(dataset, game, options, precision):
     from mmtf.data import Batches
     from mmtf.games import GAMES as KINDS
     from mmtf.nets import NETS
-    from mmtf.nets.defaults import default_net
+    from mmtf.presets import default_net
     from mmtf.threat import ThreatModel
     from mmtf.training.trainer import Trainer
 

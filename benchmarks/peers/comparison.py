@@ -18,7 +18,10 @@ from benchmarks.peers.subject import Settings, Subject
 from benchmarks.peers.torch_copy import nchw, nhwc
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import input_gradient
-from mmtf.evaluation.runner import evaluating_in_float32, misclassified, perturb
+from mmtf.classifiers.classifier import as_classifier
+from mmtf.evaluation.runner import perturb
+from mmtf.evaluation.verdict import misclassified
+from mmtf.runtime.devices import full_float32
 from mmtf.threat import ThreatModel
 
 # Peer -> (the distribution its version is read from, its attacks).
@@ -173,7 +176,7 @@ def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings
 
     def run_theirs(function, seed):
         own = dataclasses.replace(subject, seed=seed)
-        with evaluating_in_float32(subject.classifier):
+        with full_float32(), as_classifier(subject.classifier).computing():
             z = np.asarray(function(own, x, y, threat, settings))
         return z, misclassified(subject.classifier, z, y) | subject.copy_errs(z, y)
 
@@ -246,7 +249,7 @@ def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
       float32, not 0 in float64; `pixels_unexplained`: differing without being in doubt.
     """
     exact = gradient64(subject, x, y)
-    with evaluating_in_float32(subject.classifier):
+    with full_float32(), as_classifier(subject.classifier).computing():
         _, rounded = input_gradient(subject.classifier, x, y)
     axes = (1, 2, 3)
     noise = np.abs(rounded.numpy() - exact).max(axes, keepdims=True)

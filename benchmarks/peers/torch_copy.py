@@ -5,9 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import ConfigError
-from mmtf.evaluation.runner import BLOCK, evaluating_in_float32
+from mmtf.runtime.devices import full_float32
 
+BLOCK = 500  # images at a time
 # Two correct float32 nets differ by the order of their sums: a dot product of d terms is off by
 # about sqrt(d) * 2^-24 of its terms' size (d is up to 3,136 here), over four layers.
 LOGITS_TOLERANCE = 4 * np.sqrt(3136) * 2.0**-24
@@ -81,8 +83,9 @@ def check_copy(classifier, copy: TorchCopy, x) -> float:
 
 
 def keras_logits(classifier, x) -> np.ndarray:
-    with evaluating_in_float32(classifier):
-        blocks = [classifier(x[i : i + BLOCK], training=False) for i in range(0, len(x), BLOCK)]
+    full = as_classifier(classifier)
+    with full_float32():
+        blocks = [full(x[i : i + BLOCK], training=False) for i in range(0, len(x), BLOCK)]
     return np.concatenate([np.asarray(block) for block in blocks])
 
 

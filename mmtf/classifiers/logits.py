@@ -1,5 +1,7 @@
 """What a classifier's outputs must be to be raised and attacked as logits."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -10,7 +12,7 @@ SQUASHING = {"softmax": "Remove the softmax", "sigmoid": "Remove the sigmoid"}
 WHY = "its saturation hides gradients from attacks"
 
 
-def require_logits(classifier, logits) -> None:
+def require_logits(classifier: Any, logits: np.ndarray) -> None:
     """Refuses probabilities.
 
     A Sequential or functional Keras model is known by its last layer; any other classifier by its
@@ -43,7 +45,7 @@ def require_logits(classifier, logits) -> None:
         )
 
 
-def last_activation(classifier) -> str | None:
+def last_activation(classifier: Any) -> str | None:
     """`softmax`, `sigmoid`, another activation's name, or None where it cannot be told."""
     layer = classifier
     while isinstance(layer, keras.Model):

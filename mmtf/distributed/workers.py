@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, RunError
 
 # How TensorFlow reports that a peer of a collective is gone: by these types, or by this text.
 LOST = (
@@ -21,7 +21,7 @@ LOST = (
 ABORTED = "Collective ops is aborted by: "
 
 
-class WorkerLost(RuntimeError):
+class WorkerLost(RunError):
     """Another worker of the run died or left: the message says what to do."""
 
 

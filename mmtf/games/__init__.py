@@ -21,6 +21,7 @@ GAMES = Registry(
         "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
         "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
     },
+    bases=("mmtf.games.base:Game",),
 )
 
 # Class -> its module; imported when first asked for, since TensorFlow takes seconds.

@@ -28,12 +28,7 @@ class AdvFGSM(Game):
       rounds: number of rounds after round 0, > 0; the paper has 80 (MNIST) and 40 (CIFAR-10).
     """
 
-    paper_steps = {"mnist": 50_000, "cifar10": 100_000}
     batch_divisor = 2
-    fast_steps = {"mnist": 600, "cifar10": 3000}
-    fast_first_steps = {"mnist": 1500, "cifar10": 12_000}
-    brief_steps = {"mnist": 400}
-    brief_first_steps = {"mnist": 1300}
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)

@@ -37,12 +37,6 @@ class Game:
       metrics: the names of the metrics that `step` returns; `risk` must be among them.
       batch_divisor: the number of examples on a replica must be a multiple of it.
       learns_attacker: whether the players include an attack network, named `attacker`.
-      paper_steps: iterations in the paper (App. A and B), by dataset.
-      fast_steps: iterations of the schedule `fast`, by dataset, which reach about the same errors
-        at a higher, decaying learning rate.
-      brief_steps: iterations of the schedule `brief`, by dataset, at the paper's learning rate.
-      paper_first_steps, fast_first_steps, brief_first_steps: the same for round 0 of a game with
-        rounds; None: as many as in the other rounds.
 
     Example:
       TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
@@ -62,12 +56,6 @@ class Game:
       2
     """
 
-    paper_steps: ClassVar[dict[str, int]] = {"mnist": 100_000, "cifar10": 100_000}
-    fast_steps: ClassVar[dict[str, int]] = {"mnist": 2200, "cifar10": 30_000}
-    brief_steps: ClassVar[dict[str, int]] = {"mnist": 4000}
-    paper_first_steps: ClassVar[dict[str, int] | None] = None
-    fast_first_steps: ClassVar[dict[str, int] | None] = None
-    brief_first_steps: ClassVar[dict[str, int] | None] = None
     rounds: int = 0
     metrics: tuple[str, ...] = ("risk",)
     batch_divisor: int = 1

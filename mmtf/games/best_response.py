@@ -32,8 +32,6 @@ class BestResponse(Game):
         restarts from another network.
     """
 
-    paper_steps = {"mnist": 30_000, "cifar10": 30_000}
-
     def __init__(
         self,
         threat: ThreatModel,

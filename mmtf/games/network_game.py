@@ -45,7 +45,6 @@ class NetworkGame(Game):
     """
 
     metrics = ("risk", "sensitivity")
-    fast_steps = {"mnist": 4000, "cifar10": 14_000}
     learns_attacker = True
     default_solver: ClassVar[str] = "alternating"
     risk_sign: ClassVar[float] = 1.0

@@ -11,9 +11,5 @@ class Undefended(Game):
       threat: the constraint of Eq. 5 that other games are compared under; without effect here.
     """
 
-    paper_steps = {"mnist": 50_000, "cifar10": 100_000}
-    fast_steps = {"mnist": 1500, "cifar10": 12_000}
-    brief_steps = {"mnist": 1300}
-
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         return batch

@@ -12,7 +12,8 @@ from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, reason_of, require
 from mmtf.games.base import Game
 from mmtf.kernels.keras_internals import layers_of
-from mmtf.nets.defaults import default_classifier
+from mmtf.nets import NETS
+from mmtf.presets import default_net, default_net_options
 from mmtf.runtime.devices import resolve_precision
 
 # Training images whose pixels are checked.
@@ -34,7 +35,13 @@ def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
       ConfigError: something else.
     """
     if model is None:
-        model = default_classifier(dataset.name, dataset.image_shape, dataset.num_classes, seed)
+        name = default_net(dataset.name)
+        model = NETS[name](
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=seed,
+            **default_net_options(name),
+        )
     elif not isinstance(model, (keras.Model, Classifier)):
         require(callable(model), "a Keras model, or a function that makes one", model)
         model = model()

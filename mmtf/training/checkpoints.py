@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtf.config import differences
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, RunError
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Players
 from mmtf.storage.files import read_json, write_json
@@ -20,7 +20,7 @@ RUN = "run.json"
 NOT_RECORDED = "not recorded"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(RunError):
     """A checkpoint cannot be written or read: the message says why and what to do."""
 
 

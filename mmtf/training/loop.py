@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 from mmtf.distributed.workers import Workers
+from mmtf.errors import Interrupted, RunError
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.options import CHECKPOINT_SECONDS
@@ -16,21 +17,7 @@ CALL_SECONDS = 2.0
 FIRST_CALL_STEPS = 10
 
 
-class Interrupted(Exception):
-    """A signal stopped the run.
-
-    Attributes:
-      signal: its number.
-      step: number of steps taken.
-      saved: whether a checkpoint of that step was written.
-    """
-
-    def __init__(self, number: int, step: int, saved: bool):
-        super().__init__(f"Stopped by signal {number} at step {step}.")
-        self.signal, self.step, self.saved = number, step, saved
-
-
-class RiskNotFinite(RuntimeError):
+class RiskNotFinite(RunError):
     """The risk became NaN or infinite: the message says at which step and what to try."""
 
 

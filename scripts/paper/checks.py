@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from scripts.paper.estimates import MISSING, Estimate, difference, smaller, within
+from mmtf.stats.estimates import MISSING, Estimate, difference, smaller, within
 from scripts.paper.views import View, reported_view
 
 SAME = 0.01  # "different values", "comparable": errors closer than this count as equal

@@ -2,6 +2,7 @@
 
 import math
 
+from mmtf.stats.estimates import FAILS, HOLDS, MISSING, UNDECIDED, difference, largest
 from scripts.paper.checks import (
     SAME,
     Check,
@@ -13,7 +14,6 @@ from scripts.paper.checks import (
     less,
     twice_reported,
 )
-from scripts.paper.estimates import FAILS, HOLDS, MISSING, UNDECIDED, difference, largest
 from scripts.paper.selection import NETWORK_GAMES
 from scripts.paper.views import View, reported_view
 

@@ -7,9 +7,9 @@ import dataclasses
 import re
 from collections.abc import Callable
 
+from mmtf.stats.estimates import FAILS, together
 from scripts.paper.checks import Check
 from scripts.paper.claim_rules import RULES
-from scripts.paper.estimates import FAILS, together
 from scripts.paper.texts import sections
 from scripts.paper.views import View
 

@@ -5,7 +5,8 @@ from types import ModuleType
 from typing import Any
 
 from mmtf.reports import plots
-from scripts.paper.cells import Track, unpack
+from mmtf.stats.packed_bits import unpack
+from scripts.paper.cells import Track
 from scripts.paper.players import IMAGES
 from scripts.paper.records import Results
 from scripts.paper.rendered import row_title

@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 
+from mmtf.stats.estimates import MISSING
 from scripts.paper.cells import Track
 from scripts.paper.checks import Check
 from scripts.paper.claims import CLAIMS, Claim
-from scripts.paper.estimates import MISSING
 from scripts.paper.records import Results
 from scripts.paper.selection import CIFAR10, MNIST
 from scripts.paper.views import measured_view, reported_view

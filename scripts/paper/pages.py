@@ -3,10 +3,10 @@
 import dataclasses
 
 from mmtf.reports.markdown import markdown_table
+from mmtf.stats.estimates import FAILS, HOLDS, MISSING, estimate
 from scripts.paper.cells import Track
 from scripts.paper.checks import Check
 from scripts.paper.claims import CLAIMS
-from scripts.paper.estimates import FAILS, HOLDS, MISSING, estimate
 from scripts.paper.figures import CAPTIONS
 from scripts.paper.judging import etas_of, judge, of_dataset, paper_checks
 from scripts.paper.records import Results

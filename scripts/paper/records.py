@@ -115,7 +115,7 @@ def hold_records(root: str, track: Track, eta: float) -> TextIO:
     while True:
         try:
             folder = os.path.join(root, str(track))
-            return hold(folder, "--results", f".eta{eta:g}.lock")
+            return hold(folder, f".eta{eta:g}.lock")
         except InUse:
             time.sleep(RETRY_SECONDS)
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from mmtf.stats.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.cells import Track, is_mixed
-from scripts.paper.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.records import Results
 from scripts.paper.rendered import Entry, Rendered, row_title
 from scripts.paper.tables import WORST, PaperTable, errata, measured_as

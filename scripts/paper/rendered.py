@@ -5,8 +5,8 @@ import dataclasses
 import io
 
 from mmtf.reports.markdown import markdown_table
+from mmtf.stats.estimates import Estimate
 from scripts.paper.cells import Track
-from scripts.paper.estimates import Estimate
 from scripts.paper.tables import PaperTable
 
 ROWS = {

@@ -13,7 +13,7 @@ from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.games.players import Batch, StepContext
-from mmtf.runs.presets import schedule_of
+from mmtf.presets import schedule_of
 from mmtf.threat import ThreatModel
 from mmtf.training.dropout import seeded_dropout
 

@@ -143,12 +143,11 @@ def _installed(variant):
 
 
 def _prepare(folder):
-    from mmtf.classifiers.loading import load_defense
+    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
 
     data = load_data("mnist")
-    defense = load_defense(FLAGS.model)
-    model = defense.classifier
+    model = load_classifier(FLAGS.model).model
     model.save(os.path.join(folder, "classifier.keras"))
     weights = {str(i): value for i, value in enumerate(model.get_weights())}
     np.savez(os.path.join(folder, "weights.npz"), **weights)

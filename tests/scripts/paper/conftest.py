@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scripts.paper.cells import Cell, Track, pack
+from mmtf.stats.packed_bits import pack
+from scripts.paper.cells import Cell, Track
 from scripts.paper.records import Results, write_record
 
 

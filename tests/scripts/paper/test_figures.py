@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scripts.paper.cells import Track, pack
+from mmtf.stats.packed_bits import pack
+from scripts.paper.cells import Track
 from scripts.paper.figures import draw_figure
 from scripts.paper.rendered import row_title
 

@@ -9,7 +9,13 @@ TUTORIAL_WEIGHT_DECAY = 5e-4
 
 
 def mnist_cnn(
-    *, image_shape=(28, 28, 1), num_classes=10, init="keras", dropout=0.5, weight_decay=0.0, seed=0
+    *,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    init: str = "keras",
+    dropout: float = 0.5,
+    weight_decay: float = 0.0,
+    seed: int = 0,
 ) -> keras.Model:
     """conv 5x5x32, pool, conv 5x5x64, pool, dense 512, dropout, logits (App. A, footnote 2).
 
@@ -23,7 +29,7 @@ def mnist_cnn(
       dropout: rate in [0, 1), active with training=True only.
       weight_decay: L2 on the dense layers' kernels and biases, as w * sum(k^2) / 2. The tutorial
         has 5e-4, the paper mentions none.
-      seed: of the initializers and of dropout.
+      seed: seed of the initializers and of dropout.
 
     Example:
       >>> mnist_cnn().count_params()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmtf.nets.mnist_cnn import mnist_cnn
+from mmtf.nets.mnist import mnist_cnn
 
 
 def parameters(height, width, channels, classes):

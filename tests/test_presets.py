@@ -4,12 +4,20 @@ import dataclasses
 
 import pytest
 
-from mmtf.config import RunConfig
+from mmtf.config import SCHEDULES, RunConfig, Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.nets.defaults import default_net
-from mmtf.runs.presets import run_config, schedule_of
+from mmtf.presets import (
+    ANY,
+    COMPUTED,
+    NETWORK,
+    ROWS,
+    default_net,
+    merged_config,
+    run_config,
+    schedule_of,
+)
 
 # Appendices A and B: the classifier's iterations, and those of minimax and saddle-point games.
 CLASSIFIER = {"mnist": 50_000, "cifar10": 100_000}
@@ -166,3 +174,63 @@ def test_network_games_play_the_strongest_network_fast_and_the_papers_on_paper()
     assert paper.game_options["attacker_rate"] == 10.0
     # The leader of maximin_attnet is the attacker: its penalty is another quantity.
     assert run_config(game="maximin_attnet").game_options["gamma"] == 1.0
+
+
+OWN_GAMES = """
+from mmtf.games.lwa import LWA
+from mmtf.games.network_game import NetworkGame
+
+
+class MyGame(LWA):
+    pass
+
+
+class MyNetworkGame(NetworkGame):
+    pass
+"""
+
+
+def test_a_game_of_ones_own_goes_by_the_rows_of_its_kind(tmp_path, monkeypatch):
+    (tmp_path / "own_games.py").write_text(OWN_GAMES)
+    monkeypatch.syspath_prepend(tmp_path)
+    for game, like in (("MyGame", "minimax_grad"), ("MyNetworkGame", "alt_attnet")):
+        place = f"own_games:{game}"
+        for dataset in ("mnist", "cifar10", "own_data:digits_of_mine"):
+            for name in ("fast", "paper", "brief"):
+                assert schedule_of(place, dataset, name) == schedule_of(like, dataset, name)
+        own, theirs = run_config(game=place), run_config(game=like)
+        assert own.attacks == theirs.attacks and own.net_options == theirs.net_options
+    options = run_config(game="own_games:MyNetworkGame").game_options
+    assert (options["net"], options["attacker_rate"]) == ("unet", 2.0)
+    assert RunConfig.from_dict(run_config(game="own_games:MyGame").to_dict()).game == (
+        "own_games:MyGame"
+    )
+
+
+def test_a_later_row_overrides_an_earlier_one_and_what_is_given_all_rows():
+    config, sources = merged_config(
+        {"game": "minimax_attnet", "dataset": "cifar10", "schedule.warmup_steps": 7}
+    )
+    schedule = config.schedule
+    assert (schedule.steps, schedule.batch_size, schedule.warmup_steps) == (14_000, 64, 7)
+    assert sources["schedule.batch_size"] == "preset fast, *, network"
+    assert sources["schedule.steps"] == "preset fast, cifar10, network"
+    assert sources["schedule.warmup_steps"] == "given"
+    assert "schedule.first_steps" not in sources
+
+
+def test_settings_that_there_are_not_are_refused():
+    with pytest.raises(ConfigError, match="a setting of a run .*Received: 'momentum'"):
+        run_config(momentum=0.9)
+    with pytest.raises(ConfigError, match="attacks of different names. Received: 'pgd,pgd'"):
+        run_config(attacks=("pgd", "pgd"))
+
+
+def test_every_row_is_about_something_that_there_is():
+    for row in ROWS:
+        assert row.schedule in (ANY, *SCHEDULES), row
+        assert row.game in (ANY, COMPUTED, NETWORK, *GAMES), row
+        for name in row.values:
+            head, _, rest = name.partition(".")
+            assert head in RunConfig.__dataclass_fields__, row
+            assert head != "schedule" or rest in Schedule.__dataclass_fields__, row

@@ -12,19 +12,21 @@ from mmtf.threat import ThreatModel
 def attack_universal(
     threat: ThreatModel,
     *,
-    image_shape=(28, 28, 1),
-    num_classes=10,
-    label=True,
-    output="tanh",
-    seed=0,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    label: bool = True,
+    output: str = "tanh",
+    seed: int = 0,
 ) -> keras.Model:
     """z = x + delta[label]: class-universal perturbations, which do not look at the image.
 
     Args:
       threat: bounds the output.
+      image_shape: (H, W, C).
+      num_classes: number of labels.
       label: False: a single delta for all classes.
       output: see `attack_outputs.perturbed`.
-      seed: of the initializer.
+      seed: seed of the initializer.
     """
 
     def raw_of(images, one_hot):

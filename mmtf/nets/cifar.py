@@ -9,7 +9,13 @@ TUTORIAL_WEIGHT_DECAY = 4e-3
 
 
 def cifar_cnn(
-    *, image_shape=(32, 32, 3), num_classes=10, init="keras", dropout=0.0, weight_decay=0.0, seed=0
+    *,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    num_classes: int = 10,
+    init: str = "keras",
+    dropout: float = 0.0,
+    weight_decay: float = 0.0,
+    seed: int = 0,
 ) -> keras.Model:
     """conv 5x5x64, pool 3/2, conv 5x5x64, pool 3/2, dense 384, dense 192, logits (App. B).
 
@@ -22,7 +28,7 @@ def cifar_cnn(
         none.
       weight_decay: L2 on the dense layers' kernels, as w * sum(k^2) / 2. The tutorial has 4e-3,
         the paper mentions none.
-      seed: of the initializers and of dropout.
+      seed: seed of the initializers and of dropout.
 
     Example:
       >>> cifar_cnn().output_shape

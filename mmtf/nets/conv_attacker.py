@@ -10,24 +10,26 @@ from mmtf.threat import ThreatModel
 def attack_conv(
     threat: ThreatModel,
     *,
-    image_shape=(28, 28, 1),
-    num_classes=10,
-    label=True,
-    width=32,
-    depth=3,
-    layer_norm=False,
-    output="tanh",
-    seed=0,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    label: bool = True,
+    width: int = 32,
+    depth: int = 3,
+    layer_norm: bool = False,
+    output: str = "tanh",
+    seed: int = 0,
 ) -> keras.Model:
     """`depth` 5x5 convolutions of `width` channels at full size; the label enters as planes.
 
     Args:
       threat: bounds the output.
+      image_shape: (H, W, C).
+      num_classes: number of labels.
       label: whether the network sees the label, as a learned plane of every layer's bias.
       width, depth: > 0.
       layer_norm: normalize over the channels before each ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initializers.
+      seed: seed of the initializers.
     """
 
     def initial(number):

@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mmtf.stats.intervals import wilson
-from scripts.paper.estimates import (
+from mmtf.stats.estimates import (
     FAILS,
     HOLDS,
     MISSING,
@@ -23,6 +22,14 @@ from scripts.paper.estimates import (
     within,
     worst_example,
 )
+from mmtf.stats.intervals import wilson
+from mmtf.stats.packed_bits import pack
+
+
+def of_examples(error, n):
+    """A record that says which of its n examples are wrong: the first."""
+    wrong = np.arange(n) < round(error * n)
+    return {**record(error, n=n), "wrong": pack(wrong)}
 
 
 def record(error, seed=0, n=100):
@@ -121,11 +128,8 @@ def test_the_paired_interval_covers_the_difference():
     assert covered / 400 == pytest.approx(0.95, abs=0.033)
 
 
-def test_records_of_the_same_images_are_paired(keep):
-    keep(0.3, "lwa", "none", 0.5, n=8)
-    keep(0.3, "lwa", "pgd_curr", 0.25, n=8)
-    (track,) = keep.results.tracks()
-    one, other = (estimate(keep.results.of(track, 0.3, "lwa", a)) for a in ("none", "pgd_curr"))
+def test_records_of_the_same_images_are_paired():
+    one, other = (estimate([of_examples(error, 8)]) for error in (0.5, 0.25))
     assert one.wrong.tolist() == [[True] * 4 + [False] * 4]
     # phi = (2 * 4 - 2 * 0 - 4) / sqrt(4 * 4 * 2 * 6)
     phi = 4 / math.sqrt(192)
@@ -179,12 +183,8 @@ def test_the_papers_worst_needs_the_whole_row():
     assert largest([exact(0.1), None]) is None
 
 
-def test_the_worst_example_is_over_common_images(keep):
-    keep(0.3, "lwa", "none", 0.5, n=8)  # wrong: 0, 1, 2, 3
-    keep(0.3, "lwa", "pgd_curr", 0.25, n=4)  # wrong: 0
-    groups = [keep.results.of(t, 0.3, "lwa", a) for t in keep.results.tracks() for a in ("none",)]
-    groups += [keep.results.of(t, 0.3, "lwa", "pgd_curr") for t in keep.results.tracks()]
-    records = [one for group in groups for one in group]
+def test_the_worst_example_is_over_common_images():
+    records = [of_examples(0.5, 8), of_examples(0.25, 4)]  # wrong: 0, 1, 2, 3 and 0
     low, high = wilson(4, 4)
     assert worst_example(records) == {"error": 1.0, "ci_low": low, "ci_high": high, "n": 4}
     assert worst_example([]) is None

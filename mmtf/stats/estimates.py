@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 
 from mmtf.stats.intervals import Z_95, paired_correlation, wilson
-from scripts.paper.cells import unpack_bits
+from mmtf.stats.packed_bits import unpack_bits
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "does not hold", "undecided", "not measured"
 PARTLY = "measured in part"

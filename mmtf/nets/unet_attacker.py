@@ -10,25 +10,27 @@ from mmtf.threat import ThreatModel
 def attack_unet(
     threat: ThreatModel,
     *,
-    image_shape=(28, 28, 1),
-    num_classes=10,
-    label=True,
-    width=32,
-    bottleneck=100,
-    layer_norm=True,
-    output="full",
-    seed=0,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    label: bool = True,
+    width: int = 32,
+    bottleneck: int = 100,
+    layer_norm: bool = True,
+    output: str = "full",
+    seed: int = 0,
 ) -> keras.Model:
     """Two strided convolutions down, a dense layer that sees all, two up, with skips (U-Net).
 
     Args:
       threat: bounds the output.
+      image_shape: (H, W, C).
+      num_classes: number of labels.
       label: whether the network sees the label, as a learned bias of every layer's channels.
       width: channels at half the size; twice as many at a quarter. > 0.
       bottleneck: units of the dense layer, > 0.
       layer_norm: normalize over the channels before each ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initializers.
+      seed: seed of the initializers.
 
     Example:
       >>> model = attack_unet(ThreatModel(eta=0.3))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmtf.nets.cifar_cnn import cifar_cnn
+from mmtf.nets.cifar import cifar_cnn
 
 
 def parameters(height, width, channels, classes):

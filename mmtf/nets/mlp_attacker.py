@@ -12,15 +12,15 @@ from mmtf.threat import ThreatModel
 def attack_mlp(
     threat: ThreatModel,
     *,
-    image_shape=(28, 28, 1),
-    num_classes=10,
-    label=True,
-    width=300,
-    depth=3,
-    dropout=0.5,
-    layer_norm=False,
-    output="tanh",
-    seed=0,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    label: bool = True,
+    width: int = 300,
+    depth: int = 3,
+    dropout: float = 0.5,
+    layer_norm: bool = False,
+    output: str = "tanh",
+    seed: int = 0,
 ) -> keras.Model:
     """`depth` ReLU layers of `width` units on image and one-hot label, each with dropout.
 
@@ -28,12 +28,14 @@ def attack_mlp(
 
     Args:
       threat: bounds the output.
+      image_shape: (H, W, C).
+      num_classes: number of labels.
       label: whether the network sees the label; without it, it must find out itself.
       width, depth: > 0.
       dropout: rate in [0, 1), with training=True only.
       layer_norm: normalize each hidden layer before its ReLU.
       output: see `attack_outputs.perturbed`.
-      seed: of the initializers and of dropout.
+      seed: seed of the initializers and of dropout.
 
     Example:
       >>> model = attack_mlp(ThreatModel(eta=0.3))
