@@ -18,6 +18,7 @@ ROWS = {
     "maximin_attnet": "Maximin-AttNet",
 }
 BAR = " | "
+HEAD = "(test error, reported | measured [95% interval]; robust accuracy is 1 - error)"
 CSV_COLUMNS = (
     "table dataset init schedule eta defense attack title reported reported_elsewhere where"
 )
@@ -130,14 +131,15 @@ class Rendered:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in (header, *rows)
         ]
-        return "\n".join([self.title, "(reported | measured [95% interval])", *lines, *self.notes])
+        return "\n".join([self.title, HEAD, *lines, *self.notes])
 
     def markdown(self) -> str:
         """For a page: title, table, notes."""
         header, rows = self.grid()
         table = markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows])
         notes = "\n".join(f"- {note}" for note in self.notes)
-        return f"**{self.title}**: reported \\| measured [95 % interval].\n\n{table}\n\n{notes}"
+        head = f"**{self.title}**: test error, reported \\| measured [95 % interval]."
+        return f"{head}\n\n{table}\n\n{notes}"
 
     def csv(self) -> str:
         """One line a cell."""
