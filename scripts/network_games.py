@@ -120,7 +120,7 @@ def draw_transfer(record: dict, path: str | os.PathLike) -> None:
         for one in record["cells"]
     ]
     radius = plots.radius_text(record["eta"], record["dataset"])
-    title = f"Attacks on networks trained against each, {radius}, n = {cells[0]['n']:,}"
+    title = f"Robustness across attack-network architectures, {radius}, n = {cells[0]['n']:,}"
     columns = "attack, or architecture of the attack network"
     heat_map(cells, str(path), columns, "trained against", title)
 
