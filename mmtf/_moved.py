@@ -18,7 +18,7 @@ MODULES = {
     "mmtf.attacks.expectation": "mmtf.attacks.eot",
     "mmtf.attacks.goals": "mmtf.attacks.criteria",
     "mmtf.attacks.learned": "mmtf.attacks.attack_network",
-    "mmtf.attacks.standing": "mmtf.attacks.active_set",
+    "mmtf.attacks.standing": "mmtf.attacks.loop",
     "mmtf.command": "mmtf.cli.errors",
     "mmtf.cpu": "mmtf.runtime.cpu",
     "mmtf.curve": "mmtf.runs.curve",

@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.attacks.base import compiled, input_gradient
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.base import input_gradient
+from mmtf.attacks.iterated import PGD
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.classifiers.precision import evaluating_in_float32
 from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.stats.paired import mcnemar
@@ -106,7 +107,9 @@ def check_defense(
     images, labels = tf.constant(x), tf.constant(y)
     signs = []
     with evaluating_in_float32(classifier):
-        call = compiled(classifier, "logits", lambda model, x: model(x, training=False))
+        call = as_classifier(classifier).compiled(
+            "logits", lambda model, x: model(x, training=False)
+        )
         if np.abs(call(images) - call(images)).max() > 0:
             share = float(np.mean(np.abs(call(images) - call(images)).max(-1) > 0))
             signs.append(Sign(name, "random_output", f"{share:.0%} of {len(x)} examples"))
@@ -114,7 +117,7 @@ def check_defense(
     with evaluating_in_float32(classifier):
         raised = {"margin": losses.margin, "cross-entropy": losses.cross_entropy}
         gradients = {
-            loss: input_gradient(classifier, images, labels, function)[1]
+            loss: input_gradient(as_classifier(classifier), images, labels, function)[1]
             for loss, function in raised.items()
         }
     finite = True
@@ -156,8 +159,8 @@ def _signs_of_pgd(name, classifier, x, y, threat, seed):
 def _rough_share(classifier, x, y, gradient, threat, seed):
     """Share of examples whose margin one of some random steps raises more than the gradient's."""
     with evaluating_in_float32(classifier):
-        margin = compiled(
-            classifier, "margin", lambda model, x, y: losses.margin(model(x, training=False), y)
+        margin = as_classifier(classifier).compiled(
+            "margin", lambda model, x, y: losses.margin(model(x, training=False), y)
         )
         led = margin(threat.project(x + threat.eta * threat.steepest_step(gradient), x), y)
         best = None

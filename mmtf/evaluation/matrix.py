@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.loading import (
     SCALE_EXAMPLES,
@@ -149,8 +150,8 @@ def payoff_matrix(
         if set(recipes or {}) & set(attacks):
             require_keras(defense, "attack networks, which are trained against it")
         for attack in made[etas[0]].values():
-            if hasattr(attack, "refuse_few_classes"):
-                attack.refuse_few_classes(defense.classifier, x[:1])
+            if isinstance(attack, Attack):
+                attack.supports(defense.classifier, x[:1])
     signs, cells, clean = [], [], {}
     data = _digest(x, y)
     for defense in defenses:

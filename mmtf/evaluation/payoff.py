@@ -45,8 +45,8 @@ def attack_classifier(
     x, y = dataset.test(max_examples)
     check_classifier(classifier, x[:100], dataset.num_classes)
     for attack in attacks.values():
-        if hasattr(attack, "refuse_few_classes"):
-            attack.refuse_few_classes(classifier, x[:1])
+        if isinstance(attack, Attack):
+            attack.supports(classifier, x[:1])
     outcomes = []
     for name, attack in attacks.items():
         if isinstance(attack, FittedAttack):

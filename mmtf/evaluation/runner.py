@@ -6,10 +6,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.active_set import watching
-from mmtf.attacks.base import Attack, judge, run
+from mmtf.attacks.base import Attack, misclassified_fn
+from mmtf.attacks.loop import run, watching
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.classifiers.logits import require_logits
-from mmtf.classifiers.precision import computing_in, evaluating_in_float32, model_of
+from mmtf.classifiers.precision import evaluating_in_float32
 from mmtf.errors import ConfigError, require
 from mmtf.stats.intervals import wilson
 
@@ -129,12 +130,13 @@ def perturb(
 
 
 def _attacked(attack, classifier, images, labels, seed, precision):
-    if precision == "float32" or not attack.asks:
+    if precision == "float32" or not attack.queries_model:
         return run(attack, classifier, images, labels, seed).numpy()
-    with computing_in(model_of(classifier), precision):
-        z = run(attack, classifier, images, labels, seed)
-        seem = judge(classifier)(z, labels)
-    z, again = z.numpy(), (seem > judge(classifier)(z, labels)).numpy()
+    classifier = as_classifier(classifier)
+    lower = classifier.at(precision)
+    z = run(attack, lower, images, labels, seed)
+    seem = misclassified_fn(lower)(z, labels)
+    z, again = z.numpy(), (seem > misclassified_fn(classifier)(z, labels)).numpy()
     if again.any():
         z[again] = run(attack, classifier, images[again], labels[again], seed).numpy()
     return z
@@ -156,7 +158,7 @@ class _Watcher:
 def misclassified(classifier, z, y) -> np.ndarray:
     """bool [N]: where `classifier`, in float32, does not give `z` its label `y`."""
     with evaluating_in_float32(classifier):
-        wrong = judge(classifier)
+        wrong = misclassified_fn(classifier)
         blocks = [
             wrong(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
             for i in range(0, len(z), BLOCK)

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.errors import require
 from mmtf.games.base import Game, Players
 from mmtf.threat import ThreatModel

@@ -1,6 +1,6 @@
 """Multi-step adversarial training, the saddle point that the paper sets itself against."""
 
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.threat import ThreatModel

@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import misclassified, perturb

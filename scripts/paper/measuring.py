@@ -9,7 +9,7 @@ import keras
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.config import RunConfig
 from mmtf.data import load_data
 from mmtf.evaluation.best_response import FittedAttNet

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.evaluation.runner import BLOCK, BrokenConstraint, perturb
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.threat import ThreatModel
