@@ -44,7 +44,7 @@ MODULES = {
     "mmtf.nets.fused_gradients": "mmtf.kernels.fused_gradients",
     "mmtf.nets.outputs": "mmtf.classifiers.logits",
     "mmtf.nets.precision": "mmtf.classifiers.precision",
-    "mmtf.nets.replaced": "mmtf.kernels.replaced",
+    "mmtf.nets.replaced": "mmtf.kernels.patching",
     "mmtf.nets.second_derivatives": "mmtf.kernels.second_derivatives",
     "mmtf.nets.thin_gradient": "mmtf.kernels.conv_rows",
     "mmtf.nets.twice_pools": "mmtf.kernels.max_pool",
@@ -72,6 +72,12 @@ NAMES: dict[str, dict[str, str]] = {
         "ConfigError": "mmtf.errors:ConfigError",
         "reason_of": "mmtf.errors:reason_of",
     },
+    "mmtf.cpu": {
+        "BFLOAT16": "mmtf.runtime.cpu:BFLOAT16_SETS",
+        "INSTRUCTIONS": "mmtf.runtime.cpu:INSTRUCTION_SETS",
+        "computes_bfloat16": "mmtf.runtime.cpu:has_bfloat16",
+        "instructions": "mmtf.runtime.cpu:instruction_set",
+    },
     "mmtf.evaluate": {
         "FITTED": "mmtf.cli.evaluate:FITTED",
         "FLAGS": "mmtf.cli.evaluate:FLAGS",
@@ -90,9 +96,52 @@ NAMES: dict[str, dict[str, str]] = {
     "mmtf.evaluation.universal": {
         "FreshUniversal": "mmtf.evaluation.fitted_universal:FittedUniversal",
     },
+    "mmtf.games.base": {
+        "Turn": "mmtf.games.players:StepContext",
+    },
     "mmtf.lookup": {
         "Members": "mmtf.registry:Registry",
         "options_of": "mmtf.registry:resolve_kwargs",
+    },
+    "mmtf.nets.block_products": {
+        "MOST_TAPS": "mmtf.kernels.conv_blocks:MAX_KERNEL_SIZE",
+        "PARTS": "mmtf.kernels.conv_blocks:MAX_PARTS",
+        "block_products": "mmtf.kernels.conv_blocks:block_convolutions",
+    },
+    "mmtf.nets.dense_products": {
+        "narrow_products": "mmtf.kernels.dense:narrow_dense_layers",
+    },
+    "mmtf.nets.replaced": {
+        "replaced": "mmtf.kernels.patching:patched",
+    },
+    "mmtf.nets.second_derivatives": {
+        "cheap_second_derivatives": "mmtf.kernels.second_derivatives:cpu_second_derivatives",
+        "max_pool": "mmtf.kernels.max_pool:max_pool",
+    },
+    "mmtf.nets.thin_gradient": {
+        "THIN": "mmtf.kernels.conv_rows:FEW_CHANNELS",
+        "WIDTH": "mmtf.kernels.conv_rows:VECTOR_WIDTH",
+        "is_thin": "mmtf.kernels.conv_rows:has_few_channels",
+        "thin_conv": "mmtf.kernels.conv_rows:few_channel_conv",
+        "thin_input_gradients": "mmtf.kernels.conv_rows:fast_input_gradients",
+    },
+    "mmtf.nets.twice_pools": {
+        "is_max_pool": "mmtf.kernels.second_derivatives:is_max_pool",
+        "max_pool": "mmtf.kernels.max_pool:xla_max_pool",
+        "twice_differentiable_pools": "mmtf.kernels.second_derivatives:xla_second_derivatives",
+    },
+    "mmtf.presets": {
+        "FAST_NET": "mmtf.nets.defaults:FAST_NET",
+        "base_name": "mmtf.nets.defaults:base_name",
+        "default_net": "mmtf.nets.defaults:default_net",
+    },
+    "mmtf.quiet": {
+        "CACHES": "mmtf.runtime.startup:AUTOTUNE_CACHE_FLAGS",
+        "DRIVER": "mmtf.runtime.startup:NVIDIA_DEVICE",
+        "NO_TRITON": "mmtf.runtime.startup:DISABLE_TRITON_GEMM",
+        "TRITON_FAILS": "mmtf.runtime.startup:FLAGS_FOR_TENSORFLOW",
+        "keep_what_xla_tries": "mmtf.runtime.startup:cache_xla_autotuning",
+        "settings": "mmtf.runtime.startup:environment",
     },
     "mmtf.reports.evaluation": {
         "COLOURS": "mmtf.reports.evaluation:COLORS",
@@ -101,6 +150,22 @@ NAMES: dict[str, dict[str, str]] = {
         "BEGAN": "mmtf.cli.run:BEGAN",
         "FLAGS": "mmtf.cli.run:FLAGS",
         "main": "mmtf.cli.run:main",
+    },
+    "mmtf.training.loop": {
+        "Events": "mmtf.training.callbacks:Callbacks",
+    },
+    "mmtf.training.randomness": {
+        "make_global_generator": "mmtf.kernels.keras_internals:make_global_seed_generator",
+        "seeded": "mmtf.training.dropout:seeded_dropout",
+    },
+    "mmtf.training.rates": {
+        "Rate": "mmtf.training.learning_rate:WarmupCosine",
+    },
+    "mmtf.training.train": {
+        "CHECKED": "mmtf.training.admission:CHECKED",
+    },
+    "mmtf.training.trainer": {
+        "PROGRAM_STEPS": "mmtf.training.steps:PROGRAM_STEPS",
     },
 }
 

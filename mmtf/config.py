@@ -4,10 +4,10 @@ import dataclasses
 import math
 
 from mmtf.errors import require, require_choice
+from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2")
 INITIALIZERS = ("keras", "tutorial")
-PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")

@@ -59,8 +59,8 @@ def run() -> None:
         )
     startup.import_tensorflow()
     from benchmarks.peers.comparison import COMPARISONS, compare
-    from benchmarks.peers.twin import check_twin
-    from benchmarks.peers.victim import Settings, victim_of
+    from benchmarks.peers.subject import Settings, subject_of
+    from benchmarks.peers.torch_copy import check_copy
     from mmtf import load_data
     from mmtf.classifiers.loading import admit, digest_of, load_defense
 
@@ -74,9 +74,9 @@ def run() -> None:
         name, _, path = one.rpartition("=")
         defense = load_defense(path, name or None)
         admit(defense, data)
-        victim = victim_of(defense.classifier, FLAGS.seed)
+        subject = subject_of(defense.classifier, FLAGS.seed)
         kept = {"name": defense.name, "digest": digest_of(defense.classifier)}
-        kept["logits_difference"] = check_twin(defense.classifier, victim.twin, x)
+        kept["logits_difference"] = check_copy(defense.classifier, subject.torch_copy, x)
         record["classifiers"] = _replaced(record["classifiers"], kept, ("name",))
         # Another classifier had the name before: its rows go with it.
         record["rows"] = [
@@ -100,7 +100,7 @@ def run() -> None:
             if any(key.items() <= row.items() for row in record["rows"]):
                 continue
             print(f"{defense.name}: {comparison.title}, {comparison.norm}", flush=True)
-            row = key | compare(victim, x, y, comparison, eta, settings) | _where()
+            row = key | compare(subject, x, y, comparison, eta, settings) | _where()
             record["rows"] = _replaced(record["rows"], row, ("classifier", "attack", "norm"))
             print(_told(row), flush=True)
             write_json(FLAGS.output, record)

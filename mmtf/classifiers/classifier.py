@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
 from mmtf.errors import require, require_choice
-from mmtf.kernels.conv_rows import thin_input_gradients
-from mmtf.kernels.dense import large_products
+from mmtf.kernels import optimized
 
 BOX = (-1.0, 1.0)
 # Where a model keeps the Classifier that was made of it. Keras neither tracks nor saves names that
@@ -142,8 +141,7 @@ class Classifier:
             return
         with contextlib.ExitStack() as stack:
             stack.enter_context(computing_in(self.keras_model, self.precision))
-            stack.enter_context(thin_input_gradients(self.keras_model))
-            stack.enter_context(large_products(self.keras_model))
+            stack.enter_context(optimized(self.keras_model, "inference"))
             yield
 
     def compiled(self, key: Hashable, function: Callable) -> Callable:

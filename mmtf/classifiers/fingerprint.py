@@ -7,8 +7,11 @@ import keras
 
 # Names are counted up in a process, and stand in the lists of a functional model's edges; the type
 # is the precision's, which may change; seeds may be drawn where none is given.
-LEFT_OUT = ("name", "dtype", "shared_object_id", "seed")
-LEFT_OUT += ("inbound_nodes", "input_layers", "output_layers")
+LEFT_OUT = ("name", "dtype", "shared_object_id", "seed") + (
+    "inbound_nodes",
+    "input_layers",
+    "output_layers",
+)
 
 
 def architecture(model: keras.Model) -> str:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from mmtf.errors import ConfigError
+from mmtf.kernels.keras_internals import producer_of
 
 SQUASHING = {"softmax": "Remove the softmax", "sigmoid": "Remove the sigmoid"}
 WHY = "its saturation hides gradients from attacks"
@@ -48,8 +49,7 @@ def last_activation(classifier) -> str | None:
     while isinstance(layer, keras.Model):
         if not getattr(layer, "outputs", None):  # subclassed: its layers stand in any order
             return None
-        # Keras has no public name for what made an output, which need not be the last layer.
-        layer = getattr(layer.outputs[0], "_keras_history", (None,))[0]
+        layer = producer_of(layer.outputs[0])  # need not be the last in the list of layers
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     activation = getattr(layer, "activation", None)

@@ -268,6 +268,8 @@ def _play(config, workdir: Workdir, dataset, notice: str, record: dict | None, s
             began=BEGAN,
             strategy=strategy,
         )
+    if record is None:  # this process is not the chief
+        return None
     if FLAGS.replay:
         record = add_replays(config, workdir, dataset, FLAGS.replay, FLAGS.replay_rounds, record)
     if FLAGS.exploitability and "exploitability" not in record:

@@ -1,6 +1,7 @@
 """The columns of a payoff matrix: what is made of attack names at one radius."""
 
 import inspect
+from collections.abc import Sequence
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
@@ -23,7 +24,7 @@ def columns_of(
     threat: ThreatModel,
     *,
     recipes: dict,
-    sources: list[Defense],
+    sources: Sequence[Defense],
     eot_samples: int,
     seed: int,
     cache_dir: str | None,
@@ -42,7 +43,7 @@ def columns_of(
       seed, cache_dir: of what is fitted.
     """
     require(eot_samples > 0, "eot_samples > 0", eot_samples)
-    made = {}
+    made: dict[str, Attack | FittedAttack] = {}
     for name, options in attacks.items():
         if name in recipes:
             made[name] = FittedAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)

@@ -125,13 +125,14 @@ def best_response(
       progress: show it on stderr.
     """
     path = _kept_path(cache_dir, classifier, dataset, threat, recipe, seed)
-    if path is not None:
+    if cache_dir is not None and path is not None:
         os.makedirs(cache_dir, exist_ok=True)
         kept = _kept(path)
         if kept is not None:
             return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
-    best, tried, began = None, [], time.monotonic()
+    best: LearnedAttack
+    tried, began = [], time.monotonic()
     for restart in range(recipe.restarts):
         game = BestResponse(
             threat,
@@ -157,7 +158,7 @@ def best_response(
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])
         error = measure(classifier, attack, x, y, name="train").error
         tried.append(error)
-        if best is None or error > max(tried[:-1]):
+        if len(tried) == 1 or error > max(tried[:-1]):
             best = attack
     if path is not None:
         # The .keras file last: where it is, everything is.

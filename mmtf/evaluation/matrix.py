@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def payoff_matrix(
     seed: int = 0,
     cache_dir: str | None = None,
     recipes: dict | None = None,
-    sources: list[Defense] = (),
+    sources: Sequence[Defense] = (),
     eot_samples: int = 1,
     precision: str = "float32",
     progress: bool = True,
@@ -175,10 +176,11 @@ def payoff_matrix(
                     try:
                         cell = _measure(defense, name, attack, *given)
                     except (BrokenConstraint, RiskNotFinite) as error:
+                        why = str(error)
                         if isinstance(error, RiskNotFinite):  # of a network fitted to the defense
-                            error = "its training met a risk that is not finite"
-                        signs.append(Sign(defense.name, "broken_attack", f"{name}: {error}"))
-                        say(f"{defense.name}  eta {eta:g}  {name}: left out, {error}")
+                            why = "its training met a risk that is not finite"
+                        signs.append(Sign(defense.name, "broken_attack", f"{name}: {why}"))
+                        say(f"{defense.name}  eta {eta:g}  {name}: left out, {why}")
                         blocks.clear()
                         continue
                     _keep(path, cell)

@@ -73,7 +73,7 @@ def pair_exploitability(
             for name, recipe in recipes.items()
         }
         gains = {name: np.mean(risk_on(train_x, train_y, u, v)[0]) for name, v in found.items()}
-        best = max(gains, key=gains.get)
+        best = max(gains, key=gains.__getitem__)
         responses.append(best)
         return found[best]
 

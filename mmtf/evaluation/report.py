@@ -1,6 +1,7 @@
 """What an evaluation leaves: its record as plain data, its lines for the terminal, its files."""
 
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +55,8 @@ def evaluation_text(record: dict) -> str:
 
 def write_report(folder: str, record: dict, matrix: Matrix) -> list[str]:
     """Record, CSV, Markdown, HTML and every example's outcome; the names of the files."""
-    arrays, galleries = {}, {}
+    arrays: dict[str, Any] = {}
+    galleries = {}
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong

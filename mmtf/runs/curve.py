@@ -5,10 +5,12 @@ import os
 
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.attacks.base import Attack
 from mmtf.config import RunConfig
 from mmtf.data import Dataset
 from mmtf.errors import require
 from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, FittedAttNet
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.reports import read_json, write_json
 from mmtf.runs.workdir import Workdir
@@ -29,7 +31,7 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
     recipes = network_recipes(config)
-    attacks = {}
+    attacks: dict[str, Attack | FittedAttack] = {}
     for name in config.attacks:
         if name == "attnet_met":
             require(attacker is not None, "a game that trains an attacker", config.game)
@@ -62,9 +64,9 @@ class Curve:
 
     def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
         self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
-        quick = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
+        names = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
         quick = dataclasses.replace(
-            config, attacks=quick or ("none",), pgd_steps=10, pgd_restarts=1
+            config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1
         )
         self._attacks = make_attacks(quick)
         self._threat = ThreatModel(eta=config.eta, norm=config.norm)
@@ -75,13 +77,13 @@ class Curve:
 
     def add(self, players, step: int) -> None:
         """Measures the classifier at `step`, an attacker in training included."""
-        classifier, attacks = players.classifier, dict(self._attacks)
+        classifier, attacks = players.models["classifier"], dict(self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
             if self._met is None or self._met.network is not attacker:
                 self._met = LearnedAttack(self._threat, attacker)  # compiled once
             attacks["attnet_met"] = self._met
-        point = {"step": step, "n": len(self._x)}
+        point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error
         self.points = [old for old in self.points if old["step"] < step] + [point]

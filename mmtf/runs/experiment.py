@@ -19,8 +19,9 @@ from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.storage.provenance import provenance
 from mmtf.threat import ThreatModel
+from mmtf.training.callbacks import Callbacks
 from mmtf.training.logs import Logs
-from mmtf.training.loop import CHECKPOINT_SECONDS, Events
+from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.train import train
 
 CURVE_POINTS = 10
@@ -191,9 +192,10 @@ def _events(trainer, curve, logs, workdir):
     def on_round_end(number):
         if trainer.game.rounds:
             os.makedirs(workdir.round_dir, exist_ok=True)
-            export.save_keras(trainer.players.classifier, round_path(workdir.round_dir, number))
+            model = trainer.players.models["classifier"]
+            export.save_keras(model, round_path(workdir.round_dir, number))
 
-    return Events(
+    return Callbacks(
         on_metrics=lambda step, metrics: logs.scalars(
             step, {f"train/{name}": value for name, value in metrics.items()}
         ),

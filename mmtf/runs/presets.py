@@ -4,6 +4,7 @@ from mmtf.config import SCHEDULES, RunConfig, Schedule, as_before
 from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets.defaults import FAST_NET, base_name, default_net
 from mmtf.registry import resolve_kwargs
 
 DEFAULT_ETA = {"cifar10": 0.06}
@@ -15,25 +16,21 @@ PAPER = {"learning_rate": 1e-4}
 # initializer has the clean error that the paper reports: as fragile as its Table 1 has it.
 BRIEF = PAPER
 FAST = {"learning_rate": 4e-3, "warmup_steps": 300, "decay": "cosine"}
-RATES = {"fast": FAST, "paper": PAPER, "brief": BRIEF}
+RATES: dict[str, dict] = {"fast": FAST, "paper": PAPER, "brief": BRIEF}
 # Far from its minimum after as many images: smaller batches take more steps in the same time.
 FAST_FOR = {"cifar10": {"learning_rate": 1e-3, "batch_size": 32}}
 # The network games, chosen on 5,000 held-out training images of MNIST: docs/network_games.md.
 FAST_NETWORK = {"learning_rate": 2e-3, "warmup_steps": 100, "batch_size": 64}
-FAST_NETWORK_GAME = {"net": "unet", "attacker_rate": 2.0}
+FAST_NETWORK_GAME: dict = {"net": "unet", "attacker_rate": 2.0}
 # penalty_every: chosen on 5,000 held-out training images of MNIST (docs/gradient_games.md), tried
 # on nothing else.
-FAST_GAME = {"minimax_attnet": {"gamma": 5.0}, "minimax_grad": {"penalty_every": 2}}
+FAST_GAME: dict[str, dict] = {
+    "minimax_attnet": {"gamma": 5.0},
+    "minimax_grad": {"penalty_every": 2},
+}
 FAST_GAME_FOR = {"cifar10": {"minimax_grad": {}}}
-# The tutorial's 0.5 is for tens of thousands of steps; in a few thousand it costs both errors.
-FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
-BRIEF_NET = {"mnist_cnn": {"dropout": 0.0}}
+BRIEF_NET: dict[str, dict] = {"mnist_cnn": {"dropout": 0.0}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}
-
-
-def base_name(dataset: str) -> str:
-    """The name without TFDS' version and config, and without what `Dataset.holdout` adds."""
-    return dataset.split(":")[0].split("/")[0].split("_holdout")[0]
 
 
 def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedule:
@@ -63,13 +60,6 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given) -> Schedul
             f"Expected first_steps with a game of several rounds (adv_fgsm). Received: {game}."
         )
     return Schedule(**{**preset, **given})
-
-
-def default_net(dataset: str) -> str:
-    """cifar_cnn for all but the small gray datasets."""
-    name = base_name(dataset)
-    small = name == "digits" or "mnist" in name
-    return "mnist_cnn" if small else "cifar_cnn"
 
 
 def run_config(

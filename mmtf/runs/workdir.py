@@ -1,6 +1,7 @@
 """The folder of one run: its config, lock, checkpoints, logs, record and exports."""
 
 import os
+from typing import IO
 
 from mmtf.config import RunConfig, differences
 from mmtf.errors import ConfigError
@@ -24,7 +25,7 @@ class Workdir:
     def __init__(self, path: str, config: RunConfig):
         self.path = os.path.abspath(os.path.expanduser(path))
         self._config = config
-        self._lock = None
+        self._lock: IO | None = None
         self.config_path = self.inside("config.json")
         self.record_path = self.inside("record.json")
         self.checkpoint_dir = self.inside("checkpoints")

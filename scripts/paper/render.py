@@ -80,7 +80,8 @@ def _worst(groups) -> Estimate | None:
     for seed in sorted(seeds):
         records = [one for group in groups.values() for one in group if one["seed"] == seed]
         errors.append(worst_example(records))
-    return None if None in errors else estimate(errors)
+    known = [error for error in errors if error is not None]
+    return estimate(known) if len(known) == len(errors) else None
 
 
 def _notes(records, table, track, entries) -> list[str]:

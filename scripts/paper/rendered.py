@@ -153,7 +153,7 @@ class Rendered:
         for one in self.entries:
             where, other = one.other or ("", "")
             found = one.measured
-            figures = [""] * 5
+            figures: list = [""] * 5
             if found is not None:
                 low_high = [f"{found.low:.5f}", f"{found.high:.5f}"]
                 figures = [f"{found.mean:.5f}", *low_high, found.n, found.seeds]

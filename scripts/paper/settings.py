@@ -12,7 +12,7 @@ BRIEF_ROUNDS = 20
 # chosen on 5,000 held-out training images of MNIST: in 75 or 200 steps a round the classifier does
 # not yet withstand the attack that it is trained against.
 ROUND = {"learning_rate": 4e-3, "warmup_steps": 20, "decay": "cosine"}
-FAST_SCHEDULES = {
+FAST_SCHEDULES: dict[str, dict[str, dict]] = {
     "mnist": {"adv_fgsm": {**ROUND, "steps": 400, "first_steps": 1500}},
     "cifar10": {
         "adv_fgsm": {

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.errors import require
@@ -17,7 +18,7 @@ from scripts.paper.players import games_of
 from scripts.paper.settings import Settings
 
 # Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
-_TABLE = {"attacks": ("none", "fgsm"), "max_examples": 1000}
+_TABLE: dict[str, Any] = {"attacks": ("none", "fgsm"), "max_examples": 1000}
 _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
 
 

@@ -8,7 +8,8 @@ from mmtf.config import RunConfig
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.runs.presets import default_net, run_config, schedule_of
+from mmtf.nets.defaults import default_net
+from mmtf.runs.presets import run_config, schedule_of
 
 # Appendices A and B: the classifier's iterations, and those of minimax and saddle-point games.
 CLASSIFIER = {"mnist": 50_000, "cifar10": 100_000}

@@ -1,6 +1,6 @@
 """What every peer attacks, and how hard.
 
-A peer's attack is a function (victim, x, y, threat, settings) -> images float32 NHWC, with x NHWC
+A peer's attack is a function (subject, x, y, threat, settings) -> images float32 NHWC, with x NHWC
 in [-1, 1] and y int [N]. It keeps to the ball and the box as well as the peer does.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.twin import Twin, twin_logits, twin_of
+from benchmarks.peers.torch_copy import TorchCopy, copy_logits, torch_copy_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,35 +38,35 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Victim:
+class Subject:
     """One classifier in both frameworks.
 
     Attributes:
       classifier: the Keras model.
-      twin, unit_twin: the same in PyTorch, for images in [-1, 1] and in [0, 1].
+      torch_copy, unit_copy: the same in PyTorch, for images in [-1, 1] and in [0, 1].
       shape: (H, W, C).
       classes: number of logits.
       seed: of a peer's random starts.
     """
 
     classifier: Any
-    twin: Twin
-    unit_twin: Twin
+    torch_copy: TorchCopy
+    unit_copy: TorchCopy
     shape: tuple[int, int, int]
     classes: int
     seed: int
 
-    def twin_errs(self, z, y) -> np.ndarray:
+    def copy_errs(self, z, y) -> np.ndarray:
         """bool [N]: where the net that the peers attack gets `z` wrong."""
-        return twin_logits(self.twin, np.asarray(z, np.float32)).argmax(1) != np.asarray(y)
+        return copy_logits(self.torch_copy, np.asarray(z, np.float32)).argmax(1) != np.asarray(y)
 
 
-def victim_of(classifier, seed: int = 0) -> Victim:
-    """`classifier`: Keras Sequential as `twin_of` takes."""
-    twin = twin_of(classifier)
-    unit = Twin(twin.layers, unit=True).eval()
+def subject_of(classifier, seed: int = 0) -> Subject:
+    """`classifier`: Keras Sequential as `torch_copy_of` takes."""
+    copy = torch_copy_of(classifier)
+    unit = TorchCopy(copy.layers, unit=True).eval()
     shape = tuple(classifier.input_shape[1:])
-    return Victim(classifier, twin, unit, shape, classifier.output_shape[-1], seed)
+    return Subject(classifier, copy, unit, shape, classifier.output_shape[-1], seed)
 
 
 def to_unit(x) -> np.ndarray:

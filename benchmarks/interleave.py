@@ -1,29 +1,31 @@
-"""Processes that each wait for their turn, so that what else a machine does meets all of them."""
+"""Timed processes whose blocks alternate, so that other load on the machine meets all of them."""
 
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any
 
 
-class Waiting:
-    """A `python -m ...` that answers a line of JSON when ready, and one to each "go".
+class TimedProcess:
+    """A `python -m ...` that prints a line of JSON when it is ready, and one after each "go".
 
     Args:
-      name: of it, in an error.
+      name: in error messages.
       arguments: of Python.
 
     Attributes:
       began: time.perf_counter() before it was started.
-      ready: its first answer.
+      ready: its first line.
 
     Raises:
-      RuntimeError: it ends where it should answer; with the end of its stderr.
+      RuntimeError: it ends before a line that is due; with the end of its stderr.
 
     Example:
       >>> code = "print('{}', flush=True); [print('{\\"a\\": 1}', flush=True) for _ in open(0)]"
-      >>> one = Waiting("one", ["-c", code])
+      >>> one = TimedProcess("one", ["-c", code])
       >>> one.ready, one.go(), one.close()
       ({}, {'a': 1}, None)
     """
@@ -41,8 +43,8 @@ class Waiting:
         )
         self.ready = self._answer()
 
-    def go(self) -> dict:
-        """Its answer to one turn."""
+    def go(self) -> dict[str, Any]:
+        """Has it run one block; what it prints of that."""
         try:
             self._process.stdin.write("go\n")
             self._process.stdin.flush()
@@ -51,13 +53,13 @@ class Waiting:
         return self._answer()
 
     def close(self) -> None:
-        """No turn comes any more."""
+        """Ends it: no further block comes."""
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
         self._errors.close()
 
-    def _answer(self):
+    def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
@@ -65,12 +67,12 @@ class Waiting:
         return json.loads(line)
 
 
-def in_turns(names: list, turns: int):
-    """Whose turn it is: all of `names`, forwards and backwards, so that nobody always comes first.
+def interleaved(names: list[Any], rounds: int) -> Iterator[Any]:
+    """All of `names` in each round, forwards and backwards in turn, so that none is always first.
 
     Example:
-      >>> list(in_turns(["a", "b"], 2))
+      >>> list(interleaved(["a", "b"], 2))
       ['a', 'b', 'b', 'a']
     """
-    for number in range(turns):
+    for number in range(rounds):
         yield from names if number % 2 == 0 else names[::-1]

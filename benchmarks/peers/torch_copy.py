@@ -37,7 +37,7 @@ class FlattenLast(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-class Twin(nn.Module):
+class TorchCopy(nn.Module):
     """Logits of images [N, C, H, W] in the box [-1, 1], or [0, 1] with `unit`."""
 
     def __init__(self, layers: nn.Sequential, *, unit: bool = False):
@@ -48,7 +48,7 @@ class Twin(nn.Module):
         return self.layers(2.0 * x - 1.0 if self.unit else x)
 
 
-def twin_of(classifier) -> Twin:
+def torch_copy_of(classifier) -> TorchCopy:
     """The same function of [-1, 1] images in PyTorch, in evaluation mode.
 
     Args:
@@ -59,18 +59,18 @@ def twin_of(classifier) -> Twin:
       ConfigError: another layer.
     """
     modules = [module for layer in classifier.layers for module in _modules(layer)]
-    twin = Twin(nn.Sequential(*modules)).eval()
+    copy = TorchCopy(nn.Sequential(*modules)).eval()
     # Channels last halves the time of these nets on a CPU.
-    return twin.requires_grad_(False).to(memory_format=torch.channels_last)
+    return copy.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def check_twin(classifier, twin: Twin, x) -> float:
+def check_copy(classifier, copy: TorchCopy, x) -> float:
     """The largest difference of the two nets' logits at `x`, relative to the largest logit.
 
     Raises:
       ConfigError: they differ by more than float32 rounding.
     """
-    ours, theirs = keras_logits(classifier, x), twin_logits(twin, x)
+    ours, theirs = keras_logits(classifier, x), copy_logits(copy, x)
     difference = float(np.abs(ours - theirs).max() / np.abs(ours).max())
     if not difference <= LOGITS_TOLERANCE:
         raise ConfigError(
@@ -86,10 +86,10 @@ def keras_logits(classifier, x) -> np.ndarray:
     return np.concatenate([np.asarray(block) for block in blocks])
 
 
-def twin_logits(twin: Twin, x) -> np.ndarray:
-    """Of NHWC images in the twin's box."""
+def copy_logits(copy: TorchCopy, x) -> np.ndarray:
+    """Of NHWC images in the copy's box."""
     with torch.no_grad():
-        blocks = [twin(nchw(x[i : i + BLOCK])) for i in range(0, len(x), BLOCK)]
+        blocks = [copy(nchw(x[i : i + BLOCK])) for i in range(0, len(x), BLOCK)]
     return torch.cat(blocks).numpy()
 
 
@@ -122,5 +122,7 @@ def _modules(layer) -> list[nn.Module]:
     elif kind in ("ReLU", "Flatten", "Dropout"):
         return {"ReLU": [nn.ReLU()], "Flatten": [FlattenLast()], "Dropout": []}[kind]
     else:
-        raise ConfigError(f"Expected a layer that the twin has. Received: {layer.name} ({kind}).")
+        raise ConfigError(
+            f"Expected a layer that the PyTorch copy has. Received: {layer.name} ({kind})."
+        )
     return [made]
