@@ -37,7 +37,7 @@ class Criterion:
     Source: Kurakin et al. (2017), section 2.3, for the least likely class.
     """
 
-    def __init__(self, target: int | str | None = None):
+    def __init__(self, target: Any = None):
         is_class = isinstance(target, numbers.Integral) and not isinstance(target, bool)
         known = target in (None, "least_likely", "random") or (is_class and target >= 0)
         require(known, TARGETS, target)

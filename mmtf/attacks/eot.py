@@ -45,7 +45,6 @@ class ExpectationOverTransformation(Attack):
             "an attack that goes on where the mean of the draws is just wrong, stop_early=False",
             attack,
         )
-        self.norms = attack.norms
         super().__init__(attack.threat)
         self.attack = attack
         self.samples = samples

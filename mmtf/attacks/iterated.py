@@ -141,6 +141,7 @@ class PGD(IteratedAttack):
       ConfigError: as `IteratedAttack`, or impossible restarts.
 
     Example:
+      >>> from mmtf.threat import ThreatModel
       >>> linear = lambda x, training: tf.concat([x, -x], 1)
       >>> attack = PGD(ThreatModel(eta=0.3), steps=5, stop_early=False)
       >>> print(attack(linear, tf.constant([[0.5]]), tf.constant([0])).numpy().round(1))

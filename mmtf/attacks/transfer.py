@@ -36,7 +36,6 @@ class Transfer(Attack):
     queries_model = False
 
     def __init__(self, source: Any, attack: Attack):
-        self.norms = attack.norms
         super().__init__(attack.threat)
         self.source = source
         self.attack = attack
