@@ -170,6 +170,8 @@ class APGD(TargetableAttack):
 
     def _review(self, state, length):
         """At a checkpoint, `length` > 0 steps after the last one: halves the step sizes."""
+        if tf.get_static_value(length) == 0.0:  # in a graph of all steps
+            return state
         ends = length > 0.0
         few = state.rises < self.rho * length
         stuck = ~state.halved & (state.best_loss <= state.loss_before)

@@ -55,6 +55,7 @@ class CarliniWagner(TargetableAttack):
 
     norms = ("l2",)
     compiles_itself = True
+    keeps_successful = False  # `run` does: each batch stays whole
     steps: int = 200
     searches: int = 6
     learning_rate: float = 0.05
@@ -66,6 +67,10 @@ class CarliniWagner(TargetableAttack):
         for name in ("steps", "searches", "learning_rate", "initial_c"):
             require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
         require(self.confidence >= 0, "confidence >= 0", self.confidence)
+
+    def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        z = super().run(classifier, x, labels, seed)
+        return where_per_example(self.succeeds(classifier, x, labels), x, z)
 
     def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
         """bool [N]: misclassified, or classified as the target, by the confidence."""
