@@ -49,7 +49,7 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     """The points of one game on `data`, measured on its test split."""
     import tensorflow as tf
 
-    from mmtf.attacks.fgsm import FGSM
+    from mmtf.attacks.single_step import FGSM
     from mmtf.evaluation.runner import misclassified
     from mmtf.games.adv_fgsm import AdvFGSM
     from mmtf.nets.mnist import mnist_cnn

@@ -15,10 +15,20 @@ from typing import Any
 
 MODULES = {
     "mmtf.afterwards": "mmtf.runs.replay",
+    "mmtf.attacks.apgd_targeted": "mmtf.attacks.apgd",
+    "mmtf.attacks.decay": "mmtf.attacks.iterated",
     "mmtf.attacks.expectation": "mmtf.attacks.eot",
+    "mmtf.attacks.fgm": "mmtf.attacks.single_step",
+    "mmtf.attacks.fgsm": "mmtf.attacks.single_step",
     "mmtf.attacks.goals": "mmtf.attacks.criteria",
+    "mmtf.attacks.gradient_step": "mmtf.attacks.single_step",
+    "mmtf.attacks.ifgsm": "mmtf.attacks.iterated",
     "mmtf.attacks.learned": "mmtf.attacks.attack_network",
-    "mmtf.attacks.standing": "mmtf.attacks.active_set",
+    "mmtf.attacks.losses": "mmtf.losses",
+    "mmtf.attacks.none": "mmtf.attacks.single_step",
+    "mmtf.attacks.pgd": "mmtf.attacks.iterated",
+    "mmtf.attacks.restarts": "mmtf.attacks.criteria",
+    "mmtf.attacks.standing": "mmtf.attacks.loop",
     "mmtf.command": "mmtf.cli.errors",
     "mmtf.cpu": "mmtf.runtime.cpu",
     "mmtf.curve": "mmtf.runs.curve",
@@ -75,6 +85,38 @@ MODULES = {
 }
 # Of a module of then: its name -> where it is now, "module:name".
 NAMES: dict[str, dict[str, str]] = {
+    "mmtf.attacks": {
+        "MADE": "mmtf.attacks._names_0_1:MADE",
+    },
+    "mmtf.attacks.base": {
+        "choose": "mmtf.attacks.base:where_per_example",
+        "compiled": "mmtf.attacks._names_0_1:compiled",
+        "judge": "mmtf.attacks.base:misclassified_fn",
+        "run": "mmtf.attacks.loop:run",
+    },
+    "mmtf.attacks.decay": {
+        "shares": "mmtf.attacks.iterated:decay_factors",
+    },
+    "mmtf.attacks.expectation": {
+        "MeanClassifier": "mmtf.attacks._names_0_1:mean_classifier",
+    },
+    "mmtf.attacks.goals": {
+        "AimedAttack": "mmtf.attacks.criteria:TargetableAttack",
+        "Goal": "mmtf.attacks.criteria:Criterion",
+    },
+    "mmtf.attacks.losses": {
+        "AIMED_LOSSES": "mmtf.attacks._names_0_1:AIMED_LOSSES",
+        "aimed_dlr": "mmtf.losses:dlr_to_target",
+        "refuse_few_classes": "mmtf.losses:require_classes",
+    },
+    "mmtf.attacks.restarts": {
+        "classifier_classes": "mmtf.attacks.criteria:count_classes",
+        "restarted": "mmtf.attacks.loop:restarted",
+        "seed_of": "mmtf.attacks.loop:restart_seed",
+    },
+    "mmtf.attacks.standing": {
+        "Standing": "mmtf.attacks.loop:ActiveSet",
+    },
     "mmtf.config": {
         "ConfigError": "mmtf.errors:ConfigError",
         "reason_of": "mmtf.errors:reason_of",
@@ -157,6 +199,11 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "mmtf.nets.dense_products": {
         "narrow_products": "mmtf.kernels.dense:narrow_dense_layers",
+    },
+    "mmtf.nets.precision": {
+        "evaluating_in_float32": "mmtf.classifiers._names_0_1:evaluating_in_float32",
+        "model_of": "mmtf.classifiers._names_0_1:model_of",
+        "policies_of": "mmtf.classifiers._names_0_1:policies_of",
     },
     "mmtf.nets.replaced": {
         "replaced": "mmtf.kernels.patching:patched",

@@ -82,7 +82,7 @@ class Registry(Mapping[str, Any]):
         """What tables and files call a member: its name, or one made of its place.
 
         Example:
-          >>> registry = Registry("attack", {"pgd": "mmtf.attacks.pgd:PGD"})
+          >>> registry = Registry("attack", {"pgd": "mmtf.attacks.iterated:PGD"})
           >>> [registry.label(name) for name in ("pgd", "mine:MyAttack", "mine:PGD")]
           ['pgd', 'my_attack', 'mine_pgd']
         """

@@ -1,31 +1,38 @@
-"""Attacks: attack(classifier, x, y, seed) -> z in the ball around x and in the box (Eq. 5)."""
+"""Attacks: attack(classifier, x, y, seed=...) -> z in the ball around x and in the box (Eq. 5)."""
+
+from typing import Any
 
 from mmtf.registry import Registry
 
+_PLACES = {
+    "none": "mmtf.attacks.single_step:NoAttack",
+    "gradient_step": "mmtf.attacks.single_step:GradientStep",
+    "fgsm": "mmtf.attacks.single_step:FGSM",
+    "fgm": "mmtf.attacks.single_step:FGM",
+    "ifgsm": "mmtf.attacks.iterated:IFGSM",
+    "pgd": "mmtf.attacks.iterated:PGD",
+    "apgd": "mmtf.attacks.apgd:APGD",
+    "apgd_targeted": "mmtf.attacks.apgd:APGDTargeted",
+    "deepfool": "mmtf.attacks.deepfool:DeepFool",
+    "carlini_wagner": "mmtf.attacks.carlini_wagner:CarliniWagner",
+    "fab": "mmtf.attacks.fab:FAB",
+    "square": "mmtf.attacks.square:Square",
+    "autoattack": "mmtf.attacks.autoattack:AutoAttack",
+}
 ATTACKS = Registry(
     "attack",
-    {
-        "none": "mmtf.attacks.none:NoAttack",
-        "gradient_step": "mmtf.attacks.gradient_step:GradientStep",
-        "fgsm": "mmtf.attacks.fgsm:FGSM",
-        "fgm": "mmtf.attacks.fgm:FGM",
-        "ifgsm": "mmtf.attacks.ifgsm:IFGSM",
-        "pgd": "mmtf.attacks.pgd:PGD",
-        "apgd": "mmtf.attacks.apgd:APGD",
-        "apgd_targeted": "mmtf.attacks.apgd_targeted:APGDTargeted",
-        "deepfool": "mmtf.attacks.deepfool:DeepFool",
-        "carlini_wagner": "mmtf.attacks.carlini_wagner:CarliniWagner",
-        "fab": "mmtf.attacks.fab:FAB",
-        "square": "mmtf.attacks.square:Square",
-        "autoattack": "mmtf.attacks.autoattack:AutoAttack",
-    },
+    _PLACES,
     bases=("mmtf.attacks.base:Attack", "mmtf.evaluation.fitted:FittedAttack"),
 )
 
-# Attacks made of an attack, or of images: from mmtf.attacks import Transfer.
-MADE = Registry(
-    "attack made of others",
+# Class name -> place, for `from mmtf.attacks import PGD`: the attacks of the registry, and those
+# made of another attack, of a network or of images.
+_CLASSES = Registry(
+    "attack class",
     {
+        **{place.partition(":")[2]: place for place in _PLACES.values()},
+        "IteratedAttack": "mmtf.attacks.iterated:IteratedAttack",
+        "LearnedAttack": "mmtf.attacks.attack_network:LearnedAttack",
         "Transfer": "mmtf.attacks.transfer:Transfer",
         "ExpectationOverTransformation": "mmtf.attacks.eot:ExpectationOverTransformation",
         "UniversalPerturbation": "mmtf.attacks.universal:UniversalPerturbation",
@@ -36,10 +43,14 @@ MADE = Registry(
 # recipe, or the one that the game itself has trained.
 NETWORK_ATTACKS = ("attnet", "attnet_paper", "attnet_met")
 
-__all__ = ["ATTACKS", "MADE", "NETWORK_ATTACKS", *MADE]
+__all__ = ["ATTACKS", "NETWORK_ATTACKS", *_CLASSES]
 
 
-def __getattr__(name: str):
-    if name in MADE:
-        return MADE[name]
+def __getattr__(name: str) -> Any:
+    if name in _CLASSES:
+        return _CLASSES[name]
     raise AttributeError(f"module 'mmtf.attacks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

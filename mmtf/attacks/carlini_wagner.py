@@ -1,9 +1,16 @@
 """Carlini and Wagner's l2 attack: the smallest perturbation by optimization (2017)."""
 
-import tensorflow as tf
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from mmtf.attacks.base import choose, compiled, gradient_of
-from mmtf.attacks.criteria import AimedAttack
+import tensorflow as tf
+from tensorflow import Tensor
+
+from mmtf.attacks.base import gradient_of, program, where_per_example
+from mmtf.attacks.criteria import TargetableAttack
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
 # tanh is not inverted at the very edge of the box, where its inverse is infinite.
@@ -11,22 +18,36 @@ EDGE = 1e-6
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
-class CarliniWagner(AimedAttack):
+class State(NamedTuple):
+    """Of every example: c and its bounds so far, the nearest successful image and its distance."""
+
+    x: Tensor
+    labels: Tensor
+    low: Tensor
+    high: Tensor
+    c: Tensor
+    best: Tensor
+    distance: Tensor
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class CarliniWagner(TargetableAttack):
     """min ||z - x||_2^2 + c max(z_y - max_{i != y} z_i, -confidence), c by bisection.
 
-    z = tanh(w) on the box, w by Adam; each example has its own c, raised until it falls and
-    lowered while it does. The nearest misclassified image is kept. With a `target` class t the
+    z = tanh(w) on the box, w by Adam; each example has its own c, raised until it is misclassified
+    and lowered while it is. The nearest misclassified image is kept. With a `target` class t the
     objective is ||z - x||_2^2 + c max(max_{i != t} z_i - z_t, -confidence), and the nearest image
-    taken for t is kept.
+    classified as t is kept.
 
     Args:
-      threat: l2. A result outside the ball is moved into it, and then may not be misclassified.
+      threat: l2. A result outside the ball is projected onto it, and then may not be
+        misclassified.
       steps: of Adam for each c, > 0.
       searches: values of c tried, > 0.
       learning_rate: Adam's, > 0.
       initial_c: the first c, > 0.
-      confidence: the margin by which an example must reach the goal, >= 0.
-      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
+      confidence: the margin by which an image must be misclassified, or taken for the target, >= 0.
+      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
     Source: Carlini & Wagner (2017), section VI-A with f_6. For l-infinity take their margin loss
     inside PGD: PGD(threat, loss="margin").
@@ -34,60 +55,56 @@ class CarliniWagner(AimedAttack):
 
     norms = ("l2",)
     compiles_itself = True
+    keeps_successful = False  # `run` does: each batch stays whole
+    steps: int = 200
+    searches: int = 6
+    learning_rate: float = 0.05
+    initial_c: float = 0.1
+    confidence: float = 0.0
 
-    def __init__(
-        self,
-        threat,
-        *,
-        steps=200,
-        searches=6,
-        learning_rate=0.05,
-        initial_c=0.1,
-        confidence=0.0,
-        target=None,
-    ):
-        super().__init__(threat, target=target)
-        require(steps > 0, "steps > 0", steps)
-        require(searches > 0, "searches > 0", searches)
-        require(learning_rate > 0, "learning_rate > 0", learning_rate)
-        require(initial_c > 0, "initial_c > 0", initial_c)
-        require(confidence >= 0, "confidence >= 0", confidence)
-        self.steps = steps
-        self.searches = searches
-        self.learning_rate = learning_rate
-        self.initial_c = initial_c
-        self.confidence = confidence
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "searches", "learning_rate", "initial_c"):
+            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
+        require(self.confidence >= 0, "confidence >= 0", self.confidence)
 
-    def pursue(self, classifier, x, labels, seed):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
-        if tf.executing_eagerly():
-            search = compiled(classifier, (self, "search"), self._search)
-            unmoved = compiled(classifier, (self, "unmoved"), self._unmoved)(x, y)
-        else:
-            unmoved = self._unmoved(classifier, x, y)
+    def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        z = super().run(classifier, x, labels, seed)
+        return where_per_example(self.succeeds(classifier, x, labels), x, z)
 
-            def search(*tensors):
-                return self._search(classifier, *tensors)
+    def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
+        """bool [N]: misclassified, or classified as the target, by the confidence."""
+        if not self.confidence:
+            return super().succeeds(classifier, z, labels)
+        return program(classifier, (self.key(), "succeeds"), self._is_confident)(z, labels)
 
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Tensor, start: Tensor
+    ) -> tuple[State, None]:
         count = tf.shape(x)[0]
         low, high = tf.zeros([count]), tf.fill([count], float("inf"))
         c = tf.fill([count], self.initial_c)
-        best, distance = x, tf.fill([count], float("inf"))
-        for _ in range(self.searches):
-            best, distance, fell = search(x, y, c, best, distance)
-            low, high = tf.where(fell, low, c), tf.where(fell, c, high)
-            c = tf.where(tf.math.is_finite(high), (low + high) / 2.0, 10.0 * c)
-        return choose(unmoved, x, self.threat.project(best, x))
+        return State(x, labels, low, high, c, x, tf.fill([count], float("inf"))), None
 
-    def _unmoved(self, classifier, x, y):
-        """bool [N], which images reach the goal where they are."""
-        logits = classifier(x, training=False)
-        if not self.confidence:
-            return self.goal.reached(logits, y)
-        return self.goal.loss("margin")(logits, y) > self.confidence
+    def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
+        return itertools.repeat((), self.searches)
+
+    def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, None]:
+        x, y, low, high, c, best, distance = state
+        best, distance, success = self._search(classifier, x, y, c, best, distance)
+        low, high = tf.where(success, low, c), tf.where(success, c, high)
+        c = tf.where(tf.math.is_finite(high), (low + high) / 2.0, 10.0 * c)
+        return State(x, y, low, high, c, best, distance), None
+
+    def result(self, state: State) -> Tensor:
+        return self.threat.project(state.best, state.x)
+
+    def _is_confident(self, classifier, z, labels):
+        logits = classifier(z, training=False)
+        return self.criterion.loss("margin")(logits, labels) > self.confidence
 
     def _search(self, classifier, x, y, c, best, distance):
-        """All steps for one c: (nearest image that reaches the goal, its distance, whether any)."""
+        """All steps for one c: (nearest successful image, its distance, whether one was found)."""
         low, high = self.threat.box
         middle, half = (low + high) / 2.0, (high - low) / 2.0
         w = tf.atanh(tf.clip_by_value((x - middle) / half, -1.0 + EDGE, 1.0 - EDGE))
@@ -101,11 +118,11 @@ class CarliniWagner(AimedAttack):
                 z = middle + half * tf.tanh(w)
                 squares = tf.reduce_sum(tf.square(z - x), axes)
                 logits = classifier(z, training=False)
-                margin = self.goal.loss("margin")(logits, y)
+                margin = self.criterion.loss("margin")(logits, y)
                 total = tf.reduce_sum(squares - c * tf.minimum(margin, self.confidence))
             wrong = (margin > self.confidence) if self.confidence else margin > 0
             nearer = wrong & (squares < distance)
-            best, distance = choose(nearer, z, best), tf.where(nearer, squares, distance)
+            best, distance = where_per_example(nearer, z, best), tf.where(nearer, squares, distance)
             fell |= wrong
             gradient = gradient_of(tape, total, w)
             first = BETA_1 * first + (1.0 - BETA_1) * gradient

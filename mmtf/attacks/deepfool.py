@@ -1,25 +1,40 @@
 """DeepFool: steps onto the nearest linearized class boundary (Moosavi-Dezfooli et al. 2016)."""
 
-import tensorflow as tf
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from mmtf.attacks.active_set import Standing
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
+import tensorflow as tf
+from tensorflow import Tensor
+
+from mmtf.attacks import loop
+from mmtf.attacks.base import Attack, Found, errors_at, gradient_of, per_example
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
 TINY = 1e-12
 
 
+class State(NamedTuple):
+    """Of every example: image, label and the perturbation so far, without the overshoot."""
+
+    x: Tensor
+    labels: Tensor
+    perturbation: Tensor
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class DeepFool(Attack):
     """Moves each image over the nearest of its linearized class boundaries until it crosses one.
 
-    Crossed counts in the ball: beyond it the image, moved back, may be right, and the steps go on.
-
     For the class k that minimizes |f_k - f_y| / ||w_k||_q, with f the logits, w_k the gradient of
     f_k - f_y and q the dual norm, adds the smallest step that reaches f_k = f_y, from the iterate.
+    An example is done once its result, projected onto the ball, is misclassified.
 
     Args:
-      threat: the ball and the box; a result outside the ball is moved into it, and then may not
-        be misclassified: the attack looks for small perturbations, not for the largest loss.
+      threat: the ball and the box; a result outside the ball is projected onto it, and then may
+        not be misclassified: the attack looks for small perturbations, not for the largest loss.
       steps: at most, > 0.
       overshoot: how far beyond the boundary, >= 0.
 
@@ -27,45 +42,32 @@ class DeepFool(Attack):
     """
 
     compiles_itself = True
+    steps: int = 50
+    overshoot: float = 0.02
 
-    def __init__(self, threat, *, steps=50, overshoot=0.02):
-        super().__init__(threat)
-        require(steps > 0, "steps > 0", steps)
-        require(overshoot >= 0, "overshoot >= 0", overshoot)
-        self.steps = steps
-        self.overshoot = overshoot
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.steps > 0, "steps > 0", self.steps)
+        require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-        if not tf.executing_eagerly():
-            return self._in_graph(classifier, x, y)
-        step, wrong = compiled(classifier, (self, "step"), self._step), judge(classifier)
-        standing = Standing(x)
-        standing.note(x, wrong(x, y) > 0)
-        moved = tf.zeros_like(x)
-        for _ in range(self.steps):
-            if not standing.anyone:
-                return tf.constant(standing.result)
-            x, y, moved = standing.compact(x, y, moved)
-            moved, z, crossed = step(x, y, moved)
-            standing.note(z, crossed)
-        return standing.finish(self._answer(x, moved))
+    def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        return loop.attempt(self, classifier, x, labels, (), seed)
 
-    def _in_graph(self, classifier, x, y):
-        broken = errors_at(classifier, x, y) > 0
-        kept, moved = x, tf.zeros_like(x)
-        for _ in range(self.steps):
-            moved, z, crossed = self._step(classifier, x, y, moved)
-            kept = choose(crossed & ~broken, z, kept)
-            broken |= crossed
-        return choose(broken, kept, self._answer(x, moved))
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Tensor, start: tuple
+    ) -> tuple[State, None]:
+        return State(x, labels, tf.zeros_like(x)), None
 
-    def _answer(self, x, moved):
-        return self.threat.project(x + (1.0 + self.overshoot) * moved, x)
+    def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
+        return itertools.repeat((), self.steps)
 
-    def _step(self, classifier, x, y, moved):
-        """(perturbation so far, the image it gives, whether that is misclassified)."""
-        # Where the answer so far lies, as in the authors' code: from x + moved each further step
+    def result(self, state: State) -> Tensor:
+        delta = (1.0 + self.overshoot) * state.perturbation
+        return self.threat.project(state.x + delta, state.x)
+
+    def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, Found]:
+        x, y, moved = state
+        # Where the result so far lies, as in the authors' code: from x + moved each further step
         # would cover the overshoot a second time.
         z = self.threat.clip_box(x + (1.0 + self.overshoot) * moved)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -86,7 +88,7 @@ class DeepFool(Attack):
         length = tf.gather(distance, nearest, axis=1, batch_dims=1)
         normal = tf.gather(normals, nearest, axis=1, batch_dims=1)
         # A hair more than the distance, so that a linear boundary is crossed and not just met.
-        length = tf.reshape(length * (1.0 + 1e-4) + 1e-6, [-1] + [1] * (x.shape.rank - 1))
-        moved = moved + length * self.threat.steepest_step(normal)
-        answer = self._answer(x, moved)
-        return moved, answer, errors_at(classifier, answer, y) > 0
+        length = per_example(length * (1.0 + 1e-4) + 1e-6, x)
+        state = State(x, y, moved + length * self.threat.steepest_step(normal))
+        z = self.result(state)
+        return state, Found(z, errors_at(classifier, z, y) > 0)

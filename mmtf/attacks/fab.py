@@ -1,26 +1,43 @@
 """FAB: the nearest point across the decision boundary (Croce & Hein 2020b), targeted form."""
 
-import tensorflow as tf
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from mmtf.attacks.active_set import Standing
-from mmtf.attacks.base import Attack, choose, compiled, errors_at, gradient_of, judge
-from mmtf.attacks.restarts import classifier_classes, restarted, wrong_classes
+import tensorflow as tf
+from tensorflow import Tensor
+
+from mmtf.attacks import loop
+from mmtf.attacks.base import Attack, Found, errors_at, gradient_of, per_example, where_per_example
+from mmtf.attacks.criteria import wrong_classes_fn
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
-TINY = 1e-12
+
+class State(NamedTuple):
+    """Of every example; `best` is the nearest misclassified point, inf its distance if none is."""
+
+    x: Tensor
+    labels: Tensor
+    targets: Tensor
+    z: Tensor
+    best: Tensor
+    distance: Tensor
 
 
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class FAB(Attack):
     """min ||z - x||_p with z misclassified, by linearizing the boundary; FAB-T of AutoAttack.
 
-    For each of the likeliest wrong classes in turn: projects the iterate and the clean image onto
-    the linearized boundary {z: logit_t(z) = logit_y(z)} within the box, steps a little beyond a
-    mean of both, and comes back towards the clean image once it is across. It looks for small
-    perturbations, not for a large loss, so gradients that are small do not stop it.
+    For each of the most likely wrong classes in turn: projects the iterate and the clean image
+    onto the linearized boundary {z: logit_t(z) = logit_y(z)} within the box, steps a little beyond
+    a weighted mean of both, and comes back towards the clean image once it is misclassified. It
+    looks for small perturbations, not for a large loss, so small gradients do not stop it.
 
     Args:
-      threat: the ball and the box. An example leaves once a misclassified point within the ball
-        is found; where none is, the nearest one found is moved into the ball.
+      threat: the ball and the box. An example is done once a misclassified point within the ball
+        is found; where none is, the nearest one found is projected onto the ball.
       steps: for each target, > 0.
       targets: how many wrong classes, by their logits at the clean image, > 0; at most all.
       alpha_max: largest weight of the clean image's projection, in (0, 1].
@@ -31,80 +48,45 @@ class FAB(Attack):
     """
 
     compiles_itself = True
+    steps: int = 100
+    targets: int = 9
+    alpha_max: float = 0.1
+    overshoot: float = 1.05
+    beta: float = 0.9
 
-    def __init__(self, threat, *, steps=100, targets=9, alpha_max=0.1, overshoot=1.05, beta=0.9):
-        super().__init__(threat)
-        require(steps > 0, "steps > 0", steps)
-        require(targets > 0, "targets > 0", targets)
-        require(0 < alpha_max <= 1, "0 < alpha_max <= 1", alpha_max)
-        require(overshoot >= 1, "overshoot >= 1", overshoot)
-        require(0 < beta < 1, "0 < beta < 1", beta)
-        self.steps = steps
-        self.targets = targets
-        self.alpha_max = alpha_max
-        self.overshoot = overshoot
-        self.beta = beta
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.steps > 0, "steps > 0", self.steps)
+        require(self.targets > 0, "targets > 0", self.targets)
+        require(0 < self.alpha_max <= 1, "0 < alpha_max <= 1", self.alpha_max)
+        require(self.overshoot >= 1, "overshoot >= 1", self.overshoot)
+        require(0 < self.beta < 1, "0 < beta < 1", self.beta)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-        count = min(self.targets, classifier_classes(classifier, x) - 1)
-        if not tf.executing_eagerly():
-            return self._in_graph(classifier, x, y, count)
-        rank = compiled(classifier, "wrong classes by rank", wrong_classes)
+    def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        order = wrong_classes_fn(classifier)(x, labels)
+        count = min(self.targets, order.shape[1])
 
-        def attempt(x, y, number, start):
-            return self._search_and_leave(classifier, x, y, rank(x, y)[:, number])
+        def targets(number, rows):
+            return loop.rows_of(order[:, number], rows)
 
-        wrong = judge(classifier)
-        seed = tf.convert_to_tensor(seed)
-        return restarted(
-            lambda z, y: wrong(z, y) > 0, x, y, seed, count, lambda x, seed: x, attempt
-        )
+        return loop.restarted(self, classifier, x, labels, seed, count, targets)
 
-    def _in_graph(self, classifier, x, y, count):
-        order = wrong_classes(classifier, x, y)
-        result, broken = x, errors_at(classifier, x, y) > 0
-        for number in range(count):
-            state, kept, found = self._begin(x), x, tf.zeros_like(broken)
-            for _ in range(self.steps):
-                arguments = (*state, x, y, order[:, number])
-                state, within = self._step(classifier, *arguments)
-                kept = choose(within & ~found, state[1], kept)
-                found |= within
-            z = choose(found, kept, self._answer(state, x))
-            result = choose(broken, result, z)
-            broken |= errors_at(classifier, z, y) > 0
-        return result
-
-    def _search_and_leave(self, classifier, x, y, targets):
-        step = compiled(classifier, (self, "step"), self._flat_step)
-        wrong = judge(classifier)
-        standing = Standing(x)
-        standing.note(x, wrong(x, y) > 0)
-        state = self._begin(x)
-        for _ in range(self.steps):
-            if not standing.anyone:
-                return tf.constant(standing.result)
-            *state, x, y, targets = standing.compact(*state, x, y, targets)
-            *state, within = step(*state, x, y, targets)
-            standing.note(state[1], within)
-        return standing.finish(self._answer(state, x))
-
-    def _flat_step(self, classifier, *arguments):
-        state, within = self._step(classifier, *arguments)
-        return [*state, within]
-
-    def _begin(self, x):
-        """(iterate, nearest misclassified point, its distance)."""
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Tensor, start: Tensor
+    ) -> tuple[State, None]:
         far = tf.fill([tf.shape(x)[0]], tf.constant(float("inf"), x.dtype))
-        return x, x, far
+        return State(x, labels, targets=start, z=x, best=x, distance=far), None
 
-    def _answer(self, state, x):
-        """The nearest misclassified point, in the ball; the last iterate where none was found."""
-        z, best, distance = state
-        return self.threat.project(choose(tf.math.is_finite(distance), best, z), x)
+    def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
+        return itertools.repeat((), self.steps)
 
-    def _step(self, classifier, z, best, distance, x, y, targets):
+    def result(self, state: State) -> Tensor:
+        """The nearest misclassified point; the last iterate where none was found."""
+        found = tf.math.is_finite(state.distance)
+        return self.threat.project(where_per_example(found, state.best, state.z), state.x)
+
+    def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, Found]:
+        x, y, targets, z, best, distance = state
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             logits = tf.cast(classifier(z, training=False), tf.float32)
@@ -119,7 +101,7 @@ class FAB(Attack):
         from_x = self._to_plane(x, normal, offset)
         near, far = self._size(from_z), self._size(from_x)
         alpha = tf.minimum(tf.math.divide_no_nan(near, near + far), self.alpha_max)
-        alpha = _column(alpha, z)
+        alpha = per_example(alpha, z)
         ahead = (z + self.overshoot * from_z) * (1.0 - alpha) + (
             x + self.overshoot * from_x
         ) * alpha
@@ -127,10 +109,11 @@ class FAB(Attack):
         wrong = errors_at(classifier, ahead, y) > 0
         reached = self._size(ahead - x)
         nearer = wrong & (reached < distance)
-        best = choose(nearer, ahead, best)
+        best = where_per_example(nearer, ahead, best)
         distance = tf.where(nearer, reached, distance)
         back = (1.0 - self.beta) * x + self.beta * ahead
-        return (choose(wrong, back, ahead), best, distance), distance <= self.threat.eta
+        state = State(x, y, targets, where_per_example(wrong, back, ahead), best, distance)
+        return state, Found(best, distance <= self.threat.eta)
 
     def _size(self, delta):
         axes = list(range(1, delta.shape.rank))
@@ -177,7 +160,3 @@ class FAB(Attack):
 
 def _dot(a, b):
     return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))
-
-
-def _column(values, like):
-    return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))

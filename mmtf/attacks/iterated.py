@@ -1,104 +1,164 @@
-"""Projected steepest ascent, what IFGSM and PGD share."""
+"""Projected gradient ascent: IFGSM and PGD."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 import tensorflow as tf
+from tensorflow import Tensor
 
-from mmtf.attacks.active_set import Standing
-from mmtf.attacks.base import choose, compiled, input_gradient
-from mmtf.attacks.criteria import AimedAttack
-from mmtf.attacks.decay import DECAYS, shares
-from mmtf.attacks.losses import LOSSES, refuse_few_classes
-from mmtf.attacks.restarts import classifier_classes
+from mmtf import losses
+from mmtf.attacks import loop
+from mmtf.attacks.base import Found, input_gradient
+from mmtf.attacks.criteria import TargetableAttack, require_restarts
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice
 
+# Name -> the step size of iteration k of K over the first one, as a function of k / K in [0, 1).
+# With a constant step size an iterate ends up swinging about the maximum by the length of a step.
+DECAYS = {
+    "constant": lambda share: 1.0,
+    "linear": lambda share: 1.0 - share,
+    "cosine": lambda share: (1.0 + math.cos(math.pi * share)) / 2.0,
+}
 
-class IteratedAttack(AimedAttack):
-    """z <- project(z + step_size * steepest(grad_z l)), `steps` times, from a start.
+
+def decay_factors(decay: str, steps: int) -> list[float]:
+    """Each of `steps` step sizes over the first; the first is 1, none is 0.
+
+    Args:
+      decay: name in DECAYS.
+      steps: > 0.
+
+    Example:
+      >>> decay_factors("linear", 4)
+      [1.0, 0.75, 0.5, 0.25]
+    """
+    return [DECAYS[decay](step / steps) for step in range(steps)]
+
+
+class State(NamedTuple):
+    """Of every example: the iterate, the label and the region of the threat model."""
+
+    z: Tensor
+    labels: Tensor
+    region: tuple
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class IteratedAttack(TargetableAttack):
+    """z <- project(z + step_size * steepest(grad_z l)), `steps` times, from the clean image.
 
     Args:
       threat: the ball and the box.
       steps: > 0.
-      step_size: length of the first step, > 0; by default all steps together are 2.5 eta (Madry
-        et al. 2018), which lets an example cross the ball and come back: 2.5 eta / steps each
-        where they do not shorten.
-      decay: of the steps: `constant`, `linear` or `cosine` towards 0 (`mmtf.attacks.decay`).
-      loss: what is climbed: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017, which a
-        sure classifier does not flatten) or `dlr`.
-      stop_early: keep each example's first iterate that reaches the goal and, run eagerly, take
-        the example out of the batch; else return the last iterate of every example, as training
-        does.
-      target: see `mmtf.attacks.criteria.Goal`; None: untargeted.
+      step_size: of the first step, > 0; by default all steps together are 2.5 eta (Madry et al.
+        2018), which lets an example cross the ball and come back: 2.5 eta / steps each where the
+        step size is constant.
+      decay: of the step size: `constant`, `linear` or `cosine` towards 0.
+      loss: what is maximized: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017; its
+        gradient does not vanish where the classifier is confident) or `dlr`.
+      stop_early: return each example's first successful iterate and, run eagerly, drop the example
+        from the batch; else return the last iterate of every example, as training does.
+      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
+
+    Raises:
+      ConfigError: steps, step size, decay, loss or target are none of these.
     """
 
-    def __init__(
-        self,
-        threat,
-        *,
-        steps,
-        step_size=None,
-        decay="constant",
-        loss="cross_entropy",
-        stop_early=True,
-        target=None,
-    ):
-        super().__init__(threat, target=target)
-        require(steps > 0, "steps > 0", steps)
-        require_choice("decay", decay, DECAYS)
-        step_size = 2.5 * threat.eta / sum(shares(decay, steps)) if step_size is None else step_size
-        require(step_size > 0, "step_size > 0", step_size)
-        self.steps = steps
-        self.step_size = step_size
-        self.decay = decay
-        require_choice("loss", loss, LOSSES)
-        self.loss = loss
-        self.stop_early = stop_early
-        self.compiles_itself = stop_early
+    keeps_successful = False  # the clean image is no iterate, or the first one
+    steps: int
+    step_size: float | None = None
+    decay: str = "constant"
+    loss: str = "cross_entropy"
+    stop_early: bool = True
 
-    def start(self, x, seed):
-        return x
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.steps > 0, "steps > 0", self.steps)
+        require_choice("decay", self.decay, DECAYS)
+        require_choice("loss", self.loss, losses.LOSSES)
+        if self.step_size is None:
+            self.step_size = 2.5 * self.threat.eta / sum(decay_factors(self.decay, self.steps))
+        require(self.step_size > 0, "step_size > 0", self.step_size)
+        self.compiles_itself = self.stop_early
 
-    def lengths(self) -> list[float]:
-        """Of the steps."""
-        return [self.step_size * share for share in shares(self.decay, self.steps)]
+    def step_sizes(self) -> list[float]:
+        """The step size of every step."""
+        first = cast(float, self.step_size)
+        return [first * factor for factor in decay_factors(self.decay, self.steps)]
 
-    def pursue(self, classifier, x, labels, seed):
-        if self.loss == "dlr":
-            refuse_few_classes(self.goal.loss(self.loss), classifier_classes(classifier, x))
-        if tf.executing_eagerly() and self.stop_early:
-            return self._climb_and_leave(classifier, x, labels, seed)
-        return self._climb(classifier, x, labels, seed)
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Tensor, start: Tensor
+    ) -> tuple[State, None]:
+        return State(start, labels, self.threat.region(x)), None
 
-    def _climb(self, classifier, x, labels, seed):
-        """All steps in one graph; no example leaves."""
-        z = self.start(x, seed)
-        kept, broken = z, tf.zeros(tf.shape(labels), tf.bool)
-        region = self.threat.region(x)
-        for length in self.lengths():
-            after, reached = self._step(classifier, z, labels, length, region)
-            kept = choose(reached & ~broken, z, kept)
-            broken |= reached
-            z = after
-        return choose(broken, kept, z) if self.stop_early else z
+    def schedule(self, x: Tensor, seed: Tensor) -> Iterator[Tensor]:
+        # Tensors: a compiled step would be traced anew for each Python number.
+        return (tf.constant(size, x.dtype) for size in self.step_sizes())
 
-    def _climb_and_leave(self, classifier, x, labels, seed):
-        """The same iterates, one compiled step a call, on the examples that still stand."""
-        step = compiled(classifier, (self, "step"), self._step)
-        x, labels = tf.convert_to_tensor(x), tf.convert_to_tensor(labels)
-        z, region = self.start(x, seed), self.threat.region(x)
-        standing = Standing(z)
-        for length in self.lengths():
-            # A tensor: a Python number would be traced anew for each length.
-            after, reached = step(z, labels, tf.constant(length, z.dtype), region)
-            standing.note(z, reached)
-            if not standing.anyone:
-                return tf.constant(standing.result)
-            z, labels, *kept = standing.compact(after, labels, *region)
-            region = tuple(kept)  # as it was traced
-        return standing.finish(z)
+    def step(
+        self, classifier: Classifier, state: State, settings: Tensor
+    ) -> tuple[State, Found | None]:
+        z, labels, region = state
+        logits, gradient = input_gradient(classifier, z, labels, self.maximized)
+        after = self.threat.into(z + settings * self.threat.steepest_step(gradient), region)
+        found = Found(z, self.criterion.reached(logits, labels)) if self.stop_early else None
+        return State(after, labels, region), found
 
-    def _step(self, classifier, z, labels, length, region):
-        """(next iterate, whether `z` already reaches the goal)."""
-        loss = self.goal.loss(self.loss)
-        logits, gradient = input_gradient(classifier, z, labels, loss)
-        direction = self.threat.steepest_step(gradient)
-        after = self.threat.into(z + length * direction, region)
-        return after, self.goal.reached(logits, labels)
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class IFGSM(IteratedAttack):
+    """The iterative fast gradient sign method: FGSM in `steps` small steps (Kurakin et al. 2017).
+
+    Args:
+      threat: the ball and the box; l-infinity.
+      steps: > 0.
+      step_size, decay, stop_early, target: see `IteratedAttack`.
+    """
+
+    norms = ("linf",)
+    steps: int = 10
+    loss: str = dataclasses.field(default="cross_entropy", init=False)
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class PGD(IteratedAttack):
+    """Projected gradient descent on the negative loss from random starts (Madry et al. 2018).
+
+    The image itself is not among the iterates; `worst` of mmtf.evaluation counts it.
+
+    Args:
+      threat: the ball and the box.
+      steps: of each restart, > 0.
+      step_size, decay, loss, target: see `IteratedAttack`.
+      restarts: number of random starts, > 0. Run eagerly, a later one is spent only on examples
+        not yet successfully attacked. In a graph it must be 1.
+      stop_early: see `IteratedAttack`; restarts > 1 need it.
+
+    Raises:
+      ConfigError: as `IteratedAttack`, or impossible restarts.
+
+    Example:
+      >>> from mmtf.threat import ThreatModel
+      >>> linear = lambda x, training: tf.concat([x, -x], 1)
+      >>> attack = PGD(ThreatModel(eta=0.3), steps=5, stop_early=False)
+      >>> print(attack(linear, tf.constant([[0.5]]), tf.constant([0])).numpy().round(1))
+      [[0.2]]
+    """
+
+    deterministic = False
+    steps: int = 40
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_restarts(self.restarts, self.stop_early)
+
+    def start(self, x: Tensor, seed: Tensor) -> Tensor:
+        return self.threat.random_start(x, seed)
+
+    def starts(self, x: Tensor, rows: Tensor | None, seed: Tensor) -> Tensor:
+        # Drawn by the place among the examples that remain.
+        return self.start(loop.rows_of(x, rows), seed)

@@ -1,14 +1,18 @@
 """Square: a black-box attack by random search over squares (Andriushchenko et al. 2020)."""
 
+import dataclasses
 import functools
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tensorflow import Tensor
 
 from mmtf import losses
-from mmtf.attacks.active_set import Standing
-from mmtf.attacks.base import choose, compiled
-from mmtf.attacks.criteria import AimedAttack
+from mmtf.attacks.base import Found, program, where_per_example
+from mmtf.attacks.criteria import TargetableAttack
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
 # The share p of changed pixels is halved after these queries of 10,000.
@@ -17,46 +21,57 @@ SMALLEST_L2 = 3
 TINY = 1e-12
 
 
-class Square(AimedAttack):
+class State(NamedTuple):
+    """Of every example: image, label, the best point so far and its value."""
+
+    x: Tensor
+    labels: Tensor
+    z: Tensor
+    best: Tensor
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class Square(TargetableAttack):
     """Tries squares of +-eta (linf) or bumps of mass (l2), and keeps what raises the margin.
 
-    Sees logits alone, no gradient: where it beats an attack by gradients, these are masked. All
-    examples of a batch try the same squares, each from its own start.
+    A black-box attack: it uses the logits, no gradient, so that where it beats a gradient-based
+    attack, gradients are masked. All examples of a batch try the same squares, each from its own
+    start.
 
     Args:
       threat: the ball and the box.
       steps: queries of each example, > 0.
       p: share of the pixels in the first square, in (0, 1].
-      target: see `mmtf.attacks.criteria.Goal`; None: untargeted. Then the margin is what is kept if
-        it rises, with a target its cross-entropy if it falls.
+      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted, which maximizes
+        the margin; with a target its cross-entropy is minimized.
 
     Source: Andriushchenko et al. (2020), Algorithms 1 to 3.
     """
 
     deterministic = False
     compiles_itself = True
+    steps: int = 5000
+    p: float = 0.8
 
-    def __init__(self, threat, *, steps=5000, p=0.8, target=None):
-        super().__init__(threat, target=target)
-        require(steps > 0, "steps > 0", steps)
-        require(0 < p <= 1, "0 < p <= 1", p)
-        self.steps = steps
-        self.p = p
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.steps > 0, "steps > 0", self.steps)
+        require(0 < self.p <= 1, "0 < p <= 1", self.p)
 
     def share(self, step: int) -> float:
         """The share of pixels that query `step` changes, from 1 on."""
         scaled = 10_000 * (step - 1) // self.steps
         return self.p / 2 ** sum(scaled > bound for bound in HALVINGS)
 
-    def side(self, step: int, shape) -> int:
-        """Of the square of query `step`, for images (H, W, C)."""
+    def side(self, step: int, shape: tuple) -> int:
+        """The side in pixels of the square of query `step`, for images of shape (H, W, C)."""
         height, width = shape[0], shape[1]
         side = max(int(round(float(np.sqrt(self.share(step) * height * width)))), 1)
         if self.threat.norm == "l2":
             side = max(side, SMALLEST_L2) | 1  # odd: its middle is a pixel
         return min(side, height, width)
 
-    def start(self, x, seed):
+    def start(self, x: Tensor, seed: Tensor) -> Tensor:
         """linf: columns of +-eta; l2: a tiling by bumps of random sign."""
         shape = tf.shape(x)
         if self.threat.norm == "linf":
@@ -76,48 +91,42 @@ class Square(AimedAttack):
         bumps = signs * tf.where(turned, lying, upright)
         return self._scaled(x, tf.pad(bumps, [[0, 0], *border, [0, 0]]))
 
-    def pursue(self, classifier, x, labels, seed):
-        x, y, seed = (tf.convert_to_tensor(one) for one in (x, labels, seed))
-        first, search = self._begin, self._search
-        leaves = tf.executing_eagerly()
-        if leaves:
-            first = compiled(classifier, (self, "begin"), first)
-            search = compiled(classifier, (self, "search"), search)
-        else:
-            first = functools.partial(first, classifier)
-            search = functools.partial(search, classifier)
-        z, best, unmoved = first(x, y, seed)
-        standing = Standing(x) if leaves else None
-        for step in range(1, self.steps + 1):
-            if leaves:
-                standing.note(x, unmoved)
-                standing.note(z, best > 0)
-                if not standing.anyone:
-                    return tf.constant(standing.result)
-                z, best, x, y, unmoved = standing.compact(z, best, x, y, unmoved)
-            side = self.side(step, x.shape[1:])
-            own = tf.random.experimental.stateless_fold_in(seed, step)
-            bump = tf.constant(_placed_bump(side, x.shape[1], x.shape[2], self.threat.norm))
-            z, best = search(z, best, x, y, own, tf.constant(side), bump)
-        if leaves:
-            return standing.finish(z)
-        return choose(unmoved, x, z)
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Tensor, start: Tensor
+    ) -> tuple[State, Found]:
+        evaluate = program(classifier, (self.key(), "evaluate"), self._evaluate)
+        best = evaluate(start, labels)
+        return State(x, labels, start, best), Found(start, best > 0)
 
-    def _begin(self, classifier, x, y, seed):
-        """(start, its value, whether `x` itself reaches the goal)."""
-        z = self.start(x, seed)
-        unmoved = self.goal.reached_at(classifier, x, y)
-        return z, self._value(classifier(z, training=False), y), unmoved
+    def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
+        """(seed, side of the square, bump in the corner of an image) of every query."""
+        height, width = x.shape[1:3]
+        for step in range(1, self.steps + 1):
+            side = self.side(step, x.shape[1:])
+            bump = _placed_bump(side, height, width, self.threat.norm)
+            own = tf.random.experimental.stateless_fold_in(seed, step)
+            yield own, tf.constant(side), tf.constant(bump)
+
+    def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, Found]:
+        """One query of every example not yet successfully attacked."""
+        x, labels, z, best = state
+        candidate = self._candidate(x, z, *settings)
+        value = self._evaluate(classifier, candidate, labels)
+        better = (value > best) & (best <= 0)
+        z, best = where_per_example(better, candidate, z), tf.where(better, value, best)
+        return State(x, labels, z, best), Found(z, best > 0)
+
+    def _evaluate(self, classifier, z, labels):
+        return self._value(classifier(z, training=False), labels)
 
     def _value(self, logits, labels):
-        """What is raised, [N]; > 0 just where the goal is reached."""
-        margin = self.goal.loss("margin")(logits, labels)
-        if not self.goal.targeted:
+        """What is maximized, [N]; > 0 exactly where z succeeds."""
+        margin = self.criterion.loss("margin")(logits, labels)
+        if not self.criterion.targeted:
             return margin
         return tf.where(margin > 0, margin, -losses.cross_entropy(logits, labels))
 
-    def _search(self, classifier, z, best, x, y, seed, side, bump):
-        """One query of every example that has not reached the goal: (z, value)."""
+    def _candidate(self, x, z, seed, side, bump):
         height, width, channels = x.shape[1:]
         draw = tf.random.stateless_uniform([4], seed)
         room = tf.cast(tf.stack([height - side, width - side] * 2) + 1, tf.float32)
@@ -125,16 +134,12 @@ class Square(AimedAttack):
         here = _window(height, width, corner[0], corner[1], side)
         signs = _signs([1, 1, 1, channels], seed + 1)
         if self.threat.norm == "linf":
-            candidate = self.threat.project(z + 2.0 * self.threat.eta * signs * here, x)
-        else:
-            there = _window(height, width, corner[2], corner[3], side)
-            turned = tf.random.stateless_uniform([], seed + 2) < 0.5
-            bump = tf.where(turned, tf.transpose(bump), bump) if height == width else bump
-            bump = tf.roll(bump, corner[:2], [0, 1])[None, :, :, None]
-            candidate = self._move_mass(z, x, here, there, signs * bump)
-        value = self._value(classifier(candidate, training=False), y)
-        better = (value > best) & (best <= 0)
-        return choose(better, candidate, z), tf.where(better, value, best)
+            return self.threat.project(z + 2.0 * self.threat.eta * signs * here, x)
+        there = _window(height, width, corner[2], corner[3], side)
+        turned = tf.random.stateless_uniform([], seed + 2) < 0.5
+        bump = tf.where(turned, tf.transpose(bump), bump) if height == width else bump
+        bump = tf.roll(bump, corner[:2], [0, 1])[None, :, :, None]
+        return self._move_mass(z, x, here, there, signs * bump)
 
     def _move_mass(self, z, x, here, there, bump):
         """Algorithm 3: the mass of the window `there` moves to the window `here`."""
@@ -188,7 +193,7 @@ def _bump(side):
 
 
 def _pyramid(height, width):
-    """Sum over k of 1 / (k + 1)^2 on centerd rectangles of half-width k; length 1."""
+    """Sum over k of 1 / (k + 1)^2 on centered rectangles of half-width k; length 1."""
     pyramid = np.zeros([height, width])
     if not pyramid.size:
         return pyramid

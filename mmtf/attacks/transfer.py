@@ -1,23 +1,30 @@
-"""Images made on one classifier and shown to another: the oldest black-box attack."""
+"""Adversarial examples crafted on a surrogate model: the oldest black-box attack."""
 
-from mmtf.attacks.base import Attack, run
-from mmtf.classifiers.precision import evaluating_in_float32
+from typing import Any
+
+from tensorflow import Tensor
+
+from mmtf.attacks import loop
+from mmtf.attacks.base import Attack
+from mmtf.classifiers.classifier import as_classifier
 
 
 class Transfer(Attack):
-    """z of `attack` on another classifier, whatever the victim (Papernot et al. 2017).
+    """z of `attack` on another classifier, whatever the one attacked (Papernot et al. 2017).
 
-    Asks the victim nothing, neither gradient nor prediction. FGSM k of the paper's tables is
-    Transfer(the classifier of round k - 1, FGSM(threat)). An attack that stops at the source's
-    boundary (`stop_early`, DeepFool, FAB, Carlini-Wagner) transfers less than one that goes on.
+    Queries the attacked classifier for nothing, neither gradient nor prediction. FGSM k of the
+    paper's tables is Transfer(the classifier of round k - 1, FGSM(threat)). An attack that stops
+    at the surrogate's boundary (`stop_early`, DeepFool, FAB, Carlini-Wagner) transfers less than
+    one that goes on.
 
     Args:
-      source: the classifier attacked, a Keras model or a callable as a victim is.
-      attack: how; its threat model is this attack's.
+      source: the surrogate model, a Classifier, a Keras model or a function; it computes in
+        float32.
+      attack: run on the surrogate; its threat model is this attack's.
 
     Example:
       >>> import tensorflow as tf
-      >>> from mmtf.attacks.fgsm import FGSM
+      >>> from mmtf.attacks import FGSM
       >>> from mmtf.threat import ThreatModel
       >>> def source(x, training): return tf.concat([x, -x], 1)
       >>> attack = Transfer(source, FGSM(ThreatModel(eta=0.3)))
@@ -26,15 +33,20 @@ class Transfer(Attack):
     """
 
     compiles_itself = True
-    asks = False
+    queries_model = False
 
-    def __init__(self, source, attack: Attack):
-        self.norms = attack.norms
+    def __init__(self, source: Any, attack: Attack):
         super().__init__(attack.threat)
         self.source = source
         self.attack = attack
         self.deterministic = attack.deterministic
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
-        with evaluating_in_float32(self.source):
-            return run(self.attack, self.source, x, y, seed)
+    def supports(self, classifier: Any, x: Any) -> None:
+        self.attack.supports(self._surrogate, x)
+
+    def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        return loop.run(self.attack, self._surrogate, x, labels, seed)
+
+    @property
+    def _surrogate(self):
+        return as_classifier(self.source).at("float32")

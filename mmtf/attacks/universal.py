@@ -1,12 +1,15 @@
 """One perturbation for all images (Moosavi-Dezfooli et al. 2017)."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow import Tensor
 
-from mmtf.attacks.base import Attack, compiled
+from mmtf.attacks.base import Attack
 from mmtf.attacks.deepfool import DeepFool
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import require
 from mmtf.threat import ThreatModel
 
@@ -21,13 +24,13 @@ class UniversalPerturbation(Attack):
       perturbation: v, float [H, W, C]; `universal_perturbation` finds one.
     """
 
-    asks = False
+    queries_model = False
 
-    def __init__(self, threat, perturbation):
+    def __init__(self, threat: ThreatModel, perturbation: Any):
         super().__init__(threat)
         self.perturbation = np.asarray(perturbation, np.float32)
 
-    def __call__(self, classifier, x, y, *, seed=(0, 0)):
+    def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return self.threat.project(x + self.perturbation, x)
 
 
@@ -36,10 +39,10 @@ class UniversalRecipe:
     """How a universal perturbation is found.
 
     Attributes:
-      images: training images that it is to fool, > 0; at most all.
-      delta: done once it fools the share 1 - delta of them, in [0, 1).
-      passes: over these images, at most, > 0.
-      batch_size: images whose smallest steps are taken together, > 0; 1 is the paper's algorithm.
+      images: number of training images, > 0; at most all are used.
+      delta: in [0, 1); the search ends once the share 1 - delta of the images is fooled.
+      passes: largest number of passes over the images, > 0.
+      batch_size: images whose smallest steps are found together, > 0; 1 is the paper's algorithm.
       steps, overshoot: of DeepFool, > 0 and >= 0.
     """
 
@@ -64,8 +67,8 @@ UNIVERSAL = UniversalRecipe()
 
 
 def universal_perturbation(
-    classifier,
-    x,
+    classifier: Any,
+    x: np.ndarray,
     threat: ThreatModel,
     recipe: UniversalRecipe = UNIVERSAL,
     *,
@@ -74,17 +77,18 @@ def universal_perturbation(
     """v that changes the classifier's prediction on most of `x`, and on which share of it.
 
     For every image that x + v does not fool, v moves by the smallest step (DeepFool) that would
-    fool it, and back into the ball, pass after pass. The paper goes image by image; here the steps
-    of a batch are found together and their sum is added, as if they did not see one another. A
-    pass may lose what an earlier one had: the best v at the end of a pass is returned. The result
-    is exact on one linear boundary: eta times the ball's steepest step across it.
+    fool it, and is projected onto the ball, pass after pass. The paper goes image by image; here
+    the steps of a batch are found at the same v and their sum is added. A pass may undo an earlier
+    one: the best v at the end of a pass is returned. The result is exact on one linear boundary:
+    eta times the ball's steepest step across it.
 
     Args:
-      classifier: gives logits; its predictions on clean images are what is to change.
+      classifier: a Classifier, a Keras model or a function; its predictions on clean images are
+        to change.
       x: float32 [N, H, W, C] in the box; the first `recipe.images` are used.
       threat: the ball and the box.
       recipe: how.
-      seed: of the order of the images in a pass.
+      seed: seed for the order of the images in a pass.
 
     Source: Moosavi-Dezfooli et al. (2017), Algorithm 1.
     """
@@ -94,7 +98,8 @@ def universal_perturbation(
     # Room for any step inside the box: the ball is v's, not one image's.
     everywhere = dataclasses.replace(threat, eta=(high - low) * float(np.sqrt(x[0].size)))
     deepfool = DeepFool(everywhere, steps=recipe.steps, overshoot=recipe.overshoot)
-    predict = compiled(classifier, "predictions", _predictions)
+    classifier = as_classifier(classifier)
+    predict = classifier.compiled("predictions", _predictions)
     random, clean = np.random.default_rng(seed), _all(predict, x)
     v, best, most = np.zeros_like(x[0]), np.zeros_like(x[0]), 0.0
     for _ in range(recipe.passes):

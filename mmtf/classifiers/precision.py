@@ -4,9 +4,7 @@ import contextlib
 
 import keras
 
-from mmtf.kernels import optimized
 from mmtf.kernels.keras_internals import input_tensors_of, layers_of, producer_of
-from mmtf.runtime.devices import full_float32
 
 
 @contextlib.contextmanager
@@ -38,40 +36,6 @@ def computing_in(model: keras.Model, dtype: str):
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
-
-
-@contextlib.contextmanager
-def evaluating_in_float32(classifier):
-    """While open, a Keras model, or that of a wrapper around one, computes in float32.
-
-    A wrapper has it as its attribute `classifier`. Other callables compute as they do.
-
-    On GPUs that is float32 with all its 24 bits, not TF32 with 11. What is traced inside also gets
-    its gradients in the images by the cheaper route. TF32 is a setting of the process: evaluations
-    in threads of one process must not overlap.
-    """
-    model = model_of(classifier)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(full_float32())
-        if model is not None:
-            stack.enter_context(computing_in(model, "float32"))
-            stack.enter_context(optimized(model, "inference"))
-        yield
-
-
-def policies_of(classifier) -> tuple[str, ...]:
-    """The types that a Keras model's layers, or a wrapped one's, compute in; else nothing."""
-    model = model_of(classifier)
-    if model is None:
-        return ()
-    return tuple(layer.dtype_policy.name for layer in layers_of(model, include_self=True))
-
-
-def model_of(classifier) -> keras.Model | None:
-    """The Keras model that a classifier is, or that it has as its attribute `classifier`."""
-    while classifier is not None and not isinstance(classifier, keras.Model):
-        classifier = getattr(classifier, "classifier", None)
-    return classifier
 
 
 def _last_layers(model) -> list:

@@ -59,8 +59,7 @@ class ComputedAttack(FittedAttack):
 
     def supports(self, classifier: Classifier, x: np.ndarray) -> None:
         """As the attack has it."""
-        if hasattr(self.attack, "refuse_few_classes"):
-            self.attack.refuse_few_classes(classifier, x)
+        self.attack.supports(classifier, x)
 
     def fit(self, classifier: Classifier, dataset: Dataset) -> Attack:
         """The attack itself."""

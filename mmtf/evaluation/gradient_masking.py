@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.attacks.base import input_gradient
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.runner import BrokenConstraint, measure

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.active_set import watching
-from mmtf.attacks.base import Attack, judge, run
+from mmtf.attacks.base import Attack, misclassified_fn
+from mmtf.attacks.loop import run, watching
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
@@ -219,11 +219,11 @@ def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
 
 def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
     full = classifier.at("float32")
-    if precision == "float32" or not attack.asks:
+    if precision == "float32" or not attack.queries_model:
         return run(attack, full, images, labels, seed).numpy()
     low = classifier.at(precision)
     z = run(attack, low, images, labels, seed)
-    again = (judge(low)(z, labels) > judge(full)(z, labels)).numpy()
+    again = (misclassified_fn(low)(z, labels) > misclassified_fn(full)(z, labels)).numpy()
     z = z.numpy()
     if again.any():
         z[again] = run(attack, full, images[again], labels[again], seed).numpy()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.base import judge
+from mmtf.attacks.base import misclassified_fn
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.runtime.devices import full_float32
@@ -22,7 +22,7 @@ def misclassified(
       y: int [N].
       batch_size: images classified together; None: `default_batch_size`.
     """
-    wrong = judge(as_classifier(classifier).at("float32"))
+    wrong = misclassified_fn(as_classifier(classifier).at("float32"))
     size = batch_size or default_batch_size(z.shape[1:])
     with full_float32():
         found = [

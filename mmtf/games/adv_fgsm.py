@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 from mmtf.games.base import Game

@@ -1,6 +1,6 @@
 """PGD adversarial training."""
 
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext

@@ -15,7 +15,7 @@ from mmtf.nets import ATTACK_NETS
 from mmtf.registry import resolve_kwargs
 from mmtf.threat import ThreatModel
 
-LOSSES = {"cross_entropy": losses.cross_entropy, "margin": losses.margin}
+LOSSES = {name: losses.LOSSES[name] for name in ("cross_entropy", "margin")}
 
 
 class BestResponse(Game):

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import Result, perturb

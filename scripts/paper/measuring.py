@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.config import RunConfig

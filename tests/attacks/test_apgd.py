@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks.apgd import APGD, checkpoints
-from mmtf.attacks.apgd_targeted import APGDTargeted
-from mmtf.attacks.losses import dlr, targeted_dlr
-from mmtf.attacks.pgd import PGD
-from mmtf.attacks.restarts import wrong_classes
+from mmtf.attacks.apgd import APGD, APGDTargeted, checkpoints
+from mmtf.attacks.criteria import wrong_classes
+from mmtf.attacks.iterated import PGD
 from mmtf.errors import ConfigError
+from mmtf.losses import dlr, targeted_dlr
 from mmtf.threat import ThreatModel
 
 

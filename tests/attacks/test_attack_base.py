@@ -11,16 +11,19 @@ import tensorflow as tf
 from mmtf import losses
 from mmtf.attacks import ExpectationOverTransformation, UniversalPerturbation
 from mmtf.attacks.autoattack import AutoAttack
-from mmtf.attacks.base import Attack, compiled, input_gradient
-from mmtf.attacks.ifgsm import IFGSM
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.base import Attack, input_gradient
+from mmtf.attacks.iterated import IFGSM, PGD
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.threat import ThreatModel
 
 
-def test_a_new_attack_must_say_what_it_does():
-    attack = Attack(ThreatModel(eta=0.1))
-    with pytest.raises(NotImplementedError, match="Attack must define __call__"):
-        attack(None, None, None)
+def test_a_new_attack_must_say_what_it_does(smooth):
+    attack, x, y = Attack(ThreatModel(eta=0.1)), tf.zeros([1, 4, 4, 1]), tf.zeros(1, tf.int32)
+    with pytest.raises(NotImplementedError, match="Attack must define run"):
+        attack(smooth, x, y)
+    for method, arguments in (("init", (smooth, x, y, x)), ("step", (smooth, (x, y), ()))):
+        with pytest.raises(NotImplementedError, match=f"Attack must define {method}"):
+            getattr(attack, method)(*arguments)
 
 
 def test_the_input_gradient_of_another_loss(smooth, rng):
@@ -40,20 +43,20 @@ def test_the_input_gradient_of_another_loss(smooth, rng):
         np.testing.assert_allclose(found, difference, rtol=0, atol=1e-3)
 
 
-def test_a_graph_is_traced_once_for_a_classifier_and_owner(linear):
+def test_a_graph_is_traced_once_for_a_classifier_and_key(linear):
     traces = []
 
     def function(classifier, x):
         traces.append(classifier)
         return classifier(x, training=False)
 
-    one, two = linear(np.eye(2)), linear(2 * np.eye(2))
+    one, two = (as_classifier(linear(factor * np.eye(2))) for factor in (1, 2))
     x = tf.ones([3, 1, 2, 1])
     for _ in range(3):
-        np.testing.assert_array_equal(compiled(one, "owner", function)(x), np.ones((3, 2)))
-    np.testing.assert_array_equal(compiled(two, "owner", function)(x), 2 * np.ones((3, 2)))
+        np.testing.assert_array_equal(one.compiled("key", function)(x), np.ones((3, 2)))
+    np.testing.assert_array_equal(two.compiled("key", function)(x), 2 * np.ones((3, 2)))
     assert traces == [one, two]
-    compiled(one, "another", function)(x)
+    one.compiled("another", function)(x)
     assert traces == [one, two, one]
 
 
@@ -86,11 +89,11 @@ def test_an_attack_made_anew_is_not_traced_anew(make, rng):
     assert np.abs(make(ThreatModel(eta=0.2))(classifier, x, y) - first).max() > 0.05
 
 
-def test_attributes_that_are_changed_or_cannot_be_hashed_make_another_owner(linear):
-    net, x = linear(np.eye(2)), tf.ones([3, 1, 2, 1])
+def test_attributes_that_are_changed_or_cannot_be_hashed_make_another_key(linear):
+    net, x = as_classifier(linear(np.eye(2))), tf.ones([3, 1, 2, 1])
 
     def traced(attack):
-        return compiled(net, (attack, "step"), lambda model, x: model(x, training=False))
+        return net.compiled(attack.key(), lambda model, x: model(x, training=False))
 
     attack = PGD(ThreatModel(eta=0.3))
     assert traced(attack) is traced(PGD(ThreatModel(eta=0.3)))
@@ -109,7 +112,7 @@ def test_several_classifiers_are_not_told_as_one_function_traced_again(linear, c
     try:
         for factor in range(8):
             net = linear(factor * np.eye(2))
-            step = compiled(net, "owner", lambda model, x: model(x, training=False))
+            step = as_classifier(net).compiled("key", lambda model, x: model(x, training=False))
             np.testing.assert_array_equal(step(x), factor * np.ones((3, 2)))
     finally:
         logging.getLogger("tensorflow").removeHandler(caplog.handler)

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf import attacks
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.iterated import IteratedAttack
+from mmtf.attacks.loop import run
+from mmtf.classifiers.classifier import Classifier
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
@@ -258,3 +261,39 @@ def test_all_iterated_attacks_share_the_default_step():
         attack = functools.partial(maker, ThreatModel(eta=0.3))
         assert attack(steps=5).step_size == pytest.approx(2.5 * 0.3 / 5)
         assert attack(steps=5, step_size=0.01).step_size == 0.01
+
+
+def test_the_room_offers_its_classes_by_name():
+    for name in ATTACKS:
+        maker = ATTACKS[name]
+        assert getattr(attacks, maker.__name__) is maker
+        assert maker.__name__ in dir(attacks) and maker.__name__ in attacks.__all__
+    for name in ("Transfer", "ExpectationOverTransformation", "UniversalPerturbation"):
+        assert getattr(attacks, name).__name__ == name and name in dir(attacks)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = attacks.Nothing
+
+
+@every_case
+def test_a_second_program_gives_the_same_images(name, norm, options, played, smooth, batch):
+    """Whether run by `run` or called, once or twice: one compiled attack, one result."""
+    attack, _ = played
+    first, again = (run(attack, smooth, *batch, SEED).numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert_agree(attack(smooth, *batch, seed=SEED), first)
+
+
+@every_case
+def test_a_model_of_other_bounds_is_attacked_as_the_plain_one(
+    name, norm, options, played, smooth, batch
+):
+    """A model that takes pixels in [0, 1] and maps them back: the same function of the images."""
+    attack, _ = played
+
+    def rescaled(x, training):
+        return smooth(2.0 * x - 1.0, training=training)
+
+    plain = attack(smooth, *batch, seed=SEED).numpy()
+    found = attack(Classifier(rescaled, bounds=(0, 1)), *batch, seed=SEED)
+    # The map rounds each pixel by 2^-24, which a step can carry to where its own sign is rounding.
+    assert_agree(found, plain)

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks import ATTACKS
-from mmtf.attacks.criteria import Goal
-from mmtf.attacks.losses import aimed_dlr
+from mmtf.attacks.criteria import Criterion
 from mmtf.errors import ConfigError
+from mmtf.losses import dlr_to_target
 from mmtf.threat import ThreatModel
 
 LINF, L2 = ThreatModel(eta=0.4), ThreatModel(eta=2.0, norm="l2", box=(-9.0, 9.0))
@@ -32,14 +32,14 @@ def test_the_least_likely_wrong_class(three, batch):
     x, y = batch
     logits = three.logits64(x)
     logits[np.arange(40), y] = np.inf
-    labels = Goal("least_likely").labels(three, x, y, (0, 0))
+    labels = Criterion("least_likely").labels(three, x, y, (0, 0))
     np.testing.assert_array_equal(labels, logits.argmin(1))
     assert labels.dtype == y.dtype
 
 
 def test_random_targets_are_wrong_seeded_and_even(three):
     x, y = tf.zeros([3000, *SHAPE]), tf.repeat(tf.range(3), 1000)
-    draws = [Goal("random").labels(three, x, y, seed) for seed in ((0, 1), (0, 1), (0, 2))]
+    draws = [Criterion("random").labels(three, x, y, seed) for seed in ((0, 1), (0, 1), (0, 2))]
     first, again, other = draws
     np.testing.assert_array_equal(first, again)
     assert (first != y).numpy().all() and (first != other).numpy().any()
@@ -154,8 +154,8 @@ def test_dlr_with_a_target(linear):
     """Four classes; -Eq. 6 would be flat where the target is third."""
     logits = tf.constant([[4.0, 1.0, 3.0, 0.0, 2.0]])
     # sorted 4 3 2 1 0; class 2 has 3 against 4.
-    assert float(aimed_dlr(logits, [2])[0]) == pytest.approx((3 - 4) / (4 - 1.5))
-    assert float(aimed_dlr(logits, [0])[0]) == pytest.approx((4 - 3) / (4 - 1.5))
+    assert float(dlr_to_target(logits, [2])[0]) == pytest.approx((3 - 4) / (4 - 1.5))
+    assert float(dlr_to_target(logits, [0])[0]) == pytest.approx((4 - 3) / (4 - 1.5))
     wide = linear(np.eye(4), [0.2, 0.1, 0.0, -0.1])
     x, y = tf.zeros([2, *SHAPE]), tf.zeros(2, tf.int32)
     for name in ("apgd", "pgd"):

@@ -6,29 +6,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks.base import compiled
-from mmtf.attacks.decay import DECAYS, shares
-from mmtf.attacks.ifgsm import IFGSM
-from mmtf.attacks.iterated import IteratedAttack
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import DECAYS, IFGSM, PGD, IteratedAttack, decay_factors
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.threat import ThreatModel
 
 
-def test_the_shares():
-    assert shares("constant", 3) == [1.0, 1.0, 1.0]
-    assert shares("linear", 4) == [1.0, 0.75, 0.5, 0.25]
+def test_the_decay_factors():
+    assert decay_factors("constant", 3) == [1.0, 1.0, 1.0]
+    assert decay_factors("linear", 4) == [1.0, 0.75, 0.5, 0.25]
     expected = [(1 + math.cos(math.pi * k / 4)) / 2 for k in range(4)]
-    assert shares("cosine", 4) == expected and expected[2] == pytest.approx(0.5)
+    assert decay_factors("cosine", 4) == expected and expected[2] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_the_first_step_is_step_size_and_none_is_zero(decay, steps):
-    lengths = PGD(ThreatModel(eta=0.3), steps=steps, step_size=0.1, decay=decay).lengths()
+    lengths = PGD(ThreatModel(eta=0.3), steps=steps, step_size=0.1, decay=decay).step_sizes()
     assert lengths[0] == 0.1 and len(lengths) == steps and min(lengths) > 0
     assert lengths == sorted(lengths, reverse=True)
     # By default all together are 2.5 eta, whatever the decay; a sum of 40 doubles.
-    lengths = PGD(ThreatModel(eta=0.3), steps=steps, decay=decay).lengths()
+    lengths = PGD(ThreatModel(eta=0.3), steps=steps, decay=decay).step_sizes()
     assert sum(lengths) == pytest.approx(0.75, rel=1e-14)
 
 
@@ -41,7 +38,7 @@ def test_the_path_on_a_linear_model(decay, linear):
     attack = IFGSM(ThreatModel(eta=0.9), steps=5, step_size=0.1, decay=decay, stop_early=False)
     z = attack(classifier, x, y)
     # Five sums of numbers below 1 in float32.
-    np.testing.assert_allclose(z[0], sum(attack.lengths()) * up, rtol=0, atol=5 * 2**-24)
+    np.testing.assert_allclose(z[0], sum(attack.step_sizes()) * up, rtol=0, atol=5 * 2**-24)
 
 
 def test_a_shorter_last_step_ends_nearer_to_a_peak():
@@ -66,5 +63,5 @@ def test_all_lengths_share_one_trace(linear, rng):
     attack = PGD(ThreatModel(eta=0.3), steps=6, decay="cosine")
     x = tf.constant(rng.uniform(-1, 1, (5, 2, 2, 1)), tf.float32)
     attack(classifier, x, tf.zeros(5, tf.int32))
-    step = compiled(classifier, (attack, "step"), None)
+    step = as_classifier(classifier).compiled((attack.key(), "step"), None)
     assert step.experimental_get_tracing_count() == 1

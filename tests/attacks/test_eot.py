@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks import ATTACKS, ExpectationOverTransformation
-from mmtf.attacks.base import compiled, input_gradient
+from mmtf.attacks.base import input_gradient
 from mmtf.attacks.eot import mean_of
 from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import measure
@@ -136,7 +136,7 @@ def test_steps_are_compiled_once_for_all_blocks(smooth, batch):
     for _ in range(3):
         measure(smooth, attack, x, y, name="eot")
     assert mean_of(smooth, 2) is mean_of(smooth, 2) is not mean_of(smooth, 3)
-    assert compiled(mean_of(smooth, 2), inner, None).experimental_get_tracing_count() == 1
+    assert mean_of(smooth, 2).compiled(inner.key(), None).experimental_get_tracing_count() == 1
 
 
 def test_a_classifier_can_be_forgotten(linear, batch):

@@ -6,8 +6,7 @@ import tensorflow as tf
 from test_threat import projection
 
 from mmtf import threat as room
-from mmtf.attacks.ifgsm import IFGSM
-from mmtf.attacks.iterated import IteratedAttack
+from mmtf.attacks.iterated import IFGSM, IteratedAttack
 from mmtf.threat import ThreatModel
 
 SHAPE = (4, 4, 1)

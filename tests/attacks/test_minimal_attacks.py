@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mmtf.attacks.carlini_wagner import CarliniWagner
 from mmtf.attacks.deepfool import DeepFool
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 

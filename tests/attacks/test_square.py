@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks.square import Square, _bump
+from mmtf.attacks.square import Square, State, _bump
 from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel
 
@@ -42,9 +42,10 @@ def test_linf_candidates_differ_in_one_square_and_sit_on_the_balls_edge():
     side = attack.side(1, (8, 8, 2))
     for seed in range(8):
         own = tf.constant([seed, 1])
-        z, _ = attack._search(
-            rising, start, tf.constant([-100.0]), x, y, own, tf.constant(side), tf.zeros([8, 8])
-        )
+        state = State(x, y, start, tf.constant([-100.0]))
+        state, found = attack.step(rising, state, (own, tf.constant(side), tf.zeros([8, 8])))
+        z = state.z
+        assert found.images is z and not found.success.numpy().any()
         changed = np.abs(z - start)[0].max(-1) > 1e-3
         rows, columns = np.where(changed)
         if len(rows):

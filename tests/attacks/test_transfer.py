@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks import ATTACKS, Transfer
-from mmtf.attacks.base import compiled
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.evaluation.runner import measure, misclassified
 from mmtf.threat import ThreatModel
 
@@ -73,7 +73,7 @@ def test_one_trace_serves_all_victims(smooth, linear, batch):
     attack = Transfer(smooth, inner)
     for victim in (linear(np.eye(16)[:, :3]), linear(np.ones((16, 3)))):
         measure(victim, attack, *batch, name="a")
-    assert compiled(smooth, inner, None).experimental_get_tracing_count() == 1
+    assert as_classifier(smooth).compiled(inner.key(), None).experimental_get_tracing_count() == 1
 
 
 def test_a_keras_source_computes_in_float32(batch):

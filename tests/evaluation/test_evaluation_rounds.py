@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.errors import ConfigError
 from mmtf.evaluation import wilson
 from mmtf.runs.rounds import kept_rounds, replay, round_path, rounds_matrix, shown_rounds

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.single_step import FGSM
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES

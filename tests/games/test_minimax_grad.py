@@ -302,7 +302,8 @@ def test_several_max_steps_raise_the_risk():
     risk = [float(gradients(LWA(THREAT), net, z, y)[0]) for z in (one.numpy(), many.numpy())]
     assert not THREAT.violations(many.numpy(), x).any()
     assert risk[1] > risk[0] - 1e-3
-    steps = IteratedAttack(THREAT, steps=10, stop_early=False)(net, tf.constant(x), y)
+    attack = IteratedAttack(THREAT, steps=10, stop_early=False)
+    steps = attack(players.classifier, tf.constant(x), y)
     np.testing.assert_array_equal(many, steps)
     assert np.abs(many - one).max() > 1e-3
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.pgd import PGD
+from mmtf.attacks.iterated import PGD
 from mmtf.evaluation.batching import LARGEST
 from mmtf.evaluation.runner import BrokenConstraint, perturb
 from mmtf.storage.batch_cache import BatchCache
