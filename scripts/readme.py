@@ -31,7 +31,7 @@ def four_games() -> str:
         found = {result["attack"]: result for result in record["results"]}
         sizes |= {found[name]["n"] for name in COLUMNS}
         cells = [
-            f"{100 - 100 * found[name]['error']:.2f} % ({100 * found[name]['error']:.2f} %)"
+            f"{100 - 100 * found[name]['error']:.2f}% ({100 * found[name]['error']:.2f}%)"
             for name in COLUMNS
         ]
         rows.append([f"`{game}`", *cells])
