@@ -20,15 +20,41 @@ setuptools.setup(
     description="Minimax-optimal defense against adversarial examples, in TensorFlow and Keras",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    keywords=[
+        "adversarial examples",
+        "adversarial training",
+        "keras",
+        "machine learning",
+        "minimax optimization",
+        "robustness",
+        "tensorflow",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: GPU",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["mmtf", "mmtf.*"]),
-    package_data={"mmtf.reports": ["*.csv"]},
+    package_data={"mmtf": ["py.typed"], "mmtf.reports": ["*.csv"]},
     install_requires=[
         "absl-py>=2.1",
         # Later etils sends pip's resolver into minutes of backtracking on Python 3.10.
         'etils<1.14; python_version < "3.11"',
         "importlib_resources>=6.0",  # tensorflow-datasets needs it to build from archives
-        "keras>=3.12",
+        # mmtf uses private names of Keras: the cap is the next release, which is untested.
+        "keras>=3.12,<3.16",
         "numpy>=2.0",
         "pandas>=2.2",
         "scikit-learn>=1.5",
@@ -41,7 +67,14 @@ setuptools.setup(
     # On disks that ignore case, setuptools' own `build` would be Bazel's BUILD.
     options={"build": {"build_base": "_build"}},
     extras_require={
-        "test": ["matplotlib>=3.9", "pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.13"],
+        "test": [
+            "matplotlib>=3.9",
+            "mypy>=1.15",
+            "pytest>=8.0",
+            "pytest-xdist>=3.6",
+            "ruff>=0.13",
+        ],
+        "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         # What mmtf's attacks are compared with; PyTorch's CPU build suffices.
         "peers": PEERS,

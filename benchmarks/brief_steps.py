@@ -10,10 +10,10 @@ is not used. Writes results/benchmarks/brief_steps.json.
 """
 
 import json
-import os
 
 from absl import app, flags
 
+from benchmarks.records import write_record
 from mmtf.cli.errors import in_one_line
 from mmtf.runtime import startup
 
@@ -52,15 +52,15 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
     from mmtf.attacks.fgsm import FGSM
     from mmtf.evaluation.runner import misclassified
     from mmtf.games.adv_fgsm import AdvFGSM
-    from mmtf.nets.mnist_cnn import mnist_cnn
-    from mmtf.runs.presets import BRIEF_NET, schedule_of
+    from mmtf.nets.mnist import mnist_cnn
+    from mmtf.presets import default_net_options, schedule_of
     from mmtf.threat import ThreatModel
-    from mmtf.training.loop import Events
+    from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
 
     attack, points, known = FGSM(ThreatModel(eta=eta)), [], {}
     x, y = (tf.constant(one) for one in data.test())
-    options = {"init": "tutorial", **BRIEF_NET["mnist_cnn"]}
+    options = {"init": "tutorial", **default_net_options("mnist_cnn", "brief")}
     shape = tuple(x.shape[1:])
     net = mnist_cnn(image_shape=shape, num_classes=data.num_classes, seed=0, **options)
 
@@ -82,7 +82,7 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
         data,
         schedule=schedule_of("adv_fgsm", "mnist", "brief", steps=steps, first_steps=first_steps),
         model=net,
-        events=lambda _: Events(
+        events=lambda _: Callbacks(
             on_evaluation=on_evaluation, evaluate_every=every, on_round_end=on_round_end
         ),
         progress=False,
@@ -94,7 +94,6 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
 def main(_):
     startup.import_tensorflow()
     from mmtf.data import load_data
-    from mmtf.reports import write_json
     from mmtf.storage.provenance import provenance
 
     data = load_data(FLAGS.dataset).holdout(FLAGS.held_out)
@@ -102,9 +101,8 @@ def main(_):
     points = play(data, every=FLAGS.every, **given)
     step = nearest(points, FLAGS.first_steps)
     print(f"The undefended net's clean error is nearest {CLEAN} at step {step}.")
-    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
     record = {"dataset": data.name, "held_out": FLAGS.held_out, **given, "points": points}
-    write_json(FLAGS.output, {**record, "nearest": step, **provenance()})
+    write_record(FLAGS.output, {**record, "nearest": step, **provenance()})
     print(f"wrote {FLAGS.output}")
 
 

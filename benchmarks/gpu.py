@@ -23,7 +23,8 @@ import time
 from absl import app, flags
 
 from benchmarks.growth import forward_flops
-from mmtf.reports import read_json, write_json
+from benchmarks.records import write_record
+from mmtf.reports import read_json
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -79,7 +80,7 @@ def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
     tracing = _seconds(lambda: block(0))
     seconds = [_seconds(lambda n=number: block(n)) for number in range(1, FLAGS.blocks + 1)]
     rate = FLAGS.steps / statistics.median(seconds)
-    flops = GAMES_TIMED[game] * forward_flops(trainer.players.classifier) * batch
+    flops = GAMES_TIMED[game] * forward_flops(trainer.players.models["classifier"]) * batch
     row = {
         "game": game,
         "precision": precision,
@@ -103,7 +104,7 @@ def play(data, steps) -> tuple[dict, object]:
     import mmtf
     from mmtf.games import GAMES
     from mmtf.nets import NETS
-    from mmtf.runs.presets import default_net
+    from mmtf.presets import default_net
 
     schedule = mmtf.Schedule(steps=steps, learning_rate=1e-4, batch_size=BATCH)
     trained = mmtf.train(
@@ -199,7 +200,6 @@ def _run():
     tf.config.set_visible_devices(gpus[:1] if FLAGS.device == "gpu" else [], "GPU")
     data = load_data(FLAGS.dataset)
     path = FLAGS.output or "results/benchmarks/gpu.json"
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     record = _begun(path, _device_name(gpus), data.name)
     # Before anything else is compiled: its seconds count it all.
     if FLAGS.only == "first":
@@ -208,7 +208,7 @@ def _run():
         record["paper"] = play_the_paper(data)
     else:
         time_rows(data, record, path)
-    write_json(path, record)
+    write_record(path, record)
     print(f"wrote {path}")
 
 
@@ -247,7 +247,7 @@ def time_rows(data, record, path) -> None:
         for game, precision in itertools.product(GAMES_TIMED, PRECISIONS):
             row = time_steps(data, game, precision, batch, xla, peaks[precision])
             record["rows"].append(row)
-            write_json(path, record)
+            write_record(path, record)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@
 
 Every point is a process of its own: a Minimax-Grad training step (on the axis attack_steps a PGD
 attack) on MNIST's images, resized, repeated over channels or repeated as often as a point asks.
-An axis' points take blocks of about a second in turns. Time is the median of --blocks blocks,
-memory the process's peak. "work" is the arithmetic of the net and the attack; nothing should grow
-faster. Writes results/benchmarks/growth.json; `python -m scripts.growth` renders it.
+Blocks of about a second alternate between the points of an axis. Time is the median of --blocks
+blocks, memory the process's peak. "work" is the arithmetic of the net and the attack; nothing
+should grow faster. Writes results/benchmarks/growth.json; `python -m scripts.growth` renders it.
 """
 
 import dataclasses
 import json
-import os
 import statistics
 import sys
 import time
@@ -19,9 +18,9 @@ import time
 import numpy as np
 from absl import app, flags
 
+from benchmarks.interleave import TimedProcess, interleaved
 from benchmarks.peers.speed.worker import peak_mib
-from benchmarks.turns import Waiting, in_turns
-from mmtf.reports import write_json
+from benchmarks.records import write_record
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -184,26 +183,28 @@ def _pgd(net, threat, point, x, y):
     return run
 
 
-def _waiting(point: Point) -> Waiting:
+def _process(point: Point) -> TimedProcess:
     arguments = ["-m", "benchmarks.growth", f"--dataset={FLAGS.dataset}"]
-    return Waiting(str(point), [*arguments, f"--point={json.dumps(dataclasses.asdict(point))}"])
+    return TimedProcess(
+        str(point), [*arguments, f"--point={json.dumps(dataclasses.asdict(point))}"]
+    )
 
 
 def time_axis(axis: str, blocks: int) -> list[dict]:
     """A row for each point of an axis, their blocks in turns."""
     field, values = AXES[axis]
-    waiting = {getattr(point, field): _waiting(point) for point in points_of(axis)}
+    processes = {getattr(point, field): _process(point) for point in points_of(axis)}
     answers = {value: [] for value in values}
-    for value in in_turns(list(values), blocks):
-        answers[value].append(waiting[value].go())
-    for one in waiting.values():
+    for value in interleaved(list(values), blocks):
+        answers[value].append(processes[value].go())
+    for one in processes.values():
         one.close()
     rows = []
     for value in values:
         seconds = [one["seconds"] for one in answers[value]]
         measured = {"seconds": statistics.median(seconds), "all_seconds": seconds}
         measured["peak_mib"] = answers[value][-1]["peak_mib"]
-        rows.append({"axis": axis, "value": value, **waiting[value].ready, **measured})
+        rows.append({"axis": axis, "value": value, **processes[value].ready, **measured})
     return rows
 
 
@@ -244,8 +245,7 @@ def main(_):
                 flush=True,
             )
         record = {"dataset": FLAGS.dataset, "blocks": FLAGS.blocks, "rows": rows, **provenance()}
-        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-        write_json(output, record)
+        write_record(output, record)
 
 
 if __name__ == "__main__":

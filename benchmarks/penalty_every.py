@@ -13,9 +13,8 @@ import math
 
 from absl import app, flags
 
-from benchmarks.kept import kept
+from benchmarks.records import resumable_record, write_record
 from mmtf.cli.errors import in_one_line
-from mmtf.reports import write_json
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -52,8 +51,8 @@ def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=No
     """One training, and its errors on the test split of `data`."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import make_game, net_maker
-    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
     from mmtf.training.train import train
 
@@ -98,7 +97,7 @@ def main(_):
         for seed in FLAGS.seeds
         for every in FLAGS.every
     ]
-    with kept(FLAGS.output, about) as record:
+    with resumable_record(FLAGS.output, about) as record:
         for job in jobs:
             if any(job.items() <= run.items() for run in record["runs"]):
                 continue
@@ -106,7 +105,7 @@ def main(_):
             errors = [f"{name} {row[name]['error']:.4f}" for name in ("clean", "fgsm", "pgd")]
             print(f"{job}: {row['seconds']:.0f} s, {', '.join(errors)}", flush=True)
             record["runs"].append(row)
-            write_json(FLAGS.output, record)
+            write_record(FLAGS.output, record)
     return 0
 
 

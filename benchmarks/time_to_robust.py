@@ -25,7 +25,7 @@ import time
 
 from absl import app, flags
 
-from benchmarks.kept import kept
+from benchmarks.records import resumable_record, write_record
 from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
@@ -105,10 +105,10 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     """One run of the default schedule."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import make_game, net_maker
-    from mmtf.runs.presets import run_config
     from mmtf.threat import ThreatModel
-    from mmtf.training.loop import Events
+    from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
 
     config = run_config(
@@ -121,9 +121,9 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     watches = []
 
     def events(trainer):
-        watches.append(Watch(trainer.players.classifier, data))
+        watches.append(Watch(trainer.players.models["classifier"], data))
         every = max(config.schedule.steps // POINTS, 1)
-        return Events(on_evaluation=watches[0].look, evaluate_every=every)
+        return Callbacks(on_evaluation=watches[0].look, evaluate_every=every)
 
     trained = train(
         make_game(config),
@@ -156,9 +156,9 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     from art.estimators.classification import TensorFlowV2Classifier
 
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
+    from mmtf.presets import run_config
     from mmtf.runs.experiment import net_maker
-    from mmtf.runs.presets import run_config
-    from mmtf.training.learning_rate import Rate
+    from mmtf.training.learning_rate import WarmupCosine
 
     keras.utils.set_random_seed(seed)
     config = run_config(
@@ -168,7 +168,7 @@ def play_art(data, seed: int, scheduled: bool = False) -> dict:
     x, y = data.train()
     an_epoch = -(-len(x) // BATCH)
     epochs = -(-config.schedule.steps // an_epoch)
-    rate = Rate(config.schedule, epochs * an_epoch) if scheduled else ART_RATE
+    rate = WarmupCosine(config.schedule, epochs * an_epoch) if scheduled else ART_RATE
     y = np.eye(data.num_classes, dtype=np.float32)[y]
     classifier = TensorFlowV2Classifier(
         model=model,
@@ -257,7 +257,7 @@ def main(_):
     about = {"dataset": FLAGS.dataset, "eta": ETA, "targets": TARGETS, "limit": FLAGS.limit}
     about |= {"steps": FLAGS.steps}
     jobs = [(who, int(seed)) for seed in FLAGS.seeds for who in FLAGS.who]
-    with kept(FLAGS.output, about) as record:
+    with resumable_record(FLAGS.output, about) as record:
         for who, seed in jobs:
             if any((one["who"], one["seed"]) == (who, seed) for one in record["runs"]):
                 continue
@@ -265,7 +265,7 @@ def main(_):
             row = _in_a_process(who, seed)
             print(f"{who}, seed {seed}: {row['seconds']:.0f} s, met: {row['met']}", flush=True)
             record["runs"].append(row)
-            write_json(FLAGS.output, record)
+            write_record(FLAGS.output, record)
     return 0
 
 

@@ -7,7 +7,6 @@ is that of their medians. Then `--memory_steps` steps of one game show that memo
 Writes results/benchmarks/train_step.json and prints the table.
 """
 
-import contextlib
 import functools
 import os
 import statistics
@@ -15,6 +14,7 @@ import time
 
 from absl import app, flags
 
+from benchmarks.records import write_record
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -30,7 +30,6 @@ GAMES = {
     "plain": ("undefended", {}),
     "lwa": ("lwa", {}),
     "minimax_grad, nested": ("minimax_grad", {}),
-    "minimax_grad, fused": ("minimax_grad", {"penalty": "fused"}),
     "minimax_grad, finite difference": ("minimax_grad", {"penalty": "finite_difference"}),
 }
 
@@ -43,7 +42,7 @@ def make_trainer(dataset, game, options, precision):
     from mmtf.data import Batches
     from mmtf.games import GAMES as KINDS
     from mmtf.nets import NETS
-    from mmtf.runs.presets import default_net
+    from mmtf.presets import default_net
     from mmtf.threat import ThreatModel
     from mmtf.training.trainer import Trainer
 
@@ -66,28 +65,25 @@ def bare_step(trainer):
     import tensorflow as tf
 
     from mmtf.classifiers.precision import computing_in
-    from mmtf.games.base import Turn
-    from mmtf.training.dropout import seeded
-    from mmtf.training.trainer import FOR_CPUS
+    from mmtf.games.players import Batch, StepContext
+    from mmtf.kernels import optimized
+    from mmtf.training.dropout import seeded_dropout
 
     x, y = trainer.batches.take(trainer.batches.indices(0))
     seed = tf.constant([0, 0])
 
     @tf.function
     def step():
-        turn = Turn(
+        context = StepContext(
             round=tf.constant(0),
             seed=seed,
             global_batch_size=trainer.batches.batch_size,
             replicas=1,
-            randomness=functools.partial(seeded, seed=seed),
+            dropout=functools.partial(seeded_dropout, seed=seed),
         )
-        model = trainer.players.classifier
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(computing_in(model, trainer.precision))
-            for operations in FOR_CPUS:
-                stack.enter_context(operations(model))
-            return trainer.game.step(trainer.players, x, y, turn)["risk"]
+        model = trainer.players.models["classifier"]
+        with computing_in(model, trainer.precision), optimized(model, "cpu"):
+            return trainer.game.step(trainer.players, Batch(x, y), context)["risk"]
 
     return step
 
@@ -142,7 +138,6 @@ def main(_):
     import pandas as pd
 
     from mmtf.data import load_data
-    from mmtf.reports import write_json
     from mmtf.storage.provenance import provenance
 
     dataset = load_data(FLAGS.dataset)
@@ -162,8 +157,7 @@ def main(_):
         "memory": memory,
         **provenance(),
     }
-    os.makedirs(os.path.dirname(os.path.abspath(FLAGS.output)), exist_ok=True)
-    write_json(FLAGS.output, record)
+    write_record(FLAGS.output, record)
     frame = pd.DataFrame(rows)[
         ["game", "precision", "loop_steps_per_s", "bare_steps_per_s", "ratio"]
     ]

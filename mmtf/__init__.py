@@ -10,16 +10,17 @@ from mmtf import _moved
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
     "load_data": "mmtf.data.named",
-    "run_config": "mmtf.runs.presets",
+    "run_config": "mmtf.presets",
     "run_experiment": "mmtf.runs.experiment",
     "save_keras": "mmtf.classifiers.export",
     "save_serving": "mmtf.classifiers.export",
-    "schedule_of": "mmtf.runs.presets",
+    "schedule_of": "mmtf.presets",
     "train": "mmtf.training.train",
 }
 _ROOMS = (

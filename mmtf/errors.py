@@ -1,5 +1,6 @@
-"""The error of a setting that cannot be, and the checks that raise it. No TensorFlow here."""
+"""Errors that end in one line for the user, and the checks that raise them. No TensorFlow here."""
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -7,10 +8,40 @@ class ConfigError(ValueError):
     """A setting that cannot be: the message says what was expected, what came, what to do."""
 
 
+class RunError(RuntimeError):
+    """A run that cannot go on: the message says what happened and what to do."""
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after its state was saved.
+
+    Attributes:
+      signal: its number.
+      step: the last step that was taken.
+      saved: whether the state of that step was saved.
+    """
+
+    def __init__(self, number: int, step: int, saved: bool):
+        super().__init__(f"Stopped by signal {number} at step {step}.")
+        self.signal, self.step, self.saved = number, step, saved
+
+
 def require(condition: bool, expected: str, received: Any) -> None:
-    """Raises ConfigError('Expected ... Received ...') unless `condition` holds."""
+    """Raises ConfigError('Expected ... Received ...') unless `condition` holds.
+
+    Example:
+      >>> require(2 < 1, "a number below 1", 2)
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected a number below 1. Received: 2.
+    """
     if not condition:
         raise ConfigError(f"Expected {expected}. Received: {received!r}.")
+
+
+def require_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+    """Raises ConfigError naming the choices unless `value` is one of them."""
+    choices = list(choices)
+    require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)
 
 
 def reason_of(error: BaseException) -> str:
@@ -27,9 +58,3 @@ def reason_of(error: BaseException) -> str:
     said = [line for line in lines if line and not line.startswith("Exception encountered when")]
     plain = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in said or lines]
     return plain[0][:300] if plain and plain[0] else type(error).__name__
-
-
-def require_choice(name: str, value: Any, choices) -> None:
-    """Raises ConfigError naming the choices unless `value` is one of them."""
-    choices = list(choices)
-    require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)

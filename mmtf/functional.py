@@ -13,14 +13,16 @@ is updated as in an ordinary call, once for every call.
 """
 
 import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 
-def call(model, tensors, *args, **kwargs):
+def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs: Any) -> Any:
     """model(*args, **kwargs) with `tensors` in place of its trainable variables, in their order.
 
-    >>> import tensorflow as tf
     >>> model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
     >>> weights = [tf.constant([[2.0]]), tf.constant([1.0])]
     >>> call(model, weights, tf.constant([[3.0]])).numpy().tolist()
@@ -31,11 +33,20 @@ def call(model, tensors, *args, **kwargs):
 
 
 @contextlib.contextmanager
-def substitute(variables, tensors):
-    """Within the block, Keras `variables` read as `tensors`, of equal shapes and in the same order.
+def substitute(
+    variables: Iterable[keras.Variable], tensors: Iterable[tf.Tensor | tf.Variable]
+) -> Iterator[None]:
+    """Context manager: inside it Keras `variables` read as `tensors`.
 
-    One block at a time: an inner block hides an outer one's substitutes, so give the variables of
-    several models as one list.
+    An inner block hides the substitutes of an outer one, so give the variables of several models as
+    one list.
+
+    Args:
+      variables: trainable or not.
+      tensors: as many, of the same shapes and in the same order.
+
+    Raises:
+      ValueError: another number of tensors than of variables.
     """
     variables, tensors = list(variables), list(tensors)
     if len(variables) != len(tensors):
@@ -53,10 +64,11 @@ def substitute(variables, tensors):
 class RememberingScope(keras.StatelessScope):
     """A StatelessScope that remembers which variables were assigned to, not only their values."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.updated = {}
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[keras.Variable, Any]) -> None:
+        """Keras calls this with (variable, value) where a variable is assigned to."""
         super().add_update(update)
         self.updated[id(update[0])] = update[0]

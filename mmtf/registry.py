@@ -1,31 +1,65 @@
-"""Rooms whose members are found by name, imported only when asked for."""
+"""Members of rooms found by name, or by the place of a user's own; imported only when asked for."""
 
+import hashlib
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
-from mmtf.errors import ConfigError, require_choice
+from mmtf.errors import ConfigError, require, require_choice
+
+_PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
-class Registry(Mapping):
+class Registry(Mapping[str, Any]):
     """A read-only mapping name -> member, given as name -> 'module:attribute'.
 
-    Listing the names imports nothing, so that a command line can offer them at once.
+    `registry["my_package.attacks:MyAttack"]` is a member of the user's own. Listing the names
+    imports nothing, so that a command line can offer them at once.
+
+    Args:
+      kind: what the members are, in words.
+      places: name -> `module:attribute`.
+      bases: `module:attribute` of classes; a user's own member has to be a subclass of one.
+      takes: keyword arguments that a user's own member has to take.
 
     Raises:
-      ConfigError: on an unknown name, naming the choices.
+      ConfigError: on an unknown name, naming the choices; on a place where there is no such
+        module or attribute, or one of another kind.
     """
 
-    def __init__(self, kind: str, places: dict[str, str]):
+    def __init__(
+        self,
+        kind: str,
+        places: dict[str, str],
+        *,
+        bases: tuple[str, ...] = (),
+        takes: tuple[str, ...] = (),
+    ):
         self._kind = kind
         self._places = places
+        self._bases = bases
+        self._takes = takes
 
-    def __getitem__(self, name: str):
-        require_choice(self._kind, name, self._places)
-        module, _, attribute = self._places[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+    def __getitem__(self, name: str) -> Any:
+        self.require_known(name)
+        if name in self._places:
+            module, _, attribute = self._places[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+        member = imported(self._kind, name)
+        if self._bases:
+            bases = tuple(imported(self._kind, base) for base in self._bases)
+            right = isinstance(member, type) and issubclass(member, bases)
+            names = " or ".join(base.__name__ for base in bases)
+            require(right, f"{self._kind} as a subclass of {names}", name)
+        if self._takes:
+            right = callable(member) and _accepts(member, self._takes)
+            takes = ", ".join(self._takes)
+            require(right, f"{self._kind} as a function with keywords {takes}", name)
+        return member
 
-    def __contains__(self, name) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._places  # Mapping's own waits for a KeyError
 
     def __iter__(self) -> Iterator[str]:
@@ -34,8 +68,116 @@ class Registry(Mapping):
     def __len__(self) -> int:
         return len(self._places)
 
+    def require_known(self, name: str, others: Iterable[str] = ()) -> None:
+        """Raises ConfigError unless `name` is a member's or has the form `module:attribute`.
 
-def resolve_kwargs(name: str, function, given: dict, without: tuple[str, ...] = ()) -> dict:
+        Args:
+          name: what is asked about.
+          others: further names that are allowed.
+        """
+        if not is_place(name):
+            require_choice(self._kind, name, (*self._places, *others))
+
+    def label(self, name: str) -> str:
+        """What tables and files call a member: its name, or one made of its place.
+
+        Example:
+          >>> registry = Registry("attack", {"pgd": "mmtf.attacks.pgd:PGD"})
+          >>> [registry.label(name) for name in ("pgd", "mine:MyAttack", "mine:PGD")]
+          ['pgd', 'my_attack', 'mine_pgd']
+        """
+        label = label_of(name)
+        if name in self._places or label not in self._places:
+            return label
+        return f"{name.partition(':')[0].replace('.', '_')}_{label}"
+
+
+def is_place(name: str) -> bool:
+    """Whether `name` has the form `module:attribute`; versions of datasets have not.
+
+    Example:
+      >>> is_place("my_package.attacks:MyAttack"), is_place("cifar10:3.0.2"), is_place("pgd")
+      (True, False, False)
+    """
+    return _PLACE.fullmatch(name) is not None
+
+
+def imported(kind: str, place: str) -> Any:
+    """The attribute at `module:attribute`; modules are found as by `python -m`.
+
+    Args:
+      kind: what it should be, for the message.
+      place: where it is.
+
+    Raises:
+      ConfigError: no such module, or no such attribute in it. An error inside the module is the
+        user's own and keeps its traceback.
+    """
+    module, _, attribute = place.partition(":")
+    expected = f"{kind} at module:attribute, the module in the current directory or installed"
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ConfigError(
+            f"Expected {expected}. Received: {place!r} (no module {error.name!r})."
+        ) from error
+    if not hasattr(found, attribute):
+        raise ConfigError(
+            f"Expected {expected}. Received: {place!r} (no {attribute!r} in {module!r})."
+        )
+    return getattr(found, attribute)
+
+
+def source_of(member: Any) -> str:
+    """SHA-256 of the file that a user's own class or function is defined in; "" for mmtf's.
+
+    What is kept of its results depends on it.
+    """
+    module = inspect.getmodule(member)
+    if module is None or module.__name__.partition(".")[0] == "mmtf":
+        return ""
+    try:
+        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
+    except OSError:  # typed into an interpreter
+        return ""
+
+
+def label_of(name: str) -> str:
+    """`name`, or for a `module:attribute` the attribute in snake case.
+
+    Example:
+      >>> label_of("my_package:MyGAN2Attack"), label_of("pgd"), label_of("cifar10:3.0.2")
+      ('my_gan2_attack', 'pgd', 'cifar10:3.0.2')
+    """
+    if not is_place(name):
+        return name
+    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name.partition(":")[2])
+    return words.lower()
+
+
+def keyword_options(function: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The keyword-only arguments of a function, or of a class's constructor, and their defaults.
+
+    Args:
+      function: a function, or a class whose constructor is meant.
+      without: arguments that are left out.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    return {
+        one.name: one.default
+        for one in parameters
+        if one.kind is one.KEYWORD_ONLY and one.name not in without
+    }
+
+
+def resolve_kwargs(
+    name: str,
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    without: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """All keyword arguments of `function`: those `given`, and its defaults for the others.
 
     Args:
@@ -47,15 +189,18 @@ def resolve_kwargs(name: str, function, given: dict, without: tuple[str, ...] = 
     Raises:
       ConfigError: an option that `function` does not have.
     """
-    parameters = inspect.signature(function).parameters.values()
-    options = {
-        one.name: one.default
-        for one in parameters
-        if one.kind is one.KEYWORD_ONLY and one.name not in without
-    }
+    options = keyword_options(function, without)
     given = {option: value for option, value in given.items() if value is not None}
     for option in given:
-        if option not in options:
-            theirs = ", ".join(options) or "none"
-            raise ConfigError(f"Expected an option of {name} ({theirs}). Received: {option!r}.")
+        theirs = ", ".join(options) or "none"
+        require(option in options, f"an option of {name} ({theirs})", option)
     return {**options, **given}
+
+
+def _accepts(function: Callable[..., Any], names: tuple[str, ...]) -> bool:
+    parameters = inspect.signature(function).parameters
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return takes_all or all(
+        name in parameters and parameters[name].kind is not parameters[name].POSITIONAL_ONLY
+        for name in names
+    )

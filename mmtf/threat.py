@@ -1,13 +1,14 @@
 """The constraint of Eq. 5: ||z - x||_p <= eta and z in the box."""
 
 import dataclasses
-import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice
+from mmtf.radius import PIXELS, Box, describe_radius, epsilon_of, eta_of, require_radius
 
 # Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
 # again for the ball's own edge x + eta.
@@ -26,7 +27,8 @@ class ThreatModel:
     Images are float tensors [N, ...]; norms are per example over all the other axes.
 
     Attributes:
-      eta: radius, > 0, on the scale of the box. 0.3 here is eps 0.15 for images in [0, 1].
+      eta: radius, > 0, on the scale of the box. On the default one it is twice the eps that the
+        field counts in, for pixels in [0, 1] (`from_epsilon`, `epsilon`).
       norm: `linf` or `l2`.
       box: (low, high), the range of a pixel.
 
@@ -39,15 +41,41 @@ class ThreatModel:
 
     eta: float
     norm: str = "linf"
-    box: tuple[float, float] = (-1.0, 1.0)
+    box: Box = PIXELS
 
     def __post_init__(self):
-        require(math.isfinite(self.eta) and self.eta > 0, "eta > 0 and finite", self.eta)
+        require_radius("eta", self.eta)
         require_choice("norm", self.norm, NORMS)
         require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
         object.__setattr__(self, "box", tuple(self.box))
 
-    def require_images(self, x) -> None:
+    @classmethod
+    def from_epsilon(
+        cls, epsilon: float, *, norm: str = "linf", box: Box = PIXELS
+    ) -> "ThreatModel":
+        """The threat model of a radius for pixels in [0, 1]: eta = (high - low) eps.
+
+        Args:
+          epsilon: > 0, such as 8/255.
+          norm, box: as of the class.
+
+        Example:
+          >>> ThreatModel.from_epsilon(8 / 255).describe()
+          'eta 0.0627451 (eps 0.0313725 on [0, 1], 8/255)'
+        """
+        require_radius("epsilon", epsilon)
+        return cls(eta=eta_of(epsilon, box), norm=norm, box=box)
+
+    @property
+    def epsilon(self) -> float:
+        """The radius for pixels in [0, 1]: eta / (high - low)."""
+        return epsilon_of(self.eta, self.box)
+
+    def describe(self) -> str:
+        """The radius on both scales, as for a message."""
+        return describe_radius(self.eta, self.box, self.norm)
+
+    def require_images(self, x: tf.Tensor | np.ndarray) -> None:
         """Refuses images that are no float32 images of the box.
 
         Args:
@@ -66,20 +94,20 @@ class ThreatModel:
             raise ConfigError(
                 f"Expected pixels of both halves of the box [{low}, {high}]. Received: [{least}, "
                 f"{most}]. For pixels in [0, 1] use 2 * x - 1, or ThreatModel(box=(0.0, 1.0)) with "
-                f"half the radius."
+                f"half the radius (the same epsilon)."
             )
 
-    def require_in_box(self, x) -> None:
+    def require_in_box(self, x: tf.Tensor | np.ndarray) -> None:
         """Raises ConfigError where a pixel of `x` lies outside the box."""
         low, high = self.box
         least, most = float(np.min(x)), float(np.max(x))
         require(low <= least and most <= high, f"images in the box [{low}, {high}]", [least, most])
 
-    def clip_box(self, z):
+    def clip_box(self, z: tf.Tensor) -> tf.Tensor:
         """The nearest point of the box."""
         return tf.clip_by_value(z, *self.box)
 
-    def project(self, z, x):
+    def project(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """The nearest point of both the ball around `x` and the box; x lies in the box.
 
         A subclass with another region overrides `region` and `into`.
@@ -90,7 +118,7 @@ class ThreatModel:
         """
         return self.into(z, self.region(x))
 
-    def region(self, x) -> tuple:
+    def region(self, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """What `into` needs to know of the images, found once for many points: tensors as `x`.
 
         For `linf` the least and the greatest that each pixel may be.
@@ -101,7 +129,7 @@ class ThreatModel:
             return tf.maximum(x - self.eta, low), tf.minimum(x + self.eta, high)
         return (x,)
 
-    def into(self, z, region):
+    def into(self, z: tf.Tensor, region: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """`project` on the region around the images."""
         z = tf.convert_to_tensor(z)
         if self.norm == "linf":
@@ -120,7 +148,7 @@ class ThreatModel:
             scale = tf.clip_by_value(longer, scale, 1.0)
         return self.clip_box(x + scale * delta)
 
-    def steepest_step(self, gradient):
+    def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
         """argmax <gradient, d> over ||d||_p <= 1: sign(g) for linf, g / ||g|| for l2.
 
         A zero gradient gives a zero step.
@@ -132,7 +160,7 @@ class ThreatModel:
         gradient = tf.math.divide_no_nan(gradient, largest)
         return tf.math.divide_no_nan(gradient, _lengths(gradient))
 
-    def random_start(self, x, seed):
+    def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """A point drawn uniformly from the ball around `x`, then clipped to the box.
 
         Args:
@@ -151,14 +179,14 @@ class ThreatModel:
         radius = self.eta * uniform ** (1.0 / dimension)
         return self.project(x + radius * direction / _lengths(direction), x)
 
-    def size(self, delta) -> np.ndarray:
+    def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
         """Per-example ||delta||_p in float64, shape [N]."""
         flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
         if self.norm == "linf":
             return np.abs(flat).max(axis=1, initial=0.0)
         return np.sqrt((flat**2).sum(axis=1))
 
-    def violations(self, z, x) -> np.ndarray:
+    def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
         """Which examples break the ball, the box, or hold a NaN; bool [N], computed in float64.
 
         The slack is float32 rounding and no more (LINF_SLACK, L2_SLACK).
@@ -186,6 +214,6 @@ def _squares(delta):
     return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)
 
 
-def require_threat(threat) -> None:
+def require_threat(threat: Any) -> None:
     """Raises ConfigError where a number, say, stands for a ThreatModel."""
     require(hasattr(threat, "into"), "threat=mmtf.ThreatModel(eta=...)", threat)

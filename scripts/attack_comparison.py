@@ -59,24 +59,25 @@ def run() -> None:
         )
     startup.import_tensorflow()
     from benchmarks.peers.comparison import COMPARISONS, compare
-    from benchmarks.peers.twin import check_twin
-    from benchmarks.peers.victim import Settings, victim_of
+    from benchmarks.peers.subject import Settings, subject_of
+    from benchmarks.peers.torch_copy import check_copy
     from mmtf import load_data
-    from mmtf.classifiers.loading import admit, digest_of, load_defense
+    from mmtf.classifiers.loading import load_classifier
+    from mmtf.evaluation.admission import validate_classifier
 
     data = load_data(FLAGS.dataset)
     x, y = data.test(FLAGS.max_examples)
     settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
     radii = {"linf": FLAGS.eta, "l2": FLAGS.eta_l2}
-    lock = hold_file(FLAGS.output, "--output")
+    lock = hold_file(FLAGS.output)
     record = _opened()
     for one in FLAGS.model:
         name, _, path = one.rpartition("=")
-        defense = load_defense(path, name or None)
-        admit(defense, data)
-        victim = victim_of(defense.classifier, FLAGS.seed)
-        kept = {"name": defense.name, "digest": digest_of(defense.classifier)}
-        kept["logits_difference"] = check_twin(defense.classifier, victim.twin, x)
+        classifier = load_classifier(path, name or None)
+        validate_classifier(classifier, data)
+        subject = subject_of(classifier.model, FLAGS.seed)
+        kept = {"name": classifier.name, "digest": classifier.fingerprint}
+        kept["logits_difference"] = check_copy(classifier.model, subject.torch_copy, x)
         record["classifiers"] = _replaced(record["classifiers"], kept, ("name",))
         # Another classifier had the name before: its rows go with it.
         record["rows"] = [
@@ -89,7 +90,7 @@ def run() -> None:
                 continue
             eta, options = radii[comparison.norm], comparison.options(settings)
             key = {
-                "classifier": defense.name,
+                "classifier": classifier.name,
                 "digest": kept["digest"],
                 "attack": comparison.title,
                 "norm": comparison.norm,
@@ -99,8 +100,8 @@ def run() -> None:
             }
             if any(key.items() <= row.items() for row in record["rows"]):
                 continue
-            print(f"{defense.name}: {comparison.title}, {comparison.norm}", flush=True)
-            row = key | compare(victim, x, y, comparison, eta, settings) | _where()
+            print(f"{classifier.name}: {comparison.title}, {comparison.norm}", flush=True)
+            row = key | compare(subject, x, y, comparison, eta, settings) | _where()
             record["rows"] = _replaced(record["rows"], row, ("classifier", "attack", "norm"))
             print(_told(row), flush=True)
             write_json(FLAGS.output, record)

@@ -92,7 +92,8 @@ def main(argv):
 
     from mmtf import ThreatModel, load_data
     from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.best_response import best_response, model_digest
+    from mmtf.classifiers.classifier import as_classifier
+    from mmtf.evaluation.best_response import best_response
     from mmtf.evaluation.runner import measure
     from mmtf.storage.provenance import provenance
 
@@ -105,7 +106,7 @@ def main(argv):
     held = data.holdout(HELD_OUT)
     splits = {"held_out": held.test(), "test": data.test(FLAGS.max_examples)}
     threat = ThreatModel(eta=FLAGS.eta)
-    lock = hold_file(FLAGS.output, "--output")
+    lock = hold_file(FLAGS.output)
     cells = read_json(FLAGS.output)["cells"] if os.path.exists(FLAGS.output) else []
     classifiers, made = {}, provenance()
 
@@ -116,7 +117,7 @@ def main(argv):
             "eta": FLAGS.eta,
             "dataset": FLAGS.dataset,
             "max_examples": FLAGS.max_examples,
-            "digest": model_digest(classifiers[classifier]),
+            "digest": as_classifier(classifiers[classifier]).fingerprint,
             "settings": settings,
         }
 
@@ -124,13 +125,8 @@ def main(argv):
         results, classifier, name = {}, key["classifier"], key["recipe"]
         for split, (x, y) in splits.items():
             found = measure(classifiers[classifier], attack, x, y, name=name)
-            low, high = found.interval
-            results[split] = {
-                "error": found.error,
-                "ci_low": low,
-                "ci_high": high,
-                "n": found.n,
-            }
+            told = found.to_dict()
+            results[split] = {one: told[one] for one in ("error", "ci_low", "ci_high", "n")}
         names = ("classifier", "recipe", "eta")  # with other settings before
         cells[:] = [cell for cell in cells if any(cell[one] != key[one] for one in names)]
         cells.append({**key, **results, **about, "commit": made["commit"]})

@@ -40,8 +40,8 @@ FLAGS = flags.FLAGS
 def main(argv):
     startup.import_tensorflow()
     from mmtf import load_data
+    from mmtf.presets import run_config
     from mmtf.reports.heat_map import heat_map
-    from mmtf.runs.presets import run_config
     from mmtf.storage.provenance import provenance
     from mmtf.threat import ThreatModel
 
@@ -79,9 +79,9 @@ def main(argv):
 def _row(defense, config, data, threat, folder):
     import keras
 
-    from mmtf.attacks import ATTACKS
-    from mmtf.evaluation.best_response import ATTNET, FittedAttNet
-    from mmtf.evaluation.payoff import as_result, attack_classifier
+    from mmtf.evaluation.attack_specs import make_attacks
+    from mmtf.evaluation.best_response import ATTNET
+    from mmtf.evaluation.payoff import EvalOptions, attack_classifier
     from mmtf.runs.experiment import run_experiment
     from mmtf.runs.workdir import Workdir
 
@@ -89,21 +89,25 @@ def _row(defense, config, data, threat, folder):
         if workdir.finished() is None:
             run_experiment(config, workdir, data)
         classifier = keras.models.load_model(workdir.keras_path)
-        attacks = {"none": ATTACKS["none"](threat), "fgsm": ATTACKS["fgsm"](threat)}
-        for name, (net, options) in ARCHITECTURES.items():
-            recipe = dataclasses.replace(
+        recipes = {
+            name: dataclasses.replace(
                 ATTNET,
                 net=net,
                 net_options=options,
                 schedule=dataclasses.replace(ATTNET.schedule, steps=FLAGS.attack_steps),
             )
-            attacks[name] = FittedAttNet(
-                threat, recipe, seed=FLAGS.seed, cache_dir=workdir.inside("attackers")
-            )
-        outcomes = attack_classifier(
-            classifier, attacks, data, max_examples=FLAGS.max_examples, seed=FLAGS.seed
+            for name, (net, options) in ARCHITECTURES.items()
+        }
+        attacks = make_attacks(
+            {name: {} for name in ("none", "fgsm", *recipes)},
+            threat,
+            recipes=recipes,
+            seed=FLAGS.seed,
+            cache_dir=workdir.inside("attackers"),
         )
-    return [{"defense": defense, **as_result(outcome)} for outcome in outcomes]
+        options = EvalOptions(max_examples=FLAGS.max_examples, seed=FLAGS.seed)
+        results = attack_classifier(classifier, attacks, data, options)
+    return [dataclasses.replace(one, defense=defense).to_dict() for one in results]
 
 
 def define_flags() -> None:

@@ -10,10 +10,10 @@ import tensorflow as tf
 from mmtf.config import Schedule
 from mmtf.data import load_digits
 from mmtf.errors import ConfigError
+from mmtf.presets import run_config
 from mmtf.reports import lemma_table, read_json, risk_table
 from mmtf.runs import curve, replay
 from mmtf.runs.experiment import run_experiment
-from mmtf.runs.presets import run_config
 from mmtf.runs.replay import add_exploitability, require_attacker
 from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel

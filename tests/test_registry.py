@@ -7,7 +7,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.registry import Registry, resolve_kwargs
+from mmtf.registry import Registry, resolve_kwargs, source_of
 
 
 def test_members_are_imported_only_when_asked_for():
@@ -66,3 +66,45 @@ def test_unknown_options_are_refused(option):
 
 def test_unknown_options_left_alone_are_no_error():
     assert resolve_kwargs("Player", Player, {"gamma": None}) == {"rounds": 3}
+
+
+OWN = """
+import math
+
+import no_such_module_of_theirs
+"""
+
+
+def test_a_place_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_thing.py").write_text("def thing(*, width):\n    return width\n\nthree = 3\n")
+    (tmp_path / "broken_thing.py").write_text(OWN)
+    members = Registry("thing", {"sqrt": "math:sqrt"}, takes=("width",))
+    assert members["own_thing:thing"](width=2) == 2
+    assert "own_thing:thing" not in members and list(members) == ["sqrt"]
+    for place, reason in {
+        "nowhere:thing": "no module 'nowhere'",
+        "nowhere.deep:thing": "no module 'nowhere'",
+        "own_thing.deep:thing": "no module 'own_thing.deep'",
+        "own_thing:other": "no 'other' in 'own_thing'",
+        "own_thing:three": "thing as a function with keywords width",
+        "math:sqrt": "thing as a function with keywords width",
+        "own_thing:": "thing to be one of sqrt",
+    }.items():
+        with pytest.raises(ConfigError, match=reason):
+            members[place]
+    with pytest.raises(ModuleNotFoundError, match="of_theirs"):  # a mistake of their own module
+        members["broken_thing:thing"]
+    members.require_known("nowhere:thing")
+    members.require_known("other", others=["other"])
+
+
+def test_a_class_of_ones_own_has_to_be_of_the_kind(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_class.py").write_text("class Mine(dict):\n    pass\n")
+    assert Registry("thing", {}, bases=("builtins:dict",))["own_class:Mine"].__name__ == "Mine"
+    either = Registry("thing", {}, bases=("builtins:list", "builtins:set"))
+    with pytest.raises(ConfigError, match="thing as a subclass of list or set"):
+        either["own_class:Mine"]
+    digest = source_of(Registry("thing", {}, bases=("builtins:dict",))["own_class:Mine"])
+    assert len(digest) == 64 and source_of(Registry) == ""

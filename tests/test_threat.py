@@ -203,3 +203,31 @@ def test_a_clip_to_a_box_that_float32_rounds_is_no_violation(low, high):
     x = threat.clip_box(tf.constant([[-9.0, 9.0], [0.0, 9.0]]))
     assert not threat.violations(x, x).any()
     assert threat.violations(np.nextafter(x, [[-9.0, 9.0]] * 2), x).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("box, width", [((-1.0, 1.0), 2), ((0.0, 1.0), 1), ((0.0, 255.0), 255)])
+def test_epsilon_is_the_radius_for_pixels_in_0_1(norm, box, width):
+    threat = ThreatModel.from_epsilon(8 / 255, norm=norm, box=box)
+    assert threat == ThreatModel(eta=width * 8 / 255, norm=norm, box=box)
+    assert threat.epsilon == pytest.approx(8 / 255, rel=1e-15)
+    assert "eps 0.0313725 on [0, 1]" in threat.describe()
+    assert ("8/255" in threat.describe()) is (norm == "linf")
+
+
+def test_epsilon_is_the_same_distance_on_both_scales(rng):
+    """x on [0, 1] and 2 x - 1: the same images, the same ball."""
+    x = rng.uniform(0.2, 0.8, (5, 3, 3, 1))
+    for norm, order in (("linf", np.inf), ("l2", 2)):
+        delta = rng.normal(size=x.shape)
+        lengths = np.linalg.norm(delta.reshape(5, -1), order, axis=1)
+        z = x + 0.1 * delta / lengths[:, None, None, None]
+        threat = ThreatModel.from_epsilon(0.1, norm=norm)
+        # Twice the rounding of differences of numbers below 1.
+        np.testing.assert_allclose(threat.size(2 * z - 2 * x), threat.eta, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -0.1, float("nan"), float("inf")])
+def test_an_impossible_epsilon_is_refused(epsilon):
+    with pytest.raises(ConfigError, match="epsilon > 0 and finite"):
+        ThreatModel.from_epsilon(epsilon)

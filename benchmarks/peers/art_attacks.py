@@ -1,6 +1,6 @@
 """Attacks of the Adversarial Robustness Toolbox (ART) under mmtf's threat models.
 
-Each takes (victim, x, y, threat, settings) as `benchmarks.peers.victim` says and returns images
+Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
 NHWC in [-1, 1]. ART is given pixels in [0, 1] and half the radius, the scale it is written for:
 its DeepFool multiplies every step by the width of the box, which is right for no other width.
 """
@@ -14,47 +14,47 @@ import torch
 from art.attacks import evasion
 from art.estimators.classification import PyTorchClassifier, TensorFlowV2Classifier
 
-from benchmarks.peers.twin import nchw, nhwc
-from benchmarks.peers.victim import from_unit, order_of, to_unit
+from benchmarks.peers.subject import from_unit, order_of, to_unit
+from benchmarks.peers.torch_copy import nchw, nhwc
 
 logging.getLogger("art").setLevel(logging.ERROR)
 
 
-def classifier_of(victim) -> PyTorchClassifier:
-    """The twin on [0, 1] images."""
+def classifier_of(subject) -> PyTorchClassifier:
+    """The PyTorch copy on [0, 1] images."""
     return PyTorchClassifier(
-        model=victim.unit_twin,
+        model=subject.unit_copy,
         loss=torch.nn.CrossEntropyLoss(),
-        input_shape=(victim.shape[2], *victim.shape[:2]),
-        nb_classes=victim.classes,
+        input_shape=(subject.shape[2], *subject.shape[:2]),
+        nb_classes=subject.classes,
         clip_values=(0.0, 1.0),
         device_type="cpu",
     )
 
 
-def keras_classifier_of(victim) -> TensorFlowV2Classifier:
+def keras_classifier_of(subject) -> TensorFlowV2Classifier:
     """The Keras model itself, on [-1, 1] images."""
     return TensorFlowV2Classifier(
-        model=victim.classifier,
-        nb_classes=victim.classes,
-        input_shape=victim.shape,
+        model=subject.classifier,
+        nb_classes=subject.classes,
+        input_shape=subject.shape,
         loss_object=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         clip_values=(-1.0, 1.0),
     )
 
 
-def fgsm(victim, x, y, threat, settings):
+def fgsm(subject, x, y, threat, settings):
     """On the Keras model, so that both see the same gradient."""
     attack = evasion.FastGradientMethod(
-        keras_classifier_of(victim), norm=order_of(threat), eps=threat.eta, batch_size=len(x)
+        keras_classifier_of(subject), norm=order_of(threat), eps=threat.eta, batch_size=len(x)
     )
-    return attack.generate(x, y=_one_hot(victim, y))
+    return attack.generate(x, y=_one_hot(subject, y))
 
 
-def pgd(victim, x, y, threat, settings):
+def pgd(subject, x, y, threat, settings):
     return _run(
         evasion.ProjectedGradientDescent,
-        victim,
+        subject,
         x,
         y,
         norm=order_of(threat),
@@ -66,18 +66,18 @@ def pgd(victim, x, y, threat, settings):
     )
 
 
-def apgd_ce(victim, x, y, threat, settings):
-    return _apgd(victim, x, y, threat, settings, "cross_entropy")
+def apgd_ce(subject, x, y, threat, settings):
+    return _apgd(subject, x, y, threat, settings, "cross_entropy")
 
 
-def apgd_dlr(victim, x, y, threat, settings):
-    return _apgd(victim, x, y, threat, settings, "difference_logits_ratio")
+def apgd_dlr(subject, x, y, threat, settings):
+    return _apgd(subject, x, y, threat, settings, "difference_logits_ratio")
 
 
-def square(victim, x, y, threat, settings):
+def square(subject, x, y, threat, settings):
     return _run(
         evasion.SquareAttack,
-        victim,
+        subject,
         x,
         y,
         norm=order_of(threat),
@@ -88,24 +88,24 @@ def square(victim, x, y, threat, settings):
     )
 
 
-def deepfool(victim, x, y, threat, settings):
+def deepfool(subject, x, y, threat, settings):
     """l2 only; the smallest perturbation, whatever the radius. Takes predictions as labels."""
     return _run(
         evasion.DeepFool,
-        victim,
+        subject,
         x,
         y,
         max_iter=settings.deepfool_steps,
         epsilon=0.02,
-        nb_grads=victim.classes,
+        nb_grads=subject.classes,
         verbose=False,
     )
 
 
-def carlini_wagner(victim, x, y, threat, settings):
+def carlini_wagner(subject, x, y, threat, settings):
     return _run(
         evasion.CarliniL2Method,
-        victim,
+        subject,
         x,
         y,
         max_iter=settings.cw_steps,
@@ -116,10 +116,10 @@ def carlini_wagner(victim, x, y, threat, settings):
     )
 
 
-def _apgd(victim, x, y, threat, settings, loss):
+def _apgd(subject, x, y, threat, settings, loss):
     return _run(
         evasion.AutoProjectedGradientDescent,
-        victim,
+        subject,
         x,
         y,
         norm=order_of(threat),
@@ -132,11 +132,11 @@ def _apgd(victim, x, y, threat, settings, loss):
     )
 
 
-def _run(make, victim, x, y, **options):
-    np.random.seed(victim.seed)
-    torch.manual_seed(victim.seed)
-    attack = make(classifier_of(victim), batch_size=len(x), **options)
-    z = attack.generate(nchw(to_unit(x)).numpy(), y=_one_hot(victim, y))
+def _run(make, subject, x, y, **options):
+    np.random.seed(subject.seed)
+    torch.manual_seed(subject.seed)
+    attack = make(classifier_of(subject), batch_size=len(x), **options)
+    z = attack.generate(nchw(to_unit(x)).numpy(), y=_one_hot(subject, y))
     return from_unit(nhwc(torch.from_numpy(np.asarray(z, np.float32))))
 
 
@@ -144,5 +144,5 @@ def _eps(threat):
     return threat.eta / 2.0
 
 
-def _one_hot(victim, y):
-    return tf.one_hot(y, victim.classes).numpy()
+def _one_hot(subject, y):
+    return tf.one_hot(y, subject.classes).numpy()

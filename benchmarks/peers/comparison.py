@@ -14,11 +14,14 @@ import numpy as np
 import torch
 
 from benchmarks.peers import art_attacks, foolbox_attacks, original_attacks
-from benchmarks.peers.twin import nchw, nhwc
-from benchmarks.peers.victim import Settings, Victim
+from benchmarks.peers.subject import Settings, Subject
+from benchmarks.peers.torch_copy import nchw, nhwc
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import input_gradient
-from mmtf.evaluation.runner import evaluating_in_float32, misclassified, perturb
+from mmtf.classifiers.classifier import as_classifier
+from mmtf.evaluation.runner import perturb
+from mmtf.evaluation.verdict import misclassified
+from mmtf.runtime.devices import full_float32
 from mmtf.threat import ThreatModel
 
 # Peer -> (the distribution its version is read from, its attacks).
@@ -147,11 +150,11 @@ COMPARISONS = (
 )
 
 
-def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: Settings) -> dict:
+def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings: Settings) -> dict:
     """A row: the errors of mmtf's attack and of every peer's on the same images, as JSON types.
 
     An example counts as broken by an attack where the image it returns keeps to the ball and the
-    box in float64 and is misclassified; a peer's where either net, Keras's or the twin, errs. One
+    box in float64 and is misclassified; a peer's where the Keras model or its copy errs. One
     that the classifier gets wrong unmoved is broken by every attack. Errors and counts are means
     over the comparison's seeds, seconds those of one run; `gain_se` is the standard error of
     the mean of (images broken by mmtf - by the peer).
@@ -160,7 +163,7 @@ def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: 
     free = ThreatModel(eta=EVERYWHERE, norm=comparison.norm) if comparison.nearest else threat
     options = comparison.options(settings)
     attack = ATTACKS[comparison.ours](free, **options)
-    unmoved = misclassified(victim.classifier, x, y)
+    unmoved = misclassified(subject.classifier, x, y)
 
     def judged(z, errs):
         """Of one run: (images broken, what else the record says of it)."""
@@ -168,16 +171,16 @@ def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: 
         return broken, _distances(threat, z, x, errs & ~unmoved) if comparison.nearest else {}
 
     def run_ours(seed):
-        z = perturb(victim.classifier, attack, x, y, seed=seed)
-        return z, misclassified(victim.classifier, z, y)
+        z = perturb(subject.classifier, attack, x, y, seed=seed)
+        return z, misclassified(subject.classifier, z, y)
 
     def run_theirs(function, seed):
-        own = dataclasses.replace(victim, seed=seed)
-        with evaluating_in_float32(victim.classifier):
+        own = dataclasses.replace(subject, seed=seed)
+        with full_float32(), as_classifier(subject.classifier).computing():
             z = np.asarray(function(own, x, y, threat, settings))
-        return z, misclassified(victim.classifier, z, y) | victim.twin_errs(z, y)
+        return z, misclassified(subject.classifier, z, y) | subject.copy_errs(z, y)
 
-    seeds = [victim.seed + number for number in range(comparison.seeds)]
+    seeds = [subject.seed + number for number in range(comparison.seeds)]
     runs, seconds = _timed(run_ours, seeds)
     ours = [judged(*run) for run in runs]
     row = {
@@ -208,7 +211,7 @@ def compare(victim: Victim, x, y, comparison: Comparison, eta: float, settings: 
             **theirs[0][1],
         }
         if comparison.ours == "fgsm":
-            cell |= differing_pixels(victim, x, y, runs[0][0], their_runs[0][0])
+            cell |= differing_pixels(subject, x, y, runs[0][0], their_runs[0][0])
         row["peers"].append(cell)
     return row
 
@@ -234,20 +237,20 @@ def shortfall(cell: dict) -> float:
     return cell["theirs_alone"] - cell["ours_alone"]
 
 
-def differing_pixels(victim: Victim, x, y, ours, theirs) -> dict:
+def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
     """Where two FGSM images differ, and how small the gradient is there.
 
     Two float32 programs agree on the sign of a gradient only where it is larger than the error
-    that rounding leaves in it. That error is measured against the twin's gradient in float64.
+    that rounding leaves in it. That error is measured against the gradient in float64.
 
     Returns:
       `largest_difference`: over the pixels whose sign is beyond doubt; `pixels_differing`: all by
       more than 1e-5; `pixels_in_doubt`: smaller than DOUBT times the image's largest error of
       float32, not 0 in float64; `pixels_unexplained`: differing without being in doubt.
     """
-    exact = gradient64(victim, x, y)
-    with evaluating_in_float32(victim.classifier):
-        _, rounded = input_gradient(victim.classifier, x, y)
+    exact = gradient64(subject, x, y)
+    with full_float32(), as_classifier(subject.classifier).computing():
+        _, rounded = input_gradient(subject.classifier, x, y)
     axes = (1, 2, 3)
     noise = np.abs(rounded.numpy() - exact).max(axes, keepdims=True)
     doubt = np.abs(exact) <= DOUBT * noise
@@ -263,12 +266,12 @@ def differing_pixels(victim: Victim, x, y, ours, theirs) -> dict:
     }
 
 
-def gradient64(victim: Victim, x, y) -> np.ndarray:
-    """d cross-entropy_i / d x_i in float64, by the twin; NHWC."""
-    twin = copy.deepcopy(victim.twin).double()
+def gradient64(subject: Subject, x, y) -> np.ndarray:
+    """d cross-entropy_i / d x_i in float64, by the PyTorch copy; NHWC."""
+    exact_copy = copy.deepcopy(subject.torch_copy).double()
     images = nchw(np.asarray(x, np.float64)).requires_grad_()
     labels = torch.from_numpy(np.asarray(y, np.int64))
-    total = torch.nn.functional.cross_entropy(twin(images), labels, reduction="sum")
+    total = torch.nn.functional.cross_entropy(exact_copy(images), labels, reduction="sum")
     return nhwc(torch.autograd.grad(total, images)[0])
 
 

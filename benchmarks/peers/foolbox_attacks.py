@@ -1,6 +1,6 @@
 """Attacks of Foolbox under mmtf's threat models.
 
-Each takes (victim, x, y, threat, settings) as `benchmarks.peers.victim` says and returns images
+Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
 NHWC in [-1, 1], which is also the box that Foolbox is given.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-from benchmarks.peers.twin import nchw, nhwc
+from benchmarks.peers.torch_copy import nchw, nhwc
 
 FAST = {"linf": foolbox.attacks.LinfFastGradientAttack, "l2": foolbox.attacks.L2FastGradientAttack}
 PGD = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}
@@ -19,39 +19,39 @@ DEEPFOOL = {
 }
 
 
-def fgsm(victim, x, y, threat, settings):
+def fgsm(subject, x, y, threat, settings):
     """On the Keras model, so that both see the same gradient."""
-    model = foolbox.TensorFlowModel(victim.classifier, bounds=(-1.0, 1.0))
+    model = foolbox.TensorFlowModel(subject.classifier, bounds=(-1.0, 1.0))
     attack = FAST[threat.norm](random_start=False)
     labels = tf.constant(y, tf.int64)
     return np.asarray(attack.run(model, tf.constant(x), labels, epsilon=threat.eta))
 
 
-def pgd(victim, x, y, threat, settings):
+def pgd(subject, x, y, threat, settings):
     attack = PGD[threat.norm](
         steps=settings.pgd_steps, abs_stepsize=2.5 * threat.eta / settings.pgd_steps
     )
-    return _run(attack, victim, x, y, epsilon=threat.eta)
+    return _run(attack, subject, x, y, epsilon=threat.eta)
 
 
-def deepfool(victim, x, y, threat, settings):
+def deepfool(subject, x, y, threat, settings):
     """The smallest perturbation, whatever the radius. Takes predictions as labels."""
-    attack = DEEPFOOL[threat.norm](steps=settings.deepfool_steps, candidates=victim.classes)
-    return _run(attack, victim, x, y)
+    attack = DEEPFOOL[threat.norm](steps=settings.deepfool_steps, candidates=subject.classes)
+    return _run(attack, subject, x, y)
 
 
-def carlini_wagner(victim, x, y, threat, settings):
+def carlini_wagner(subject, x, y, threat, settings):
     attack = foolbox.attacks.L2CarliniWagnerAttack(
         binary_search_steps=settings.cw_searches,
         steps=settings.cw_steps,
         stepsize=settings.cw_rate,
         initial_const=settings.cw_first,
     )
-    return _run(attack, victim, x, y)
+    return _run(attack, subject, x, y)
 
 
-def _run(attack, victim, x, y, **options):
-    torch.manual_seed(victim.seed)
-    model = foolbox.PyTorchModel(victim.twin, bounds=(-1.0, 1.0), device="cpu")
+def _run(attack, subject, x, y, **options):
+    torch.manual_seed(subject.seed)
+    model = foolbox.PyTorchModel(subject.torch_copy, bounds=(-1.0, 1.0), device="cpu")
     labels = torch.from_numpy(np.asarray(y, np.int64))
     return nhwc(attack.run(model, nchw(x), labels, **options))

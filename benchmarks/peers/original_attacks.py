@@ -1,6 +1,6 @@
 """The original AutoAttack (Croce & Hein) and its parts, from PyPI's pyautoattack.
 
-Each takes (victim, x, y, threat, settings) as `benchmarks.peers.victim` says and returns images
+Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
 NHWC in [-1, 1]. The original knows the box [0, 1] alone: it is given half the radius. Square's
 schedule is the rescaled one, which mmtf and ART have too; at 10,000 queries they are the same.
 """
@@ -14,86 +14,86 @@ from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
 from pyautoattack.square import SquareAttack
 
-from benchmarks.peers.twin import nchw, nhwc
-from benchmarks.peers.victim import from_unit, to_unit
+from benchmarks.peers.subject import from_unit, to_unit
+from benchmarks.peers.torch_copy import nchw, nhwc
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 
 
-def apgd_ce(victim, x, y, threat, settings):
-    return _perturb(_apgd(victim, threat, settings, "ce"), victim, x, y)
+def apgd_ce(subject, x, y, threat, settings):
+    return _perturb(_apgd(subject, threat, settings, "ce"), subject, x, y)
 
 
-def apgd_dlr(victim, x, y, threat, settings):
-    return _perturb(_apgd(victim, threat, settings, "dlr"), victim, x, y)
+def apgd_dlr(subject, x, y, threat, settings):
+    return _perturb(_apgd(subject, threat, settings, "dlr"), subject, x, y)
 
 
-def apgd_targeted(victim, x, y, threat, settings):
-    return _perturb(_apgd_targeted(victim, threat, settings), victim, x, y)
+def apgd_targeted(subject, x, y, threat, settings):
+    return _perturb(_apgd_targeted(subject, threat, settings), subject, x, y)
 
 
-def fab(victim, x, y, threat, settings):
-    return _perturb(_fab(victim, threat, settings), victim, x, y)
+def fab(subject, x, y, threat, settings):
+    return _perturb(_fab(subject, threat, settings), subject, x, y)
 
 
-def square(victim, x, y, threat, settings):
-    return _perturb(_square(victim, threat, settings), victim, x, y)
+def square(subject, x, y, threat, settings):
+    return _perturb(_square(subject, threat, settings), subject, x, y)
 
 
-def autoattack(victim, x, y, threat, settings):
+def autoattack(subject, x, y, threat, settings):
     """Its version `standard`, with the iterations of `settings`."""
     attack = AutoAttack(
-        victim.unit_twin,
+        subject.unit_copy,
         attacks=["apgd-ce", "apgd-t", "fab-t", "square"],
         version="custom",
         norm=NORMS[threat.norm],
         eps=threat.eta / 2.0,
-        seed=victim.seed,
+        seed=subject.seed,
     )
-    attack.apgd = _apgd(victim, threat, settings, "ce")
-    attack.apgd_targeted = _apgd_targeted(victim, threat, settings)
-    attack.fab = _fab(victim, threat, settings)
-    attack.square = _square(victim, threat, settings)
+    attack.apgd = _apgd(subject, threat, settings, "ce")
+    attack.apgd_targeted = _apgd_targeted(subject, threat, settings)
+    attack.fab = _fab(subject, threat, settings)
+    attack.square = _square(subject, threat, settings)
     images, labels = _tensors(x, y)
     z, _ = attack.run_standard_evaluation(images, labels, batch_size=len(x))
     return from_unit(nhwc(z))
 
 
-def _apgd(victim, threat, settings, loss):
-    return APGDAttack(loss=loss, **_common(victim, threat), n_iter=settings.steps, **_quiet())
+def _apgd(subject, threat, settings, loss):
+    return APGDAttack(loss=loss, **_common(subject, threat), n_iter=settings.steps, **_quiet())
 
 
-def _apgd_targeted(victim, threat, settings):
+def _apgd_targeted(subject, threat, settings):
     return APGDAttack_targeted(
         n_target_classes=settings.targets,
         n_iter=settings.steps,
-        **_common(victim, threat),
+        **_common(subject, threat),
         **_quiet(),
     )
 
 
-def _fab(victim, threat, settings):
+def _fab(subject, threat, settings):
     return FABAttack_PT(
         targeted=True,
         n_restarts=1,
         n_target_classes=settings.targets,
         n_iter=settings.steps,
-        **_common(victim, threat),
+        **_common(subject, threat),
     )
 
 
-def _square(victim, threat, settings):
+def _square(subject, threat, settings):
     return SquareAttack(
-        p_init=0.8, resc_schedule=True, n_queries=settings.queries, **_common(victim, threat)
+        p_init=0.8, resc_schedule=True, n_queries=settings.queries, **_common(subject, threat)
     )
 
 
-def _common(victim, threat):
+def _common(subject, threat):
     return {
-        "predict": victim.unit_twin,
+        "predict": subject.unit_copy,
         "norm": NORMS[threat.norm],
         "eps": threat.eta / 2.0,
-        "seed": victim.seed,
+        "seed": subject.seed,
         "device": "cpu",
     }
 
@@ -102,7 +102,7 @@ def _quiet():
     return {"logger": logging.getLogger("auto-attack")}
 
 
-def _perturb(attack, victim, x, y):
+def _perturb(attack, subject, x, y):
     with torch.no_grad():
         z = attack.perturb(*_tensors(x, y))
     return from_unit(nhwc(z))

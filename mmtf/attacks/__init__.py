@@ -19,6 +19,7 @@ ATTACKS = Registry(
         "square": "mmtf.attacks.square:Square",
         "autoattack": "mmtf.attacks.autoattack:AutoAttack",
     },
+    bases=("mmtf.attacks.base:Attack", "mmtf.evaluation.fitted:FittedAttack"),
 )
 
 # Attacks made of an attack, or of images: from mmtf.attacks import Transfer.

@@ -28,7 +28,7 @@ class Attack:
       asks: whether the images depend on what the classifier answers.
     """
 
-    norms = ("linf", "l2")
+    norms: tuple[str, ...] = ("linf", "l2")
     deterministic = True
     compiles_itself = False
     asks = True

@@ -67,7 +67,8 @@ class FAB(Attack):
         for number in range(count):
             state, kept, found = self._begin(x), x, tf.zeros_like(broken)
             for _ in range(self.steps):
-                state, within = self._step(classifier, *state, x, y, order[:, number])
+                arguments = (*state, x, y, order[:, number])
+                state, within = self._step(classifier, *arguments)
                 kept = choose(within & ~found, state[1], kept)
                 found |= within
             z = choose(found, kept, self._answer(state, x))

@@ -91,8 +91,8 @@ class IteratedAttack(AimedAttack):
             standing.note(z, reached)
             if not standing.anyone:
                 return tf.constant(standing.result)
-            z, labels, *region = standing.compact(after, labels, *region)
-            region = tuple(region)  # as it was traced
+            z, labels, *kept = standing.compact(after, labels, *region)
+            region = tuple(kept)  # as it was traced
         return standing.finish(z)
 
     def _step(self, classifier, z, labels, length, region):

@@ -2,19 +2,17 @@
 
 import contextlib
 import functools
-import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import require, require_choice
-from mmtf.kernels.conv_rows import thin_input_gradients
-from mmtf.kernels.dense import large_products
+from mmtf.errors import ConfigError, require, require_choice
+from mmtf.kernels import optimized
+from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
 # Where a model keeps the Classifier that was made of it. Keras neither tracks nor saves names that
@@ -107,15 +105,33 @@ class Classifier:
         if self.keras_model is None:
             own = getattr(self.model, "fingerprint", None)
             require(own is not None, "a Keras model, or a callable with a fingerprint", self.model)
-            digest = hashlib.sha256(str(own).encode())
+            parts = [str(own)]
         else:
-            digest = hashlib.sha256(_architecture(self.keras_model).encode())
-            for weight in self.keras_model.get_weights():
-                digest.update(np.ascontiguousarray(weight).tobytes())
+            parts = [_architecture(self.keras_model), *self.keras_model.get_weights()]
         if self.bounds != BOX or self.preprocessing is not None:
             named = getattr(self.preprocessing, "__qualname__", repr(self.preprocessing))
-            digest.update(repr((self.bounds, named)).encode())
-        return digest.hexdigest()
+            parts.append(repr((self.bounds, named)))
+        return sha256(*parts)
+
+    def as_keras(self) -> keras.Model:
+        """A Keras model of the same weights that takes images of the box, for training against it.
+
+        The model itself where it takes them as they are.
+
+        Raises:
+          ConfigError: the classifier is no Keras model, or one without a static input shape.
+        """
+        model = self.keras_model
+        if model is None:
+            raise ConfigError(f"Expected a Keras model. Received: {self.model!r}.")
+        if self.bounds == BOX and self.preprocessing is None:
+            return model
+        shape = getattr(model, "input_shape", None)
+        if not isinstance(shape, tuple):
+            raise ConfigError(f"Expected a model of one known input shape. Received: {shape}.")
+        inputs = keras.Input(shape[1:])
+        adapted = keras.layers.Lambda(self.inputs_of, output_shape=shape[1:])(inputs)
+        return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")
 
     def at(self, precision: str | None) -> "Classifier":
         """The same classifier computing in another precision; one and the same object each time."""
@@ -142,8 +158,7 @@ class Classifier:
             return
         with contextlib.ExitStack() as stack:
             stack.enter_context(computing_in(self.keras_model, self.precision))
-            stack.enter_context(thin_input_gradients(self.keras_model))
-            stack.enter_context(large_products(self.keras_model))
+            stack.enter_context(optimized(self.keras_model, "inference"))
             yield
 
     def compiled(self, key: Hashable, function: Callable) -> Callable:

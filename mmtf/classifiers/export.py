@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,12 @@ def save_keras(classifier: keras.Model, path: str) -> None:
     write_atomically(path, classifier.save)
 
 
-def save_serving(classifier: keras.Model, preprocess, image_shape, path: str) -> None:
+def save_serving(
+    classifier: keras.Model,
+    preprocess: Callable[[tf.Tensor], tf.Tensor],
+    image_shape: Sequence[int],
+    path: str,
+) -> None:
     """Writes a SavedModel that plain TensorFlow loads, whole or not at all.
 
     Its signatures, in float32:
@@ -46,7 +52,7 @@ def save_serving(classifier: keras.Model, preprocess, image_shape, path: str) ->
         _write(classifier, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
 
 
-def save_attacker(attacker: keras.Model, image_shape, path: str) -> None:
+def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
     """Writes an attack network as a SavedModel, whole or not at all.
 
     Its signature serving_default takes `images` float32 [N, H, W, C] in [-1, 1] and `labels` int32

@@ -1,14 +1,18 @@
 """A Keras model's layers in writing, without what differs from one making of it to the next."""
 
-import hashlib
 import json
 
 import keras
 
+from mmtf.storage.digest import sha256
+
 # Names are counted up in a process, and stand in the lists of a functional model's edges; the type
 # is the precision's, which may change; seeds may be drawn where none is given.
-LEFT_OUT = ("name", "dtype", "shared_object_id", "seed")
-LEFT_OUT += ("inbound_nodes", "input_layers", "output_layers")
+LEFT_OUT = ("name", "dtype", "shared_object_id", "seed") + (
+    "inbound_nodes",
+    "input_layers",
+    "output_layers",
+)
 
 
 def architecture(model: keras.Model) -> str:
@@ -22,8 +26,7 @@ def architecture(model: keras.Model) -> str:
       >>> architecture(make(3)) == architecture(make(3)) != architecture(make(5))
       True
     """
-    text = json.dumps(_layers(model), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return sha256(json.dumps(_layers(model), sort_keys=True))[:16]
 
 
 def _layers(layer):

@@ -1,15 +1,18 @@
 """What a classifier's outputs must be to be raised and attacked as logits."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from mmtf.errors import ConfigError
+from mmtf.kernels.keras_internals import producer_of
 
 SQUASHING = {"softmax": "Remove the softmax", "sigmoid": "Remove the sigmoid"}
 WHY = "its saturation hides gradients from attacks"
 
 
-def require_logits(classifier, logits) -> None:
+def require_logits(classifier: Any, logits: np.ndarray) -> None:
     """Refuses probabilities.
 
     A Sequential or functional Keras model is known by its last layer; any other classifier by its
@@ -42,14 +45,13 @@ def require_logits(classifier, logits) -> None:
         )
 
 
-def last_activation(classifier) -> str | None:
+def last_activation(classifier: Any) -> str | None:
     """`softmax`, `sigmoid`, another activation's name, or None where it cannot be told."""
     layer = classifier
     while isinstance(layer, keras.Model):
         if not getattr(layer, "outputs", None):  # subclassed: its layers stand in any order
             return None
-        # Keras has no public name for what made an output, which need not be the last layer.
-        layer = getattr(layer.outputs[0], "_keras_history", (None,))[0]
+        layer = producer_of(layer.outputs[0])  # need not be the last in the list of layers
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     activation = getattr(layer, "activation", None)

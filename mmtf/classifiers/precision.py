@@ -3,10 +3,10 @@
 import contextlib
 
 import keras
-import tensorflow as tf
 
-from mmtf.kernels.conv_rows import thin_input_gradients
-from mmtf.kernels.dense import large_products
+from mmtf.kernels import optimized
+from mmtf.kernels.keras_internals import input_tensors_of, layers_of, producer_of
+from mmtf.runtime.devices import full_float32
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def computing_in(model: keras.Model, dtype: str):
     """
     layers = [
         layer
-        for layer in model._flatten_layers(include_self=True)
+        for layer in layers_of(model, include_self=True)
         if getattr(layer, "quantization_mode", None) is None
     ]
     before = [layer.dtype_policy for layer in layers]
@@ -51,14 +51,11 @@ def evaluating_in_float32(classifier):
     in threads of one process must not overlap.
     """
     model = model_of(classifier)
-    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
     with contextlib.ExitStack() as stack:
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        stack.callback(tf.config.experimental.enable_tensor_float_32_execution, tf32)
+        stack.enter_context(full_float32())
         if model is not None:
             stack.enter_context(computing_in(model, "float32"))
-            stack.enter_context(thin_input_gradients(model))
-            stack.enter_context(large_products(model))
+            stack.enter_context(optimized(model, "inference"))
         yield
 
 
@@ -67,7 +64,7 @@ def policies_of(classifier) -> tuple[str, ...]:
     model = model_of(classifier)
     if model is None:
         return ()
-    return tuple(layer.dtype_policy.name for layer in model._flatten_layers())
+    return tuple(layer.dtype_policy.name for layer in layers_of(model, include_self=True))
 
 
 def model_of(classifier) -> keras.Model | None:
@@ -80,14 +77,13 @@ def model_of(classifier) -> keras.Model | None:
 def _last_layers(model) -> list:
     """From the output back to the first layer with weights, into models that are layers."""
     found, tensor = [], model.outputs[0] if _is_functional(model) else None
-    while (history := getattr(tensor, "_keras_history", None)) is not None:
-        layer = history.operation
+    while (layer := producer_of(tensor)) is not None:
         if isinstance(layer, keras.Model):
             return found + _last_layers(layer)
         found.append(layer)
         if isinstance(layer, keras.layers.Layer):  # its own layers, too; an operation has none
-            found += layer._flatten_layers(include_self=False)
-        inputs = layer._inbound_nodes[history.node_index].input_tensors
+            found += layers_of(layer)
+        inputs = input_tensors_of(tensor)
         if getattr(layer, "weights", None) or len(inputs) != 1:
             break
         tensor = inputs[0]

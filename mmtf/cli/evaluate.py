@@ -4,7 +4,7 @@
         --attacks=none,fgsm,pgd,autoattack --eta=0.3 --max_examples=1000 --output=report
 
 Several models and radii make a payoff matrix. With --output a stopped evaluation goes on from its
-finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.matrix.payoff_matrix`.
+finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.payoff.payoff_matrix`.
 """
 
 import contextlib
@@ -12,31 +12,45 @@ import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from absl import flags
 
 from mmtf.attacks import ATTACKS
-from mmtf.cli.flags import require_used
-from mmtf.config import NORMS, PRECISIONS
-from mmtf.errors import ConfigError, require, require_choice
-from mmtf.runtime import startup
+from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
+from mmtf.config import NORMS, STANDARDIZED
+from mmtf.errors import ConfigError, Interrupted, require, require_choice
+from mmtf.radius import eta_of, parse_radius
+from mmtf.runtime import PRECISIONS, startup
 from mmtf.storage.lock import hold
 
 FITTED = ("attnet", "attnet_paper", "universal")
+BOX = (-1.0, 1.0)
+SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
+    """Defines the flags of `python -m mmtf.evaluate`."""
     flags.DEFINE_multi_string(
         "model",
         [],
         "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
         "NAME=PATH names it in the tables. Repeat for several.",
     )
+    flags.DEFINE_multi_string(
+        "bounds",
+        [],
+        "LOW,HIGH, the range of the pixels that the models take, as 0,1 or 0,255; default -1,1. "
+        "Once for all models, or once for each --model in its order. Radii stay those of [-1, 1].",
+    )
     flags.DEFINE_list(
         "attacks",
         None,
-        f"Any of: {', '.join((*ATTACKS, *FITTED))}; default: none, fgsm (l2: fgm), pgd.",
+        f"Any of: {', '.join((*ATTACKS, *FITTED))}, or my_package.attacks:MyAttack; default: none, "
+        "fgsm (l2: fgm), pgd.",
     )
     flags.DEFINE_multi_string(
         "transfer_from",
@@ -52,7 +66,8 @@ def define_flags() -> None:
         "float32",
         f"What attacks compute in: {', '.join(PRECISIONS)}. Images are judged in float32.",
     )
-    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1].")
+    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1]: twice those of --epsilon.")
+    flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
     flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
     flags.DEFINE_string(
         "dataset",
@@ -85,55 +100,60 @@ def define_flags() -> None:
         "Of attnet_paper's training, fast or paper, as in mmtf.run: 1,500 or 30,000 steps.",
     )
     flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_integer(
+        "batch_size",
+        0,
+        "Images attacked together; 0: 500, and of images larger than CIFAR-10's as many as are "
+        "estimated to fit into memory.",
+    )
     flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
 
 
-def main(argv) -> int:
-    """Flags -> library -> tables. Returns the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        require(len(argv) == 1, "flags only", " ".join(argv[1:]))
-        return _run()
-    except KeyboardInterrupt:
-        return _stopped()
-    except Exception as error:
-        return _answer(error)
-
-
-def _stopped():
+def _stopped(number: int, interrupted: Interrupted | None) -> int:
+    """Says after a signal what is kept; the exit status."""
     if FLAGS.output:
         print(
-            f"Stopped; finished cells and blocks of images are in {FLAGS.output}. The same command "
-            f"goes on from them."
+            f"Stopped; finished cells and batches of images are in {FLAGS.output}. The same "
+            "command goes on from them."
         )
     else:
         print("Stopped. Nothing is kept without --output.")
-    return 130
+    return 128 + signal.SIGINT
 
 
-def _run():
+@in_one_line("mmtf.evaluate", stopped=_stopped)
+def main(argv: list[str]) -> int:
+    """Flags -> library -> tables. Returns the exit status."""
+    require(len(argv) == 1, "flags only", " ".join(argv[1:]))
+    return _run()
+
+
+def _run() -> int:
     etas = _etas()
     require(bool(FLAGS.model), "at least one --model", "none")
     names = FLAGS.attacks
     if names is None:
         names = ["none", "fgm" if FLAGS.norm == "l2" else "fgsm", "pgd"]
     require(bool(names), "at least one of --attacks", "")
-    require(len(set(names)) == len(names), "different --attacks", ",".join(names))
+    labels = {ATTACKS.label(name) for name in names}
+    require(len(labels) == len(names), "--attacks of different names", ",".join(names))
     require(FLAGS.max_examples >= 0, "max_examples >= 0 (0: all)", FLAGS.max_examples)
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
+    require(FLAGS.batch_size >= 0, "batch_size >= 0 (0: by memory)", FLAGS.batch_size)
+    _bounds()
     require_choice("norm", FLAGS.norm, NORMS)
     require_choice("attack_precision", FLAGS.attack_precision, PRECISIONS)
     require_choice("schedule", FLAGS.schedule, ("fast", "paper"))
     require(0 <= FLAGS.seed < 2**31, "seed in [0, 2^31)", FLAGS.seed)
     for name in names:
-        require_choice("attack", name, (*ATTACKS, *FITTED))
+        ATTACKS.require_known(name, others=FITTED)
     _refuse_idle(names)
     lock = _claim(FLAGS.output) if FLAGS.output else contextlib.nullcontext()
     with lock:
         return _evaluate(names, etas)
 
 
-def _refuse_idle(names):
+def _refuse_idle(names: list[str]) -> None:
     """Flags of attacks that are not asked for."""
     owners = {"pgd_steps": "pgd", "pgd_restarts": "pgd", "pgd_loss": "pgd", "pgd_decay": "pgd"}
     owners |= {"apgd_loss": "apgd", "schedule": "attnet_paper"}
@@ -142,35 +162,56 @@ def _refuse_idle(names):
     )
 
 
-def _evaluate(names, etas):
+def _evaluate(names: list[str], etas: list[float]) -> int:
     startup.import_tensorflow()
-    from mmtf.classifiers.loading import attack_precision, load_defense
+    from mmtf.classifiers.classifier import Classifier
+    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
+    from mmtf.evaluation.admission import attack_precision
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
-    from mmtf.evaluation.matrix import payoff_matrix
+    from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
-    defenses = [load_defense(*_path_and_name(one)) for one in FLAGS.model]
-    _require_different("models", defenses)
-    sources = [load_defense(*_path_and_name(one)) for one in FLAGS.transfer_from]
-    _require_different("transfer_from", sources)
-    dataset = load_data(_dataset(), FLAGS.data_dir, preprocess=FLAGS.preprocess)
-    attacks, precision = _options(names), attack_precision(FLAGS.attack_precision, defenses)
+    def load(given: str, bounds: tuple[float, float]) -> Classifier:
+        path, name = _path_and_name(given)
+        return load_classifier(path, name, bounds)
+
+    bounds = _bounds()
+    shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
+    models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
+    classifiers = _by_name("models", models)
+    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
+    name = _dataset()
+    require(
+        FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
+        "--epsilon with --preprocess=box, pixels that are scaled alike; --eta is on the scale of "
+        "images that are standardized one by one",
+        name,
+    )
+    dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    attacks = _options(names)
+    precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     matrix = payoff_matrix(
-        defenses,
+        classifiers,
         attacks,
         dataset,
         etas=etas,
         norm=FLAGS.norm,
-        max_examples=FLAGS.max_examples,
-        seed=FLAGS.seed,
-        cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
-        sources=sources,
-        eot_samples=FLAGS.eot_samples,
-        precision=precision,
         recipes=recipes,
+        sources=sources,
+        options=EvalOptions(
+            max_examples=FLAGS.max_examples,
+            seed=FLAGS.seed,
+            batch_size=FLAGS.batch_size or None,
+            precision=precision,
+            eot_samples=FLAGS.eot_samples,
+            keep=SHOWN_IMAGES,
+            distances=True,
+            cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+            progress=True,
+        ),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     settings = {
@@ -183,7 +224,9 @@ def _evaluate(names, etas):
         },
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
-        "transfer_from": [one.name for one in sources],
+        "transfer_from": list(sources),
+        "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
+        "batch_size": FLAGS.batch_size or None,
     }
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
@@ -193,18 +236,19 @@ def _evaluate(names, etas):
     return 0
 
 
-def _claim(folder):
+def _claim(folder: str) -> TextIO:
     """Makes and locks the folder; not one of a run, whose record.json would be lost."""
     if os.path.exists(os.path.join(folder, "config.json")):
         raise ConfigError(
             f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
         )
-    lock = hold(folder, "--output folder")
+    with about("--output"):
+        lock = hold(folder)
     os.makedirs(os.path.join(folder, "cells"), exist_ok=True)
     return lock
 
 
-def _dataset():
+def _dataset() -> str:
     """The flag's, or what the workdirs were trained on; one of these that differs is told."""
     from mmtf.runs.workdir import dataset_played
     from mmtf.storage.files import read_json
@@ -228,12 +272,29 @@ def _dataset():
     return FLAGS.dataset
 
 
-def _require_different(flag, defenses):
-    names = [one.name for one in defenses]
+def _by_name(flag: str, classifiers: list[Any]) -> dict[str, Any]:
+    names = [one.name for one in classifiers]
     require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
+    return dict(zip(names, classifiers, strict=True))
 
 
-def _options(names):
+def _bounds() -> list[tuple[float, float]]:
+    """Of every --model."""
+    given = []
+    for one in FLAGS.bounds:
+        try:
+            low, high = (float(bound) for bound in one.split(","))
+        except ValueError:
+            low, high = 0.0, 0.0
+        require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", one)
+        given.append((low, high))
+    given = given or [BOX]
+    count = len(FLAGS.model)
+    require(len(given) in (1, count), f"--bounds once, or for each of {count} models", len(given))
+    return given * count if len(given) == 1 else given
+
+
+def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     """Attack name -> its options, by the flags."""
     options = {name: {} for name in names}
     flagged = {
@@ -249,46 +310,31 @@ def _options(names):
         options[name] |= flagged[name]
     if FLAGS.target is not None:
         target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
-        aimed = [n for n in names if n in ATTACKS and "target" in _parameters(ATTACKS[n])]
+        aimed = [n for n in names if n not in FITTED and "target" in _parameters(ATTACKS[n])]
         require(bool(aimed), "an attack that can be aimed with --target", ",".join(names))
         for name in aimed:
             options[name]["target"] = target
     return options
 
 
-def _parameters(kind):
+def _parameters(kind: Callable[..., Any]) -> Any:
     return inspect.signature(kind).parameters
 
 
-def _etas():
+def _etas() -> list[float]:
+    """The radii for pixels in [-1, 1], of --eta or --epsilon."""
+    require_one_radius(FLAGS)
+    flag = "eta" if FLAGS.epsilon is None else "epsilon"
+    texts: list[str] = FLAGS[flag].value or []
     try:
-        etas = sorted({float(one) for one in FLAGS.eta})
-    except ValueError:
-        etas = []
-    good = bool(etas) and all(0 < eta < float("inf") for eta in etas)
-    require(good, "radii --eta > 0, separated by commas", ",".join(FLAGS.eta))
-    return etas
+        radii = [parse_radius(text) for text in texts]
+    except ConfigError:
+        radii = []
+    good = bool(radii) and all(0 < radius < float("inf") for radius in radii)
+    require(good, f"radii --{flag} > 0 (0.3 or 8/255), separated by commas", ",".join(texts))
+    return sorted({radius if flag == "eta" else eta_of(radius) for radius in radii})
 
 
-def _path_and_name(given):
+def _path_and_name(given: str) -> tuple[str, str | None]:
     name, separator, path = given.partition("=")
     return (path, name) if separator and not os.path.exists(given) else (given, None)
-
-
-def _answer(error):
-    """One line for what a user can mend, a traceback for what is ours; no import for a flag."""
-    if not isinstance(error, (ConfigError, OSError)):
-        from mmtf.data import DataError
-        from mmtf.evaluation import BrokenConstraint
-        from mmtf.training.loop import Interrupted
-
-        if isinstance(error, Interrupted):  # a signal, while an attack network was trained
-            return _stopped()
-        if not isinstance(error, (DataError, BrokenConstraint)):
-            raise error
-    print(f"mmtf.evaluate: {error}", file=sys.stderr)
-    return 1
-
-
-def _interrupt(number, frame):
-    raise KeyboardInterrupt(number)

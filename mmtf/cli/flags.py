@@ -1,9 +1,196 @@
-"""A flag that would do nothing is refused. No TensorFlow here."""
+"""Flags made of the fields of configs, and what can be asked of them. No TensorFlow here."""
 
-from mmtf.errors import ConfigError
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from absl import flags
+
+from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
+from mmtf.config import INITIALIZERS, RunConfig, Schedule
+from mmtf.errors import ConfigError, require
+from mmtf.games import GAMES
+from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.radius import eta_of, parse_radius
+
+# Flags belong to the command that has them defined here.
+flags.disclaim_key_flags()
+
+# Fields whose flag has another name.
+RENAMED = {"schedule_name": "schedule"}
+# What else the help of a field says: names that the config, which lies below, does not know.
+NAMES = {
+    "game": f" One of: {', '.join(GAMES)}; or module:attribute.",
+    "net": f" One of: {', '.join(NETS)}; or module:attribute.",
+    "dataset": " Or module:attribute.",
+    "attacks": f", of: {', '.join((*ATTACKS, *NETWORK_ATTACKS))}; or module:attribute.",
+    "eta": " Twice the --epsilon.",
+}
+EPSILON_HELP = "Attack radius for pixels in [0, 1], such as 8/255, in place of --eta: eta = 2 eps."
 
 
-def require_used(values, uses: dict[str, tuple[bool, str]]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A flag that sets a part of a RunConfig.
+
+    Attributes:
+      flag: its name.
+      place: of the setting, with dots as in `mmtf.presets.merged_config`.
+      kind: type of its value; tuple for a list of words.
+      about: its help.
+      default: its value where it is not given; None: presets, the game or the net decide.
+    """
+
+    flag: str
+    place: str
+    kind: type
+    about: str
+    default: Any = None
+
+
+def _settings_of(config: type, prefix: str = "") -> Iterable[Setting]:
+    """A Setting for every field of a config that says something of itself."""
+    for field in dataclasses.fields(config):
+        if "about" in field.metadata:
+            kind: Any = field.type
+            if isinstance(kind, types.UnionType):  # bool | None
+                kind = kind.__args__[0]
+            yield Setting(
+                RENAMED.get(field.name, field.name),
+                prefix + field.name,
+                typing.get_origin(kind) or kind,
+                field.metadata["about"] + NAMES.get(prefix + field.name, ""),
+                None if field.metadata["by_preset"] else field.default,
+            )
+
+
+def _game_setting(name: str, kind: type, about: str) -> Setting:
+    return Setting(name, f"game_options.{name}", kind, about)
+
+
+SETTINGS = (
+    *_settings_of(RunConfig),
+    *_settings_of(Schedule, "schedule."),
+    _game_setting("gamma", float, "Multiplies the sensitivity term (minimax_grad, *_attnet)."),
+    _game_setting("max_steps", int, "Steps of the attacker's answer in training; 1 is FGSM."),
+    _game_setting("penalty", str, "nested (Eq. 8), fused or finite_difference (minimax_grad)."),
+    _game_setting(
+        "penalty_every",
+        int,
+        "One example in so many has the penalty (minimax_grad); default 1, by MNIST's fast "
+        "schedule 2.",
+    ),
+    _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
+    _game_setting("solver", str, "Update rule of a network game, of mmtf.solvers."),
+    _game_setting("order", str, "Of Algorithm 1's steps: simultaneous (printed) or sequential."),
+    _game_setting("attacker_rate", float, "The attacker's learning rate over the defender's."),
+    Setting(
+        "attack_net",
+        "game_options.net",
+        str,
+        f"The attacker of a network game: {', '.join(ATTACK_NETS)}; or module:attribute.",
+    ),
+    Setting(
+        "attack_output",
+        "game_options.net_options.output",
+        str,
+        "How its output is bounded: tanh, normalized or full.",
+    ),
+    Setting(
+        "init",
+        "net_options.init",
+        str,
+        f"How the net's weights begin. One of: {', '.join(INITIALIZERS)}.",
+    ),
+    Setting("dropout", "net_options.dropout", float, "Dropout rate of the net in training."),
+    Setting(
+        "weight_decay",
+        "net_options.weight_decay",
+        float,
+        "L2 weight of the net's dense layers; default none.",
+    ),
+)
+
+
+DEFINES = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+    tuple: flags.DEFINE_list,
+    str: flags.DEFINE_string,
+}
+
+
+class RadiusParser(flags.ArgumentParser):
+    """Reads a radius: a number, or a fraction such as 8/255."""
+
+    syntactic_help = "a number, or a fraction such as 8/255"
+
+    def parse(self, argument: str | float) -> float:
+        """See `flags.ArgumentParser`."""
+        return parse_radius(argument) if isinstance(argument, str) else float(argument)
+
+    def flag_type(self) -> str:
+        """See `flags.ArgumentParser`."""
+        return "float"
+
+
+def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
+    """Defines the flags of a RunConfig, and `--epsilon` beside `--eta`."""
+    for one in settings:
+        if one.place == "eta":
+            text = flags.ArgumentSerializer()
+            flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
+            flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
+            continue
+        define: Any = DEFINES[one.kind]
+        define(one.flag, one.default, one.about)
+
+
+def given_settings(values: flags.FlagValues) -> dict[str, Any]:
+    """Place of a setting -> its flag's value, None where presets decide; eta also of --epsilon."""
+    given = {one.place: values[one.flag].value for one in SETTINGS}
+    if values["epsilon"].value is not None:
+        require_one_radius(values)
+        given["eta"] = eta_of(values["epsilon"].value)
+    return given
+
+
+def require_one_radius(values: flags.FlagValues) -> None:
+    """Raises ConfigError where both `--eta` and `--epsilon` are given."""
+    both = values["eta"].present and values["epsilon"].present
+    require(not both, "--eta or --epsilon, one of them", "both")
+
+
+def origins(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str]:
+    """Place of a setting -> where its flag was given: `flag --eta`, or `flagfile PATH`.
+
+    Args:
+      values: `flags.FLAGS`.
+      arguments: of the process, `sys.argv`.
+    """
+    places = {one.flag: one.place for one in SETTINGS} | {"epsilon": "eta"}
+    found: dict[str, str] = {}
+    rest = list(arguments[1:])
+    while rest:
+        name, _, path = rest.pop(0).lstrip("-").partition("=")
+        if name == "flagfile":
+            path = path or rest.pop(0)
+            lines = values.read_flags_from_files(["", f"--flagfile={path}"])[1:]
+            names = [line.lstrip("-").partition("=")[0] for line in lines]
+            origin = f"flagfile {path}"
+        else:
+            names, origin = [name], f"flag --{name}"
+        for one in names:
+            one = one if one in places else one.removeprefix("no")  # --nojit_compile
+            if one in places:
+                found[places[one]] = origin
+    return found
+
+
+def require_used(values: flags.FlagValues, uses: dict[str, tuple[bool, str]]) -> None:
     """Raises ConfigError for a flag of the command line that nothing would read.
 
     Args:

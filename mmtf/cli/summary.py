@@ -1,9 +1,38 @@
-"""What a finished run says: its tables of test errors, its pace, where its files are."""
+"""What a run says: its config before it starts, its test errors, pace and files at the end."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from mmtf.config import STANDARDIZED, RunConfig, flat
+from mmtf.games import GAMES
+from mmtf.radius import radius_title
+from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
+from mmtf.reports.errors import HEADING
 
 
-def print_run(record: dict, path: str) -> None:
+def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
+    """Every setting of a config with where it is from, a line each, aligned.
+
+    Args:
+      config: of a run.
+      sources: place of a setting -> where its value is from; by default `default`.
+
+    Example:
+      >>> config_text(RunConfig(seed=7), {"seed": "flag --seed"}).splitlines()[-1].split()
+      ['seed', '7', 'flag', '--seed']
+    """
+    rows = []
+    for place, value in flat(config.to_dict()).items():
+        shown = ",".join(value) if isinstance(value, list) else str(value)
+        if place == "eta":
+            shown = _radius(config.eta, config.norm, config.dataset).removeprefix("eta ")
+        rows.append((place, shown, sources.get(place, "default")))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def print_run(record: dict[str, Any], path: str) -> None:
     """Prints a run's tables, its pace, and where everything is.
 
     Args:
@@ -13,23 +42,18 @@ def print_run(record: dict, path: str) -> None:
     config, dataset = record["config"], record["dataset"]
     if dataset["notice"]:
         print(dataset["notice"])
-    title = f"{config['game']} on {dataset['name']}, {config['norm']}, eta {config['eta']:g}"
-    every = config["game_options"].get("penalty_every", 1)
-    if every > 1:
-        title += f", penalty on one example in {every}"
-    print(
-        f"\n{title}: test error in float32" + (f" ({dataset['note']})" if dataset["note"] else "")
-    )
+    note = f" ({dataset['note']})" if dataset["note"] else ""
+    print(f"\n{_title(config, dataset['name'])}: {HEADING} in float32{note}")
     print(result_table(record["results"]).to_string(index=False))
     if record.get("rounds"):
-        print("\nCat and mouse: test errors, defenses x attacks (in brackets: the paper's)")
+        print(f"\nCat and mouse, defenses x attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
     if record.get("replays"):
-        print("\nReplayed attacks: test errors (in brackets: the paper's)")
+        print(f"\nReplayed attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
     if record.get("exploitability"):
         report = record["exploitability"]
-        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error")
+        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error rate")
         print(risk_table(report).to_string(index=False))
         print("\nLemma 1: differences of mean risk")
         print(lemma_table(report).to_string(index=False))
@@ -41,7 +65,18 @@ def print_run(record: dict, path: str) -> None:
     )
 
 
-def _pace(record):
+def _title(config: Mapping[str, Any], dataset: str) -> str:
+    game, norm = GAMES.label(config["game"]), config["norm"]
+    text = f"{game} on {label_of(dataset)}, {norm}, {_radius(config['eta'], norm, dataset)}"
+    every = config["game_options"].get("penalty_every", 1)
+    return text + (f", penalty on one example in {every}" if every > 1 else "")
+
+
+def _radius(eta: float, norm: str, dataset: str) -> str:
+    return radius_title(eta, norm, standardized=dataset in STANDARDIZED)
+
+
+def _pace(record: Mapping[str, Any]) -> str:
     images = record["training"].get("images_per_second")
     if not images:
         return ""

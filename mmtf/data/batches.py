@@ -22,7 +22,7 @@ class Batches:
     Args:
       dataset: the training split is used.
       batch_size: examples in one global batch. > 0.
-      seed: of the permutations, >= 0.
+      seed: seed of the permutations, >= 0.
       in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images.
 
     Attributes:
@@ -31,7 +31,9 @@ class Batches:
     Both ways give the same batches for the same seed, whatever the number of replicas.
     """
 
-    def __init__(self, dataset: Dataset, *, batch_size: int, seed: int, in_memory=None):
+    def __init__(
+        self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
+    ):
         require(batch_size > 0, "batch_size > 0", batch_size)
         self.batch_size = batch_size
         self.seed = seed
@@ -48,14 +50,22 @@ class Batches:
             # int64, for TensorFlow keeps int32 variables off GPUs.
             self._labels = tf.Variable(dataset.train_labels.astype(np.int64), trainable=False)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Batches({self._dataset.name!r}, batch_size={self.batch_size}, seed={self.seed}, "
             f"in_memory={self.in_memory})"
         )
 
-    def indices(self, step, start=0, count=None):
-        """Examples `start`, ..., `start + count - 1` of the batch of `step`; int64 [count]."""
+    def indices(
+        self, step: int | tf.Tensor, start: int | tf.Tensor = 0, count: int | None = None
+    ) -> tf.Tensor:
+        """Which training examples a step reads, int64 [count].
+
+        Args:
+          step: of training, >= 0.
+          start: the first position in the step's batch that is asked for.
+          count: how many; None: a whole batch.
+        """
         count = self.batch_size if count is None else count
         first = tf.cast(step, tf.int64) * self.batch_size + tf.cast(start, tf.int64)
         positions = first + tf.range(count, dtype=tf.int64)
@@ -68,20 +78,25 @@ class Batches:
             shuffled = tf.where(epochs == epoch, self._shuffle(offsets, epoch), shuffled)
         return shuffled
 
-    def _shuffle(self, offsets, epoch):
+    def _shuffle(self, offsets: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         # Hashed, for index_shuffle reads no more than the low bits of each word of its seed.
         seed = tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)
         with tf.device("CPU:0"):  # the only kernel there is
             return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
 
-    def take(self, indices):
+    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32."""
         images = tf.gather(self._images, indices)
         return self._dataset.inputs(images), tf.cast(tf.gather(self._labels, indices), tf.int32)
 
     def stream(
-        self, first_step: int, last_step: int, replicas: int = 1, first_replica=0, local=None
+        self,
+        first_step: int,
+        last_step: int,
+        replicas: int = 1,
+        first_replica: int = 0,
+        local: int | None = None,
     ) -> tf.data.Dataset:
         """A tf.data pipeline of the same batches: per step, one element for each replica.
 

@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.data import preprocessing
 from mmtf.errors import ConfigError, require
+from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
 
@@ -48,10 +49,10 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     num_classes: int
-    preprocess: Callable = preprocessing.to_unit_box
+    preprocess: Callable[[tf.Tensor], tf.Tensor] = preprocessing.to_unit_box
     note: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_classes < 2:
             raise DataError(f"Expected at least 2 classes. Received: {self.num_classes}.")
         for split in ("train", "test"):
@@ -68,26 +69,24 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
         return tuple(self.train_images.shape[1:])
 
     @functools.cached_property
     def raw_digest(self) -> str:
-        """Of the training split before `preprocess`; the same on any hardware."""
-        digest = hashlib.sha256()
+        """SHA-256 of the training split before `preprocess`; the same on any hardware."""
+        parts: list[str | np.ndarray] = []
         for array in (self.train_images, self.train_labels):
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+            parts += [f"{array.dtype} {array.shape}", array]
+        return sha256(*parts)
 
     @functools.cached_property
     def training_digest(self) -> str:
-        """Of the training split and how it is preprocessed: what is fitted to it goes by this."""
+        """SHA-256 of the training split and how it is preprocessed: the key of what is fitted."""
         # What `preprocess` does, for two functions may have one name.
-        digest = hashlib.sha256(np.asarray(self.inputs(self.train_images[:16])).tobytes())
-        digest.update(self.raw_digest.encode())
-        return digest.hexdigest()
+        return sha256(np.asarray(self.inputs(self.train_images[:16])), self.raw_digest)
 
-    def inputs(self, images):
+    def inputs(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """What a classifier takes: float32 [N, H, W, C] in [-1, 1]."""
         images = tf.convert_to_tensor(images)
         return self.preprocess(images) if images.dtype == tf.uint8 else images
@@ -101,9 +100,14 @@ class Dataset:
         return self._inputs_of(self.train_images, self.train_labels, count)
 
     def holdout(self, count: int, seed: int = 0) -> "Dataset":
-        """Training data alone, split again: `count` random examples of it become the test split.
+        """The training data alone, split again, for choosing hyperparameters.
 
-        For choosing hyperparameters: the test split is not in the result.
+        Args:
+          count: of the new test split, drawn from the training examples; > 0.
+          seed: seed of the draw.
+
+        Raises:
+          DataError: as many as there are, or more.
         """
         size = len(self.train_images)
         if not 0 < count < size:
@@ -125,7 +129,9 @@ class Dataset:
             ),
         )
 
-    def _inputs_of(self, images, labels, count):
+    def _inputs_of(
+        self, images: np.ndarray, labels: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         if count < 0:
             raise DataError(f"Expected a count >= 0 (0: all). Received: {count}.")
         stop = min(count or len(images), len(images))
@@ -135,7 +141,7 @@ class Dataset:
         return np.concatenate(blocks), labels[:stop]
 
 
-def require_dataset(dataset) -> None:
+def require_dataset(dataset: Any) -> None:
     """Raises ConfigError for arrays, or a tf.data.Dataset, in place of a Dataset."""
     require(
         isinstance(dataset, Dataset),
@@ -144,7 +150,7 @@ def require_dataset(dataset) -> None:
     )
 
 
-def _check_images(images, where):
+def _check_images(images: Any, where: str) -> None:
     if not isinstance(images, np.ndarray) or images.ndim != 4:
         raise DataError(
             f"Expected images of {where} as a NumPy array [N, H, W, C]. "
@@ -170,13 +176,13 @@ def _check_images(images, where):
         )
 
 
-def _remedy(labels):
+def _remedy(labels: np.ndarray) -> str:
     if labels.ndim != 2:
         return ""
     return " Use labels[:, 0]." if labels.shape[1] == 1 else " Of one-hot rows: labels.argmax(-1)."
 
 
-def _check_labels(labels, count, num_classes, where):
+def _check_labels(labels: Any, count: int, num_classes: int, where: str) -> None:
     labels = np.asarray(labels)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(

@@ -1,18 +1,20 @@
-"""`--dataset=NAME`: the embedded digits, or any image classification of TensorFlow Datasets."""
+"""Datasets by name: the embedded digits, those of TensorFlow Datasets, and a user's own."""
 
 import dataclasses
 
+from mmtf.config import STANDARDIZED
 from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
 from mmtf.data.tfds_source import load_tfds
-from mmtf.errors import require_choice
+from mmtf.errors import require, require_choice
+from mmtf.registry import imported, is_place
 
 EMBEDDED = "digits"
 
 PREPROCESSING = {"box": preprocessing.to_unit_box, "per_image": preprocessing.standardize_per_image}
 # The paper's own (App. B); every other dataset is scaled to the box.
-OWN = {"cifar10": "per_image"}
+OWN = dict.fromkeys(STANDARDIZED, "per_image")
 NOTES = {"per_image": "images standardized one by one; eta is on their scale"}
 
 
@@ -22,23 +24,40 @@ def load_data(
     """The dataset called `name`.
 
     Args:
-      name: `digits` (embedded), `mnist`, `cifar10`, or another TFDS image classification.
+      name: `digits` (embedded), `mnist`, `cifar10`, or another TFDS image classification; or
+        `module:attribute`, a Dataset or a function without arguments that returns one. Its name
+        is then that place.
       data_dir: see `mmtf.data.tfds_source.load_tfds`.
       preprocess: `box`, pixels scaled to [-1, 1], or `per_image`, also standardized one by one;
-        None: `per_image` for cifar10, as in App. B of the paper, and `box` for the others.
+        None: `per_image` for cifar10, as in App. B of the paper, and `box` for the others; what
+        a Dataset of your own has.
 
     Raises:
       DataError: unknown name or unusable data; NotPreparedError when its files are not here and
         cannot be had.
-      ConfigError: unknown preprocessing.
+      ConfigError: unknown preprocessing, or nothing usable at `module:attribute`.
 
     Example:
       >>> load_data("digits").test_images.shape
       (360, 28, 28, 1)
     """
+    if is_place(name) and preprocess is None:
+        return _of_the_user(name)
     preprocess = preprocess or OWN.get(name, "box")
     require_choice("preprocess", preprocess, PREPROCESSING)
     change = PREPROCESSING[preprocess]
-    data = load_digits() if name == EMBEDDED else load_tfds(name, change, data_dir)
+    if is_place(name):
+        data = _of_the_user(name)
+    else:
+        data = load_digits() if name == EMBEDDED else load_tfds(name, change, data_dir)
     note = "; ".join(filter(None, [data.note, NOTES.get(preprocess)]))
     return dataclasses.replace(data, preprocess=change, note=note)
+
+
+def _of_the_user(place: str) -> Dataset:
+    found = imported("dataset", place)
+    if callable(found):
+        found = found()
+    wanted = "dataset as an mmtf.Dataset, or as a function without arguments that returns one"
+    require(isinstance(found, Dataset), wanted, f"{type(found).__name__} at {place}")
+    return dataclasses.replace(found, name=place)

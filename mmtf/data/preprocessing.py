@@ -5,7 +5,7 @@ import tensorflow as tf
 CLIP_DEVIATIONS = 2.0
 
 
-def to_unit_box(images):
+def to_unit_box(images: tf.Tensor) -> tf.Tensor:
     """x / 127.5 - 1: 0 -> -1, 255 -> 1 (section 3.1: all pixels in the range [-1, 1]).
 
     Args:
@@ -14,7 +14,7 @@ def to_unit_box(images):
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def standardize_per_image(images):
+def standardize_per_image(images: tf.Tensor) -> tf.Tensor:
     """Appendix B: subtract the image's mean, divide by its deviation, clip to +-2, divide by 2.
 
     Mean and standard deviation are those of all pixels and channels of one image. A constant

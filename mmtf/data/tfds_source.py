@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +18,13 @@ class NotPreparedError(DataError):
 
 
 def default_data_dir() -> str:
+    """TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     return os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
 
 
-def load_tfds(name: str, preprocess, data_dir: str | None = None) -> Dataset:
+def load_tfds(
+    name: str, preprocess: Callable[[tf.Tensor], tf.Tensor], data_dir: str | None = None
+) -> Dataset:
     """Reads `name` whole into memory, downloading and preparing it where that is needed.
 
     Args:
@@ -70,19 +75,19 @@ def load_tfds(name: str, preprocess, data_dir: str | None = None) -> Dataset:
 OFFICIAL_TEST_COUNTS = {"mnist": 10_000, "cifar10": 10_000}
 
 
-def _note(name, count):
+def _note(name: str, count: int) -> str:
     official = OFFICIAL_TEST_COUNTS.get(name, count)
     return f"{count:,} of the {official:,} official test images" if count != official else ""
 
 
-def _prepared(builder) -> bool:
+def _prepared(builder: Any) -> bool:
     # `is_prepared` alone is true for a folder whose data files were taken away.
     return builder.is_prepared() and all(
         os.path.exists(path) for split in builder.info.splits.values() for path in split.filepaths
     )
 
 
-def _prepare(builder, name, data_dir):
+def _prepare(builder: Any, name: str, data_dir: str) -> None:
     # Without a network a build takes minutes to fail: ask for the host's address first.
     try:
         socket.getaddrinfo(DOWNLOAD_HOST, 443)
@@ -108,7 +113,7 @@ def _prepare(builder, name, data_dir):
         ) from error
 
 
-def _features(builder, name):
+def _features(builder: Any, name: str) -> tuple[str, str]:
     features = builder.info.features
     image = "image" if "image" in features else None
     label = "label" if "label" in features and hasattr(features["label"], "num_classes") else None
@@ -132,7 +137,7 @@ def _features(builder, name):
     return image, label
 
 
-def _read(builder, split, image, label):
+def _read(builder: Any, split: str, image: str, label: str) -> tuple[np.ndarray, np.ndarray]:
     # The order on disk, not that of the parallel readers: same data, same order, every time.
     import tensorflow_datasets as tfds
 
@@ -161,5 +166,5 @@ def _read(builder, split, image, label):
     return images, labels
 
 
-def _first_line(error) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Where the workers of a run are: from TF_CONFIG, Slurm or Kubernetes, by tf.distribute."""
+"""The workers of a run and their addresses: from TF_CONFIG, Slurm or Kubernetes."""
 
 import dataclasses
 import json
@@ -23,14 +23,19 @@ EXAMPLE = (
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The workers' addresses (host:port), the chief's first, and which of them this process is."""
+    """The workers of a run.
+
+    Attributes:
+      addresses: host:port of each worker, the chief's first.
+      index: index of this process among them.
+    """
 
     addresses: tuple[str, ...]
     index: int
 
-    def resolver(self):
-        """What MultiWorkerMirroredStrategy asks."""
-        # Counted without a logical device, for that would start TensorFlow before the cluster.
+    def resolver(self) -> tf.distribute.cluster_resolver.ClusterResolver:
+        """The cluster as MultiWorkerMirroredStrategy takes it."""
+        # Counted without making a logical device, which would start TensorFlow too early.
         gpus = len(tf.config.get_visible_devices("GPU"))
         return RESOLVERS.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(self.addresses)}),
@@ -47,23 +52,23 @@ def find_cluster(
     """The cluster that this process belongs to.
 
     Args:
-      name: `tf_config`: the environment variable TF_CONFIG; `slurm`: the variables of the Slurm
-        step, by SlurmClusterResolver; `kubernetes`: the API server, by KubernetesClusterResolver.
-      workers: how many there must be; 0: as many as are found. `kubernetes` needs it, and waits
+      name: where to look: `tf_config` in the environment variable TF_CONFIG; `slurm` in the
+        environment variables of the Slurm step; `kubernetes` at the API server.
+      workers: number of workers, >= 0; 0: as many as are found. `kubernetes` needs it, and waits
         until so many pods run.
       pods: label selector of the workers' pods, for `kubernetes`.
-      port: of the workers, for `slurm` (the first of a node) and `kubernetes`.
+      port: port of the workers, for `slurm` (of the first worker of a node) and `kubernetes`.
 
     Raises:
-      ConfigError: the environment does not say who the workers are.
+      ConfigError: the environment does not name the workers, or names another number of them.
     """
     require_choice("cluster", name, CLUSTERS)
-    require(workers >= 0, "--workers >= 0", workers)
+    require(workers >= 0, "workers >= 0", workers)
     find = {"tf_config": _tf_config, "slurm": _slurm, "kubernetes": _kubernetes}[name]
     addresses, index = find(workers, pods, port)
     if workers and len(addresses) != workers:
         raise ConfigError(
-            f"Expected {workers} workers (--workers). Received: {len(addresses)} by {name}."
+            f"Expected workers={workers}. Received: {len(addresses)} by cluster={name!r}."
         )
     if not 0 <= index < len(addresses):
         raise ConfigError(
@@ -78,7 +83,7 @@ def _tf_config(workers, pods, port):
     if not text:
         raise ConfigError(
             f"Expected TF_CONFIG in the environment of every worker, like {EXAMPLE}, or "
-            f"--cluster=slurm or kubernetes. Received: none."
+            "cluster='slurm' or cluster='kubernetes'. Received: none."
         )
     try:
         given = json.loads(text)
@@ -87,7 +92,8 @@ def _tf_config(workers, pods, port):
     if not isinstance(given, dict):
         raise ConfigError(f"Expected TF_CONFIG as JSON like {EXAMPLE}. Received: {text}.")
     cluster, task = given.get("cluster"), given.get("task")
-    addresses = cluster.get("worker") if isinstance(cluster, dict) else None
+    cluster = cluster if isinstance(cluster, dict) else {}
+    addresses = cluster.get("worker")
     if not addresses or not isinstance(addresses, list) or set(cluster) != {"worker"}:
         raise ConfigError(
             f"Expected a TF_CONFIG whose cluster has workers only, like {EXAMPLE}. "
@@ -118,7 +124,7 @@ def _slurm(workers, pods, port):
         addresses = resolver.cluster_spec().as_dict()["worker"]
     except (KeyError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"Expected --cluster=slurm inside a Slurm step (srun python -m mmtf.run ...). "
+            "Expected cluster='slurm' inside a Slurm step (srun python -m mmtf.run ...). "
             f"Received: {str(error).strip()}."
         ) from error
     index = resolver.task_id
@@ -138,7 +144,9 @@ def _tasks_per_node():
 
 
 def _kubernetes(workers, pods, port):
-    require(workers > 0, "--workers=N with --cluster=kubernetes: pods start one by one", workers)
+    require(
+        workers > 0, "workers > 0 with cluster='kubernetes', whose pods start one by one", workers
+    )
     name = os.environ.get("POD_NAME")
     if not name:
         raise ConfigError(
@@ -198,13 +206,13 @@ def _kubernetes_client():
     except ImportError as error:
         raise ConfigError(
             "Expected the Python package kubernetes (pip install kubernetes) for "
-            "--cluster=kubernetes. Received: none installed."
+            "cluster='kubernetes'. Received: none installed."
         ) from error
     try:
         config.load_incluster_config()
     except config.ConfigException as error:
         raise ConfigError(
-            f"Expected --cluster=kubernetes inside a pod with a service account. "
+            "Expected cluster='kubernetes' inside a pod with a service account. "
             f"Received: {str(error).strip()}."
         ) from error
     return client.CoreV1Api()

@@ -1,7 +1,7 @@
-"""All workers of a cluster meet at the chief's address, before TensorFlow starts there.
+"""All workers of a cluster meet at the chief's address before TensorFlow starts there.
 
-TensorFlow itself would wait for the missing ones too: for an hour, without a word of who they
-are, and holding Python's lock, so that no handler of Python's runs meanwhile.
+TensorFlow would wait for missing workers too, but for an hour, without naming them, and without
+releasing Python's lock, so that no signal handler of Python runs meanwhile.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ CALL_SECONDS = 30.0
 
 
 def meet(cluster: Cluster, seconds: float) -> None:
-    """Returns on every worker once all have called it.
+    """Returns on every worker once all of them have called it.
 
     Args:
-      cluster: the chief's port must be free on its machine.
-      seconds: how long to wait. > 0.
+      cluster: the workers; the chief's port must be free on its machine.
+      seconds: how long to wait, > 0.
 
     Raises:
-      ConfigError: not all came; or the port is taken.
+      ConfigError: not all workers came in time, or the port is taken.
     """
     deadline = time.monotonic() + seconds
     host, _, port = cluster.addresses[0].rpartition(":")
@@ -93,8 +93,9 @@ def _listening(port):
         server = socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(
-            f"Expected port {port}, the chief's, to be free on this machine. Received: "
-            f"{os.strerror(error.errno)}. Does another run use it, or another worker with index 0?"
+            f"Expected port {port}, the chief's, to be free on this machine. "
+            f"Received: {os.strerror(error.errno or 0)}. "
+            "Does another run use it, or another worker with index 0?"
         ) from error
     server.settimeout(POLL_SECONDS)
     return server

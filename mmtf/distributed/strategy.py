@@ -1,9 +1,10 @@
-"""From a name to a strategy of tf.distribute: one device, all GPUs of a host, many workers."""
+"""Strategies of tf.distribute by name: one device, all GPUs of a host, many workers."""
 
 import contextlib
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ from mmtf.errors import ConfigError, require_choice
 from mmtf.runtime.devices import default_strategy
 
 ASSEMBLY_SECONDS = 900.0
-# From there on TensorFlow would wait for a worker that has died meanwhile, for an hour.
+# Once all workers have met, TensorFlow would wait an hour for one that has died since.
 CONNECTION_SECONDS = 300
 
 
@@ -23,25 +24,26 @@ def make_strategy(
     cluster: Cluster | None = None,
     *,
     assembly_seconds: float = ASSEMBLY_SECONDS,
-    say=print,
+    say: Callable[[str], object] = print,
 ) -> tf.distribute.Strategy:
     """The strategy of that name; call it before any other operation of TensorFlow.
 
     Args:
-      distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: the same by a
-        MirroredStrategy even of one GPU, and there must be some; `multiworker`: all devices
-        of all workers of `cluster`.
-      cluster: of `mmtf.distributed.clusters.find_cluster`, for `multiworker`.
-      assembly_seconds: how long to wait for the other workers.
-      say: takes lines for the user.
+      distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: a MirroredStrategy of
+        the GPUs of this machine, at least one; `multiworker`: all devices of all workers of
+        `cluster`.
+      cluster: the workers (`mmtf.distributed.clusters.find_cluster`), for `multiworker`.
+      assembly_seconds: how long to wait for the other workers, in seconds.
+      say: called with lines of text for the user.
 
     Raises:
-      ConfigError: no GPU, no cluster, not all workers came, or TensorFlow is at work already.
+      ConfigError: there is no GPU, no cluster was given, not all workers came, or TensorFlow has
+        begun already.
     """
     require_choice("distribution", distribution, DISTRIBUTIONS)
     if distribution == "mirrored" and not tf.config.list_physical_devices("GPU"):
         raise ConfigError(
-            "Expected a GPU for --distribution=mirrored. Received: none that TensorFlow sees."
+            "Expected a GPU for distribution='mirrored'. Received: none that TensorFlow sees."
         )
     if distribution == "mirrored":
         return tf.distribute.MirroredStrategy()
@@ -73,10 +75,11 @@ def make_strategy(
 
 @contextlib.contextmanager
 def _default_signals():
-    """While open, SIGINT and SIGTERM end the process: no Python runs while TensorFlow connects.
+    """Context manager: inside it SIGINT and SIGTERM end the process at once.
 
-    So does the alarm after CONNECTION_SECONDS, which needs no Python either. Afterwards the
-    handlers are those of before, SIGTERM's too, which TensorFlow takes for itself.
+    No Python handler runs while TensorFlow connects. An alarm ends the process after
+    CONNECTION_SECONDS. Afterwards the handlers are those of before, SIGTERM's too, which TensorFlow
+    replaces.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,14 +1,15 @@
-"""The processes that play one run together: who is chief, what they agree on, how one is missed."""
+"""The processes that train together: who is chief, what they agree on, what if one dies."""
 
 import contextlib
 import json
 import signal
 import threading
 import zlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, RunError
 
 # How TensorFlow reports that a peer of a collective is gone: by these types, or by this text.
 LOST = (
@@ -20,20 +21,23 @@ LOST = (
 ABORTED = "Collective ops is aborted by: "
 
 
-class WorkerLost(RuntimeError):
-    """Another worker of the run died or left: what to do."""
+class WorkerLost(RunError):
+    """Another worker of the run died or left: the message says what to do."""
 
 
 class Workers:
-    """The workers (processes) of a strategy; one, where it is not a MultiWorkerMirroredStrategy.
+    """The workers (processes) of a strategy; one unless it is a MultiWorkerMirroredStrategy.
 
     Every worker runs the same program. The methods below are collective: all workers call them in
     the same order. With one worker they do nothing.
 
+    Args:
+      strategy: of tf.distribute; None: one worker.
+
     Attributes:
       count: number of workers.
-      index: of this one.
-      chief: whether this is worker 0, the only one that writes.
+      index: index of this one.
+      chief: whether this is worker 0, the only one that writes files.
 
     >>> alone = Workers()
     >>> alone.count, alone.chief, alone.share([3, 4])
@@ -52,17 +56,29 @@ class Workers:
         self._shared = tf.function(self._all_rows, autograph=False)
 
     def share(self, values: list) -> list[list]:
-        """Every worker's `values`, by worker; numbers that float32 holds exactly."""
+        """The `values` of every worker, a list for each.
+
+        Args:
+          values: numbers that float32 represents exactly; as many on every worker.
+        """
         if self.count == 1:
             return [values]
         with self.guard():
             rows = self._shared(tf.constant(values, tf.float32)).numpy()
         return rows[:: len(rows) // self.count].tolist()
 
-    def agree(self, due: bool, number: int | None, seconds: float):
-        """(the chief's `due`, any worker's signal, the chief's `seconds`).
+    def agree(
+        self, due: bool, number: int | None, seconds: float
+    ) -> tuple[bool, int | None, float]:
+        """Makes decisions the same on all workers, whose clocks and signals differ.
 
-        Clocks and signals differ from worker to worker; what follows from them must not.
+        Args:
+          due: whether a checkpoint is due.
+          number: signal that this worker received; None: none.
+          seconds: time per step.
+
+        Returns:
+          (the chief's `due`, the largest signal of any worker or None, the chief's `seconds`).
         """
         if self.count == 1:
             return due, number, seconds
@@ -71,7 +87,12 @@ class Workers:
         return bool(rows[0][0]), number or None, rows[0][2]
 
     def require_same(self, values: dict, advice: str) -> None:
-        """Raises ConfigError on all workers unless they hold the same JSON values by name."""
+        """Raises ConfigError on all workers unless they have the same values.
+
+        Args:
+          values: JSON values by name.
+          advice: last sentence of the message.
+        """
         if self.count == 1:
             return
         sums = [zlib.crc32(json.dumps(one, sort_keys=True).encode()) for one in values.values()]
@@ -90,9 +111,10 @@ class Workers:
         )
 
     def wait(self) -> None:
-        """Returns when all workers are here; a worker other than the chief has ended its work.
+        """Returns when all workers have called it.
 
-        A signal ends such a worker meanwhile: TensorFlow waits where no Python handler runs.
+        A worker other than the chief must have ended its work: from here on a signal ends it at
+        once, for no Python handler runs while TensorFlow waits.
         """
         if not self.chief and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -100,8 +122,8 @@ class Workers:
         self.share([0])
 
     @contextlib.contextmanager
-    def guard(self):
-        """Turns what TensorFlow raises when a peer is gone into one WorkerLost."""
+    def guard(self) -> Iterator[None]:
+        """Context manager: raises WorkerLost for the errors of TensorFlow after a lost peer."""
         try:
             yield
         except tf.errors.OpError as error:

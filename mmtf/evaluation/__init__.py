@@ -1,23 +1,21 @@
-"""Errors of a defense under attacks: per example, re-checked, in float32, with intervals."""
+"""Error and robust accuracy of classifiers under attacks: per example, re-checked, in float32.
 
-from mmtf.evaluation.runner import (
-    BrokenConstraint,
-    Outcome,
-    check_classifier,
-    measure,
-    misclassified,
-    perturb,
-    worst,
-)
+`mmtf.evaluate` measures models from Python, `python -m mmtf.evaluate` from a command line.
+"""
+
+from mmtf.evaluation.admission import validate_classifier, validate_logits
+from mmtf.evaluation.runner import BrokenConstraint, Result, measure, perturb, worst
+from mmtf.evaluation.verdict import misclassified
 from mmtf.stats.intervals import wilson
 
 __all__ = [
     "BrokenConstraint",
-    "Outcome",
-    "check_classifier",
+    "Result",
     "measure",
     "misclassified",
     "perturb",
+    "validate_classifier",
+    "validate_logits",
     "wilson",
     "worst",
 ]

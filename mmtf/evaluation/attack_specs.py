@@ -1,86 +1,116 @@
-"""The columns of a payoff matrix: what is made of attack names at one radius."""
+"""The one place where attacks are made from their names and options."""
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 
 from mmtf.attacks import ATTACKS
+from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
-from mmtf.classifiers.loading import Defense, digest_of
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import ConfigError, require
-from mmtf.evaluation.best_response import FittedAttNet
+from mmtf.evaluation.best_response import (
+    ATTNET,
+    ATTNET_PAPER_FAST,
+    AttNetRecipe,
+    FittedAttNet,
+)
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.threat import ThreatModel
 
 UNIVERSAL = "universal"
-# By name: they draw on no gradient of the classifier.
-WITHOUT_GRADIENT = ("none", "square")
+MET = "attnet_met"
+RECIPES = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST}
+# They use no gradient of the classifier: there is nothing to average or to transfer.
+WITHOUT_GRADIENT = ("none", "square", MET)
 
 
-def columns_of(
-    attacks: dict[str, dict],
+def make_attacks(
+    attacks: Mapping[str, Mapping[str, Any]],
     threat: ThreatModel,
     *,
-    recipes: dict,
-    sources: list[Defense],
-    eot_samples: int,
-    seed: int,
-    cache_dir: str | None,
+    recipes: Mapping[str, AttNetRecipe] | None = None,
+    attacker: keras.Model | None = None,
+    sources: Mapping[str, Any] | None = None,
+    eot_samples: int = 1,
+    seed: int = 0,
+    cache_dir: str | None = None,
+    progress: bool = True,
 ) -> dict[str, Attack | FittedAttack]:
-    """Column name -> attack, or what fits one.
+    """Column name -> attack, or what fits one to each classifier.
 
     Args:
-      attacks: name of `ATTACKS`, of `recipes` or `universal` -> its options.
+      attacks: name -> options. A name is one of
+
+        - `mmtf.attacks.ATTACKS`, or `my_package.attacks:MyAttack`, an Attack or FittedAttack of the
+          user's, made as MyAttack(threat, **options), whose column is `my_attack`;
+        - `recipes`: an attack network trained against each classifier;
+        - `universal`: a universal perturbation of each classifier's training images;
+        - `attnet_met`: the network `attacker`.
       threat: the ball and the box.
-      recipes: AttNetRecipes by name.
-      sources: classifiers on which each gradient attack is also made: the columns
-        `<attack>@<source>`.
-      eot_samples: calls of the victim that a gradient attack averages (EOT); 1: a single one.
-        Sources are not averaged. Transferred and averaged attacks do not stop early, from one
-        start, where they have the choice.
-      seed, cache_dir: of what is fitted.
+      recipes: by name; None: `attnet`, the strongest, and `attnet_paper` of 1,500 steps.
+      attacker: the attack network that a game has trained.
+      sources: name -> surrogate model, on which the adversarial examples of every gradient-based
+        attack are also crafted: the columns `<attack>@<name>`.
+      eot_samples: calls of the classifier whose mean a gradient-based attack sees (EOT); 1: a
+        single call. Surrogates are not averaged. Transferred and averaged attacks neither stop
+        early nor restart, where they have the choice.
+      seed, cache_dir, progress: for what is fitted.
+
+    Raises:
+      ConfigError: an unknown name or option, or nothing to average or to transfer.
+
+    Example:
+      >>> made = make_attacks({"none": {}, "pgd": {"steps": 5}}, ThreatModel(eta=0.3))
+      >>> made["pgd"].steps
+      5
     """
     require(eot_samples > 0, "eot_samples > 0", eot_samples)
-    made = {}
+    recipes = RECIPES if recipes is None else recipes
+    sources = sources or {}
+    made: dict[str, Attack | FittedAttack] = {}
     for name, options in attacks.items():
-        if name in recipes:
-            made[name] = FittedAttNet(threat, recipes[name], seed=seed, cache_dir=cache_dir)
+        if name == MET:
+            require(attacker is not None, f"a game that trains an attacker, for {MET}", attacker)
+            made[name] = LearnedAttack(threat, attacker)
+        elif name in recipes:
+            made[name] = FittedAttNet(
+                threat, recipes[name], seed=seed, cache_dir=cache_dir, progress=progress
+            )
         elif name == UNIVERSAL:
             made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
-            made[name] = ATTACKS[name](threat, **options)
+            made[ATTACKS.label(name)] = ATTACKS[name](threat, **options)
+    if not sources and eot_samples == 1:
+        return made
     by_gradient = {
-        name: _going_on(name, threat, attacks[name])
-        for name, one in made.items()
-        if name not in WITHOUT_GRADIENT and not isinstance(one, FittedAttack)
+        ATTACKS.label(name): _going_on(ATTACKS[name], threat, options)
+        for name, options in attacks.items()
+        if name not in WITHOUT_GRADIENT and isinstance(made[ATTACKS.label(name)], Attack)
     }
-    if not by_gradient and (sources or eot_samples > 1):
+    if not by_gradient:
         raise ConfigError(
-            f"Expected an attack by gradients to transfer or to average. Received: "
+            "Expected a gradient-based attack to transfer or to average. Received: "
             f"{', '.join(attacks)}."
         )
     if eot_samples > 1:
         for name, one in by_gradient.items():
             made[name] = ExpectationOverTransformation(one, samples=eot_samples)
-    for source in sources:
+    for source, model in sources.items():
         for name, one in by_gradient.items():
-            made[f"{name}@{source.name}"] = Transfer(source.classifier, one)
+            made[f"{name}@{source}"] = Transfer(as_classifier(model), one)
     return made
 
 
-def _going_on(name, threat, options):
-    """The attack, made to go on behind the boundary where it can: one lucky draw, or the boundary
-    of another classifier, is no place to stop."""
-    kind = ATTACKS[name]
+def _going_on(kind, threat, options):
+    """The attack without early stopping, where it can: one lucky draw, or the boundary of another
+    classifier, is no place to stop."""
     if "stop_early" in inspect.signature(kind).parameters:
         options = {**options, "stop_early": False}
         options.pop("restarts", None)
     return kind(threat, **options)
-
-
-def identity_of(attack) -> str:
-    """What decides the images of a column: its arguments, and a source's weights."""
-    if isinstance(attack, Transfer):
-        return f"Transfer({digest_of(attack.source)}, {attack.attack!r})"
-    return repr(attack)

@@ -1,11 +1,9 @@
 """AttNet-curr: an attack network trained afresh against exactly the classifier in the row."""
 
 import dataclasses
-import hashlib
-import json
 import os
-import sys
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,14 +11,16 @@ import tensorflow as tf
 
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.classifiers import export
+from mmtf.classifiers.classifier import as_classifier
+from mmtf.classifiers.loading import require_keras
 from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
 from mmtf.errors import require
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.games.best_response import BestResponse
-from mmtf.storage.files import UNREADABLE, read_json, write_atomically, write_json
-from mmtf.storage.provenance import source_digest
+from mmtf.storage import cache
+from mmtf.storage.files import UNREADABLE, read_json, write_json
 from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
@@ -76,35 +76,56 @@ class FittedAttNet(FittedAttack):
       threat, recipe, seed, cache_dir, progress: as in `best_response`.
     """
 
-    def __init__(self, threat, recipe, *, seed=0, cache_dir=None, progress=True):
+    def __init__(
+        self,
+        threat: ThreatModel,
+        recipe: AttNetRecipe,
+        *,
+        seed: int = 0,
+        cache_dir: str | None = None,
+        progress: bool = True,
+    ):
         self.threat = threat
         self.recipe = recipe
-        self._options = {"seed": seed, "cache_dir": cache_dir, "progress": progress}
+        self._seed, self._cache_dir, self._progress = seed, cache_dir, progress
 
-    def fit(self, classifier, dataset: Dataset) -> LearnedAttack:
+    def supports(self, classifier: Any, x: np.ndarray) -> None:
+        """A network is trained through Keras models alone."""
+        require_keras(as_classifier(classifier), "attack networks, which are trained against it")
+
+    def fit(self, classifier: Any, dataset: Dataset) -> LearnedAttack:
         """The best response to `classifier`, trained on the training split."""
-        return best_response(classifier, dataset, self.threat, self.recipe, **self._options)
+        return best_response(
+            classifier,
+            dataset,
+            self.threat,
+            self.recipe,
+            seed=self._seed,
+            cache_dir=self._cache_dir,
+            progress=self._progress,
+        )
 
-    def is_kept(self, classifier, dataset: Dataset) -> bool:
-        folder, seed = self._options["cache_dir"], self._options["seed"]
-        path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
-        return path is not None and os.path.exists(path)
+    def is_kept(self, classifier: Any, dataset: Dataset) -> bool:
+        """Whether `cache_dir` has the network."""
+        return self._entry(classifier, dataset).is_kept()
 
-    def kept_seconds(self, classifier, dataset: Dataset) -> float:
-        """Of the training that a kept network spares `fit`; 0 where none are kept."""
-        folder, seed = self._options["cache_dir"], self._options["seed"]
-        path = _kept_path(folder, classifier, dataset, self.threat, self.recipe, seed)
-        about = path and f"{path.removesuffix('.keras')}.json"
-        if not about or not os.path.exists(about) or _kept(path) is None:
+    def kept_seconds(self, classifier: Any, dataset: Dataset) -> float:
+        """Of the training that a kept network spares `fit`; 0 where none is kept."""
+        entry = self._entry(classifier, dataset)
+        if not entry.is_kept() or _load(entry) is None:
             return 0.0
-        return read_json(about).get("seconds", 0.0)
+        about = cache.Entry(entry.beside(".json")).load(read_json)
+        return about.get("seconds", 0.0) if about else 0.0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"FittedAttNet({self.threat!r}, {self.recipe!r})"
+
+    def _entry(self, classifier, dataset) -> cache.Entry:
+        return _entry(self._cache_dir, classifier, dataset, self.threat, self.recipe, self._seed)
 
 
 def best_response(
-    classifier: keras.Model,
+    classifier: Any,
     dataset: Dataset,
     threat: ThreatModel,
     recipe: AttNetRecipe = ATTNET,
@@ -116,22 +137,24 @@ def best_response(
     """v*(u) of Eq. 10, approximately: a network trained afresh on the training split.
 
     Args:
-      classifier: stays as it is.
+      classifier: a Keras model, or a Classifier of one; stays as it is.
+      dataset: its training split is used.
+      threat: the ball and the box.
       recipe: how.
-      seed: of batches, dropout and initial weights.
+      seed: for batches, dropout and initial weights.
       cache_dir: where the network is kept, as .keras and as a SavedModel (`save_attacker`), under
         a key made of the classifier's weights, recipe, threat model, training images, seed and
         code; None: not kept.
       progress: show it on stderr.
     """
-    path = _kept_path(cache_dir, classifier, dataset, threat, recipe, seed)
-    if path is not None:
-        os.makedirs(cache_dir, exist_ok=True)
-        kept = _kept(path)
-        if kept is not None:
-            return LearnedAttack(threat, kept)
+    classifier = as_classifier(classifier)
+    entry = _entry(cache_dir, classifier, dataset, threat, recipe, seed)
+    kept = _load(entry)
+    if kept is not None:
+        return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
-    best, tried, began = None, [], time.monotonic()
+    best: LearnedAttack
+    tried, began = [], time.monotonic()
     for restart in range(recipe.restarts):
         game = BestResponse(
             threat,
@@ -146,7 +169,7 @@ def best_response(
             game,
             dataset,
             schedule=recipe.schedule,
-            model=classifier,
+            model=classifier.as_keras(),
             seed=(seed * 100 + restart) % 2**31,
             precision=recipe.precision,
             # One key, one network, whatever compiled the classifier and on however many devices.
@@ -157,50 +180,31 @@ def best_response(
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])
         error = measure(classifier, attack, x, y, name="train").error
         tried.append(error)
-        if best is None or error > max(tried[:-1]):
+        if len(tried) == 1 or error > max(tried[:-1]):
             best = attack
-    if path is not None:
-        # The .keras file last: where it is, everything is.
-        export.save_attacker(best.network, dataset.image_shape, path.removesuffix(".keras"))
+    if cache_dir is not None:
         about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
         about["seconds"] = round(time.monotonic() - began, 2)
-        write_json(path.removesuffix(".keras") + ".json", about)
-        write_atomically(path, best.network.save)
+        os.makedirs(cache_dir, exist_ok=True)
+        export.save_attacker(best.network, dataset.image_shape, entry.beside(""))
+        write_json(entry.beside(".json"), about)
+        entry.save(best.network.save)  # last: where it is, everything is
     return best
 
 
-def model_digest(model: keras.Model) -> str:
-    """Of a model's layers, as far as they can be written down, and its weights."""
-    try:
-        architecture = json.dumps(model.get_config(), sort_keys=True, default=repr)
-    except NotImplementedError:  # a subclassed model without get_config
-        architecture = f"{type(model).__module__}.{type(model).__qualname__}"
-    digest = hashlib.sha256(architecture.encode())
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
-
-
-def _kept(path):
-    """The network in `path`; None where there is none or the file is broken: it is made again."""
-    if not os.path.exists(path):
-        return None
-    try:
-        return keras.models.load_model(path)
-    except (*UNREADABLE, TypeError) as error:  # TypeError: another Keras wrote it
-        print(f"! {path} cannot be read ({error}); its network is trained again.", file=sys.stderr)
-        return None
-
-
-def _kept_path(folder, classifier, dataset, threat, recipe, seed):
+def _entry(folder, classifier, dataset, threat, recipe, seed) -> cache.Entry:
     if folder is None:
-        return None
-    return os.path.join(folder, f"{_key(classifier, dataset, threat, recipe, seed)}.keras")
+        return cache.Entry(None)
+    key = [
+        as_classifier(classifier).fingerprint,
+        recipe.to_dict(),
+        dataclasses.asdict(threat),
+        dataset.training_digest,
+        seed,
+    ]
+    return cache.entry(folder, key, ".keras")
 
 
-def _key(classifier, dataset, threat, recipe, seed) -> str:
-    digest = hashlib.sha256(model_digest(classifier).encode())
-    settings = [recipe.to_dict(), dataclasses.asdict(threat), dataset.training_digest, seed]
-    settings.append(source_digest())
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+def _load(entry):
+    errors = (*UNREADABLE, TypeError)  # TypeError: another Keras wrote it
+    return entry.load(keras.models.load_model, errors)

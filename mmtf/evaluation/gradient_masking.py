@@ -1,20 +1,26 @@
-"""Signs that an attack's figure says more about the attack than about the defense."""
+"""Gradient masking: signs that an attack fails where the classifier is not robust."""
 
 import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.attacks.base import compiled, input_gradient
+from mmtf.attacks.base import input_gradient
 from mmtf.attacks.pgd import PGD
-from mmtf.classifiers.precision import evaluating_in_float32
+from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.runner import BrokenConstraint, measure
+from mmtf.runtime.devices import full_float32
 from mmtf.stats.paired import mcnemar
 from mmtf.threat import ThreatModel
 
 # Examples that the checks of one classifier look at.
 EXAMPLES = 200
+RAISED = {"margin": losses.margin, "cross-entropy": losses.cross_entropy}
 # A gradient of the margin below this is float32 noise for pixels and logits of order 1. The
 # cross-entropy's fades with the confidence, which attacks by signs do not mind: exact zeros.
 LEAST = {"margin": 1e-8, "cross-entropy": 0.0}
@@ -23,8 +29,7 @@ UNBOUNDED_ERROR = 0.99
 PROBE_SHARE = 0.1
 PROBE_DIRECTIONS = 10
 LEVEL = 0.01
-# Attacks without a gradient, as are transferred ones (`pgd@source`), and those with one that can
-# be expected to win.
+# Black-box attacks, as are transferred ones (`pgd@source`), and iterated white-box ones.
 BLACK_BOX = {"square"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
 # It contains Square: stronger than a single step or a transferred image in any case.
@@ -38,9 +43,9 @@ MEANINGS = {
         "its gradients over draws and report several evaluations"
     ),
     "zero_gradient": (
-        "the gradient is zero or not finite: attacks by gradients cannot move; look for saturating "
-        "or rounding layers, or logits so large that the cross-entropy is flat, and trust Square's "
-        "figure alone"
+        "the gradient is zero or not finite: gradient-based attacks cannot move; look for "
+        "saturating or rounding layers, or logits so large that the cross-entropy is flat, and "
+        "trust Square's error alone"
     ),
     "broken_attack": (
         "the attack left its ball or the box, or met or returned NaN: it is left out; look for "
@@ -73,109 +78,136 @@ MEANINGS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Sign:
-    """Attributes:
-    defense: whose figures are in doubt.
-    check: name in MEANINGS.
-    value: what was measured, in words.
+class Finding:
+    """A sign of masked gradients.
+
+    Attributes:
+      defense: whose error rates are in doubt.
+      check: name in MEANINGS.
+      value: what was measured, in words.
     """
 
     defense: str
     check: str
     value: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.defense}: {self.check} ({self.value}): {MEANINGS[self.check]}."
 
 
-def check_defense(
-    name: str, classifier, x, y, threat: ThreatModel, seed: int = 0, attacked=None
-) -> list[Sign]:
+def masking_in_classifier(
+    name: str,
+    classifier: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    threat: ThreatModel,
+    seed: int = 0,
+    attacked: Any = None,
+    batch_size: int | None = None,
+) -> list[Finding]:
     """Signs of masked gradients in a classifier, on the first 200 examples.
 
     Args:
-      name: for the signs.
-      classifier: gives logits.
+      name: in the findings.
+      classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       x: float32 [N, H, W, C] in the box.
       y: int [N].
       threat: whose eta the loss surface is probed at.
-      seed: of random directions.
+      seed: for random directions.
       attacked: what attacks see in its place, the mean of a randomized classifier; None: itself.
+      batch_size: images at a time; None: `default_batch_size`.
     """
     x, y = np.asarray(x[:EXAMPLES], np.float32), np.asarray(y[:EXAMPLES], np.int32)
-    images, labels = tf.constant(x), tf.constant(y)
-    signs = []
-    with evaluating_in_float32(classifier):
-        call = compiled(classifier, "logits", lambda model, x: model(x, training=False))
-        if np.abs(call(images) - call(images)).max() > 0:
-            share = float(np.mean(np.abs(call(images) - call(images)).max(-1) > 0))
-            signs.append(Sign(name, "random_output", f"{share:.0%} of {len(x)} examples"))
-    classifier = attacked or classifier
-    with evaluating_in_float32(classifier):
-        raised = {"margin": losses.margin, "cross-entropy": losses.cross_entropy}
+    size = batch_size or default_batch_size(x.shape[1:])
+    classifier = as_classifier(classifier).at("float32")
+    findings = []
+    with full_float32():
+        call = classifier.compiled("logits", _logits)
+        difference = np.abs(_batched(call, size, x) - _batched(call, size, x))
+        if difference.max() > 0:
+            difference = np.abs(_batched(call, size, x) - _batched(call, size, x))
+            share = float(np.mean(difference.max(-1) > 0))
+            findings.append(Finding(name, "random_output", f"{share:.0%} of {len(x)} examples"))
+        if attacked is not None:
+            classifier = as_classifier(attacked)
         gradients = {
-            loss: input_gradient(classifier, images, labels, function)[1]
-            for loss, function in raised.items()
+            kind: _batched(functools.partial(_gradient, classifier, raised), size, x, y)
+            for kind, raised in RAISED.items()
         }
     finite = True
     for loss, gradient in gradients.items():
-        size = np.abs(gradient.numpy()).reshape(len(x), -1).max(1)
-        finite &= bool(np.isfinite(size).all())
-        dead = float(np.mean(~((size > LEAST[loss]) & np.isfinite(size))))
-        if dead > ZERO_SHARE or not np.isfinite(size).all():
+        largest = np.abs(gradient).reshape(len(x), -1).max(1)
+        finite &= bool(np.isfinite(largest).all())
+        dead = float(np.mean(~((largest > LEAST[loss]) & np.isfinite(largest))))
+        if dead > ZERO_SHARE or not np.isfinite(largest).all():
             value = f"of the {loss}, {dead:.0%} of {len(x)} examples"
-            signs.append(Sign(name, "zero_gradient", value))
+            findings.append(Finding(name, "zero_gradient", value))
     if not finite:
-        return signs  # nothing more can be learned by gradients
+        return findings  # nothing more can be learned by gradients
     try:
-        for sign in _signs_of_pgd(name, classifier, x, y, threat, seed):
-            signs.append(sign)
+        for finding in _findings_of_pgd(name, classifier, x, y, threat, seed, size):
+            findings.append(finding)
     except BrokenConstraint as error:  # gradients that are finite at the images and not on the way
-        return [*signs, Sign(name, "broken_attack", f"pgd: {error}")]
-    rough = _rough_share(classifier, images, labels, gradients["margin"], threat, seed)
+        return [*findings, Finding(name, "broken_attack", f"pgd: {error}")]
+    rough = _rough_share(classifier, x, y, gradients["margin"], threat, seed, size)
     if rough > PROBE_SHARE:
-        signs.append(Sign(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
-    return signs
+        findings.append(Finding(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
+    return findings
 
 
-def _signs_of_pgd(name, classifier, x, y, threat, seed):
+def _findings_of_pgd(name, classifier, x, y, threat, seed, size) -> Iterator[Finding]:
+    def wrong_after(threat, steps):
+        attack = PGD(threat, steps=steps)
+        return measure(classifier, attack, x, y, name="pgd", seed=seed, batch_size=size).wrong
+
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
-    error = measure(classifier, PGD(whole, steps=40), x, y, name="pgd", seed=seed).error
+    error = float(np.mean(wrong_after(whole, 40)))
     if error < UNBOUNDED_ERROR:
-        yield Sign(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}")
-    few, many = (
-        measure(classifier, PGD(threat, steps=steps), x, y, name="pgd", seed=seed).wrong
-        for steps in (FEW_STEPS, MANY_STEPS)
-    )
+        yield Finding(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}")
+    few, many = wrong_after(threat, FEW_STEPS), wrong_after(threat, MANY_STEPS)
     if _beats(few, many):
         value = f"error {few.mean():.3f} by {FEW_STEPS} steps, {many.mean():.3f} by {MANY_STEPS}"
-        yield Sign(name, "more_steps_weaker", value)
+        yield Finding(name, "more_steps_weaker", value)
 
 
-def _rough_share(classifier, x, y, gradient, threat, seed):
+def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
     """Share of examples whose margin one of some random steps raises more than the gradient's."""
-    with evaluating_in_float32(classifier):
-        margin = compiled(
-            classifier, "margin", lambda model, x, y: losses.margin(model(x, training=False), y)
-        )
-        led = margin(threat.project(x + threat.eta * threat.steepest_step(gradient), x), y)
-        best = None
-        for number in range(PROBE_DIRECTIONS):
-            direction = tf.random.stateless_normal(tf.shape(x), [seed, number])
+    with full_float32():
+        margin = classifier.compiled("margin", _margin)
+
+        def after(direction):
             step = threat.eta * threat.steepest_step(direction)
-            found = margin(threat.project(x + step, x), y)
-            best = found if best is None else tf.maximum(best, found)
-    return float(tf.reduce_mean(tf.cast(best > led, tf.float32)))
+            return _batched(margin, size, threat.project(x + step, x).numpy(), y)
+
+        led = after(tf.constant(gradient))
+        found = [
+            after(tf.random.stateless_normal(x.shape, [seed, number]))
+            for number in range(PROBE_DIRECTIONS)
+        ]
+    return float(np.mean(np.maximum.reduce(found) > led))
 
 
-def check_table(wrong: dict) -> list[Sign]:
-    """Signs in a whole table of outcomes.
+def _batched(function, size, *arrays) -> np.ndarray:
+    """function(*tensors), called on `size` examples at a time."""
+    parts = [
+        function(*(tf.constant(one[i : i + size]) for one in arrays))
+        for i in range(0, len(arrays[0]), size)
+    ]
+    return np.concatenate(parts)
+
+
+def _gradient(classifier, loss, x, y):
+    return input_gradient(classifier, x, y, loss)[1]
+
+
+def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list[Finding]:
+    """Signs of masked gradients in a whole table of results.
 
     Args:
       wrong: (defense, attack, eta) -> bool [N], where the defense errs.
     """
-    signs = []
+    findings = []
     for defense in dict.fromkeys(key[0] for key in wrong):
         own = {key[1:]: value for key, value in wrong.items() if key[0] == defense}
         for eta in sorted({eta for _, eta in own}):
@@ -192,15 +224,23 @@ def check_table(wrong: dict) -> list[Sign]:
                 if _beats(a, b):
                     value = f"{name} {np.mean(a):.4f} > {np.mean(b):.4f} at eta {eta:g}"
                     check = "black_box_wins" if _is_black_box(name) else "single_step_wins"
-                    signs.append(Sign(defense, check, value))
+                    findings.append(Finding(defense, check, value))
         for attack in dict.fromkeys(attack for attack, _ in own if "@" not in attack):
             etas = sorted(eta for name, eta in own if name == attack)
             for small, large in zip(etas, etas[1:], strict=False):
                 a, b = own[attack, small], own[attack, large]
                 if _beats(a, b):
                     value = f"{attack} {np.mean(a):.4f} at {small:g}, {np.mean(b):.4f} at {large:g}"
-                    signs.append(Sign(defense, "larger_eta_weaker", value))
-    return signs
+                    findings.append(Finding(defense, "larger_eta_weaker", value))
+    return findings
+
+
+def _logits(classifier: Classifier, x):
+    return classifier(x, training=False)
+
+
+def _margin(classifier: Classifier, x, y):
+    return losses.margin(classifier(x, training=False), y)
 
 
 def _beats(a, b):

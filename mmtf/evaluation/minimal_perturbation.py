@@ -1,15 +1,24 @@
-"""How small a perturbation breaks each image: an attack's image drawn back towards the original."""
+"""The smallest misclassified perturbation between an image and its adversarial example."""
+
+from typing import Any
 
 import numpy as np
 
-from mmtf.evaluation.runner import misclassified
+from mmtf.evaluation.verdict import misclassified
 from mmtf.threat import ThreatModel
 
 HALVINGS = 8
 
 
-def smallest_broken(
-    classifier, x, z, y, wrong, threat: ThreatModel, halvings: int = HALVINGS
+def minimal_distance(
+    classifier: Any,
+    x: np.ndarray,
+    z: np.ndarray,
+    y: np.ndarray,
+    wrong: np.ndarray,
+    threat: ThreatModel,
+    halvings: int = HALVINGS,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """min t ||z - x|| over x + t (z - x) that `classifier` gets wrong, by bisection; float64 [N].
 
@@ -23,12 +32,13 @@ def smallest_broken(
         gets x wrong, 0.
       threat: whose norm counts.
       halvings: the bound is at most ||z - x|| / 2^halvings above the boundary that it found.
+      batch_size: see `misclassified`.
 
     Example:
       >>> import tensorflow as tf
       >>> x, z, y = np.zeros([1, 1, 1, 1], "f"), np.ones([1, 1, 1, 1], "f"), np.zeros(1, "i")
       >>> classifier = lambda x, training: tf.stack([0.3 - x[:, 0, 0, 0], x[:, 0, 0, 0]], 1)
-      >>> smallest_broken(classifier, x, z, y, np.array([True]), ThreatModel(eta=1.0)).round(2)
+      >>> minimal_distance(classifier, x, z, y, np.array([True]), ThreatModel(eta=1.0)).round(2)
       array([0.15])
     """
     distance = np.full(len(x), np.nan)
@@ -38,11 +48,11 @@ def smallest_broken(
     x, z, y = x[rows], z[rows], y[rows]
     step = (z - x).astype(np.float32)
     low, high = np.zeros(len(rows)), np.ones(len(rows))
-    high[misclassified(classifier, x, y)] = 0.0
+    high[misclassified(classifier, x, y, batch_size)] = 0.0
     for _ in range(halvings):
         middle = (low + high) / 2.0
         scale = middle.astype(np.float32)[:, None, None, None]
-        broke = misclassified(classifier, x + scale * step, y)
+        broke = misclassified(classifier, x + scale * step, y, batch_size)
         high = np.where(broke, middle, high)
         low = np.where(broke, low, middle)
     distance[rows] = high * threat.size(z - x)

@@ -1,64 +1,103 @@
-"""`mmtf.evaluate`: several attacks against a classifier, as a frame."""
+"""Payoff matrices, classifiers x attacks x radii, cell by cell; `mmtf.evaluate` is one radius."""
 
+import dataclasses
+import functools
+import time
 import warnings
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
-from mmtf.classifiers.loading import SCALE_EXAMPLES, Defense, admit
-from mmtf.classifiers.loading import attack_precision as resolved
+from mmtf.attacks.eot import mean_of
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import require
-from mmtf.evaluation.fitted import FittedAttack
-from mmtf.evaluation.gradient_masking import check_defense, check_table
-from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, worst
+from mmtf.errors import ConfigError, require, require_choice
+from mmtf.evaluation.admission import (
+    SCALE_EXAMPLES,
+    attack_precision,
+    validate_classifier,
+    validate_logits,
+)
+from mmtf.evaluation.attack_specs import make_attacks
+from mmtf.evaluation.batching import default_batch_size
+from mmtf.evaluation.best_response import AttNetRecipe
+from mmtf.evaluation.fitted import FittedAttack, as_fitted
+from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
+from mmtf.evaluation.runner import BrokenConstraint, Result, measure, worst
+from mmtf.evaluation.verdict import misclassified
+from mmtf.reports.errors import HEADING, error_text
+from mmtf.runtime import PRECISIONS
+from mmtf.stats.paired import comparisons
+from mmtf.storage import cache
+from mmtf.storage.batch_cache import BatchCache
+from mmtf.storage.digest import sha256
 from mmtf.threat import ThreatModel
+from mmtf.training.loop import RiskNotFinite
+from mmtf.training.progress import Progress
 
 
-def attack_classifier(
-    classifier,
-    attacks: dict[str, Attack],
-    dataset: Dataset,
-    *,
-    max_examples=0,
-    seed=0,
-    keep=0,
-    precision="float32",
-) -> list[Outcome]:
-    """One outcome per attack on the test split, then the per-example `worst` over all of them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """How classifiers are measured.
 
-    `worst` counts the image itself, which lies in every ball.
-
-    Args:
-      classifier: Keras model giving logits.
-      attacks: by the name of their column; a `FittedAttack` one is fitted first.
-      dataset: its test split is used.
+    Attributes:
       max_examples: the first so many test examples, 0 for all.
-      seed: of random starts.
-      keep: adversarial images kept in each outcome.
-      precision: of the attacks, see `perturb`.
-
-    Raises:
-      ConfigError: the classifier's outputs are no logits; BrokenConstraint: see `measure`.
+      seed: for random starts and directions.
+      batch_size: images attacked together; each batch has random starts of its own. None: 500 of
+        small images, fewer of large ones (`mmtf.evaluation.batching.default_batch_size`).
+      precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what attacks
+        compute in. Images are judged in float32.
+      checks: whether to look for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
+      eot_samples: calls of the classifier that gradient-based attacks average; 1: a single call.
+      keep: adversarial images kept in each result.
+      distances: whether to look for the smallest misclassified perturbation of each example.
+      cache_dir: finished cells, and finished batches of the one at work, are kept there and read
+        back by the same call; None: not kept.
+      progress: show how far each cell is, on stderr.
     """
-    x, y = dataset.test(max_examples)
-    check_classifier(classifier, x[:100], dataset.num_classes)
-    for attack in attacks.values():
-        if hasattr(attack, "refuse_few_classes"):
-            attack.refuse_few_classes(classifier, x[:1])
-    outcomes = []
-    for name, attack in attacks.items():
-        if isinstance(attack, FittedAttack):
-            attack = attack.fit(classifier, dataset)
-        given = {"name": name, "seed": seed, "keep": keep, "precision": precision}
-        outcomes.append(measure(classifier, attack, x, y, **given))
-    return [*outcomes, worst(outcomes, misclassified(classifier, x, y))]
+
+    max_examples: int = 0
+    seed: int = 0
+    batch_size: int | None = None
+    precision: str = "float32"
+    checks: bool = True
+    eot_samples: int = 1
+    keep: int = 0
+    distances: bool = False
+    cache_dir: str | None = None
+    progress: bool = False
+
+    def __post_init__(self):
+        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
+        size = self.batch_size
+        require(size is None or size > 0, "batch_size > 0, or None", size)
+        require_choice("precision", self.precision, PRECISIONS)
+        require(self.eot_samples > 0, "eot_samples > 0", self.eot_samples)
+        require(self.keep >= 0, "keep >= 0", self.keep)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Matrix:
+    """A measured payoff matrix.
+
+    Attributes:
+      cells: a Result for every classifier x attack x radius, and `worst`, the per-example worst
+        case of each row.
+      findings: signs of masked gradients; they mark the error rates they concern.
+      comparisons: by radius, McNemar's tests of the classifiers under `worst`.
+    """
+
+    cells: list[Result]
+    findings: list[Finding]
+    comparisons: dict[float, list[dict[str, Any]]]
 
 
 def evaluate(
-    models,
-    attacks,
+    models: Any,
+    attacks: Any,
     dataset: Dataset,
     *,
     threat: ThreatModel | None = None,
@@ -66,28 +105,32 @@ def evaluate(
     seed: int = 0,
     checks: bool = True,
     attack_precision: str = "float32",
+    batch_size: int | None = None,
 ) -> pd.DataFrame:
-    """Test error, 95 % interval and n of each model under each attack and under the worst.
+    """Test error and robust accuracy of each model under each attack and under the worst of them.
 
     The checks of `python -m mmtf.evaluate` come first: a model whose images, logits or pixel scale
-    do not fit is refused, signs of masked gradients mark its figures and are warned of. The
+    do not fit is refused, signs of masked gradients mark its error rates and are warned of. The
     command adds several radii, paired tests, reports, and cells that are kept.
 
     Args:
-      models: a Keras model giving logits, or a dict name -> model.
-      attacks: names of `mmtf.attacks.ATTACKS`, or a dict name -> Attack. Several threat models, as
-        linf and l2 balls, may stand in one dict: `worst` is then that over the union of the balls.
+      models: a Keras model giving logits, a `mmtf.Classifier`, or a dict name -> one of them.
+      attacks: names (see `mmtf.evaluation.attack_specs.make_attacks`), or a dict name -> Attack.
+        Several threat models, as linf and l2 balls, may stand in one dict: `worst` is then that
+        over the union of the balls.
       dataset: its test split is used.
       threat: for attacks given by name; else that of the first Attack.
       max_examples: the first so many test examples, 0 for all.
-      seed: of random starts.
+      seed: for random starts.
       checks: whether to look for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
       attack_precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what
         the attacks compute in. Images are judged in float32.
+      batch_size: images attacked together; None: 500 of small images, fewer of large ones.
 
     Returns:
-      Columns attack, error, ci_low, ci_high, n, seconds, in_doubt; before them defense for a
-      dict. `frame.attrs["signs"]` holds the signs in words.
+      Columns attack, error, robust_accuracy (1 - error), ci_low, ci_high (95 % interval of the
+      error), n, seconds, in_doubt; before them defense for a dict. `frame.attrs["signs"]` holds
+      the signs of masked gradients in words.
 
     Raises:
       ConfigError: a model that does not fit, or attacks by name without a threat model.
@@ -103,33 +146,42 @@ def evaluate(
     require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
     if not isinstance(attacks, dict):
-        require(threat is not None, "threat=ThreatModel(eta=...) for attacks by name", threat)
-        attacks = {name: ATTACKS[name](threat) for name in attacks}
-    threat = threat or next(iter(attacks.values())).threat
-    balls = {key: getattr(one, "threat", threat) for key, one in attacks.items()}
-    for ball in dict.fromkeys(balls.values()):
-        ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
+        if threat is None:
+            raise ConfigError(
+                "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
+            )
+        attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
+    columns = {name: as_fitted(attack) for name, attack in attacks.items()}
+    threat = threat or next(iter(columns.values())).threat
     single = not isinstance(models, dict)
-    named = {"model": models} if single else models
-    precision = resolved(attack_precision, [Defense(*one) for one in named.items()])
-    rows, signs = [], []
-    for name, model in named.items():
-        admit(Defense(name, model), dataset)
-        found = []
-        if checks:
-            x, y = dataset.test(max_examples)
-            found = check_defense(name, model, x, y, threat, seed)
-        given = {"max_examples": max_examples, "seed": seed, "precision": precision}
-        outcomes = attack_classifier(model, attacks, dataset, **given)
-        if checks:
-            for ball in dict.fromkeys(balls.values()):  # one attack may reach further than another
-                here = [one for one in outcomes[:-1] if balls[one.attack] == ball]
-                found += check_table({(name, one.attack, ball.eta): one.wrong for one in here})
-        for outcome in outcomes:
-            row = {} if single else {"defense": name}
-            doubt = bool(found) and outcome.attack != "none"
-            rows.append({**row, **as_result(outcome), "in_doubt": doubt})
-        signs += [str(one) for one in found]
+    matrix = _measured(
+        {"model": models} if single else models,
+        {threat.eta: columns},
+        dataset,
+        EvalOptions(
+            max_examples=max_examples,
+            seed=seed,
+            checks=checks,
+            precision=attack_precision,
+            batch_size=batch_size,
+        ),
+        threat=threat,
+    )
+    doubted = {finding.defense for finding in matrix.findings}
+    rows = []
+    for cell in matrix.cells:
+        row = cell.to_dict()
+        rows.append(
+            {
+                **({} if single else {"defense": cell.defense}),
+                "attack": cell.attack,
+                "error": cell.error,
+                "robust_accuracy": cell.robust_accuracy,
+                **{name: row[name] for name in ("ci_low", "ci_high", "n", "seconds")},
+                "in_doubt": cell.defense in doubted and cell.attack != "none",
+            }
+        )
+    signs = [str(finding) for finding in matrix.findings]
     for sign in signs:
         warnings.warn(sign, stacklevel=2)
     frame = pd.DataFrame(rows)
@@ -137,14 +189,290 @@ def evaluate(
     return frame
 
 
-def as_result(outcome: Outcome) -> dict:
-    """What record.json holds of an outcome."""
-    low, high = outcome.interval
-    return {
-        "attack": outcome.attack,
-        "error": outcome.error,
-        "ci_low": low,
-        "ci_high": high,
-        "n": outcome.n,
-        "seconds": round(outcome.seconds, 2),
+def payoff_matrix(
+    classifiers: Mapping[str, Any],
+    attacks: Mapping[str, Mapping[str, Any]],
+    dataset: Dataset,
+    *,
+    etas: list[float],
+    norm: str = "linf",
+    recipes: Mapping[str, AttNetRecipe] | None = None,
+    sources: Mapping[str, Any] | None = None,
+    options: EvalOptions | None = None,
+    say: Callable[[str], Any] = print,
+) -> Matrix:
+    """Every attack against every classifier at every radius, on the test split.
+
+    An attack that leaves its ball or the box, meets NaN, or is a network whose training does, is
+    left out of the classifier's row, and a finding says so.
+
+    Args:
+      classifiers: by name; all are validated before anything is measured.
+      attacks: name -> options, see `mmtf.evaluation.attack_specs.make_attacks`.
+      dataset: its test split is used.
+      etas: radii, > 0.
+      norm: of the balls.
+      recipes, sources: see `make_attacks`.
+      options: how; None: the defaults.
+      say: takes a line for every cell.
+
+    Raises:
+      ConfigError: a classifier that does not fit, an attack without this norm.
+    """
+    options = options or EvalOptions()
+    sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
+    columns = {}
+    for eta in etas:
+        made = make_attacks(
+            attacks,
+            ThreatModel(eta=eta, norm=norm),
+            recipes=recipes,
+            sources=sources,
+            eot_samples=options.eot_samples,
+            seed=options.seed,
+            cache_dir=options.cache_dir,
+            progress=options.progress,
+        )
+        columns[eta] = {name: as_fitted(attack) for name, attack in made.items()}
+    for name, source in sources.items():
+        validate_classifier(source, dataset, name)
+    threat = ThreatModel(eta=max(etas), norm=norm)
+    return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
+
+
+def attack_classifier(
+    classifier: Any,
+    attacks: Mapping[str, Attack | FittedAttack],
+    dataset: Dataset,
+    options: EvalOptions | None = None,
+) -> list[Result]:
+    """One row of a payoff matrix: a result per attack on the test split, then their worst case.
+
+    `worst` counts the image itself, which lies in every ball. No signs of masked gradients are
+    looked for.
+
+    Args:
+      classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
+      attacks: by the name of their column; a FittedAttack is fitted first.
+      dataset: its test split is used.
+      options: how; None: the defaults.
+
+    Raises:
+      ConfigError: the classifier's outputs are no logits; BrokenConstraint: see `measure`.
+    """
+    classifier = as_classifier(classifier)
+    options = _resolved(options or EvalOptions(), [classifier], dataset)
+    examples = _Examples(dataset, options.max_examples)
+    validate_logits(classifier, examples.x[:100], dataset.num_classes)
+    columns = {name: as_fitted(attack) for name, attack in attacks.items()}
+    for column in columns.values():
+        column.supports(classifier, examples.x[:1])
+    clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
+    row = functools.partial(_cell, _Row(None, None, classifier), examples=examples, options=options)
+    results = [row(name, column) for name, column in columns.items()]
+    return [*results, worst(results, clean)]
+
+
+class _Examples:
+    """The test examples that are measured, once for all cells."""
+
+    def __init__(self, dataset: Dataset, count: int):
+        self.dataset = dataset
+        self.x, self.y = dataset.test(count)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return sha256(self.x, self.y)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A classifier at one radius; None: the name or radius of a table that has one alone."""
+
+    defense: str | None
+    eta: float | None
+    classifier: Classifier
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        return self.classifier.fingerprint
+
+
+def _measured(
+    models: Mapping[str, Any],
+    columns: Mapping[float, Mapping[str, FittedAttack]],
+    dataset: Dataset,
+    options: EvalOptions,
+    *,
+    threat: ThreatModel,
+    leave_out: bool = False,
+    say: Callable[[str], Any] = lambda line: None,
+) -> Matrix:
+    """The matrix of `models` and of `columns`, radius -> column name -> attack.
+
+    Args:
+      threat: whose ball is probed for masked gradients.
+      leave_out: whether an attack that breaks its constraint is left out and told, or raises.
+    """
+    classifiers = {name: as_classifier(model) for name, model in models.items()}
+    options = _resolved(options, list(classifiers.values()), dataset)
+    attacks = [column for row in columns.values() for column in row.values()]
+    for ball in dict.fromkeys([threat, *(column.threat for column in attacks)]):
+        ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
+    examples = _Examples(dataset, options.max_examples)
+    for name, classifier in classifiers.items():
+        validate_classifier(classifier, dataset, name)
+        for column in next(iter(columns.values())).values():
+            column.supports(classifier, examples.x[:1])
+    findings, cells, clean = [], [], {}
+    for name, classifier in classifiers.items():
+        if options.checks:
+            findings += _masking(name, classifier, examples, threat, options)
+        clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
+        for eta, row in columns.items():
+            here, where = [], _Row(name, eta, classifier)
+            for attack, column in row.items():
+                label = f"{name}  eta {eta:g}  {attack}"
+                try:
+                    cell = _cell(where, attack, column, examples=examples, options=options)
+                except (BrokenConstraint, RiskNotFinite) as error:
+                    if not leave_out:
+                        raise
+                    reason = str(error)
+                    if isinstance(error, RiskNotFinite):  # of a network fitted to the classifier
+                        reason = "its training met a risk that is not finite"
+                    findings.append(Finding(name, "broken_attack", f"{attack}: {reason}"))
+                    say(f"{label}: left out, {reason}")
+                    continue
+                here.append(cell)
+                say(f"{label}: {HEADING} {error_text(cell.error)}")
+            overall = worst(here, clean[name])
+            cells += [*here, dataclasses.replace(overall, defense=name, eta=eta)]
+    table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
+    if options.checks:
+        findings += _masking_in_table(table, columns)
+    tests = {eta: comparisons(_over_common_attacks(table, clean, eta)) for eta in columns}
+    return Matrix(cells, findings, tests)
+
+
+def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> EvalOptions:
+    """The options with the precision and the batch size that this machine gives them."""
+    size = options.batch_size
+    if size is None:
+        size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
+    precision = attack_precision(options.precision, classifiers)
+    return dataclasses.replace(options, precision=precision, batch_size=size)
+
+
+def _masking(name, classifier, examples, threat, options) -> list[Finding]:
+    samples = options.eot_samples
+    attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
+    return masking_in_classifier(
+        name,
+        classifier,
+        examples.x,
+        examples.y,
+        threat,
+        options.seed,
+        attacked,
+        batch_size=options.batch_size,
+    )
+
+
+def _masking_in_table(table, columns) -> list[Finding]:
+    """`masking_in_table` of the attacks within the same kind of ball, at each attack's radius."""
+    kinds: dict[tuple, dict] = {}
+    for (defense, attack, eta), wrong in table.items():
+        if attack in columns[eta]:  # not `worst`
+            threat = columns[eta][attack].threat
+            kind = kinds.setdefault((threat.norm, threat.box), {})
+            kind[defense, attack, threat.eta] = wrong
+    return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
+
+
+def _cell(
+    row: _Row, name: str, column: FittedAttack, *, examples: _Examples, options: EvalOptions
+) -> Result:
+    """One cell: read back where it is kept, else measured and kept."""
+    entry = _entry(row, column, examples, options)
+    found = entry.load(_read)
+    if found is None:
+        kept = entry.path is not None
+        batches: MutableMapping = BatchCache(entry.beside("")) if kept else {}
+        try:
+            found = _measure(row, name, column, batches, examples, options)
+        except (BrokenConstraint, RiskNotFinite):
+            batches.clear()
+            raise
+        entry.save(functools.partial(_write, found))
+        batches.clear()
+    return dataclasses.replace(found, attack=name, defense=row.defense, eta=row.eta)
+
+
+def _measure(row, name, column, batches, examples, options) -> Result:
+    began, resumed = time.monotonic(), len(batches) > 0
+    resumed |= options.cache_dir is not None and column.is_kept(row.classifier, examples.dataset)
+    attack = column.fit(row.classifier, examples.dataset)
+    fitting, bar = time.monotonic() - began, None
+    if options.progress:
+        parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
+        label = "  ".join(part for part in parts if part)
+        bar = Progress(len(examples.x), label=label, unit="image", last=False)
+    try:
+        found = measure(
+            row.classifier,
+            attack,
+            examples.x,
+            examples.y,
+            name=name,
+            seed=options.seed,
+            keep=options.keep,
+            precision=options.precision,
+            batch_size=options.batch_size,
+            distances=options.distances,
+            kept=batches,
+            progress=bar,
+        )
+    finally:
+        if bar is not None:
+            bar.close()
+    seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
+    return dataclasses.replace(found, seconds=seconds)
+
+
+def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
+    """Per classifier, the per-example worst case over the attacks that none of them lacks."""
+    have = {
+        defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
+        for defense in clean
     }
+    common = sorted(set.intersection(*have.values()) - {"worst"})
+    return {
+        defense: np.logical_or.reduce(
+            [clean[defense], *(table[defense, attack, eta] for attack in common)]
+        )
+        for defense in clean
+    }
+
+
+def _entry(row, column, examples, options) -> cache.Entry:
+    if options.cache_dir is None:
+        return cache.Entry(None)
+    key = [row.fingerprint, column.identity(), examples.digest, options.seed, options.precision]
+    key += [options.batch_size, options.keep, options.distances]
+    if column.uses_training_data:
+        key.append(examples.dataset.training_digest)
+    return cache.entry(options.cache_dir, key, ".npz")
+
+
+def _read(path) -> Result:
+    with np.load(path) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    return Result(attack="", **{**arrays, "seconds": float(arrays["seconds"])})
+
+
+def _write(result, path) -> None:
+    arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
+    if result.distance is not None:
+        arrays["distance"] = result.distance
+    np.savez_compressed(path, **arrays)

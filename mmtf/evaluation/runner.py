@@ -1,115 +1,180 @@
-"""The test error of one defense under one attack, example by example."""
+"""One attack on one classifier: perturb, re-check, judge in float32; `Result` holds what came."""
 
 import dataclasses
 import time
+from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.attacks.active_set import watching
 from mmtf.attacks.base import Attack, judge, run
-from mmtf.classifiers.logits import require_logits
-from mmtf.classifiers.precision import computing_in, evaluating_in_float32, model_of
-from mmtf.errors import ConfigError, require
+from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.errors import RunError, require
+from mmtf.evaluation.batching import default_batch_size
+from mmtf.evaluation.minimal_perturbation import minimal_distance
+from mmtf.evaluation.verdict import misclassified
+from mmtf.runtime.devices import full_float32
 from mmtf.stats.intervals import wilson
+from mmtf.training.progress import Progress
 
-BLOCK = 500
+NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
 
-class BrokenConstraint(RuntimeError):
-    """An attack returned images outside the ball or the box: its figure would be worthless."""
+class BrokenConstraint(RunError):
+    """An attack returned images outside the ball or the box: its error would be worthless."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Outcome:
-    """What an attack did to a defense.
+class Result:
+    """What an attack did to a classifier.
 
     Attributes:
       attack: its name in tables.
       wrong: bool [N], the examples that the classifier gets wrong after the attack.
-      seconds: of the attack.
+      seconds: of the attack; NaN where an earlier call did a part of it; None: not measured.
       images: the adversarial images of the first examples, float32 [k, H, W, C].
+      distance: float64 [N], size of the smallest perturbation found that is misclassified
+        (`mmtf.evaluation.minimal_perturbation`), NaN where none is; None: not looked for.
+      defense: the classifier's name in tables; None where there is one alone.
+      eta: the radius; None where the table has one alone.
     """
 
     attack: str
     wrong: np.ndarray
-    seconds: float
-    images: np.ndarray
+    seconds: float | None = None
+    images: np.ndarray = dataclasses.field(default_factory=lambda: NO_IMAGES)
+    distance: np.ndarray | None = None
+    defense: str | None = None
+    eta: float | None = None
 
     @property
     def n(self) -> int:
+        """Number of examples."""
         return len(self.wrong)
 
     @property
     def error(self) -> float:
+        """Share of the examples that are misclassified."""
         return float(np.mean(self.wrong))
+
+    @property
+    def robust_accuracy(self) -> float:
+        """1 - error; of the attack `none` the clean accuracy."""
+        return 1.0 - self.error
 
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the error."""
         return wilson(int(self.wrong.sum()), self.n)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What a record holds of it, as JSON has it; what is None is left out."""
+        low, high = self.interval
+        known: dict[str, Any] = {
+            "defense": self.defense,
+            "attack": self.attack,
+            "eta": self.eta,
+            "error": self.error,
+            "ci_low": low,
+            "ci_high": high,
+            "n": self.n,
+        }
+        found = {name: value for name, value in known.items() if value is not None}
+        if self.distance is not None:
+            finite = self.distance[np.isfinite(self.distance)]
+            found["median_distance"] = float(np.median(finite)) if len(finite) else None
+        if self.seconds is not None:
+            found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None
+        return found
+
 
 def measure(
-    classifier,
+    classifier: Any,
     attack: Attack,
-    x,
-    y,
+    x: np.ndarray,
+    y: np.ndarray,
     *,
     name: str,
     seed: int = 0,
     keep: int = 0,
     precision: str = "float32",
-) -> Outcome:
-    """Runs `attack` against `classifier` on every example, and judges the result in float32.
+    batch_size: int | None = None,
+    distances: bool = False,
+    kept: MutableMapping[int, np.ndarray] | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Runs `attack` against `classifier` on every example, and judges the images in float32.
 
     Args:
-      classifier: Keras model (or function with `training`) giving logits.
+      classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       attack: any.
       x: float32 [N, H, W, C] in the box.
       y: int [N].
-      name: for the outcome.
-      seed: of random starts.
-      keep: how many adversarial images to keep in the outcome.
-      precision: of the attack, see `perturb`.
+      name: of the result.
+      seed: for random starts.
+      keep: how many adversarial images to keep in the result.
+      precision, batch_size, kept, progress: see `perturb`.
+      distances: whether to look for the smallest misclassified perturbation of each example; not
+        part of the result's seconds.
 
     Raises:
       BrokenConstraint: an image left the ball or the box, or holds a NaN.
       ConfigError: no examples, or images outside the box.
     """
     began = time.monotonic()
-    z = perturb(classifier, attack, x, y, seed=seed, precision=precision)
-    return Outcome(name, misclassified(classifier, z, y), time.monotonic() - began, z[:keep])
+    z = perturb(
+        classifier,
+        attack,
+        x,
+        y,
+        seed=seed,
+        precision=precision,
+        batch_size=batch_size,
+        kept=kept,
+        progress=progress,
+    )
+    wrong = misclassified(classifier, z, y, batch_size)
+    seconds, distance = time.monotonic() - began, None
+    if distances:
+        distance = minimal_distance(
+            classifier, x, z, y, wrong, attack.threat, batch_size=batch_size
+        )
+    return Result(name, wrong, seconds, z[:keep], distance)
 
 
 def perturb(
-    classifier,
+    classifier: Any,
     attack: Attack,
-    x,
-    y,
+    x: np.ndarray,
+    y: np.ndarray,
     *,
     seed: int = 0,
     precision: str = "float32",
-    kept=None,
-    progress=None,
+    batch_size: int | None = None,
+    kept: MutableMapping[int, np.ndarray] | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`.
 
     Args:
-      precision: `float32` or `bfloat16`, what a Keras classifier computes in for the attack. Images
-        that bfloat16 takes for broken and float32 does not are attacked again, in float32.
-      kept: a mutable mapping, block number -> images; what is there is not made again.
-      progress: a `mmtf.training.progress.Progress` of images.
+      precision: `float32` or `bfloat16`, in which a Keras classifier computes for the attack.
+        Images that are misclassified in bfloat16 and not in float32 are attacked again, in float32.
+      batch_size: images attacked together; each batch has random starts of its own. None:
+        `default_batch_size` of the images.
+      kept: batch number -> images; batches that are there are not attacked again, others are added.
+      progress: of images.
     """
     kept = {} if kept is None else kept
     x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
     require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
     attack.threat.require_in_box(x)
-    blocks = []
-    with evaluating_in_float32(classifier):
-        for number, start in enumerate(range(0, len(x), BLOCK)):
-            images = tf.constant(x[start : start + BLOCK])
-            labels = tf.constant(y[start : start + BLOCK])
+    classifier, size = as_classifier(classifier), batch_size or default_batch_size(x.shape[1:])
+    batches = []
+    with full_float32():
+        for number, start in enumerate(range(0, len(x), size)):
+            images, labels = tf.constant(x[start : start + size]), tf.constant(y[start:][:size])
             own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
             z = kept.get(number)
             if z is None or z.shape != images.shape:
@@ -122,83 +187,57 @@ def perturb(
                     f"{attack!r} returned {broken} of {len(z)} images outside the ball of radius "
                     f"{attack.threat.eta:g} or the box, or with NaN."
                 )
-            blocks.append(z)
+            batches.append(z)
             if progress is not None:
                 progress.update(start + len(z), {})
-    return np.concatenate(blocks)
+    return np.concatenate(batches)
 
 
-def _attacked(attack, classifier, images, labels, seed, precision):
+def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
+    """The per-example worst case over `results` and the images themselves, which lie in every ball.
+
+    Of each example the smallest of the perturbations found, where all results have them.
+
+    Args:
+      results: all on the same examples.
+      clean: bool [N], which images are misclassified as they are.
+    """
+    require(
+        len(clean) > 0 and all(one.n == len(clean) for one in results),
+        f"results on the same examples, {len(clean)} > 0",
+        [one.n for one in results],
+    )
+    wrong = np.logical_or.reduce([clean, *(one.wrong for one in results)])
+    seconds = [one.seconds for one in results if one.seconds is not None]
+    distances = [one.distance for one in results if one.distance is not None]
+    total = float(sum(seconds)) if len(seconds) == len(results) else None
+    smallest = None
+    if len(distances) == len(results):
+        smallest = np.fmin.reduce([np.where(clean, 0.0, np.nan), *distances])
+    return Result("worst", wrong, total, distance=smallest)
+
+
+def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
+    full = classifier.at("float32")
     if precision == "float32" or not attack.asks:
-        return run(attack, classifier, images, labels, seed).numpy()
-    with computing_in(model_of(classifier), precision):
-        z = run(attack, classifier, images, labels, seed)
-        seem = judge(classifier)(z, labels)
-    z, again = z.numpy(), (seem > judge(classifier)(z, labels)).numpy()
+        return run(attack, full, images, labels, seed).numpy()
+    low = classifier.at(precision)
+    z = run(attack, low, images, labels, seed)
+    again = (judge(low)(z, labels) > judge(full)(z, labels)).numpy()
+    z = z.numpy()
     if again.any():
-        z[again] = run(attack, classifier, images[again], labels[again], seed).numpy()
+        z[again] = run(attack, full, images[again], labels[again], seed).numpy()
     return z
 
 
 class _Watcher:
-    """Tells a Progress what an attack is doing inside a block of images."""
+    """Tells a Progress what an attack is doing inside a batch of images."""
 
     def __init__(self, progress, done):
         self._progress, self._done, self._iterations = progress, done, 0
 
-    def __call__(self, standing):
+    def __call__(self, left):
         self._iterations += 1
         if self._progress is not None:
-            inside = {"iteration": self._iterations, "standing": standing}
+            inside = {"iteration": self._iterations, "standing": left}
             self._progress.update(self._done, inside)
-
-
-def misclassified(classifier, z, y) -> np.ndarray:
-    """bool [N]: where `classifier`, in float32, does not give `z` its label `y`."""
-    with evaluating_in_float32(classifier):
-        wrong = judge(classifier)
-        blocks = [
-            wrong(tf.constant(z[i : i + BLOCK]), tf.constant(y[i : i + BLOCK], tf.int32)).numpy()
-            for i in range(0, len(z), BLOCK)
-        ]
-    return np.concatenate(blocks) > 0
-
-
-def worst(outcomes: list[Outcome], clean: np.ndarray) -> Outcome:
-    """The per-example worst case over `outcomes` and the images themselves.
-
-    Args:
-      outcomes: all on the same examples.
-      clean: bool [N], which images are wrong as they are.
-    """
-    require(
-        len({outcome.n for outcome in outcomes}) == 1,
-        "outcomes on the same examples",
-        len(outcomes),
-    )
-    wrong = np.logical_or.reduce([clean, *(outcome.wrong for outcome in outcomes)])
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    return Outcome("worst", wrong, seconds, outcomes[0].images[:0])
-
-
-def check_classifier(classifier, x, num_classes: int) -> None:
-    """Refuses a classifier whose outputs cannot be attacked as logits.
-
-    Args:
-      classifier: a Keras model.
-      x: a few input images, float32.
-      num_classes: how many logits are expected.
-
-    Raises:
-      ConfigError: wrong shape, NaN, or probabilities instead of logits.
-    """
-    with evaluating_in_float32(classifier):
-        logits = np.asarray(classifier(tf.constant(x), training=False))
-    if logits.shape != (len(x), num_classes):
-        raise ConfigError(
-            f"Expected logits of shape {(len(x), num_classes)} from the classifier. "
-            f"Received: {logits.shape}."
-        )
-    if not np.isfinite(logits).all():
-        raise ConfigError("Expected finite logits from the classifier. Received: NaN or infinity.")
-    require_logits(classifier, logits)

@@ -1,4 +1,11 @@
-"""The games of the paper: who plays, over which risk, by which step."""
+"""Games between a classifier and its attacker: who plays, over which risk, by which step.
+
+`mmtf.games.MinimaxGrad(threat)` makes a game for `mmtf.train`; `GAMES` has the same classes under
+the names that the command line knows. `mmtf.games.Game` says how to write one's own.
+"""
+
+import importlib
+from typing import Any
 
 from mmtf.registry import Registry
 
@@ -14,6 +21,35 @@ GAMES = Registry(
         "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
         "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
     },
+    bases=("mmtf.games.base:Game",),
 )
 
-__all__ = ["GAMES"]
+# Class -> its module; imported when first asked for, since TensorFlow takes seconds.
+_CLASSES = {
+    "AdvFGSM": "mmtf.games.adv_fgsm",
+    "AdvPGD": "mmtf.games.adv_pgd",
+    "AltAttNet": "mmtf.games.alt_attnet",
+    "Batch": "mmtf.games.players",
+    "BestDefense": "mmtf.games.best_defense",
+    "BestResponse": "mmtf.games.best_response",
+    "Game": "mmtf.games.base",
+    "LWA": "mmtf.games.lwa",
+    "MaximinAttNet": "mmtf.games.maximin_attnet",
+    "MinimaxAttNet": "mmtf.games.minimax_attnet",
+    "MinimaxGrad": "mmtf.games.minimax_grad",
+    "Players": "mmtf.games.players",
+    "StepContext": "mmtf.games.players",
+    "Undefended": "mmtf.games.undefended",
+}
+
+__all__ = ["GAMES", *_CLASSES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CLASSES:
+        return getattr(importlib.import_module(_CLASSES[name]), name)
+    raise AttributeError(f"module 'mmtf.games' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,11 +1,17 @@
 """The cat-and-mouse game of section 3.1."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from mmtf.attacks.fgsm import FGSM
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
-from mmtf.games.base import Game, Players
+from mmtf.games.base import Game
+from mmtf.games.frozen import FrozenClassifier
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
 
@@ -19,15 +25,10 @@ class AdvFGSM(Game):
 
     Args:
       threat: the constraint of Eq. 5, l-infinity.
-      rounds: > 0; the paper has 80 (MNIST) and 40 (CIFAR-10).
+      rounds: number of rounds after round 0, > 0; the paper has 80 (MNIST) and 40 (CIFAR-10).
     """
 
-    paper_steps = {"mnist": 50_000, "cifar10": 100_000}
-    stride = 2
-    fast_steps = {"mnist": 600, "cifar10": 3000}
-    fast_first_steps = {"mnist": 1500, "cifar10": 12_000}
-    brief_steps = {"mnist": 400}
-    brief_first_steps = {"mnist": 1300}
+    batch_divisor = 2
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)
@@ -35,27 +36,30 @@ class AdvFGSM(Game):
         self.rounds = rounds
         self._attack = FGSM(threat)
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+    def make_players(
+        self,
+        classifier: Classifier | keras.Model,
+        make_optimizer: Callable[..., Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        seed: int = 0,
+    ) -> Players:
         players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
-        frozen = keras.models.clone_model(classifier)
-        frozen.trainable = False
-        players.models["frozen"] = frozen
+        players.models["frozen"] = FrozenClassifier(players.classifier)
         return players
 
     def begin_round(self, players: Players, number: int) -> None:
-        for frozen, current in zip(
-            players.models["frozen"].weights, players.classifier.weights, strict=True
-        ):
-            frozen.assign(current)
-        for variable in players.optimizers["classifier"].variables:
+        players.models["frozen"].store()
+        for variable in players.updaters["classifier"].variables:
             if not variable.path.endswith("learning_rate"):
                 variable.assign(tf.zeros_like(variable))
 
-    def perturb(self, players, x, y, turn):
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        x, y = batch
         clean, target = x[0::2], x[1::2]
         perturbed = tf.cond(
-            turn.round > 0,  # round 0 has no adversary yet
+            context.round > 0,  # round 0 has no adversary yet
             lambda: self._attack(players.models["frozen"], target, y[1::2]),
             lambda: target,
         )
-        return tf.concat([clean, perturbed], 0), tf.concat([y[0::2], y[1::2]], 0)
+        return Batch(tf.concat([clean, perturbed], 0), tf.concat([y[0::2], y[1::2]], 0))

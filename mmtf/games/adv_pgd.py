@@ -1,8 +1,9 @@
-"""Multi-step adversarial training, the saddle point that the paper sets itself against."""
+"""PGD adversarial training."""
 
 from mmtf.attacks.pgd import PGD
 from mmtf.errors import require
 from mmtf.games.base import Game
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
 
@@ -11,7 +12,8 @@ class AdvPGD(Game):
 
     Args:
       threat: the constraint of Eq. 5.
-      max_steps: PGD steps of the attacker's answer, > 0; 1 gives a random start and one step.
+      max_steps: steps of PGD in the inner maximization, > 0; with 1 it is one step from a random
+        start.
     """
 
     def __init__(self, threat: ThreatModel, *, max_steps: int = 7):
@@ -22,5 +24,5 @@ class AdvPGD(Game):
         step_size = threat.eta * min(2.5 / max_steps, 1.25)
         self._attack = PGD(threat, steps=max_steps, step_size=step_size, stop_early=False)
 
-    def perturb(self, players, x, y, turn):
-        return self._attack(players.classifier, x, y, seed=turn.seed), y
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)

@@ -1,151 +1,173 @@
-"""What a game tells the training loop, and what the loop tells a game."""
+"""The interface of every game: what the training loop asks of it."""
 
-import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from mmtf import losses
 from mmtf.attacks import ATTACKS
+from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IteratedAttack
+from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel, require_threat
-
-
-@dataclasses.dataclass(frozen=True)
-class Players:
-    """The models of a game and what moves them, optimizers or a solver, under one name each.
-
-    Everything here is checkpointed. `models["classifier"]` is the defender.
-    """
-
-    models: dict[str, keras.Model]
-    optimizers: dict[str, Any]
-
-    @property
-    def classifier(self) -> keras.Model:
-        return self.models["classifier"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Turn:
-    """What a game may know of the step it is asked to take, inside one replica.
-
-    Attributes:
-      round: int32, the number of the round.
-      seed: int32 [2], of this step and replica.
-      global_batch_size: examples over all replicas: mean risks divide by it.
-      replicas: number of replicas.
-      randomness: randomness(*models) is a context in which the models' dropout draws from this
-        step's seed; entered again, it draws the same masks again. With also=[(variable, tensor)]
-        these variables read as the tensors.
-    """
-
-    round: tf.Tensor
-    seed: tf.Tensor
-    global_batch_size: int
-    replicas: int
-    randomness: Callable[..., Any]
-
-    def mean(self, per_example):
-        """This replica's part of the mean over the global batch; the replicas' parts add up."""
-        return tf.reduce_sum(per_example) / self.global_batch_size
 
 
 class Game:
     """A zero-sum game min_u max_Z f(u, Z) over the mean risk f of Eq. 2, played by gradient steps.
 
-    The default is a game whose attacker's answer Z is computed, not learned: a max step
-    (`perturb`) and a min step on `objective` with Z held constant. Subclasses override these two,
-    or `step` altogether.
+    The classifier with weights u is the defender; Z are the perturbed images of the attacker. A
+    step of the default game is a max step, `perturb`, which computes Z, and a min step: one step of
+    the optimizer down the gradient of `objective` with Z held constant. Overriding these two makes
+    most games; games whose attacker is a network that learns override `step`.
+
+    All methods see all players. Images are those of the box [-1, 1]; `players.classifier` maps them
+    to the pixels of a model given as `Classifier(model, bounds=(0, 1))`, so that radii, gradients
+    in the images and penalties on these gradients are on the scale of the box.
+
+    Args:
+      threat: the constraint of Eq. 5 on the attacker.
 
     Attributes:
-      threat: the constraint of Eq. 5.
-      rounds: after round 0, how often the players are re-made by `begin_round`.
-      metrics: names of what `step` returns.
-      stride: every how many examples of a batch one is treated unlike the others; what falls to
-        one of several replicas has to be a multiple of it.
-      learns_attacker: whether the players include an attack network, under `attacker`.
-      paper_steps: iterations in the paper (App. A and B), by dataset.
-      fast_steps: steps that reach about the same errors at a higher, decaying rate.
-      brief_steps: a few thousand at the paper's rate.
-      paper_first_steps, fast_first_steps, brief_first_steps: the same for round 0 of a game with
-        rounds; None: as the others.
+      threat: as given.
+      rounds: number of rounds after round 0; `begin_round` is called before each.
+      metrics: the names of the metrics that `step` returns; `risk` must be among them.
+      batch_divisor: the number of examples on a replica must be a multiple of it.
+      learns_attacker: whether the players include an attack network, named `attacker`.
+
+    Example:
+      TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
+      divergence between the outputs for clean and for perturbed images.
+
+      >>> import mmtf
+      >>> class Trades(mmtf.games.AdvPGD):
+      ...     def objective(self, players, clean, perturbed, context):
+      ...         logits = players.classifier(clean.x, training=True)
+      ...         near = tf.nn.log_softmax(players.classifier(perturbed.x, training=True))
+      ...         divergence = keras.losses.kl_divergence(tf.nn.softmax(logits), tf.exp(near))
+      ...         risk = context.mean(mmtf.losses.cross_entropy(logits, clean.y))
+      ...         return risk + 6.0 * context.mean(divergence), {"risk": risk}
+      >>> game = Trades(mmtf.ThreatModel(eta=0.3), max_steps=2)
+      >>> schedule = mmtf.Schedule(steps=2, batch_size=16)
+      >>> mmtf.train(game, mmtf.load_data("digits"), schedule=schedule, progress=False).steps
+      2
     """
 
-    paper_steps = {"mnist": 100_000, "cifar10": 100_000}
-    fast_steps = {"mnist": 2200, "cifar10": 30_000}
-    brief_steps = {"mnist": 4000}
-    paper_first_steps: dict[str, int] | None = None
-    fast_first_steps: dict[str, int] | None = None
-    brief_first_steps: dict[str, int] | None = None
-    rounds = 0
-    metrics = ("risk",)
-    stride = 1
-    learns_attacker = False
+    rounds: int = 0
+    metrics: tuple[str, ...] = ("risk",)
+    batch_divisor: int = 1
+    learns_attacker: ClassVar[bool] = False
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)
         self.threat = threat
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0) -> Players:
-        """Names the players; called inside the strategy's scope, before any step.
+    def make_players(
+        self,
+        classifier: Classifier | keras.Model,
+        make_optimizer: Callable[..., Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        seed: int = 0,
+    ) -> Players:
+        """Makes the players; called once, inside the strategy's scope, before any step.
 
         Args:
-          classifier: built Keras model, images -> logits.
-          make_optimizer: make_optimizer(variables) -> a built Keras optimizer; without variables
-            one yet to be built; scale=s multiplies its learning rate, updates=k says that it
-            is applied k times a step.
+          classifier: the defender, around a built Keras model, or the model itself.
+          make_optimizer: make_optimizer(variables) returns an optimizer built for the variables;
+            without variables, one that is not built yet. scale=s multiplies its learning rate;
+            updates=k declares that it is applied k times a step.
           image_shape: (H, W, C).
           num_classes: number of logits.
-          seed: of what is initialized here.
+          seed: seed for the initial weights of other networks than the classifier.
         """
-        optimizer = make_optimizer(classifier.trainable_variables)
-        return Players({"classifier": classifier}, {"classifier": optimizer})
+        classifier = as_classifier(classifier)
+        players = Players({"classifier": classifier.model}, {}, classifier)
+        players.updaters["classifier"] = make_optimizer(self.trainable(players))
+        return players
 
     def begin_round(self, players: Players, number: int) -> None:
-        """Called on the host before the first step of round `number` > 0."""
+        """Called outside of any graph before the first step of round `number` > 0."""
 
-    def step(self, players: Players, x, y, turn: Turn) -> dict[str, tf.Tensor]:
-        """One max step and one min step; returns this replica's parts of the global means.
+    def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
+        """Takes one max step and one min step.
 
-        Traced without AutoGraph: tf.cond or tf.where, not `if`, on a tensor's value.
+        It is traced without AutoGraph: tf.cond or tf.where, not `if`, on the value of a tensor.
+
+        Returns:
+          The metrics: this replica's shares of means over the global batch, float32 scalars.
         """
-        z, y = self.perturb(players, x, y, turn)
-        z = tf.stop_gradient(z)
-        classifier = players.classifier
+        perturbed = Batch(*self.perturb(players, batch, context))
+        perturbed = perturbed._replace(x=tf.stop_gradient(perturbed.x))
         with tf.GradientTape() as tape:
-            with turn.randomness(classifier):
-                objective, metrics = self.objective(classifier, z, y, turn)
-            objective += regularization(classifier) / turn.replicas
-        variables = classifier.trainable_variables
-        players.optimizers["classifier"].apply(tape.gradient(objective, variables), variables)
+            with context.dropout(*players.networks):
+                loss, metrics = self.objective(players, batch, perturbed, context)
+            loss += regularization(players.models["classifier"]) / context.replicas
+        variables = self.trainable(players)
+        players.updaters["classifier"].apply(tape.gradient(loss, variables), variables)
         return metrics
 
-    def perturb(self, players: Players, x, y, turn: Turn):
-        """The max step: (Z, labels), with as many examples as `x`."""
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        """The max step: the perturbed images Z, with their labels.
+
+        A game may return the examples in another order, or leave some of them clean.
+
+        Args:
+          players: all of them.
+          batch: the clean images.
+          context: of this step.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define perturb or step.")
 
-    def objective(self, classifier, z, y, turn: Turn):
-        """(what the min step descends, metrics); here the mean risk f(u, Z) of Eq. 2."""
-        risk = turn.mean(losses.cross_entropy(classifier(z, training=True), y))
+    def objective(
+        self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What the min step descends: here the mean risk f(u, Z) of Eq. 2.
+
+        Args:
+          players: all of them; call the classifier with training=True.
+          clean: the batch that `perturb` was given.
+          perturbed: what `perturb` returned, held constant.
+          context: of this step; `context.mean` makes a mean over the global batch of values of
+            single examples, whatever the number of replicas.
+
+        Returns:
+          (loss, metrics). The weight penalties of the classifier's own layers are added to the loss
+          afterwards.
+        """
+        logits = players.classifier(perturbed.x, training=True)
+        risk = context.mean(losses.cross_entropy(logits, perturbed.y))
         return risk, {"risk": risk}
 
-    def __repr__(self):
+    def trainable(self, players: Players) -> list[keras.Variable]:
+        """The variables that the min step changes: here those of the classifier."""
+        return players.models["classifier"].trainable_variables
+
+    def deployed(self, players: Players) -> Classifier:
+        """What is attacked, evaluated and exported after training: here the classifier."""
+        return players.classifier.at("float32")
+
+    def __repr__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({arguments})"
 
 
-def regularization(model):
-    """The sum of the model's own weight penalties, 0 where it has none."""
+def regularization(model: keras.Model) -> tf.Tensor | float:
+    """The sum of the weight penalties of a model's layers; 0 without any."""
     return tf.add_n(model.losses) if model.losses else 0.0
 
 
-def steepest_attack(threat: ThreatModel, steps: int):
-    """The attacker's answer in training: one steepest step (FGSM, FGM), or `steps` smaller ones."""
+def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
+    """The inner maximization: one step of steepest ascent (FGSM or FGM), or `steps` smaller ones.
+
+    Args:
+      threat: ball and box; its norm decides between FGSM and FGM.
+      steps: > 0.
+    """
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
     return IteratedAttack(threat, steps=steps, stop_early=False)

@@ -1,10 +1,13 @@
 """The defender's best response to a fixed attack network."""
 
-import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
+from mmtf.classifiers.classifier import Classifier
 from mmtf.games.base import Game
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
 
@@ -12,18 +15,25 @@ class BestDefense(Game):
     """min_u f(u, v) for a fixed attacker v, the u*(v) of Lemma 1.
 
     Args:
-      threat: which `attacker` keeps.
-      attacker: Keras model [images, labels] -> perturbed images; stays as it is.
+      threat: the constraint that the images of `attacker` satisfy.
+      attacker: Keras model [images, labels] -> perturbed images; it is not changed.
     """
 
     def __init__(self, threat: ThreatModel, *, attacker: keras.Model):
         super().__init__(threat)
         self.attacker = attacker
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+    def make_players(
+        self,
+        classifier: Classifier | keras.Model,
+        make_optimizer: Callable[..., Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        seed: int = 0,
+    ) -> Players:
         players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
-        models = {**players.models, "attacker": self.attacker}
-        return dataclasses.replace(players, models=models)
+        players.models["attacker"] = self.attacker
+        return players
 
-    def perturb(self, players, x, y, turn):
-        return self.attacker([x, y], training=False), y
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        return Batch(self.attacker([batch.x, batch.y], training=False), batch.y)

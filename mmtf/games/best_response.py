@@ -1,10 +1,16 @@
 """The attacker's best response to a fixed classifier, Eqs. 9 and 10."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_choice
-from mmtf.games.base import Game, Players
+from mmtf.games.base import Game
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
 from mmtf.registry import resolve_kwargs
 from mmtf.threat import ThreatModel
@@ -16,15 +22,15 @@ class BestResponse(Game):
     """max_v f(u, v) for a fixed defender u by gradient ascent on the network's weights v, Eq. 9.
 
     Args:
-      threat: bounds the network's output.
-      net: name in `mmtf.nets.ATTACK_NETS`.
+      threat: the constraint of Eq. 5, which the network's output satisfies.
+      net: name of the attack network in `mmtf.nets.ATTACK_NETS`.
       net_options: keyword arguments of that net.
-      loss: what the attacker raises, `cross_entropy` (the paper's risk) or `margin` (largest
-        wrong logit minus the true one, which does not saturate where the classifier is sure).
-      attacker_seed: of the network's initial weights, >= 0: another seed is another restart.
+      loss: what the attacker maximizes: `cross_entropy` (the paper's risk) or `margin` (the largest
+        logit of a wrong class minus that of the label, whose gradient does not vanish where the
+        classifier is confident).
+      attacker_seed: seed for the network's initial weights, >= 0; with another one, training
+        restarts from another network.
     """
-
-    paper_steps = {"mnist": 30_000, "cifar10": 30_000}
 
     def __init__(
         self,
@@ -44,7 +50,14 @@ class BestResponse(Game):
         self.loss = loss
         self.attacker_seed = attacker_seed
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+    def make_players(
+        self,
+        classifier: Classifier | keras.Model,
+        make_optimizer: Callable[..., Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        seed: int = 0,
+    ) -> Players:
         attacker = ATTACK_NETS[self.net](
             self.threat,
             image_shape=image_shape,
@@ -52,19 +65,25 @@ class BestResponse(Game):
             seed=self.attacker_seed,
             **self.net_options,
         )
-        optimizer = make_optimizer(attacker.trainable_variables)
-        return Players({"classifier": classifier, "attacker": attacker}, {"attacker": optimizer})
+        classifier = as_classifier(classifier)
+        models = {"classifier": classifier.model, "attacker": attacker}
+        players = Players(models, {}, classifier)
+        players.updaters["attacker"] = make_optimizer(self.trainable(players))
+        return players
 
-    def step(self, players, x, y, turn):
+    def trainable(self, players: Players) -> list[keras.Variable]:
+        return players.models["attacker"].trainable_variables
+
+    def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         attacker = players.models["attacker"]
-        variables = attacker.trainable_variables
+        variables = self.trainable(players)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # The attacker's variables alone: no gradient of the classifier's is worth its time.
+            # Of the attacker's variables alone: gradients of the classifier's would take time.
             tape.watch([variable.value for variable in variables])
-            with turn.randomness(attacker):
-                z = attacker([x, y], training=True)
+            with context.dropout(attacker):
+                z = attacker([batch.x, batch.y], training=True)
             logits = players.classifier(z, training=False)
-            gain = turn.mean(LOSSES[self.loss](logits, y))
+            gain = context.mean(LOSSES[self.loss](logits, batch.y))
         gradients = tape.gradient(gain, [variable.value for variable in variables])
-        players.optimizers["attacker"].apply([-gradient for gradient in gradients], variables)
+        players.updaters["attacker"].apply([-gradient for gradient in gradients], variables)
         return {"risk": gain}

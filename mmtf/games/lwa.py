@@ -1,6 +1,7 @@
 """Learning with adversaries: Eq. 8 without its sensitivity term."""
 
 from mmtf.games.base import Game, steepest_attack
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
 
@@ -9,7 +10,7 @@ class LWA(Game):
 
     Args:
       threat: the constraint of Eq. 5.
-      max_steps: steps of the attacker's answer; 1 is FGSM (Eq. 1), as in the paper.
+      max_steps: steps of the inner maximization, > 0; 1 is FGSM (Eq. 1), as in the paper.
     """
 
     def __init__(self, threat: ThreatModel, *, max_steps: int = 1):
@@ -17,5 +18,5 @@ class LWA(Game):
         self.max_steps = max_steps
         self._attack = steepest_attack(threat, max_steps)
 
-    def perturb(self, players, x, y, turn):
-        return self._attack(players.classifier, x, y), y
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        return Batch(self._attack(players.classifier, batch.x, batch.y), batch.y)

@@ -1,6 +1,11 @@
 """Maximin-AttNet: the attacker leads."""
 
+from collections.abc import Callable
+
+import tensorflow as tf
+
 from mmtf.games.network_game import NetworkGame
+from mmtf.solvers.base import Solver
 
 
 class MaximinAttNet(NetworkGame):
@@ -12,10 +17,10 @@ class MaximinAttNet(NetworkGame):
     default_solver = "sensitivity"
     risk_sign = -1.0
 
-    def order_players(self, defender, attacker):
+    def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
         return attacker, defender
 
-    def solve(self, solver, risk_of):
+    def solve(self, solver: Solver, risk_of: Callable[..., tf.Tensor]) -> dict[str, tf.Tensor]:
         return solver.step(
             lambda v, u: -risk_of(u, v, training=False), lambda v, u: -risk_of(u, v, training=True)
         )

@@ -2,17 +2,19 @@
 
 import contextlib
 import math
+import warnings
 
 import tensorflow as tf
 
 from mmtf import losses
 from mmtf.errors import require, require_choice
 from mmtf.games.base import Game, steepest_attack
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.threat import ThreatModel
 
 PENALTIES = ("nested", "fused", "finite_difference")
-# Length of the step along dl/dz for `finite_difference`, on the scale of the pixels.
+# L2 norm of the step along dl/dz for `finite_difference`, on the scale [-1, 1] of the pixels.
 DIFFERENCE_LENGTH = 0.1
 
 
@@ -21,23 +23,25 @@ class MinimaxGrad(Game):
 
     The max step makes Z, the min step descends the penalized risk with Z held constant. The
     penalty's gradient is the term of the total derivative df/du (Eq. 7) that plain adversarial
-    training (`LWA`) drops: what the attacker gains by answering the defender's step.
+    training (`LWA`) drops: what the attacker gains by responding to the defender's step. Gradients
+    in z, and so the penalty, are on the scale of the box [-1, 1], also for a model whose own pixels
+    are on another one.
 
     Args:
       threat: the constraint of Eq. 5; its eta is also the eta of Eq. 8.
       gamma: multiplies the penalty, >= 0; 1 is Eq. 8, 0 is LWA.
-      max_steps: steps of the attacker's answer; 1 is FGSM (Eq. 1), as in the paper.
-      penalty: `nested` differentiates ||dl/dz||^2 by nested tapes: Eq. 8. `fused` does too, but
-        takes the kernels' gradients of risk and penalty in one product, an eighth of the
-        arithmetic less; what that adds is of second order in gamma eta dl/dz
-        (docs/gradient_games.md measures it).
-        `finite_difference` replaces the penalty's gradient by the difference of dl/du along
-        dl/dz: the same on smooth nets, another regularizer on nets with ReLU or max-pooling,
-        whose kinks it feels too.
-      difference_length: ||step||_2 of that difference, > 0.
-      penalty_every: k > 0: the second sum is over every k-th example of a batch alone, times N over
-        their number. Batches being drawn at random, its mean is Eq. 8's whatever k; 1 is all of
-        them. Layers that look at a whole batch (BatchNormalization) see the two parts apart.
+      max_steps: steps of the inner maximization, > 0; 1 is FGSM (Eq. 1), as in the paper.
+      penalty: how the penalty is differentiated. `nested` differentiates ||dl/dz||^2 by nested
+        tapes: Eq. 8. `finite_difference` replaces the penalty's gradient by the difference of dl/du
+        along dl/dz: the same on smooth nets, another regularizer on nets with ReLU or max-pooling,
+        whose kinks contribute too. `fused`, deprecated, is `nested` with the kernels' gradients of
+        risk and penalty taken in one product, which adds an error of second order in
+        gamma eta dl/dz; `penalty_every` saves more time without a bias.
+      difference_length: L2 norm of the step of that difference, > 0.
+      penalty_every: k > 0: the penalty is summed over every k-th example of a batch only, and
+        multiplied by N over their number. Batches are drawn at random, so its expectation is that
+        of Eq. 8 for every k. Layers that combine the examples of a batch (BatchNormalization) are
+        called on the two parts separately.
     """
 
     metrics = ("risk", "sensitivity")
@@ -62,36 +66,46 @@ class MinimaxGrad(Game):
         self.penalty = penalty
         self.difference_length = difference_length
         self.penalty_every = penalty_every
-        self.stride = penalty_every
+        self.batch_divisor = penalty_every
+        if penalty == "fused":
+            warnings.warn(
+                "penalty='fused' is deprecated and will be removed. Use penalty='nested' with "
+                "penalty_every=2, which takes less time and is unbiased.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
         self._attack = steepest_attack(threat, max_steps)
 
-    def perturb(self, players, x, y, turn):
-        return self._attack(players.classifier, x, y), y
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        return Batch(self._attack(players.classifier, batch.x, batch.y), batch.y)
 
-    def objective(self, classifier, z, y, turn):
-        every = self.penalty_every
+    def objective(
+        self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        (z, y), every = perturbed, self.penalty_every
         if every == 1 or z.shape[0] == 1:
-            return self._penalized(classifier, z, y, turn)
+            return self._penalized(players, z, y, context)
         some = z[::every]
         scale = z.shape[0] / some.shape[0]
-        value, metrics = self._penalized(classifier, some, y[::every], turn, scale)
+        value, metrics = self._penalized(players, some, y[::every], context, scale)
         z, y = (tf.concat([one[k::every] for k in range(1, every)], 0) for one in (z, y))
-        others = turn.mean(losses.cross_entropy(classifier(z, training=True), y))
+        others = context.mean(losses.cross_entropy(players.classifier(z, training=True), y))
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
-    def _penalized(self, classifier, z, y, turn, scale=1.0):
+    def _penalized(self, players, z, y, context, scale=1.0):
         """What these examples add to the objective, their penalty times `scale`, and metrics."""
+        classifier, model = players.classifier, players.models["classifier"]
         fused = self.penalty == "fused"
-        opened = fused_kernel_gradients(classifier) if fused else contextlib.nullcontext()
+        opened = fused_kernel_gradients(model) if fused else contextlib.nullcontext()
         with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             each = losses.cross_entropy(classifier(z, training=True), y)
-            # The very summand of the objective, which `fused` asks for.
-            risk = turn.mean(each)
-        sensitivity = turn.global_batch_size * tape.gradient(risk, z)
+            # `fused` needs the tensor that is itself a summand of the objective.
+            risk = context.mean(each)
+        sensitivity = context.global_batch_size * tape.gradient(risk, z)
         factor = self.gamma * self.threat.eta * scale
         squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
-        term = factor / 2 * turn.mean(squares)
+        term = factor / 2 * context.mean(squares)
         metrics = {"risk": risk, "sensitivity": term}
         if self.penalty != "finite_difference":
             return risk + term, metrics
@@ -101,7 +115,7 @@ class MinimaxGrad(Game):
         length = tf.stop_gradient(tf.sqrt(squares))
         scale = tf.math.divide_no_nan(self.difference_length, length)
         shifted = z + sensitivity * tf.reshape(scale, [-1] + [1] * (z.shape.rank - 1))
-        with turn.randomness(classifier):
+        with context.dropout(model):
             each_there = losses.cross_entropy(classifier(shifted, training=True), y)
         difference = tf.math.divide_no_nan(each_there - each, scale)
-        return risk + factor * turn.mean(difference), metrics
+        return risk + factor * context.mean(difference), metrics

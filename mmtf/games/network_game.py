@@ -1,16 +1,22 @@
-"""What the games between two networks share, section 4."""
+"""Games between a classifier and an attack network, section 4."""
 
 import inspect
 import math
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+import keras
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_choice
-from mmtf.games.base import Game, Players, regularization
+from mmtf.games.base import Game, regularization
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
 from mmtf.registry import resolve_kwargs
 from mmtf.solvers import SOLVERS
+from mmtf.solvers.base import Solver
 from mmtf.solvers.sensitivity import ORDERS
 from mmtf.threat import ThreatModel
 
@@ -18,27 +24,30 @@ from mmtf.threat import ThreatModel
 class NetworkGame(Game):
     """min_u max_v f(u, v) over the mean risk of the classifier u on the attacker's images z(x; v).
 
-    The defender's risk runs its own dropout, the attacker's does not (only the min step does);
-    the attack network's dropout is on for both.
+    The classifier's dropout is active in the defender's step and not in the attacker's; the attack
+    network's dropout is active in both.
 
     Args:
       threat: the constraint of Eq. 5.
-      net: name in `mmtf.nets.ATTACK_NETS`; the paper's is `mlp`.
+      net: name of the attack network in `mmtf.nets.ATTACK_NETS`; the paper's is `mlp`.
       net_options: keyword arguments of that net.
-      solver: name in `mmtf.solvers.SOLVERS`: the update rule.
-      gamma: weight of the sensitivity term of Eq. 16, >= 0, for the rule `sensitivity`; of the
-        consensus term for `consensus`.
-      order: of Algorithm 1's two steps, `simultaneous` as printed or `sequential`; for the rule
-        `sensitivity`.
-      attacker_rate: the attacker's learning rate over the defender's, > 0; the paper has 1e-3
-        over 1e-4.
+      solver: name of the update rule in `mmtf.solvers.SOLVERS`; None: the game's own.
+      gamma: >= 0; for the solver `sensitivity`, weight of the sensitivity term of Eq. 16; for the
+        solver `consensus`, weight of the consensus term.
+      order: order of the two steps of Algorithm 1, `simultaneous` as printed or `sequential`; for
+        the solver `sensitivity`.
+      attacker_rate: learning rate of the attacker divided by that of the defender, > 0; the paper
+        has 1e-3 / 1e-4.
+
+    Attributes:
+      default_solver: the game's own solver.
+      risk_sign: -1 where the solver descends minus the risk, else 1.
     """
 
     metrics = ("risk", "sensitivity")
-    fast_steps = {"mnist": 4000, "cifar10": 14_000}
     learns_attacker = True
-    default_solver = "alternating"
-    risk_sign = 1.0
+    default_solver: ClassVar[str] = "alternating"
+    risk_sign: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -69,7 +78,14 @@ class NetworkGame(Game):
                 value = getattr(self, name)
                 require(value == default, f"{name} with a rule that has one, not {solver}", value)
 
-    def make_players(self, classifier, make_optimizer, image_shape, num_classes, seed=0):
+    def make_players(
+        self,
+        classifier: Classifier | keras.Model,
+        make_optimizer: Callable[..., Any],
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        seed: int = 0,
+    ) -> Players:
         attacker = ATTACK_NETS[self.net](
             self.threat,
             image_shape=image_shape,
@@ -77,50 +93,64 @@ class NetworkGame(Game):
             seed=seed,
             **self.net_options,
         )
-        u, v = classifier.trainable_variables, attacker.trainable_variables
+        classifier = as_classifier(classifier)
+        u, v = classifier.model.trainable_variables, attacker.trainable_variables
         updates = SOLVERS[self.solver].updates
         descent = make_optimizer(updates=updates)
         ascent = make_optimizer(scale=self.attacker_rate, updates=updates)
         first, second = self.order_players((u, descent), (v, ascent))
         solver = SOLVERS[self.solver](u_optimizer=first[1], v_optimizer=second[1], **self._own())
         solver.build(first[0], second[0])
-        return Players({"classifier": classifier, "attacker": attacker}, {"solver": solver})
+        models = {"classifier": classifier.model, "attacker": attacker}
+        return Players(models, {"solver": solver}, classifier)
 
     def _own(self):
-        """The rule's options among the game's."""
+        """The solver's options among the game's."""
         takes = inspect.signature(SOLVERS[self.solver].__init__).parameters
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
-    def order_players(self, defender, attacker):
-        """(leader, follower): who descends with the other's answer in mind."""
+    def trainable(self, players: Players) -> list[keras.Variable]:
+        return [variable for model in players.networks for variable in model.trainable_variables]
+
+    def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
+        """(leader, follower): the leader descends, the follower is the one who responds.
+
+        Args:
+          defender, attacker: (variables, optimizer) of each.
+        """
         return defender, attacker
 
-    def step(self, players, x, y, turn):
-        risk_of = _risks(players, x, y, turn)
-        found = self.solve(players.optimizers["solver"], risk_of)
+    def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
+        found = self.solve(players.updaters["solver"], _risks(players, batch, context))
         return {
-            "risk": tf.cast(self.risk_sign * found["value"], tf.float32) / turn.replicas,
-            "sensitivity": tf.cast(found["penalty"], tf.float32) / turn.replicas,
+            "risk": tf.cast(self.risk_sign * found["value"], tf.float32) / context.replicas,
+            "sensitivity": tf.cast(found["penalty"], tf.float32) / context.replicas,
         }
 
-    def solve(self, solver, risk_of):
-        """One step of the rule: u descends its risk, v ascends the one without dropout."""
+    def solve(self, solver: Solver, risk_of: Callable[..., tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One step of the solver: u descends its risk, v ascends the one without dropout.
+
+        Args:
+          solver: built for the players in the order of `order_players`.
+          risk_of: risk_of(u, v, training=...), this replica's share of f at two lists of tensors.
+        """
         return solver.step(
             lambda u, v: risk_of(u, v, training=True), lambda u, v: risk_of(u, v, training=False)
         )
 
 
-def _risks(players: Players, x, y, turn):
-    """risk_of(u, v, training): this replica's part of f at tensors u and v."""
-    classifier, attacker = players.classifier, players.models["attacker"]
-    variables = [*classifier.trainable_variables, *attacker.trainable_variables]
+def _risks(players, batch, context):
+    """risk_of(u, v, training): this replica's share of f at two lists of tensors u and v."""
+    model, attacker = players.models["classifier"], players.models["attacker"]
+    variables = [*model.trainable_variables, *attacker.trainable_variables]
 
     def risk_of(u, v, training):
-        with turn.randomness(classifier, attacker, also=zip(variables, [*u, *v], strict=True)):
-            z = attacker([x, y], training=True)
-            risk = turn.mean(losses.cross_entropy(classifier(z, training=training), y))
+        with context.dropout(model, attacker, also=zip(variables, [*u, *v], strict=True)):
+            z = attacker([*batch], training=True)
+            logits = players.classifier(z, training=training)
+            risk = context.mean(losses.cross_entropy(logits, batch.y))
             if training:
-                risk += regularization(classifier) / turn.replicas
+                risk += regularization(model) / context.replicas
         return risk
 
     return risk_of

@@ -1,1 +1,5 @@
-"""Faster TensorFlow operations for layers of a Keras model."""
+"""Faster TensorFlow operations for the layers of a Keras model; `optimized` switches them on."""
+
+from mmtf.kernels.backends import BACKENDS, optimized
+
+__all__ = ["BACKENDS", "optimized"]

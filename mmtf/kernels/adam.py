@@ -1,15 +1,19 @@
-"""Adam with the update of each variable in one kernel."""
+"""Adam that updates each variable by one fused kernel."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from mmtf.kernels.keras_internals import adam_slots
+
 
 class Adam(keras.optimizers.Adam):
-    """keras.optimizers.Adam, whose update passes over the weights once instead of a dozen times.
+    """keras.optimizers.Adam with the update of a variable as one kernel instead of a dozen.
 
     The same update, m <- m + (1 - b1)(g - m), v <- v + (1 - b2)(g^2 - v), u <- u - rate m /
     (sqrt(v) + epsilon) with both corrections for the start (Kingma & Ba 2015), by TensorFlow's
-    ResourceApplyAdam. What that kernel cannot do is left to Keras: sparse gradients and AMSGrad.
+    ResourceApplyAdam. Sparse gradients and AMSGrad, which that kernel lacks, are left to Keras.
 
     Example:
       >>> weight, optimizer = keras.Variable([1.0, 2.0]), Adam(0.5)
@@ -18,17 +22,24 @@ class Adam(keras.optimizers.Adam):
       [0.5, 2.0]
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable.
+
+        Args:
+          gradient: tensor of the variable's shape, or tf.IndexedSlices.
+          variable: tf.Variable; under a tf.distribute strategy that of one replica.
+          learning_rate: scalar.
+        """
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        dtype = variable.dtype  # a tf.Variable, one replica's: Keras hands over what its own holds
-        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        first_moment, second_moment = adam_slots(self, variable)
         count = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=first_moment.value.handle,
+            v=second_moment.value.handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, dtype), count),
             beta2_power=tf.pow(tf.cast(self.beta_2, dtype), count),
             lr=tf.cast(learning_rate, dtype),

@@ -1,33 +1,40 @@
-"""Operations linear in their inputs and in a kernel, with transposes of one's choice."""
+"""Operations linear in their inputs and in a kernel, with gradient operations of one's choice."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class Bilinear:
-    """y = forward(x, kernel), linear in each, whose gradients are the two transposes; twice.
+    """y = forward(x, kernel), linear in each argument, with the two gradients given; twice
+    differentiable.
 
-    `fused` is for objectives l + c ||dl/dx||^2 / 2, l itself a summand. Let b be the gradient of l
+    `fused=True` is for objectives l + c ||dl/dx||^2 / 2, l itself a summand, and cannot be
+    differentiated a third time. Let b be the gradient of l
     at y, and x', b' the derivatives of x and b along c dl/dx, as the gradient of the penalty hands
     them from layer to layer. The kernel's gradient is to_kernel(x, b) of l, and of the penalty
     to_kernel(x, b') + to_kernel(x', b). Fused, it is to_kernel(x + x', b + b'), one product, which
     is more than the three by to_kernel(x', b'), of second order in c dl/dx. In bfloat16 the sum
-    x + x' is rounded, too. No third derivatives then.
+    x + x' is rounded, too.
 
     Attributes:
       forward: (x, kernel) -> y.
-      to_inputs: (upstream, kernel) -> gradient in x.
-      to_kernel: (x, upstream) -> gradient in the kernel.
+      to_inputs: (upstream, kernel) -> gradient with respect to x.
+      to_kernel: (x, upstream) -> gradient with respect to the kernel.
+
+    Example:
+      >>> float(MATMUL(tf.ones((1, 3)), tf.ones((3, 1)))[0, 0])
+      3.0
     """
 
-    forward: Callable
-    to_inputs: Callable
-    to_kernel: Callable
+    forward: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    to_inputs: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    to_kernel: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-    def __call__(self, x, kernel, *, fused=False):
+    def __call__(self, x: tf.Tensor, kernel: tf.Tensor, *, fused: bool = False) -> tf.Tensor:
+        """forward(x, kernel), differentiable."""
         outputs, directions = [], []
 
         @tf.custom_gradient
@@ -41,8 +48,11 @@ class Bilinear:
 
         @tf.custom_gradient
         def inputs_gradient(upstream, kernel, y):
-            """Linear in the first two again. For tapes it depends on y: they come to it before
-            they come to `value`, also where nothing else leads from y to `upstream`."""
+            """Linear in the first two arguments again.
+
+            It depends on y for the tape's sake: a tape then differentiates it before `value`, even
+            where nothing else leads from y to `upstream`.
+            """
 
             def gradient(direction):
                 along = self.forward(direction, kernel)
@@ -57,13 +67,15 @@ class Bilinear:
         return outputs[0]
 
 
-def conv2d_of(size, kernel_shape, strides, padding: str) -> Bilinear:
-    """tf.nn.conv2d and its transposes.
+def conv2d_of(
+    size: Sequence[int], kernel_shape: Sequence[int], strides: Sequence[int], padding: str
+) -> Bilinear:
+    """tf.nn.conv2d(x, kernel, strides, padding) and its gradients.
 
     Args:
       size: (H, W, C) of the images.
       kernel_shape: (h, w, C, D).
-      strides: a pair.
+      strides: (rows, columns).
       padding: `SAME` or `VALID`.
     """
     window = {"strides": [1, *strides, 1], "padding": padding}

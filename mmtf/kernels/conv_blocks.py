@@ -1,62 +1,64 @@
-"""Thin convolutions as matrix products over blocks of pixels, for XLA."""
+"""Convolutions over few channels as matrix products over blocks of pixels, for XLA."""
 
 import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mmtf.kernels.bilinear import Bilinear
-from mmtf.kernels.conv_rows import is_thin
-from mmtf.kernels.replaced import replaced
+from mmtf.kernels.conv_rows import has_few_channels
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.kernels.patching import kernel_tensor, patched
 
-# Of a wider kernel the matrix would be large: it grows with the fourth power.
-MOST_TAPS = 7
-# At most so many parts of the sum over all images' pixels that a kernel's gradient is.
-PARTS = 16
+# The matrix grows with the fourth power of the kernel's width.
+MAX_KERNEL_SIZE = 7
+# A kernel's gradient is a sum over the pixels of all images, taken in at most so many parts.
+MAX_PARTS = 16
 
 
-def block_products(model: keras.Model):
-    """While open, what is traced of `model` has its thin convolutions as matrix products.
+def block_convolutions(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, convolutions over few channels are matrix products.
 
-    A convolution over 1 to 4 channels fills a sliver of a GPU's matrix units, and its gradients
-    less. Here the (t - 1) x (t - 1) output pixels of a block, all their channels, are one row of a
-    product: 2 x 2 blocks of the image times a matrix that holds the t x t kernel once for each
+    A convolution over 1 to 4 channels uses a small part of a GPU's matrix units, and its gradients
+    still less. Here the (t - 1) x (t - 1) output pixels of a block, all their channels, are one row
+    of a product: 2 x 2 blocks of the image times a matrix that holds the t x t kernel once for each
     pixel. That is (2 - 2 / t)^2 times the arithmetic, 2.6 times for t = 5, in one product of a
-    shape that matrix units like, and the same sums up to their order.
+    shape that suits matrix units, and the same sums up to their order.
 
     Args:
-      model: built; of its layers, every Conv2D of stride 1 over at most 4 channels is meant, of a
-        kernel of 2 x 2 to 7 x 7. Other callables are left as they are.
+      model: a built Keras model. Replaced are its Conv2D layers of stride 1 over at most 4 channels
+        with kernels of 2 x 2 to 7 x 7. Other callables stay as they are.
     """
-    layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
-    meant = [
-        one
-        for one in layers
-        if is_thin(one) and min(one.kernel_size) > 1 and max(one.kernel_size) <= MOST_TAPS
-    ]
-    return replaced((layer, "convolution_op", _operation(layer)) for layer in meant)
+    return patched(
+        (layer, "convolution_op", _operation(layer))
+        for layer in layers_of(model)
+        if has_few_channels(layer)
+        and min(layer.kernel_size) > 1
+        and max(layer.kernel_size) <= MAX_KERNEL_SIZE
+    )
 
 
-def _operation(layer):
+def _operation(layer: keras.layers.Conv2D) -> Callable:
     padding = layer.padding.upper()
 
     def product(size, kernel_shape):
         return block_conv(size, kernel_shape, padding)
 
     def convolution_op(inputs, kernel):
-        # Keras hands over its variable, in the type that it is to be computed in.
-        inputs = tf.convert_to_tensor(inputs)
-        kernel = tf.convert_to_tensor(keras.ops.convert_to_tensor(kernel))
+        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
         if None in inputs.shape[1:]:
             return tf.nn.conv2d(inputs, kernel, 1, padding)
         return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
 
-    convolution_op.product = product
+    convolution_op.product = product  # type: ignore[attr-defined]
     return convolution_op
 
 
-def block_conv(size, kernel_shape, padding: str) -> Bilinear:
-    """tf.nn.conv2d(x, kernel, 1, padding) and its transposes, which sum in float32.
+def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -> Bilinear:
+    """tf.nn.conv2d(x, kernel, 1, padding) and its gradients, which are summed in float32.
 
     Args:
       size: (H, W, C) of the images.
@@ -135,8 +137,8 @@ def block_conv(size, kernel_shape, padding: str) -> Bilinear:
         return tf.cast(to_image(seen), upstream.dtype)
 
     def to_kernel(x, upstream):
-        # A few rows and columns, and a long sum: by parts, so that more of a GPU has work.
-        parts = math.gcd(x.shape[0] or 1, PARTS)
+        # A small matrix of long sums: in parts, so that more of a GPU has work.
+        parts = math.gcd(x.shape[0] or 1, MAX_PARTS)
         left, right = (
             tf.reshape(one, [parts, -1, one.shape[1]]) for one in (windows(x), by_block(upstream))
         )
@@ -146,8 +148,8 @@ def block_conv(size, kernel_shape, padding: str) -> Bilinear:
     return Bilinear(forward, to_inputs, to_kernel)
 
 
-def _to_blocks(x, block):
-    """[N, H, W, C] -> [N, H / a, W / b, a b C]; tf.nn.space_to_depth has square blocks alone."""
+def _to_blocks(x: tf.Tensor, block: Sequence[int]) -> tf.Tensor:
+    """[N, H, W, C] -> [N, H / a, W / b, a b C]; tf.nn.space_to_depth takes square blocks only."""
     _, height, width, channels = x.shape
     a, b = block
     x = tf.reshape(x, [-1, height // a, a, width // b, b, channels])
@@ -156,7 +158,7 @@ def _to_blocks(x, block):
     )
 
 
-def _from_blocks(x, block):
+def _from_blocks(x: tf.Tensor, block: Sequence[int]) -> tf.Tensor:
     """The inverse of `_to_blocks`."""
     _, height, width, channels = x.shape
     a, b = block
@@ -166,7 +168,7 @@ def _from_blocks(x, block):
     )
 
 
-def _product(x, y, **adjoint):
-    """A matrix product that is float32 also where its factors are bfloat16: more is summed."""
+def _product(x: tf.Tensor, y: tf.Tensor, **adjoint: bool) -> tf.Tensor:
+    """A matrix product that is summed and returned in float32 for bfloat16 factors, too."""
     dtype = tf.float32 if x.dtype == tf.bfloat16 else x.dtype
     return tf.raw_ops.BatchMatMulV3(x=x, y=y, Tout=dtype, **adjoint)

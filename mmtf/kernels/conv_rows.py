@@ -1,45 +1,57 @@
-"""A cheaper gradient with respect to the images, through a first convolution of few channels."""
+"""A cheaper input gradient of convolutions over few channels, for CPUs."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mmtf.kernels.bilinear import conv2d_of
-from mmtf.kernels.replaced import replaced
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.kernels.patching import kernel_tensor, patched
 
-# Images have this many channels at most; a convolution of more fills the vector units by itself.
-THIN = 4
-# Output channels that a convolution should have, about the width of a vector unit.
-WIDTH = 16
+# Images have at most this many channels; more of them fill a vector unit without help.
+FEW_CHANNELS = 4
+# Output channels that a convolution should have: about the width of a vector unit.
+VECTOR_WIDTH = 16
 
 
-def thin_input_gradients(model: keras.Model):
-    """While open, what is traced of `model` differentiates thin convolutions by rows, then columns.
+def fast_input_gradients(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, input gradients of few-channel convolutions are two wide ones.
 
     The gradient of a convolution with respect to images of 1 to 4 channels is a convolution with
-    1 to 4 output channels, which leaves most of each vector unit idle. Here it is two strided ones
-    whose output channels are what they compute for some pixels in a row, then put back in place:
-    the same sums, up to their order in float32; in bfloat16 what lies between is rounded once more.
-    Measured on CPUs; where there is a GPU, nothing is changed.
+    1 to 4 output channels, which leaves most of each vector unit idle. Here it is two strided
+    convolutions, along the columns, then along the rows, whose output channels are what they
+    compute for a block of pixels: the same sums, up to their order in float32; in bfloat16 the
+    result in between is rounded once more. Faster on CPUs only.
 
     Args:
-      model: built; of its layers, every Conv2D of stride 1 over at most 4 channels is meant.
-        Other callables are left as they are.
+      model: a built Keras model. Replaced are its Conv2D layers of stride 1 over at most 4
+        channels. Other callables stay as they are.
     """
-    meant = isinstance(model, keras.Model) and not tf.config.list_logical_devices("GPU")
-    layers = model._flatten_layers() if meant else ()
-    return replaced(
-        (layer, "convolution_op", _operation(layer)) for layer in layers if is_thin(layer)
+    return patched(
+        (layer, "convolution_op", _operation(layer))
+        for layer in layers_of(model)
+        if has_few_channels(layer)
     )
 
 
-def is_thin(layer):
+def has_few_channels(layer: Any) -> bool:
+    """Whether `layer` is a Conv2D that this module can replace, over at most 4 channels.
+
+    Example:
+      >>> layer = keras.layers.Conv2D(8, 3)
+      >>> layer.build((None, 28, 28, 1))
+      >>> has_few_channels(layer)
+      True
+    """
     return (
         type(layer) is keras.layers.Conv2D
         and layer.built
-        and layer.kernel.shape[2] <= THIN
+        and layer.kernel.shape[2] <= FEW_CHANNELS
         and layer.strides == (1, 1)
         and layer.dilation_rate == (1, 1)
         and layer.groups == 1
@@ -48,28 +60,33 @@ def is_thin(layer):
     )
 
 
-def _operation(layer):
+def _operation(layer: keras.layers.Conv2D) -> Callable:
     padding = layer.padding.upper()
 
     def convolution_op(inputs, kernel):
-        # Keras hands over its variable, in the type that it is to be computed in.
-        inputs = tf.convert_to_tensor(inputs)
-        kernel = tf.convert_to_tensor(keras.ops.convert_to_tensor(kernel))
+        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
         if None in inputs.shape[1:]:
             return tf.nn.conv2d(inputs, kernel, 1, padding)
-        return thin_conv(inputs, kernel, padding)
+        return few_channel_conv(inputs, kernel, padding)
 
     return convolution_op
 
 
-def thin_conv(x, kernel, padding: str, *, fused=False):
-    """tf.nn.conv2d(x, kernel, 1, padding), with the gradient by rows; differentiable twice.
+def few_channel_conv(
+    x: tf.Tensor, kernel: tf.Tensor, padding: str, *, fused: bool = False
+) -> tf.Tensor:
+    """tf.nn.conv2d(x, kernel, 1, padding) with the cheaper input gradient; twice differentiable.
 
     Args:
       x: [N, H, W, C], H, W and C known.
       kernel: [h, w, C, D].
       padding: `SAME` or `VALID`.
       fused: see `Bilinear`.
+
+    Example:
+      >>> x, kernel = tf.ones((1, 6, 6, 1)), tf.ones((3, 3, 1, 2))
+      >>> float(few_channel_conv(x, kernel, "VALID")[0, 0, 0, 0])
+      9.0
     """
     size = x.shape[1:]
     product = dataclasses.replace(
@@ -79,17 +96,19 @@ def thin_conv(x, kernel, padding: str, *, fused=False):
     return product(x, kernel, fused=fused)
 
 
-def _by_rows(upstream, kernel, size, padding):
-    """sum over taps (p, q) of upstream[i + before - p, j + before' - q] kernel[p, q].
+def _by_rows(
+    upstream: tf.Tensor, kernel: tf.Tensor, size: Sequence[int], padding: str
+) -> tf.Tensor:
+    """Sum over taps (p, q) of upstream[i + before - p, j + before' - q] kernel[p, q].
 
-    First the sums over p, for each q: a convolution along the columns of a picture whose output
+    First the sums over p, for each q: a convolution along the columns of an image whose output
     channels are the rows of a block, the taps q and the channels. Then, along the rows, the sum
     over q, by a kernel of zeros and ones whose output channels are the pixels of a block.
     """
     (height, width), channels, filters = kernel.shape[:2], kernel.shape[2], kernel.shape[3]
-    rows = max(WIDTH // (width * channels), 1)
-    at_most = max(WIDTH // (rows * channels), 1)
-    # Of the larger blocks that with the fewest pixels past the edge.
+    rows = max(VECTOR_WIDTH // (width * channels), 1)
+    at_most = max(VECTOR_WIDTH // (rows * channels), 1)
+    # Of the larger blocks, take the one with the fewest pixels past the edge.
     columns = min(range(at_most, at_most // 2, -1), key=lambda one: -(-size[1] // one) * one)
     block, pads, whole = (rows, columns), [], []
     for axis, taps in enumerate((height, width)):
@@ -109,9 +128,11 @@ def _by_rows(upstream, kernel, size, padding):
     return image[:, : size[0], : size[1]]
 
 
-def _sums_along_rows(rows, columns, width, channels):
-    """[1, columns + width - 1, rows * width * channels, rows * columns * channels]: where tap q of
-    a row and channel falls on a pixel of the block, 1."""
+def _sums_along_rows(rows: int, columns: int, width: int, channels: int) -> np.ndarray:
+    """The kernel of the sums along rows: 1 where tap q of a row and channel falls on a pixel.
+
+    Of shape [1, columns + width - 1, rows * width * channels, rows * columns * channels].
+    """
     ones = np.zeros((columns + width - 1, rows, width, channels, rows, columns, channels))
     for row in range(rows):
         for column in range(columns):

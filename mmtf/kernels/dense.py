@@ -1,100 +1,79 @@
-"""Dense layers by other products than TensorFlow's: on CPUs, and for XLA."""
+"""Narrow dense layers as fused multiplications and sums, for XLA."""
 
-import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from mmtf.kernels.bilinear import MATMUL, Bilinear
-from mmtf.kernels.replaced import replaced
+from mmtf.kernels.bilinear import Bilinear
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.kernels.patching import kernel_tensor, patched
 
-# Outputs of a narrow layer, at most.
+# A narrow layer has at most so many outputs.
 NARROW = 16
-# Numbers in the kernel of a large layer, at least.
-LARGE = 2**16
 
 
-def narrow_products(model: keras.Model):
-    """While open, what is traced of `model` has its narrow dense layers as sums of products.
+def narrow_dense_layers(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, narrow dense layers are multiplications and sums.
 
-    For XLA. The logits of ten classes are float32 also where all else is bfloat16, and their three
-    matrix products have so few rows or columns that a library's kernel keeps a GPU waiting. As
-    multiplications and sums XLA fuses them with what surrounds them, and they are float32 in
-    earnest, not TF32.
+    The logits of ten classes are float32 even where all else is bfloat16, and their three matrix
+    products have so few rows or columns that a library's kernel leaves most of a GPU idle. XLA
+    fuses multiplications and sums with what surrounds them, and computes them in float32 proper,
+    not in TF32.
 
     Args:
-      model: built; of its layers, every Dense over vectors of at most 16 units that computes in
-        float32 is meant, unless quantized. Other callables are left as they are.
+      model: a built Keras model. Replaced are its Dense layers of at most 16 units that compute in
+        float32, unless quantized. Other callables stay as they are.
     """
-    return replaced(
+    return patched(
         (layer, "call", dense_call(layer, SUMS))
-        for layer in _dense_layers(model)
-        if layer.units <= NARROW
-    )
-
-
-def large_products(model: keras.Model):
-    """While open, what is traced of `model` differentiates large dense layers faster, on CPUs.
-
-    The gradient in a layer's inputs is a product with its kernel transposed. TensorFlow's MatMul
-    writes such a kernel anew before it multiplies, in float32; its batched product reads it as it
-    is. Where there is a GPU, nothing is changed.
-
-    Args:
-      model: built; of its layers, every Dense over vectors with a kernel of at least 65,536 numbers
-        that computes in float32 is meant, unless quantized. Other callables are left as they are.
-    """
-    meant = () if tf.config.list_logical_devices("GPU") else _dense_layers(model)
-    return replaced(
-        (layer, "call", dense_call(layer, UNTURNED))
-        for layer in meant
-        if layer.kernel.shape.num_elements() >= LARGE
-    )
-
-
-def dense_call(layer, product: Bilinear, **options):
-    """The `call` of a Dense layer by `product`.
-
-    Of other inputs than vectors of the kernel's type its own.
-
-    Attributes:
-      product: the same.
-    """
-
-    def call(inputs, training=None):
-        kernel = tf.convert_to_tensor(keras.ops.convert_to_tensor(layer.kernel))
-        if inputs.shape.rank != 2 or inputs.dtype != kernel.dtype:
-            return type(layer).call(layer, inputs, training=training)
-        y = product(tf.convert_to_tensor(inputs), kernel, **options)
-        if layer.use_bias:
-            y = keras.ops.add(y, layer.bias)
-        return y if layer.activation is None else layer.activation(y)
-
-    call.product = product
-    return call
-
-
-def _dense_layers(model):
-    return [
-        layer
-        for layer in (model._flatten_layers() if isinstance(model, keras.Model) else ())
+        for layer in layers_of(model)
         if type(layer) is keras.layers.Dense
         and layer.built
         and layer.quantization_mode is None
         and layer.compute_dtype == "float32"
-    ]
+        and layer.units <= NARROW
+    )
 
 
-def _rows(kernel):
-    """[K, D] -> [1, D, K]: what is summed over lies side by side."""
+def dense_call(layer: keras.layers.Dense, product: Bilinear, *, fused: bool = False) -> Callable:
+    """A `call` for a Dense layer that multiplies by `product`.
+
+    Inputs that are not vectors of the kernel's type are left to the layer's own `call`.
+
+    Args:
+      layer: built.
+      product: of inputs and kernel.
+      fused: see `Bilinear`.
+
+    Returns:
+      A function of (inputs, training), with `product` as an attribute.
+
+    Example:
+      >>> layer = keras.layers.Dense(1, kernel_initializer="ones")
+      >>> layer.build((None, 3))
+      >>> float(dense_call(layer, SUMS)(tf.ones((1, 3)))[0, 0])
+      3.0
+    """
+
+    def call(inputs, training=None):
+        kernel = kernel_tensor(layer.kernel)
+        if inputs.shape.rank != 2 or inputs.dtype != kernel.dtype:
+            return type(layer).call(layer, inputs, training=training)
+        y = product(tf.convert_to_tensor(inputs), kernel, fused=fused)
+        if layer.use_bias:
+            y = keras.ops.add(y, layer.bias)
+        return y if layer.activation is None else layer.activation(y)
+
+    call.product = product  # type: ignore[attr-defined]
+    return call
+
+
+def _rows(kernel: tf.Tensor) -> tf.Tensor:
+    """[K, D] -> [1, D, K]: what is summed over is contiguous in memory."""
     return tf.transpose(kernel)[None]
-
-
-def _unturned(upstream, kernel):
-    """upstream kernel^T; in other types than float32 the batched product is no faster."""
-    if upstream.dtype != tf.float32:
-        return MATMUL.to_inputs(upstream, kernel)
-    return tf.raw_ops.BatchMatMulV2(x=upstream, y=kernel, adj_y=True)
 
 
 SUMS = Bilinear(
@@ -104,4 +83,3 @@ SUMS = Bilinear(
         tf.reduce_sum(x[:, None, :] * upstream[:, :, None], 0)
     ),
 )
-UNTURNED = dataclasses.replace(MATMUL, to_inputs=_unturned)

@@ -1,41 +1,46 @@
-"""A risk and the penalty on its gradient, differentiated in the kernels at the price of one."""
+"""Kernel gradients of a loss and of the penalty on its input gradient, in one product."""
 
 import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mmtf.kernels.bilinear import MATMUL, conv2d_of
-from mmtf.kernels.conv_rows import is_thin, thin_conv
+from mmtf.kernels.conv_rows import few_channel_conv, has_few_channels
 from mmtf.kernels.dense import dense_call
-from mmtf.kernels.replaced import replaced
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.kernels.patching import kernel_tensor, patched
 
 
-def fused_kernel_gradients(model: keras.Model):
-    """While open, what is traced of `model` takes kernel gradients of both orders in one product.
+def fused_kernel_gradients(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, kernel gradients of both orders are one product.
 
-    For objectives l + c ||dl/dx||^2 / 2 alone, l itself a summand: the gradient in a kernel is the
-    objective's but for a term of second order in c dl/dx, see `Bilinear`. Gradients in x and in
-    biases stay what they are, and so do all where l is differentiated once. On CPUs thin
-    convolutions are those of `thin_input_gradients`, open or not, unless `block_products` is open.
+    For objectives l + c ||dl/dx||^2 / 2 only, l itself a summand: the gradient with respect to a
+    kernel is the objective's up to a term of second order in c dl/dx, see `Bilinear`. Gradients
+    with respect to x and to biases are unchanged, and so are all where l is differentiated once.
+    On CPUs convolutions over few channels are those of `fast_input_gradients`, inside that context
+    or not, unless inside `block_convolutions`.
 
     Args:
-      model: built; of its layers, every Dense over vectors and every channels-last Conv2D over
-        images of known size is meant, unless quantized, dilated or in groups. Other callables are
-        left as they are.
+      model: a built Keras model. Replaced are its Dense layers over vectors and its channels-last
+        Conv2D layers over images of known size, unless quantized, dilated or in groups. Other
+        callables stay as they are.
     """
     changes = []
-    for layer in model._flatten_layers() if isinstance(model, keras.Model) else ():
+    for layer in layers_of(model):
         name, operation = _operation(layer)
-        # Replicas that are traced in turns may find it open already.
-        if operation is not None and not hasattr(vars(layer).get(name), "fused"):
+        # Replicas are traced in turns: one may find that another has replaced it already.
+        if name is not None and not hasattr(vars(layer).get(name), "fused"):
             operation.fused = True
             changes.append((layer, name, operation))
-    return replaced(changes)
+    return patched(changes)
 
 
-def _operation(layer):
-    """(name of the layer's attribute, what to put there); (None, None) for other layers."""
+def _operation(layer: Any) -> tuple[str | None, Any]:
+    """(name of the layer's attribute, its replacement); (None, None) for other layers."""
     if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
         product = getattr(vars(layer).get("call"), "product", MATMUL)
         return "call", dense_call(layer, product, fused=True)
@@ -49,23 +54,18 @@ def _operation(layer):
     return None, None
 
 
-def _convolution(layer):
-    thin = is_thin(layer) and not tf.config.list_logical_devices("GPU")
+def _convolution(layer: keras.layers.Conv2D) -> Callable:
+    by_rows = has_few_channels(layer) and not tf.config.list_logical_devices("GPU")
     padding = layer.padding.upper()
     product = getattr(vars(layer).get("convolution_op"), "product", None)
 
     def convolution_op(inputs, kernel):
-        inputs, kernel = tf.convert_to_tensor(inputs), _tensor_of(kernel)
+        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
         if None in inputs.shape[1:]:
             return type(layer).convolution_op(layer, inputs, kernel)
-        if thin and product is None:
-            return thin_conv(inputs, kernel, padding, fused=True)
+        if by_rows and product is None:
+            return few_channel_conv(inputs, kernel, padding, fused=True)
         make = product or functools.partial(conv2d_of, strides=layer.strides, padding=padding)
         return make(inputs.shape[1:], kernel.shape)(inputs, kernel, fused=True)
 
     return convolution_op
-
-
-def _tensor_of(kernel):
-    """Keras' variable in the type that it is to be computed in."""
-    return tf.convert_to_tensor(keras.ops.convert_to_tensor(kernel))

@@ -1,46 +1,83 @@
-"""Max pools that XLA differentiates twice."""
+"""Max pools whose second derivatives are cheap: on CPUs, and compiled by XLA.
+
+A penalty on an input gradient is differentiated through the gradient of each layer. The gradient
+of a max pool moves the upstream gradient to the maximum of each window, so the second derivative is
+a gather at the maxima. In both pools here the first maximum of a window, row by row, has the
+gradient, as in TensorFlow.
+"""
 
 import functools
+from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
-from mmtf.kernels.replaced import replaced
 
+def max_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
+    """tf.nn.max_pool2d(x, size, strides, padding) for CPUs; equal to the bit, derivatives included.
 
-def twice_differentiable_pools(model: keras.Model):
-    """While open, what is traced of `model` has max pools made of slices and comparisons.
-
-    For XLA alone. Its own second derivative of a max pool exists in float32 only, and compares a
-    window's values rounded to bfloat16, so that it may follow another pixel than the maximum.
+    Only the gather at the maxima is replaced: TensorFlow's kernel takes value by value.
 
     Args:
-      model: built; of its layers, every channels-last MaxPooling2D is meant. Other callables are
-        left as they are.
+      x: [N, H, W, C]; TensorFlow's own second derivative where H or W is not known.
+      size, strides: (rows, columns).
+      padding: `SAME` or `VALID`.
+
+    Example:
+      >>> x = tf.reshape(tf.range(4.0), (1, 2, 2, 1))
+      >>> float(max_pool(x, (2, 2), (2, 2), "SAME")[0, 0, 0, 0])
+      3.0
     """
-    layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
-    return replaced((one, "call", _operation(one)) for one in layers if is_max_pool(one))
+    if None in x.shape[1:3]:
+        return tf.nn.max_pool2d(x, size, strides, padding)
+    window = {"ksize": [1, *size, 1], "strides": [1, *strides, 1], "padding": padding}
+
+    @tf.custom_gradient
+    def forward(x):
+        y = tf.nn.max_pool2d(x, size, strides, padding)
+
+        @tf.custom_gradient
+        def to_maxima(upstream):
+            down = tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=upstream, **window)
+            return down, from_maxima
+
+        @tf.custom_gradient
+        def from_maxima(direction):
+            """The transpose of `to_maxima`."""
+            return _gather(x, y, direction, tuple(size), tuple(strides), padding), to_maxima
+
+        return y, to_maxima
+
+    return forward(x)
 
 
-def is_max_pool(layer) -> bool:
-    """Whether it is a channels-last MaxPooling2D, and no subclass of it."""
-    return type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last"
+@tf.function(jit_compile=True, autograph=False)
+def _gather(x, y, direction, size, strides, padding):
+    """`direction` at the first maximum of each window; compiled into one pass over the arrays."""
+    pixels = window_views(x, size, strides, padding, x.dtype.min)
+    values = window_views(direction, size, strides, padding, 0)
+    found = tf.zeros_like(y)
+    for pixel, value in reversed(list(zip(pixels, values, strict=True))):
+        found = tf.where(pixel == y, value, found)
+    return found
 
 
-def _operation(layer):
-    def call(inputs):
-        return max_pool(inputs, layer.pool_size, layer.strides, layer.padding.upper())
+def xla_max_pool(
+    x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str
+) -> tf.Tensor:
+    """tf.nn.max_pool2d(x, size, strides, padding) of slices and comparisons, for XLA.
 
-    return call
-
-
-def max_pool(x, size, strides, padding: str):
-    """tf.nn.max_pool2d(x, size, strides, padding); the first maximum of a window has the gradient.
+    XLA's own second derivative of a max pool exists in float32 only, and compares a window's values
+    rounded to bfloat16, so that it may follow another pixel than the maximum.
 
     Args:
       x: [N, H, W, C], H and W known.
-      size, strides: pairs.
+      size, strides: (rows, columns).
       padding: `SAME` or `VALID`.
+
+    Example:
+      >>> x = tf.reshape(tf.range(4.0), (1, 2, 2, 1))
+      >>> float(xla_max_pool(x, (2, 2), (2, 2), "SAME")[0, 0, 0, 0])
+      3.0
     """
     if tuple(size) == tuple(strides):
         return _tiled_max_pool(x, size, padding)
@@ -54,9 +91,11 @@ def max_pool(x, size, strides, padding: str):
     return tf.where(taken, pooled, top)  # a NaN, which equals nothing
 
 
-def _tiled_max_pool(x, size, padding):
-    """Of windows that do not overlap: the maxima's places are found once, and are all that both
-    derivatives need."""
+def _tiled_max_pool(x: tf.Tensor, size: Sequence[int], padding: str) -> tf.Tensor:
+    """`xla_max_pool` of windows that do not overlap.
+
+    The places of the maxima are found once, and are all that both derivatives need.
+    """
     out, pads = _windows(x.shape[1:3], size, size, padding)
     places = tf.reshape(tf.range(size[0] * size[1]), [1, 1, size[0], 1, size[1], 1])
 
@@ -86,7 +125,7 @@ def _tiled_max_pool(x, size, padding):
             shape = [-1, out[0] * size[0], out[1] * size[1], x.shape[3]]
             (above, _), (left, _) = pads
             down = tf.reshape(down, shape)[:, above : above + x.shape[1], left : left + x.shape[2]]
-            # What `VALID` leaves over.
+            # Pixels that no window of `VALID` covers.
             rest = [[0, a - b] for a, b in zip(x.shape[1:3], down.shape[1:3], strict=True)]
             return tf.pad(down, [[0, 0], *rest, [0, 0]]), from_maxima
 
@@ -104,16 +143,19 @@ def _tiled_max_pool(x, size, padding):
     return forward(x)
 
 
-def window_views(x, size, strides, padding: str, outside) -> list[tf.Tensor]:
-    """The pixels of every pooling window, one array a place in the window, row by row.
+def window_views(
+    x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str, outside: float
+) -> list[tf.Tensor]:
+    """The pixels of all pooling windows: an array for each place in the window, row by row.
 
     Args:
       x: [N, H, W, C], H and W known.
-      size, strides, padding: of the pool.
+      size, strides: (rows, columns) of the pool.
+      padding: `SAME` or `VALID`.
       outside: value of the pixels that `SAME` adds.
 
     Returns:
-      size[0] * size[1] arrays [N, H of the pooled, W of the pooled, C].
+      size[0] * size[1] arrays [N, H', W', C], H' and W' those of the pool's output.
 
     Example:
       >>> views = window_views(tf.reshape(tf.range(4.0), (1, 2, 2, 1)), (2, 2), (2, 2), "VALID", 0)
@@ -130,8 +172,10 @@ def window_views(x, size, strides, padding: str, outside) -> list[tf.Tensor]:
     ]  # fmt: skip
 
 
-def _windows(lengths, size, strides, padding):
-    """(windows along each axis, [pixels added before, after] each axis)."""
+def _windows(
+    lengths: Sequence[int], size: Sequence[int], strides: Sequence[int], padding: str
+) -> tuple[list[int], list[list[int]]]:
+    """(number of windows along each axis, [pixels added before, after] of each axis)."""
     out, pads = [], []
     for length, window, stride in zip(lengths, size, strides, strict=True):
         count = -(-length // stride) if padding == "SAME" else (length - window) // stride + 1

@@ -1,42 +1,77 @@
-"""Second derivatives of max pools and ReLUs on CPUs, without the work that TensorFlow's do."""
+"""Max pools and ReLUs that are cheap to differentiate twice, in the layers of a model."""
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from mmtf.kernels.max_pool import is_max_pool, window_views
-from mmtf.kernels.replaced import replaced
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.kernels.max_pool import max_pool, xla_max_pool
+from mmtf.kernels.patching import patched
 
 
-def cheap_second_derivatives(model: keras.Model):
-    """While open, what is traced of `model` has pools and ReLUs with the derivatives below.
+def cpu_second_derivatives(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, second derivatives of max pools and ReLUs are cheap on CPUs.
 
-    A penalty on a gradient is differentiated through the gradient of each layer. For a max pool
-    that is a gather at the maxima, which TensorFlow's kernel does value by value, here XLA's; and
-    for both, TensorFlow adds zeros of the layer's size, the second derivative proper, to what flows
-    back. Values and derivatives are the same to the bit. Where there is a GPU, nothing is changed.
+    For penalties on an input gradient. TensorFlow's second derivative of a max pool is slow
+    (`mmtf.kernels.max_pool`), and for pools and ReLUs alike it adds an array of zeros, the
+    derivative of a piecewise constant function, to the gradient. Values and derivatives are equal
+    to the bit.
 
     Args:
-      model: built; of its layers, every channels-last MaxPooling2D and plain ReLU is meant. Other
-        callables are left as they are.
+      model: a built Keras model. Replaced are its channels-last MaxPooling2D layers and its ReLU
+        layers without options. Other callables stay as they are.
     """
-    meant = isinstance(model, keras.Model) and not tf.config.list_logical_devices("GPU")
-    layers = model._flatten_layers() if meant else ()
-    calls = [(layer, "call", _operation(layer)) for layer in layers if "call" not in vars(layer)]
-    return replaced(one for one in calls if one[-1] is not None)
+    changes = []
+    for layer in layers_of(model):
+        # What another context has replaced stays.
+        if "call" not in vars(layer):
+            if is_max_pool(layer):
+                changes.append((layer, "call", _pool_call(layer, max_pool)))
+            elif is_plain_relu(layer):
+                changes.append((layer, "call", relu))
+    return patched(changes)
 
 
-def _operation(layer):
-    if is_max_pool(layer):
-        size, strides, padding = layer.pool_size, layer.strides, layer.padding.upper()
-        return lambda inputs: max_pool(inputs, size, strides, padding)
-    if type(layer) is keras.layers.ReLU:
-        plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
-        return relu if plain else None
-    return None
+def xla_second_derivatives(model: Any) -> AbstractContextManager[None]:
+    """Context manager: inside it, XLA differentiates max pools twice, correctly in bfloat16, too.
+
+    Args:
+      model: a built Keras model. Replaced are its channels-last MaxPooling2D layers. Other
+        callables stay as they are.
+    """
+    return patched(
+        (layer, "call", _pool_call(layer, xla_max_pool))
+        for layer in layers_of(model)
+        if is_max_pool(layer)
+    )
 
 
-def relu(x):
-    """tf.nn.relu(x)."""
+def is_max_pool(layer: Any) -> bool:
+    """Whether it is a channels-last MaxPooling2D, and no subclass of it."""
+    return type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last"
+
+
+def is_plain_relu(layer: Any) -> bool:
+    """Whether it is a ReLU without slope, threshold or maximum, and no subclass of it."""
+    return (
+        type(layer) is keras.layers.ReLU
+        and layer.max_value is None
+        and not layer.negative_slope
+        and not layer.threshold
+    )
+
+
+def relu(x: tf.Tensor) -> tf.Tensor:
+    """tf.nn.relu(x), whose second derivative adds no zeros to the gradient.
+
+    Example:
+      >>> relu(tf.constant([-1.0, 2.0])).numpy().tolist()
+      [0.0, 2.0]
+    """
 
     @tf.custom_gradient
     def forward(x):
@@ -52,43 +87,7 @@ def relu(x):
     return forward(x)
 
 
-def max_pool(x, size, strides, padding: str):
-    """tf.nn.max_pool2d(x, size, strides, padding); the first maximum of a window has the gradient.
-
-    Args:
-      x: [N, H, W, C]; TensorFlow's own where H or W is not known.
-      size, strides: pairs.
-      padding: `SAME` or `VALID`.
-    """
-    if None in x.shape[1:3]:
-        return tf.nn.max_pool2d(x, size, strides, padding)
-    window = {"ksize": [1, *size, 1], "strides": [1, *strides, 1], "padding": padding}
-
-    @tf.custom_gradient
-    def forward(x):
-        y = tf.nn.max_pool2d(x, size, strides, padding)
-
-        @tf.custom_gradient
-        def to_maxima(upstream):
-            down = tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=upstream, **window)
-            return down, from_maxima
-
-        @tf.custom_gradient
-        def from_maxima(direction):
-            """The transpose of `to_maxima`."""
-            return _gather(x, y, direction, tuple(size), tuple(strides), padding), to_maxima
-
-        return y, to_maxima
-
-    return forward(x)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _gather(x, y, direction, size, strides, padding):
-    """`direction` at the first maximum of each window; compiled into one pass over them all."""
-    pixels = window_views(x, size, strides, padding, x.dtype.min)
-    values = window_views(direction, size, strides, padding, 0)
-    found = tf.zeros_like(y)
-    for pixel, value in reversed(list(zip(pixels, values, strict=True))):
-        found = tf.where(pixel == y, value, found)
-    return found
+def _pool_call(layer: keras.layers.MaxPooling2D, pool: Callable) -> Callable:
+    return functools.partial(
+        pool, size=layer.pool_size, strides=layer.strides, padding=layer.padding.upper()
+    )

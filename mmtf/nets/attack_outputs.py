@@ -1,5 +1,7 @@
 """From an attack network's raw output to images inside the ball and the box (section 4.1)."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -13,7 +15,9 @@ EPSILON = 1e-6
 FULL_GAIN = 3.0
 
 
-def perturbed(images, raw, threat: ThreatModel, output: str):
+def perturbed(
+    images: keras.KerasTensor, raw: keras.KerasTensor, threat: ThreatModel, output: str
+) -> keras.KerasTensor:
     """Keras tensors: images + a perturbation of norm at most eta made of `raw`, in the box.
 
     How `raw` is bounded in l-infinity (docs/attack_networks.md compares the three):
@@ -51,11 +55,23 @@ def perturbed(images, raw, threat: ThreatModel, output: str):
     return ops.clip(moved, *threat.box)
 
 
-def attacker_model(raw_of, image_shape, num_classes, threat, output, name) -> keras.Model:
+def attacker_model(
+    raw_of: Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor],
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    threat: ThreatModel,
+    output: str,
+    name: str,
+) -> keras.Model:
     """The Keras model (images, labels) -> perturbed images around raw_of(images, one_hot).
 
     Args:
       raw_of: Keras tensors images [N, H, W, C], one-hot labels [N, classes] -> raw [N, H, W, C].
+      image_shape: (H, W, C).
+      num_classes: number of labels.
+      threat: ball and box.
+      output: see `perturbed`.
+      name: the model's.
     """
     images = keras.Input(image_shape, name="images")
     labels = keras.Input((), dtype="int32", name="labels")

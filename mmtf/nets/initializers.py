@@ -1,5 +1,7 @@
 """The two ways a net's weights begin: as in the TensorFlow tutorials, or as Keras does it."""
 
+from typing import Any
+
 import keras
 
 from mmtf.config import INITIALIZERS
@@ -12,7 +14,7 @@ class Initializers:
     Args:
       kind: `tutorial` (truncated normal and constant biases as given per layer) or `keras`
         (Glorot uniform, zero biases).
-      seed: of the first layer; every further layer takes the next seed.
+      seed: seed of the first layer; every further layer takes the next seed.
     """
 
     def __init__(self, kind: str, seed: int):
@@ -20,7 +22,7 @@ class Initializers:
         self._tutorial = kind == "tutorial"
         self._seed = seed * 1000
 
-    def __call__(self, deviation: float, bias: float) -> dict:
+    def __call__(self, deviation: float, bias: float) -> dict[str, Any]:
         """Keyword arguments for a Keras layer; `deviation` and `bias` are the tutorial's."""
         self._seed += 1
         if not self._tutorial:

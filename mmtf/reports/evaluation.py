@@ -5,6 +5,8 @@ import html
 
 import pandas as pd
 
+from mmtf.radius import radius_title
+from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
 
 MARK = " !"
@@ -19,33 +21,46 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
     """
     doubted = {one["defense"] for one in record["signs"]}
     columns = ["defense", "attack", "eta", "error", "ci_low", "ci_high", "n", "median_distance"]
-    frame = pd.DataFrame(record["cells"])[[*columns, "seconds"]]
+    frame = pd.DataFrame(record["cells"]).reindex(columns=[*columns, "seconds"])
+    frame.insert(4, "robust_accuracy", 1 - frame.error)
     return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
 
 
 def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
-    """Defenses x attacks at one radius: `error [interval]`; a doubted figure ends in `!`."""
+    """Defenses x attacks at one radius: `error (robust accuracy) [95 % interval of the error]`.
+
+    An error rate in doubt ends in `!`.
+    """
     rows = {}
     for row in evaluation_frame(record).itertuples():
         if row.eta == eta:
             mark = MARK if row.in_doubt else ""
-            text = f"{row.error:.4f} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
+            text = f"{error_text(row.error)} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
             rows.setdefault(row.defense, {})[row.attack] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def record_radius(record: dict, eta: float) -> str:
+    """One radius of a record on both scales, for a title."""
+    standardized = record.get("preprocess") == "standardize_per_image"
+    return radius_title(eta, record["norm"], standardized=standardized)
+
+
 def evaluation_markdown(record: dict) -> str:
     """The matrices, the tests and the signs as Markdown."""
-    parts = [f"# Test errors on {record['dataset']}, {record['norm']}, n = {record['n']:,}"]
+    parts = [f"# {_title(record)}"]
     for eta in record["etas"]:
         frame = payoff_frame(record, eta)
         rows = [[name, *map(str, row)] for name, row in zip(frame.index, frame.values, strict=True)]
-        parts += [f"## eta {eta:g}", markdown_table(["defense", *frame.columns], rows)]
+        parts += [
+            f"## {record_radius(record, eta)}",
+            markdown_table(["defense", *frame.columns], rows),
+        ]
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
     parts.append(_settings(record))
-    parts += ["## Signs of an attack that fails", *(f"- {text}" for text in _signs(record))]
+    parts += ["## Signs of masked gradients", *(f"- {text}" for text in _signs(record))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,17 +71,17 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
       record: of `mmtf.evaluate`.
       galleries: title -> PNG images.
     """
-    title = f"Test errors on {record['dataset']}, {record['norm']}, n = {record['n']:,}"
+    title = _title(record)
     body = [f"<h1>{html.escape(title)}</h1>"]
     for eta in record["etas"]:
-        body += [f"<h2>eta {eta:g}</h2>", _heat_map(record, eta)]
+        body += [f"<h2>{record_radius(record, eta)}</h2>", _heat_map(record, eta)]
         tests = record["comparisons"].get(str(eta))
         if tests:
             body.append(_table(*_tests(tests)))
     if len(record["etas"]) > 1:
         body += ["<h2>Error against eta</h2>", _curves(record)]
     body.append(f"<p>{html.escape(_settings(record))}</p>")
-    body.append("<h2>Signs of an attack that fails</h2><ul>")
+    body.append("<h2>Signs of masked gradients</h2><ul>")
     body += [f"<li>{html.escape(text)}</li>" for text in _signs(record)] + ["</ul>"]
     for name, images in galleries.items():
         body.append(f"<h3>{html.escape(name)}</h3>")
@@ -84,6 +99,11 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
     )
 
 
+def _title(record):
+    where = f"{record['dataset']}, {record['norm']}, n = {record['n']:,}"
+    return f"{HEADING.capitalize()} on {where}"
+
+
 def _settings(record):
     """What the attacks were given, in one line."""
     told = []
@@ -95,7 +115,7 @@ def _settings(record):
     if record.get("attack_precision", "float32") != "float32":  # older records do not say
         told.append(f"attacks compute in {record['attack_precision']}")
     if record["eot_samples"] > 1:
-        told.append(f"attacks by gradients average {record['eot_samples']} calls")
+        told.append(f"gradient-based attacks average {record['eot_samples']} calls")
     return f"Seed {record['seed']}. " + "; ".join(told) + ("." if told else "")
 
 
@@ -104,13 +124,20 @@ def _signs(record):
 
 
 def _tests(tests):
-    header = ["A", "B", "error of A", "error of B", "p (McNemar)", "p (Holm)"]
+    header = [
+        "A",
+        "B",
+        "error of A (robust accuracy)",
+        "error of B (robust accuracy)",
+        "p (McNemar)",
+        "p (Holm)",
+    ]
     rows = [
         [
             one["a"],
             one["b"],
-            f"{one['error_a']:.4f}",
-            f"{one['error_b']:.4f}",
+            error_text(one["error_a"]),
+            error_text(one["error_b"]),
             f"{one['p']:.2g}",
             f"{one['p_holm']:.2g}",
         ]
@@ -144,8 +171,8 @@ def _heat_map(record, eta):
             tip = f"[{row.ci_low:.4f}, {row.ci_high:.4f}], n = {row.n}"
             mark = MARK if row.in_doubt else ""
             cells.append(
-                f'<td title="{tip}" style="background:rgb(255,{red},{red})">{row.error:.4f}{mark}'
-                f"</td>"
+                f'<td title="{tip}" style="background:rgb(255,{red},{red})">'
+                f"{error_text(row.error)}{mark}</td>"
             )
         lines.append(f"<tr><th>{html.escape(defense)}</th>{''.join(cells)}</tr>")
     return f"<table>{''.join(lines)}</table>"

@@ -24,7 +24,7 @@ def heat_map(cells: list[dict], path: str, columns: str, rows: str) -> None:
     size = (1.6 + 0.85 * len(attacks), 1.4 + 0.45 * len(names))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     image = axes.imshow(values, cmap="viridis", vmin=0, aspect="auto")
-    middle = image.norm.vmax / 2
+    middle = image.get_clim()[1] / 2
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             color = "white" if value < middle else "black"

@@ -1,6 +1,8 @@
 """Records as Markdown, reported beside measured."""
 
 import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
@@ -21,7 +23,7 @@ TITLES = {
 GRADIENT_ATTACKS = ("none", "fgsm_curr", "ifgsm_curr", "pgd_curr")
 
 
-def games_table(records: list[dict], attacks=GRADIENT_ATTACKS) -> str:
+def games_table(records: list[dict[str, Any]], attacks: Sequence[str] = GRADIENT_ATTACKS) -> str:
     """One row per game: `measured [interval]`, then the paper's figure where it has the cell.
 
     Args:
@@ -46,7 +48,7 @@ def games_table(records: list[dict], attacks=GRADIENT_ATTACKS) -> str:
     return markdown_table(header, rows)
 
 
-def matrix_table(cells: list[dict], reported) -> str:
+def matrix_table(cells: list[dict[str, Any]], reported: Callable[[str, str], float | None]) -> str:
     """Defenses x attacks, measured and reported.
 
     Args:

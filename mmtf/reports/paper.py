@@ -50,5 +50,5 @@ def paper_rows(table: int) -> list[dict]:
 @functools.cache
 def _rows() -> tuple[dict, ...]:
     source = importlib.resources.files("mmtf.reports") / "paper_tables.csv"
-    with source.open(newline="") as lines:
+    with source.open(encoding="utf-8") as lines:
         return tuple(sorted(csv.DictReader(lines), key=lambda row: int(row["table"])))

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
+from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.paper import paper_figure
 
 
 def result_table(results: list[dict]) -> pd.DataFrame:
-    """One row per attack: error, 95 % interval, n, and the paper's figure where it has one.
+    """One row per attack: error, robust accuracy, interval, n, the paper's error where it has one.
 
     Args:
       results: as in record.json: dicts with attack, error, ci_low, ci_high, n and, optionally,
@@ -15,18 +16,18 @@ def result_table(results: list[dict]) -> pd.DataFrame:
     rows = [
         {
             "attack": one["attack"],
-            "error": f"{one['error']:.4f}",
+            HEADING: error_text(one["error"]),
             "95% interval": f"[{one['ci_low']:.4f}, {one['ci_high']:.4f}]",
             "n": one["n"],
             "paper": "" if one.get("paper") is None else f"{one['paper']:.3f}",
         }
         for one in results
     ]
-    return pd.DataFrame(rows, columns=["attack", "error", "95% interval", "n", "paper"])
+    return pd.DataFrame(rows, columns=["attack", HEADING, "95% interval", "n", "paper"])
 
 
 def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
-    """Defenses x attacks: measured error, and in brackets the paper's where it has the cell.
+    """Defenses x attacks: `error (robust accuracy)`, then the paper's error where it has the cell.
 
     Args:
       cells: dicts with defense, attack, error, as in record.json's `rounds`.
@@ -35,19 +36,19 @@ def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
     rows: dict[str, dict[str, str]] = {}
     for cell in cells:
         reported = paper_figure(dataset, eta, cell["defense"], cell["attack"])
-        text = f"{cell['error']:.4f}" + ("" if reported is None else f" ({reported:.3f})")
+        text = error_text(cell["error"]) + ("" if reported is None else f" paper {reported:.3f}")
         rows.setdefault(cell["defense"], {})[cell["attack"]] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def risk_table(report: dict) -> pd.DataFrame:
-    """One row per pair of players: mean risk and test error.
+    """One row per pair of players: mean risk, test error and robust accuracy.
 
     Args:
       report: `exploitability` of a record.json.
     """
     rows = [
-        {"pair": name, "risk": f"{value:.4f}", "error": f"{report['errors'][name]:.4f}"}
+        {"pair": name, "risk": f"{value:.4f}", HEADING: error_text(report["errors"][name])}
         for name, value in report["risks"].items()
     ]
     return pd.DataFrame(rows)

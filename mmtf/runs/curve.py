@@ -3,22 +3,31 @@
 import dataclasses
 import os
 
-from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
+import keras
+
+from mmtf.attacks import NETWORK_ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.attacks.base import Attack
 from mmtf.config import RunConfig
-from mmtf.errors import require
 from mmtf.data import Dataset
-from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, FittedAttNet
+from mmtf.evaluation.attack_specs import MET, make_attacks
+from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, AttNetRecipe
+from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
+from mmtf.games.players import Players
 from mmtf.reports import read_json, write_json
+from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
-from mmtf.runs.workdir import Workdir
 
 CURVE_EXAMPLES = 500
+# Attacks whose column has their name; the others' images are recomputed against the row: `_curr`.
+AS_NAMED = ("none", MET)
 
 
-def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None) -> dict:
+def attacks_of(
+    config: RunConfig, attacker: keras.Model | None = None, cache_dir: str | None = None
+) -> dict[str, Attack | FittedAttack]:
     """The attacks of the final table by column name: `none`, `fgsm_curr`, ...
 
     Args:
@@ -26,25 +35,19 @@ def make_attacks(config: RunConfig, attacker=None, cache_dir: str | None = None)
       attacker: the attack network that the game trained, for `attnet_met`.
       cache_dir: where freshly trained attack networks are kept.
     """
-    threat = ThreatModel(eta=config.eta, norm=config.norm)
     options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
-    recipes = network_recipes(config)
-    attacks = {}
-    for name in config.attacks:
-        if name == "attnet_met":
-            require(attacker is not None, "a game that trains an attacker", config.game)
-            attacks[name] = LearnedAttack(threat, attacker)
-        elif name in recipes:
-            attacks[f"{name}_curr"] = FittedAttNet(
-                threat, recipes[name], seed=config.seed, cache_dir=cache_dir
-            )
-        else:
-            column = name if name == "none" else f"{name}_curr"
-            attacks[column] = ATTACKS[name](threat, **options.get(name, {}))
-    return attacks
+    made = make_attacks(
+        {name: options.get(name, {}) for name in config.attacks},
+        ThreatModel(eta=config.eta, norm=config.norm),
+        recipes=network_recipes(config),
+        attacker=attacker,
+        seed=config.seed,
+        cache_dir=cache_dir,
+    )
+    return {name if name in AS_NAMED else f"{name}_curr": attack for name, attack in made.items()}
 
 
-def network_recipes(config: RunConfig) -> dict:
+def network_recipes(config: RunConfig) -> dict[str, AttNetRecipe]:
     """How `attnet` and `attnet_paper` are trained in a run, in the type that it trains in."""
     paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
     recipes = {"attnet": ATTNET, "attnet_paper": paper}
@@ -62,26 +65,30 @@ class Curve:
 
     def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
         self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
-        quick = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
+        names = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
         quick = dataclasses.replace(
-            config, attacks=quick or ("none",), pgd_steps=10, pgd_restarts=1
+            config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1
         )
-        self._attacks = make_attacks(quick)
+        # Nothing is fitted: networks are left out.
+        self._attacks = {
+            name: attack for name, attack in attacks_of(quick).items() if isinstance(attack, Attack)
+        }
         self._threat = ThreatModel(eta=config.eta, norm=config.norm)
         self._met: LearnedAttack | None = None
         self._path = workdir.curve_path
         self._logs = logs
         self.points = _points(self._path)
 
-    def add(self, players, step: int) -> None:
+    def add(self, players: Players, step: int) -> None:
         """Measures the classifier at `step`, an attacker in training included."""
-        classifier, attacks = players.classifier, dict(self._attacks)
+        classifier = players.models["classifier"]
+        attacks = dict[str, Attack](self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
             if self._met is None or self._met.network is not attacker:
                 self._met = LearnedAttack(self._threat, attacker)  # compiled once
-            attacks["attnet_met"] = self._met
-        point = {"step": step, "n": len(self._x)}
+            attacks[MET] = self._met
+        point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error
         self.points = [old for old in self.points if old["step"] < step] + [point]
@@ -90,7 +97,7 @@ class Curve:
         self._logs.scalars(step, errors)
 
 
-def _points(path) -> list[dict]:
+def _points(path) -> list[dict[str, float]]:
     if not os.path.exists(path):
         return []
     try:

@@ -1,42 +1,51 @@
-"""One run from a config to its record: data, game, training, table, exports."""
+"""One run from a config to its record: train, evaluate, export."""
 
 import contextlib
-import functools
 import os
 import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
 
 from mmtf.classifiers import export
-from mmtf.config import RunConfig
-from mmtf.runs.curve import Curve, make_attacks
+from mmtf.config import STANDARDIZED, RunConfig
 from mmtf.data import Dataset
-from mmtf.evaluation.payoff import as_result, attack_classifier
-from mmtf.runs.rounds import round_path, rounds_matrix
+from mmtf.distributed.workers import WorkerLost, Workers
+from mmtf.evaluation.payoff import EvalOptions, attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.storage.provenance import provenance
-from mmtf.reports import FORMAT, paper_figure, write_json
-from mmtf.threat import ThreatModel
-from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
-from mmtf.training.logs import Logs
-from mmtf.training.loop import CHECKPOINT_SECONDS, Events
-from mmtf.training.train import train
-from mmtf.distributed.workers import WorkerLost, Workers
+from mmtf.radius import radius_title
+from mmtf.reports import write_json
+from mmtf.runs.curve import Curve, attacks_of
+from mmtf.runs.record import RunRecord, result_of
+from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.runs.workdir import Workdir
+from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
+from mmtf.threat import ThreatModel
+from mmtf.training.callbacks import Callbacks
+from mmtf.training.logs import Logs
+from mmtf.training.options import CHECKPOINT_SECONDS
+from mmtf.training.train import Trained, train
+from mmtf.training.trainer import Trainer
 
 CURVE_POINTS = 10
 SHOWN_IMAGES = 8
 
 
-def make_game(config: RunConfig):
+def make_game(config: RunConfig) -> Any:
     """The game of `config`, built with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
 
 
-def net_maker(config: RunConfig, dataset: Dataset, seed: int | None = None):
+def net_maker(
+    config: RunConfig, dataset: Dataset, seed: int | None = None
+) -> Callable[[], keras.Model]:
     """A function that makes the classifier of `config` afresh, by default from its seed."""
 
-    def make_net():
+    def make_net() -> keras.Model:
         return NETS[config.net](
             image_shape=dataset.image_shape,
             num_classes=dataset.num_classes,
@@ -56,9 +65,9 @@ def run_experiment(
     in_memory: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     began: float | None = None,
-    strategy=None,
-    say=print,
-) -> dict | None:
+    strategy: tf.distribute.Strategy | None = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any] | None:
     """Trains, measures and exports; goes on from where the workdir stands.
 
     Several workers all call it, with one workdir on a disk that all of them reach. The chief does
@@ -77,142 +86,177 @@ def run_experiment(
 
     Returns:
       The record, as in record.json; None on workers other than the chief.
+
+    Raises:
+      ConfigError: a config that cannot be played on the dataset.
+      RunError: a risk that is not finite, a checkpoint that cannot be written, a worker lost.
     """
     began = time.monotonic() if began is None else began
-    strategy = strategy or default_strategy()
-    workers = Workers(strategy)
-    game = make_game(config)
-
-    make_net = net_maker(config, dataset)
-    precision = resolve_precision(config.precision)
-    steps = config.schedule.total_steps(game.rounds)
-    jit_compile = resolve_jit(config.jit_compile, strategy, steps)
-    arithmetic = f"{precision} by XLA" if jit_compile else precision
-    say(
-        f"{game!r} on {dataset.name}: {len(dataset.train_images):,} training and "
-        f"{len(dataset.test_images):,} test images, {config.net} ({config.net_options}), "
-        f"{arithmetic}, {strategy.num_replicas_in_sync} replica(s), workdir {workdir.path}"
-    )
-    data = {"training images": len(dataset.train_images), "in_memory": in_memory}
-    same = {**config.to_dict(), "arithmetic": arithmetic, **data}
-    workers.require_same(same, "Give all workers the same flags and data.")
-    play = functools.partial(
-        train,
-        game,
-        dataset,
-        schedule=config.schedule,
-        model=make_net,
-        seed=config.seed,
-        precision=config.precision,
-        strategy=strategy,
-        in_memory=in_memory,
-        jit_compile=jit_compile,
-        checkpoint_dir=workdir.checkpoint_dir,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    if not workers.chief:
-        play(progress=False)
-        say(f"Worker {workers.index} has trained; the chief measures.")
-        workers.wait()
+    run = _Run(config, workdir, dataset, strategy or default_strategy(), say)
+    run.require_same_elsewhere(in_memory)
+    say(run.describe())
+    if not run.workers.chief:
+        _train(run, in_memory, checkpoint_seconds, progress=False)
+        say(f"Worker {run.workers.index} has trained; the chief measures.")
+        run.workers.wait()
         return None
     logs = Logs(workdir.log_dir, config.to_dict())
     curve = Curve(config, dataset, workdir, logs)
-    try:
-        trained = play(events=lambda trainer: _events(trainer, curve, logs, workdir))
-        classifier = trained.classifier
-        attacker = trained.trainer.players.models.get("attacker")
-        say(f"Measuring {', '.join(config.attacks)} in float32 ...")
-        outcomes = attack_classifier(
-            classifier,
-            make_attacks(config, attacker, workdir.inside("attackers")),
-            dataset,
-            max_examples=config.max_examples,
-            seed=config.seed,
-            keep=SHOWN_IMAGES,
+    with contextlib.closing(logs):
+        trained = _train(
+            run,
+            in_memory,
+            checkpoint_seconds,
+            events=lambda trainer: _events(trainer, curve, logs, workdir),
         )
-        errors = {f"final_error/{outcome.attack}": outcome.error for outcome in outcomes}
-        logs.scalars(trained.trainer.total_steps, errors)
-        clean, _ = dataset.test(SHOWN_IMAGES)
-        for outcome in outcomes:
-            if len(outcome.images):
-                name, count = outcome.attack, len(outcome.images)
-                logs.attack_images(trained.trainer.total_steps, name, clean[:count], outcome.images)
-    finally:
-        logs.close()
-    pace = trained.images_per_second
-    record = {
-        "format": FORMAT,
-        "config": config.to_dict(),
-        "dataset": {
-            "name": dataset.name,
-            "note": dataset.note,
-            "notice": notice,
-            "train": len(dataset.train_images),
-            "test": len(dataset.test_images),
-        },
-        "seeds": [config.seed],
-        "precision": {"training": trained.precision, "evaluation": "float32"},
-        "jit_compile": jit_compile,
-        "replicas": strategy.num_replicas_in_sync,
-        "workers": workers.count,
-        "results": [_with_paper(as_result(one), config) for one in outcomes],
-        "training": {
-            "steps": trained.steps,
-            "seconds": round(trained.seconds, 2),
-            "images_per_second": pace and round(pace, 1),
-        },
-        "curve": curve.points,
-        "seconds_in_last_process": None,
-        **provenance(),
-    }
-    if game.rounds:
-        say("Replaying the rounds' attacks against the rounds' classifiers ...")
-        record["rounds"] = rounds_matrix(
-            workdir.round_dir, game.rounds, game.threat, dataset, config.max_examples
-        )
-    if attacker is not None:
-        export.save_keras(attacker, workdir.attacker_path)
-        export.save_attacker(attacker, dataset.image_shape, workdir.inside("attacker_saved_model"))
-    export.save_keras(classifier, workdir.keras_path)
-    export.save_serving(
-        classifier, dataset.preprocess, dataset.image_shape, workdir.saved_model_path
-    )
-    record["seconds_in_last_process"] = round(time.monotonic() - began, 2)
+        results = _evaluate(run, trained, logs)
+    rounds = _rounds(run)
+    _export(run, trained)
+    record = RunRecord(
+        config=config,
+        dataset=dataset,
+        notice=notice,
+        precision=trained.precision,
+        jit_compile=run.jit_compile,
+        replicas=run.strategy.num_replicas_in_sync,
+        workers=run.workers.count,
+        results=results,
+        steps=trained.steps,
+        seconds=trained.seconds,
+        images_per_second=trained.images_per_second,
+        curve=curve.points,
+        rounds=rounds,
+        seconds_in_last_process=time.monotonic() - began,
+    ).to_dict()
     write_json(workdir.record_path, record)
     # The record is there: that another worker left early does not matter any more.
     with contextlib.suppress(WorkerLost):
-        workers.wait()
+        run.workers.wait()
     return record
 
 
-def _events(trainer, curve, logs, workdir):
-    total = trainer.total_steps
+class _Run:
+    """What the stages of one run share."""
 
-    def on_round_end(number):
+    def __init__(
+        self,
+        config: RunConfig,
+        workdir: Workdir,
+        dataset: Dataset,
+        strategy: tf.distribute.Strategy,
+        say: Callable[[str], None],
+    ):
+        self.config = config
+        self.workdir = workdir
+        self.dataset = dataset
+        self.strategy = strategy
+        self.say = say
+        self.game = make_game(config)
+        self.workers = Workers(strategy)
+        self.precision = resolve_precision(config.precision)
+        steps = config.schedule.total_steps(self.game.rounds)
+        self.jit_compile = resolve_jit(config.jit_compile, strategy, steps)
+
+    @property
+    def arithmetic(self) -> str:
+        """What training computes in, in words."""
+        return f"{self.precision} by XLA" if self.jit_compile else self.precision
+
+    def describe(self) -> str:
+        """A line for the user on what is about to be trained."""
+        data, config = self.dataset, self.config
+        standardized = config.dataset in STANDARDIZED
+        radius = radius_title(config.eta, config.norm, standardized=standardized)
+        return (
+            f"{self.game!r} on {data.name}: {len(data.train_images):,} training and "
+            f"{len(data.test_images):,} test images, {config.net} ({config.net_options}), "
+            f"{self.arithmetic}, {self.strategy.num_replicas_in_sync} replica(s), "
+            f"{radius}, workdir {self.workdir.path}"
+        )
+
+    def require_same_elsewhere(self, in_memory: bool | None) -> None:
+        """Raises ConfigError where another worker was told another thing."""
+        data = {"training images": len(self.dataset.train_images), "in_memory": in_memory}
+        same = {**self.config.to_dict(), "arithmetic": self.arithmetic, **data}
+        self.workers.require_same(same, "Give all workers the same flags and data.")
+
+
+def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **options: Any) -> Trained:
+    """Plays the game, from the workdir's last checkpoint on."""
+    return train(
+        run.game,
+        run.dataset,
+        schedule=run.config.schedule,
+        model=net_maker(run.config, run.dataset),
+        seed=run.config.seed,
+        precision=run.precision,
+        strategy=run.strategy,
+        in_memory=in_memory,
+        jit_compile=run.jit_compile,
+        checkpoint_dir=run.workdir.checkpoint_dir,
+        checkpoint_seconds=checkpoint_seconds,
+        **options,
+    )
+
+
+def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
+    """The rows of the final table, which are also logged with some adversarial images."""
+    config, step = run.config, trained.trainer.total_steps
+    run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
+    attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
+    options = EvalOptions(max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES)
+    results = attack_classifier(trained.classifier, attacks, run.dataset, options)
+    logs.scalars(step, {f"final_error/{one.attack}": one.error for one in results})
+    clean, _ = run.dataset.test(SHOWN_IMAGES)
+    for result in results:
+        count = len(result.images)
+        if count:
+            logs.attack_images(step, result.attack, clean[:count], result.images)
+    return [result_of(one.to_dict(), config) for one in results]
+
+
+def _rounds(run: _Run) -> list[dict[str, Any]] | None:
+    """The attacks of a cat-and-mouse game's rounds against the classifiers of its rounds."""
+    if not run.game.rounds:
+        return None
+    run.say("Replaying the rounds' attacks against the rounds' classifiers ...")
+    return rounds_matrix(
+        run.workdir.round_dir,
+        run.game.rounds,
+        run.game.threat,
+        run.dataset,
+        run.config.max_examples,
+    )
+
+
+def _export(run: _Run, trained: Trained) -> None:
+    """Writes the players as Keras files and SavedModels."""
+    workdir, dataset, attacker = run.workdir, run.dataset, _attacker(trained)
+    if attacker is not None:
+        export.save_keras(attacker, workdir.attacker_path)
+        export.save_attacker(attacker, dataset.image_shape, workdir.inside("attacker_saved_model"))
+    export.save_keras(trained.classifier, workdir.keras_path)
+    export.save_serving(
+        trained.classifier, dataset.preprocess, dataset.image_shape, workdir.saved_model_path
+    )
+
+
+def _attacker(trained: Trained) -> keras.Model | None:
+    return trained.trainer.players.models.get("attacker")
+
+
+def _events(trainer: Trainer, curve: Curve, logs: Logs, workdir: Workdir) -> Callbacks:
+    def on_round_end(number: int) -> None:
         if trainer.game.rounds:
             os.makedirs(workdir.round_dir, exist_ok=True)
-            export.save_keras(trainer.players.classifier, round_path(workdir.round_dir, number))
+            model = trainer.players.models["classifier"]
+            export.save_keras(model, round_path(workdir.round_dir, number))
 
-    return Events(
+    return Callbacks(
         on_metrics=lambda step, metrics: logs.scalars(
             step, {f"train/{name}": value for name, value in metrics.items()}
         ),
         on_evaluation=lambda step: curve.add(trainer.players, step),
-        evaluate_every=max(total // CURVE_POINTS, 1),
+        evaluate_every=max(trainer.total_steps // CURVE_POINTS, 1),
         on_round_end=on_round_end,
     )
-
-
-def _with_paper(result, config):
-    game = config.game
-    if game == "adv_fgsm":
-        game = f"adv_fgsm{config.game_options['rounds']}"
-    paper = None
-    # The paper's `worst` is over other attacks than ours, its attack network is not our strongest
-    # one, and differences are another regularizer than Eq. 8's: no figures to stand beside.
-    other = result["attack"] in ("worst", "attnet_curr")
-    other = other or config.game_options.get("penalty") == "finite_difference"
-    if config.norm == "linf" and not other:
-        column = result["attack"].replace("attnet_paper_curr", "attnet_curr")
-        paper = paper_figure(config.dataset, config.eta, game, column)
-    return {**result, "eta": config.eta, "paper": paper}

@@ -2,24 +2,27 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from mmtf.config import RunConfig
+from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, require
-from mmtf.runs.curve import network_recipes
-from mmtf.evaluation.network_pair import pair_exploitability
-from mmtf.runs.rounds import kept_rounds, replay, round_path
-from mmtf.runs.experiment import make_game, net_maker
+from mmtf.evaluation.exploitability import pair_exploitability
 from mmtf.games import GAMES
-from mmtf.runs.presets import schedule_of
-from mmtf.storage.provenance import provenance
+from mmtf.presets import schedule_of
 from mmtf.reports import read_json, write_json
+from mmtf.runs.curve import network_recipes
+from mmtf.runs.experiment import make_game, net_maker
+from mmtf.runs.rounds import kept_rounds, replay, round_path
+from mmtf.runs.workdir import Workdir, is_finished
+from mmtf.storage.provenance import provenance
 from mmtf.threat import ThreatModel
-from mmtf.runs.workdir import is_finished
 
 
-def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
+def replay_plan(source: str, numbers: Sequence[Any] | None) -> tuple[str, list[int]]:
     """(folder of the kept rounds, which FGSM k to replay), checked before anything is trained.
 
     Args:
@@ -45,7 +48,7 @@ def replay_plan(source: str, numbers) -> tuple[str, list[int]]:
     return folder, chosen
 
 
-def require_same_images(source: str, config: RunConfig, dataset) -> None:
+def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> None:
     """Raises ConfigError where the run in `source` is of another radius or other images.
 
     Args:
@@ -58,13 +61,20 @@ def require_same_images(source: str, config: RunConfig, dataset) -> None:
     for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
         require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
     model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
-    theirs, ours = model.input_shape[1:], dataset.image_shape
-    require(theirs == ours, f"--replay of a run on images of shape {ours}", theirs)
+    shape, known_shape = model.input_shape[1:], dataset.image_shape
+    require(shape == known_shape, f"--replay of a run on images of shape {known_shape}", shape)
     classes, known = model.output_shape[-1], dataset.num_classes
     require(classes == known, f"--replay of a run with {known} classes", classes)
 
 
-def add_replays(config, workdir, dataset, source: str, numbers, record: dict) -> dict:
+def add_replays(
+    config: RunConfig,
+    workdir: Workdir,
+    dataset: Dataset,
+    source: str,
+    numbers: Sequence[Any] | None,
+    record: dict[str, Any],
+) -> dict[str, Any]:
     """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
 
     Args:
@@ -96,7 +106,14 @@ def require_attacker(config: RunConfig) -> None:
     )
 
 
-def add_exploitability(config, workdir, dataset, record: dict, *, progress=True) -> dict:
+def add_exploitability(
+    config: RunConfig,
+    workdir: Workdir,
+    dataset: Dataset,
+    record: dict[str, Any],
+    *,
+    progress: bool = True,
+) -> dict[str, Any]:
     """Measures the pair that a run trained against best responses trained afresh (Lemma 1).
 
     The attacker's are the game's own network, trained on the risk itself, and the strongest
@@ -106,6 +123,7 @@ def add_exploitability(config, workdir, dataset, record: dict, *, progress=True)
     Args:
       config, workdir, dataset: of this run, finished.
       record: of this run.
+      progress: show it on stderr.
 
     Returns:
       The record with `exploitability`, also written to the workdir.

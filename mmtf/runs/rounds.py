@@ -1,14 +1,16 @@
 """The cat-and-mouse matrix: FGSM k of every kept round against any defense (Tables 2, 3, 7, 8)."""
 
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 
 from mmtf.attacks.fgsm import FGSM
-from mmtf.errors import ConfigError
 from mmtf.data.dataset import Dataset
-from mmtf.evaluation.runner import misclassified, perturb
-from mmtf.stats.intervals import wilson
+from mmtf.errors import ConfigError
+from mmtf.evaluation.runner import Result, perturb
+from mmtf.evaluation.verdict import misclassified
 from mmtf.threat import ThreatModel
 
 
@@ -29,13 +31,20 @@ def shown_rounds(rounds: int) -> list[int]:
     return sorted({0, 1, 2, rounds} & set(range(rounds + 1)))
 
 
-def replay(defenses: dict, folder: str, numbers, threat: ThreatModel, dataset: Dataset, count=0):
+def replay(
+    defenses: Mapping[str, Any],
+    folder: str,
+    numbers: Iterable[int],
+    threat: ThreatModel,
+    dataset: Dataset,
+    count: int = 0,
+) -> list[dict[str, Any]]:
     """Test errors of `defenses` under FGSM k for each k in `numbers`.
 
     Args:
-      defenses: name -> Keras model.
+      defenses: name -> Classifier or Keras model.
       folder: of a cat-and-mouse game's kept classifiers.
-      numbers: k >= 1; FGSM k is made on the classifier of round k - 1.
+      numbers: k >= 1; FGSM k is crafted on the classifier of round k - 1.
       threat: l-infinity.
       dataset: its test split is used.
       count: the first so many test examples, 0 for all.
@@ -56,37 +65,36 @@ def replay(defenses: dict, folder: str, numbers, threat: ThreatModel, dataset: D
                 f"{number} is made. Received: {folder} with rounds {kept_rounds(folder)}."
             )
         z = perturb(keras.models.load_model(path), FGSM(threat), x, y)
-        for name, classifier in defenses.items():
-            results.append(_cell(name, f"fgsm{number}", misclassified(classifier, z, y)))
+        results += [_cell(name, f"fgsm{number}", one, z, y) for name, one in defenses.items()]
     return results
 
 
-def rounds_matrix(folder: str, rounds: int, threat: ThreatModel, dataset: Dataset, count=0):
-    """Adv FGSM k against no attack, FGSM 1, 2, `rounds` and FGSM-curr: the rows of Table 3."""
+def rounds_matrix(
+    folder: str, rounds: int, threat: ThreatModel, dataset: Dataset, count: int = 0
+) -> list[dict[str, Any]]:
+    """Adv FGSM k against no attack, FGSM 1, 2, `rounds` and FGSM-curr: the rows of Table 3.
+
+    Args:
+      folder, threat, dataset, count: see `replay`.
+      rounds: of the game.
+
+    Returns:
+      As `replay`.
+    """
     x, y = dataset.test(count)
-    shown = shown_rounds(rounds)
     defenses = {
         "no_defense" if number == 0 else f"adv_fgsm{number}": keras.models.load_model(
             round_path(folder, number)
         )
-        for number in shown
+        for number in shown_rounds(rounds)
     }
     numbers = sorted({1, 2, rounds} & set(range(1, rounds + 1)))
-    results = [_cell(name, "none", misclassified(model, x, y)) for name, model in defenses.items()]
+    results = [_cell(name, "none", model, x, y) for name, model in defenses.items()]
     results += replay(defenses, folder, numbers, threat, dataset, count)
     for name, model in defenses.items():
-        z = perturb(model, FGSM(threat), x, y)
-        results.append(_cell(name, "fgsm_curr", misclassified(model, z, y)))
+        results.append(_cell(name, "fgsm_curr", model, perturb(model, FGSM(threat), x, y), y))
     return results
 
 
-def _cell(defense, attack, wrong):
-    low, high = wilson(int(wrong.sum()), len(wrong))
-    return {
-        "defense": defense,
-        "attack": attack,
-        "error": float(wrong.mean()),
-        "ci_low": low,
-        "ci_high": high,
-        "n": len(wrong),
-    }
+def _cell(defense, attack, classifier, z, y) -> dict[str, Any]:
+    return Result(attack, misclassified(classifier, z, y), defense=defense).to_dict()

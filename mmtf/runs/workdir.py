@@ -1,11 +1,14 @@
 """The folder of one run: its config, lock, checkpoints, logs, record and exports."""
 
 import os
+from typing import Any, TextIO
 
 from mmtf.config import RunConfig, differences
 from mmtf.errors import ConfigError
-from mmtf.storage.lock import hold
+from mmtf.games import GAMES
+from mmtf.registry import label_of
 from mmtf.storage.files import read_json, write_json
+from mmtf.storage.lock import hold
 
 RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
 
@@ -24,7 +27,7 @@ class Workdir:
     def __init__(self, path: str, config: RunConfig):
         self.path = os.path.abspath(os.path.expanduser(path))
         self._config = config
-        self._lock = None
+        self._lock: TextIO | None = None
         self.config_path = self.inside("config.json")
         self.record_path = self.inside("record.json")
         self.checkpoint_dir = self.inside("checkpoints")
@@ -36,10 +39,11 @@ class Workdir:
         self.saved_model_path = self.inside("saved_model")
 
     def inside(self, name: str) -> str:
+        """The path of `name` in the folder."""
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
-        self._lock = hold(self.path, "--workdir")
+        self._lock = hold(self.path)
         try:
             self._check_config()
         except BaseException:
@@ -47,10 +51,11 @@ class Workdir:
             raise
         return self
 
-    def __exit__(self, *unused) -> None:
-        self._lock.close()
+    def __exit__(self, *unused: object) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
-    def _check_config(self):
+    def _check_config(self) -> None:
         ours, begun = self._config.to_dict(), self._has_begun()
         if not begun:  # a config that is there is of a run that could not start
             self._write_config(ours)
@@ -58,13 +63,13 @@ class Workdir:
         if not os.path.exists(self.config_path):
             raise ConfigError(
                 f"Expected the config.json of what {self.path} holds. Received: none, but {begun}. "
-                "Give another --workdir, or delete this one."
+                "Give another folder, or delete this one."
             )
         changed = differences(ours, _read_config(self.config_path))
         if changed:
             raise ConfigError(
                 f"Expected the config that {self.path} was begun with. Received another: "
-                f"{'; '.join(changed)}. Give another --workdir, or delete this one."
+                f"{'; '.join(changed)}. Give another folder, or delete this one."
             )
 
     def _has_begun(self) -> str:
@@ -75,16 +80,15 @@ class Workdir:
                 return os.path.basename(path)
         return ""
 
-    def _write_config(self, values):
+    def _write_config(self, values: dict[str, Any]) -> None:
         try:
             write_json(self.config_path, values)
         except OSError as error:
             raise ConfigError(
-                f"Expected a --workdir that can be written. Received: {self.path} "
-                f"({error.strerror})."
+                f"Expected a folder that can be written. Received: {self.path} ({error.strerror})."
             ) from error
 
-    def finished(self) -> dict | None:
+    def finished(self) -> dict[str, Any] | None:
         """The record of a run that is complete, else None."""
         if not os.path.exists(self.record_path):
             return None
@@ -105,7 +109,7 @@ def dataset_played(path: str, asked: str) -> str:
     return about["name"] if about["notice"] else asked
 
 
-def _read_config(path):
+def _read_config(path: str) -> dict[str, Any]:
     try:
         return read_json(path)
     except ValueError as error:
@@ -113,8 +117,11 @@ def _read_config(path):
 
 
 def default_workdir(config: RunConfig) -> str:
-    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initializer, schedule where not default."""
-    parts = [config.game, config.dataset, f"eta{config.eta:g}"]
+    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initializer, schedule where not default.
+
+    A game or dataset of the user's own is called by its label: `my_package:MyGame` by my_game.
+    """
+    parts = [GAMES.label(config.game), label_of(config.dataset), f"eta{config.eta:g}"]
     if config.norm != "linf":
         parts.append(config.norm)
     if config.net_options.get("init", "keras") != "keras":

@@ -1,1 +1,3 @@
-"""How TensorFlow is started, and what it runs on."""
+"""How TensorFlow is started, and on which devices and in which precision it runs."""
+
+PRECISIONS = ("auto", "float32", "bfloat16")

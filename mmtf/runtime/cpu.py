@@ -1,15 +1,15 @@
-"""What this machine's processor is called and can do."""
+"""The name of this machine's processor and its widest instruction set."""
 
 import os
 import platform
 
-# The widest first. Two processors of one name may differ in this, and in speed by a factor of two.
-INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
-BFLOAT16 = {"amx_bf16", "avx512_bf16"}
+# The widest first. Processors of one name may differ in this, and in speed by a factor of two.
+INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+BFLOAT16_SETS = {"amx_bf16", "avx512_bf16"}
 
 
 def cpu_name() -> str:
-    """The model's name as the system gives it.
+    """The processor's model name as the system gives it.
 
     Example:
       >>> isinstance(cpu_name(), str)
@@ -18,28 +18,29 @@ def cpu_name() -> str:
     return _of_cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def instructions() -> str:
-    """The widest of INSTRUCTIONS that it has; "" with none of them, or where nobody says.
+def instruction_set() -> str:
+    """The widest of INSTRUCTION_SETS that the processor has; "" with none, or where unknown.
 
     Example:
-      >>> instructions() in (*INSTRUCTIONS, "")
+      >>> instruction_set() in (*INSTRUCTION_SETS, "")
       True
     """
     flags = _of_cpuinfo("flags").split()
-    return next((name for name in INSTRUCTIONS if name in flags), "")
+    return next((name for name in INSTRUCTION_SETS if name in flags), "")
 
 
-def computes_bfloat16() -> bool:
-    """Whether it has bfloat16 instructions; elsewhere bfloat16 is emulated, and much slower.
+def has_bfloat16() -> bool:
+    """Whether the processor has bfloat16 instructions; elsewhere bfloat16 is emulated, much slower.
 
     Example:
-      >>> computes_bfloat16() == (instructions() in BFLOAT16)
+      >>> has_bfloat16() == (instruction_set() in BFLOAT16_SETS)
       True
     """
-    return instructions() in BFLOAT16
+    return instruction_set() in BFLOAT16_SETS
 
 
-def _of_cpuinfo(field):
+def _of_cpuinfo(field: str) -> str:
+    """Its first value in /proc/cpuinfo, "" where there is none."""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
             for line in lines:

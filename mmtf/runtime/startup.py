@@ -1,4 +1,4 @@
-"""How the commands start TensorFlow: with what is faster and what works, without its lines."""
+"""How the commands start TensorFlow: environment, XLA's flags, and no log lines of its own."""
 
 import contextlib
 import importlib.metadata
@@ -6,82 +6,90 @@ import os
 import platform
 import sys
 
-# XLA of this TensorFlow chooses products of Triton's that it cannot compile: seen on an H100 with
-# batches of 64 in bfloat16. cuBLAS' take their place. Not said to another one, for XLA ends the
-# process over a flag that it does not know.
-TRITON_FAILS = "2.21."
-NO_TRITON = "--xla_gpu_enable_triton_gemm=false"
-DRIVER = "/dev/nvidiactl"  # there where a GPU of NVIDIA's is
-# Of the same TensorFlow's XLA: folders of what it tried.
-CACHES = ("xla_gpu_per_fusion_autotune_cache_dir", "xla_gpu_experimental_autotuner_cache_dir")
+# The flags below are for the XLA of this TensorFlow only: XLA ends the process over a flag that it
+# does not know.
+FLAGS_FOR_TENSORFLOW = "2.21."
+# It chooses matrix products of Triton's that it cannot compile: seen on an H100 with batches of 64
+# in bfloat16. Without them it takes cuBLAS'.
+DISABLE_TRITON_GEMM = "--xla_gpu_enable_triton_gemm=false"
+# Folders in which it keeps what its autotuning found.
+AUTOTUNE_CACHE_FLAGS = (
+    "xla_gpu_per_fusion_autotune_cache_dir",
+    "xla_gpu_experimental_autotuner_cache_dir",
+)
+NVIDIA_DEVICE = "/dev/nvidiactl"  # exists where NVIDIA's driver runs
 
 
 def set_xla_flags() -> None:
-    """Adds NO_TRITON to XLA_FLAGS, which XLA reads when it first compiles.
+    """Adds DISABLE_TRITON_GEMM to XLA_FLAGS, which XLA reads when it first compiles.
 
-    Left as they are where the user names that flag, gives a file of flags, or has another
-    TensorFlow.
+    They are left as they are where the user has set that flag or names a file of flags, and with
+    another TensorFlow.
     """
-    if _version_of("tensorflow").startswith(TRITON_FAILS):
-        _add_xla_flag(NO_TRITON)
+    if _version_of("tensorflow").startswith(FLAGS_FOR_TENSORFLOW):
+        _add_xla_flag(DISABLE_TRITON_GEMM)
 
 
-def keep_what_xla_tries() -> None:
+def cache_xla_autotuning() -> None:
     """Has XLA keep, in the user's cache folder, which kernels it found fastest on a GPU.
 
-    Trying them takes most of a first compilation there. Nothing is kept where that folder cannot
-    be written to, nor where the user names one of these flags, and so on as above.
+    Autotuning is most of a first compilation there. Nothing is kept where that folder cannot be
+    written to, where the user has set one of AUTOTUNE_CACHE_FLAGS or names a file of flags, and
+    with another TensorFlow.
     """
     version = _version_of("tensorflow")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    # XLA's own key knows the card, but not cuBLAS.
+    # XLA's own key has the GPU's model, but not the version of cuBLAS.
     name = f"xla-{version}-{_version_of('nvidia-cublas-cu12')}".strip("-")
     folder = os.path.join(cache, "mmtf", name)
-    if not version.startswith(TRITON_FAILS) or len(folder.split()) > 1:
+    if not version.startswith(FLAGS_FOR_TENSORFLOW) or len(folder.split()) > 1:
         return
-    if not os.path.isabs(folder) or any(one in os.environ.get("XLA_FLAGS", "") for one in CACHES):
+    if not os.path.isabs(folder) or any(
+        one in os.environ.get("XLA_FLAGS", "") for one in AUTOTUNE_CACHE_FLAGS
+    ):
         return
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:
         return
     if os.access(folder, os.W_OK):
-        for name in CACHES:
+        for name in AUTOTUNE_CACHE_FLAGS:
             _add_xla_flag(f"--{name}={folder}")
 
 
-def _version_of(package) -> str:
-    """Empty where there is none: of TensorFlow a build of another name, tensorflow-cpu say."""
+def _version_of(package: str) -> str:
+    """Empty where it is not installed under this name: TensorFlow may be tensorflow-cpu."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
 
 
-def _add_xla_flag(flag):
+def _add_xla_flag(flag: str) -> None:
     given = os.environ.get("XLA_FLAGS", "").strip()
     if flag.partition("=")[0] not in given and (not given or given.startswith("-")):
         os.environ["XLA_FLAGS"] = f"{given} {flag}".strip()
 
 
-def settings() -> dict[str, str]:
-    """Environment variables that the commands start TensorFlow with, where the user has not.
+def environment() -> dict[str, str]:
+    """Environment variables that the commands start TensorFlow with, unless the user has set them.
 
-    On x86 that is oneDNN's kernels, too. TensorFlow leaves them off where a CPU lacks AVX512-VNNI,
-    yet with AVX2 alone a step of adversarial training takes about 0.6 of the time with them.
+    They silence TensorFlow's log and, on x86, turn on oneDNN's kernels. TensorFlow leaves these off
+    where a CPU lacks AVX512-VNNI, but even with AVX2 only, a step of adversarial training takes
+    about 0.6 of the time with them.
     """
     onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
     return {"TF_CPP_MIN_LOG_LEVEL": "3"} | onednn
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow; what its C++ side prints on stderr is shown only if that fails."""
+    """Imports TensorFlow with `environment()`; what it prints on stderr is shown if that fails."""
     if "tensorflow" in sys.modules:
         return
-    os.environ.update(settings() | os.environ)
+    os.environ.update(environment() | os.environ)
     set_xla_flags()
-    if os.path.exists(DRIVER):
-        keep_what_xla_tries()
+    if os.path.exists(NVIDIA_DEVICE):
+        cache_xla_autotuning()
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)

@@ -1,6 +1,7 @@
 """Confidence intervals of error rates."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def wilson(count: float, n: int, z: float = Z_95) -> tuple[float, float]:
     return low, high
 
 
-def paired_correlation(a, b) -> float:
+def paired_correlation(a: Any, b: Any) -> float:
     """Newcombe's phi: how the errors of two classifiers on the same examples go together.
 
     phi = (n11 n00 - n10 n01) / sqrt(product of the four margins), n11 examples wrong for both; a

@@ -1,12 +1,15 @@
 """Is defense A more robust than B? Paired tests on the same examples under the same attack."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
 from mmtf.errors import require
 
 
-def mcnemar(a, b) -> float:
+def mcnemar(a: Any, b: Any) -> float:
     """Two-sided exact p-value of McNemar's test that A and B err equally often.
 
     Args:
@@ -24,7 +27,7 @@ def mcnemar(a, b) -> float:
     return float(stats.binomtest(first, first + second).pvalue)
 
 
-def holm(p_values) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment: p-values that may be compared with the level of the family.
 
     Source: Holm (1979). Example:
@@ -39,7 +42,7 @@ def holm(p_values) -> list[float]:
     return result.tolist()
 
 
-def comparisons(wrong: dict[str, np.ndarray]) -> list[dict]:
+def comparisons(wrong: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """All pairs of defenses under one attack.
 
     Args:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+from typing import TextIO
 
 from mmtf.errors import ConfigError
 
@@ -11,16 +12,15 @@ class InUse(ConfigError):
     """Another process holds the folder."""
 
 
-def hold(folder: str, flag: str, name: str = ".lock"):
+def hold(folder: str, name: str = ".lock") -> TextIO:
     """Makes `folder` and locks it until the returned file is closed or the process ends.
 
     Args:
       folder: any path; gets a file `name`.
-      flag: the command line's name of it, for messages.
       name: another one where the folder is not held as a whole.
 
     Raises:
-      ConfigError: the folder cannot be written.
+      ConfigError: the folder cannot be written, or is on a disk that does not lock files.
       InUse: another process holds it.
     """
     try:
@@ -28,7 +28,7 @@ def hold(folder: str, flag: str, name: str = ".lock"):
         lock = open(os.path.join(folder, name), "a+")  # noqa: SIM115 (held by the caller)
     except OSError as error:
         raise ConfigError(
-            f"Expected a {flag} that can be written. Received: {folder} ({error.strerror})."
+            f"Expected a folder that can be written. Received: {folder} ({error.strerror})."
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,17 +36,17 @@ def hold(folder: str, flag: str, name: str = ".lock"):
         lock.close()
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise ConfigError(
-                f"Expected a {flag} on a disk that locks files. Received: {folder} "
+                f"Expected a folder on a disk that locks files. Received: {folder} "
                 f"({error.strerror}). Give a folder on another disk."
             ) from error
         raise InUse(
-            f"Expected a {flag} that no other process uses. Received: {folder}, which another run "
-            f"holds. Wait for it, or give another {flag}."
+            f"Expected a folder that no other process uses. Received: {folder}, which another run "
+            "holds. Wait for it, or give another folder."
         ) from error
     return lock
 
 
-def hold_file(path: str, flag: str):
+def hold_file(path: str) -> TextIO:
     """`hold` for a file alone, beside which `.<its name>.lock` is left."""
     folder, name = os.path.split(os.path.abspath(path))
-    return hold(folder, flag, f".{name}.lock")
+    return hold(folder, f".{name}.lock")

@@ -45,7 +45,7 @@ def provenance() -> dict:
         },
         "hardware": {
             "cpu": cpu.cpu_name(),
-            "instructions": cpu.instructions(),
+            "instructions": cpu.instruction_set(),
             "cores": os.cpu_count(),
             "gpus": [detail.get("device_name", "GPU") for detail in details],
         },

@@ -1,43 +1,49 @@
-"""The state of a run on disk: saved whole or not at all, read back past a damaged file."""
+"""Checkpoints of a run: written whole or not at all; a damaged one is passed over."""
 
 import dataclasses
 import glob
 import json
 import os
 import re
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from mmtf.config import differences
-from mmtf.errors import ConfigError
-from mmtf.games.base import Players
+from mmtf.errors import ConfigError, RunError
+from mmtf.games.frozen import FrozenClassifier
+from mmtf.games.players import Players
 from mmtf.storage.files import read_json, write_json
 
 RUN = "run.json"
 NOT_RECORDED = "not recorded"
 
 
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be written or read: what happened, what to do."""
+class CheckpointError(RunError):
+    """A checkpoint cannot be written or read: the message says why and what to do."""
 
 
 class Checkpoints:
-    """Keeps the newest `keep` checkpoints of a game's players, their step and seconds spent.
+    """Keeps the newest `keep` checkpoints of a game's players, their step and the time spent.
 
-    Models, optimizers and the step are all there is to save: batches, dropout masks and random
-    starts follow from (seed, step).
+    Models, updaters and the step are all there is to save: batches, dropout masks and random starts
+    are functions of (seed, step).
 
     Args:
       folder: made when missing.
-      players: the models and optimizers.
-      keep: > 0.
-      run: what decides the training, kept as JSON beside the checkpoints: those of another run
-        are refused. None: not asked.
-      precision: that this process trains in.
-      writes: False where another process does: `save` writes nothing.
+      players: the models and updaters.
+      keep: number of checkpoints, > 0.
+      run: what decides the training; it is kept as JSON beside the checkpoints, and checkpoints of
+        another run are refused. None: any are accepted.
+      precision: precision in which this process trains.
+      writes: whether this process writes; False where another one does.
 
     Attributes:
-      precisions: that the steps saved so far were taken in, in this order.
+      folder: as given.
+      precisions: precisions of the steps saved so far, in order.
+      step: number of steps taken, int64 variable.
+      seconds: time spent in steps, float64 variable.
     """
 
     def __init__(
@@ -63,9 +69,17 @@ class Checkpoints:
             self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
     def save(self, step: int, seconds: float) -> str | None:
-        """Writes a checkpoint of `step`, reached in `seconds` of steps.
+        """Writes a checkpoint; the ones before stay valid until it is complete.
 
-        The ones before stay valid until it is complete.
+        Args:
+          step: number of steps taken.
+          seconds: time spent in steps.
+
+        Returns:
+          Its path; None where another process writes.
+
+        Raises:
+          CheckpointError: it cannot be written.
         """
         known = list(self.precisions)
         if self._precision not in known[-1:]:
@@ -86,7 +100,7 @@ class Checkpoints:
                 f"same command again: it goes on from the checkpoint before."
             ) from error
 
-    def restore(self, report) -> int:
+    def restore(self, report: Callable[[str], None]) -> int:
         """Loads the newest readable checkpoint and returns its step, 0 where there is none.
 
         Args:
@@ -131,7 +145,7 @@ class Checkpoints:
         except (ValueError, KeyError, TypeError, OSError) as error:
             report(f"WARNING: {self._run_path} cannot be read ({type(error).__name__}: {error}).")
             run, self.precisions = None, [NOT_RECORDED]
-        if None in (self._run, run):
+        if self._run is None or run is None:
             return
         # What an older mmtf did not write down cannot be compared.
         changed = differences({name: self._run[name] for name in self._run if name in run}, run)
@@ -151,11 +165,18 @@ class Checkpoints:
         return [found[number] for number in sorted(found)]
 
 
-def plain_json(values):
-    """The same as JSON has it: NumPy's numbers, dataclasses; of other objects the type alone."""
+def plain_json(values: Any) -> Any:
+    """`values` as JSON has them: NumPy numbers as Python's, dataclasses as dicts.
+
+    Other objects become the name of their type.
+
+    Example:
+      >>> plain_json({"seed": tf.constant(3).numpy(), "bounds": (0, 1), "net": object()})
+      {'seed': 3, 'bounds': [0, 1], 'net': 'object'}
+    """
 
     def plain(value):
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return dataclasses.asdict(value)
         return value.item() if hasattr(value, "item") else type(value).__name__
 
@@ -163,6 +184,9 @@ def plain_json(values):
 
 
 def _named(players: Players) -> dict:
-    models = {f"model_{name}": model for name, model in players.models.items()}
-    optimizers = {f"optimizer_{name}": one for name, one in players.optimizers.items()}
-    return {**models, **optimizers}
+    models = {
+        f"model_{name}": one.checkpoint if isinstance(one, FrozenClassifier) else one
+        for name, one in players.models.items()
+    }
+    updaters = {f"optimizer_{name}": one for name, one in players.updaters.items()}
+    return {**models, **updaters}

@@ -1,32 +1,38 @@
 """Dropout whose masks are a function of (seed, step, replica): nothing to checkpoint."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common.global_state import get_global_attribute
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 from mmtf.functional import RememberingScope
+from mmtf.kernels.keras_internals import global_seed_state
 
 
 @contextlib.contextmanager
-def seeded(*models: keras.Model, seed, also=()):
-    """While open, the seed generators in `models` start from `seed`, and their state is dropped.
+def seeded_dropout(
+    *models: keras.Model,
+    seed: tf.Tensor,
+    also: Iterable[tuple[keras.Variable, tf.Tensor]] = (),
+) -> Iterator[None]:
+    """Context manager: inside it the models' seed generators start from `seed`.
 
+    Their own states are neither read nor changed, so that masks do not depend on earlier calls.
     Other variables that layers update in the forward pass (moving statistics, kernels that are
-    normalized in place) keep their updates. What draws from Keras' global generator is seeded, too,
-    if it was made before (`make_global_generator`).
+    normalized in place) keep their updates. Layers that draw from Keras' global generator are
+    seeded too, if it exists
+    (`mmtf.kernels.keras_internals.make_global_seed_generator`).
 
     Args:
-      models: Keras models.
+      models: the models that are called inside.
       seed: int32 [2].
-      also: pairs (variable, tensor): these variables read as the tensors.
+      also: pairs (variable, tensor); inside, these variables read as the tensors.
     """
     generators = [state for model in models for state in seed_variables(model)]
-    shared = get_global_attribute(GLOBAL_SEED_GENERATOR)
+    shared = global_seed_state()
     if shared is not None:  # a replica's thread has none, and none can be made while traced
-        generators.append(shared.state)
+        generators.append(shared)
     mapping = list(also)
     for number, state in enumerate(generators):
         own = tf.random.experimental.stateless_fold_in(seed, number)
@@ -39,13 +45,8 @@ def seeded(*models: keras.Model, seed, also=()):
             variable.assign(scope.get_current_value(variable))
 
 
-def make_global_generator() -> None:
-    """Makes Keras' generator of layers without one of their own, outside of what is traced."""
-    global_seed_generator()
-
-
-def seed_variables(model: keras.Model) -> list:
-    """The states of the model's seed generators: its variables that are not weights."""
+def seed_variables(model: keras.Model) -> list[keras.Variable]:
+    """The states of the seed generators in `model`: variables that are not weights."""
     weights = {id(variable) for variable in model.weights}
     return [
         variable

@@ -1,6 +1,7 @@
 """The learning rate as a function of the optimizer's own step count."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,15 +9,21 @@ import tensorflow as tf
 from mmtf.config import Schedule
 
 
-class Rate(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to the peak, then constant or cosine down to 0 at the last step.
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to the peak rate, then constant or a cosine down to 0 at the last step.
 
     Args:
-      schedule: peak, warm-up and decay.
-      steps: the step at which the cosine ends; `set_steps` changes it for a round of another
-        length.
+      schedule: peak rate, steps of warm-up, and decay (`constant` or `cosine`).
+      steps: number of steps at which the cosine reaches 0; `set_steps` changes it where rounds
+        differ in length.
       scale: multiplies the rate.
-      updates: of the optimizer in a step.
+      updates: how often the optimizer is applied in one training step, >= 1.
+
+    Example:
+      >>> schedule = Schedule(steps=8, learning_rate=0.1, warmup_steps=2, decay="cosine")
+      >>> rate = WarmupCosine(schedule, steps=8)
+      >>> [round(float(rate(step)), 3) for step in (0, 1, 2, 5, 8)]
+      [0.05, 0.1, 0.1, 0.05, 0.0]
     """
 
     def __init__(self, schedule: Schedule, steps: int, scale: float = 1.0, updates: int = 1):
@@ -26,9 +33,11 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         self._steps = tf.Variable(float(steps), trainable=False)
 
     def set_steps(self, steps: int) -> None:
+        """Lets the cosine end at another step."""
         self._steps.assign(float(steps))
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> tf.Tensor:
+        """The rate of the optimizer's update number `step` = 0, 1, ...; a float32 scalar."""
         # The first step already moves: with step + 1 the warm-up's rate is never 0.
         step = tf.floor(tf.cast(step, tf.float32) / self.updates) + 1.0
         warmup = float(self.schedule.warmup_steps)
@@ -38,6 +47,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
             rate *= 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
         return rate
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
         given = {"schedule": self.schedule, "scale": self.scale, "updates": self.updates}
         return {**given, "steps": int(self._steps.numpy())}

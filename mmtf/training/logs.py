@@ -1,22 +1,23 @@
-"""What TensorBoard shows of a run."""
+"""TensorBoard logs of a run."""
 
 import contextlib
 import json
 import sys
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 
 class Logs:
-    """Writes scalars, images, the config and its HParams under one folder.
+    """Writes scalars, images, the config and its hyperparameters under one folder.
 
-    They are for looking only: where they cannot be written (a full disk), it says so once, and the
-    run goes on.
+    No result depends on them: where they cannot be written (a full disk, for example), a warning is
+    printed once and the run goes on.
 
     Args:
       folder: made when missing; a resumed run adds to it.
-      config: plain dict; its numbers, strings and booleans become HParams.
+      config: settings by name, nested; shown as text and as TensorBoard's HParams.
     """
 
     def __init__(self, folder: str, config: dict):
@@ -26,19 +27,22 @@ class Logs:
             hparams.hparams(dict(_flat(config)))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """`values` by tag; flushed, so that a kill loses none."""
+        """Writes `values` by tag at once, so that a killed process loses none."""
         with self._writing():
             for tag, value in values.items():
                 tf.summary.scalar(tag, value, step=step)
             self._writer.flush()
 
-    def attack_images(self, step: int, name: str, clean, adversarial) -> None:
-        """Triples of clean, adversarial and difference side by side.
+    def attack_images(
+        self, step: int, name: str, clean: np.ndarray, adversarial: np.ndarray
+    ) -> None:
+        """Writes clean images, adversarial examples and their differences side by side.
 
         Args:
-          step: of the classifier.
-          name: of the attack.
-          clean, adversarial: float32 [k, H, W, C] in [-1, 1].
+          step: training step of the classifier.
+          name: name of the attack.
+          clean: images, float32 [k, H, W, C] in [-1, 1].
+          adversarial: the attack's images, of the same shape.
         """
         difference = (adversarial - clean) / 2.0
         rows = tf.concat([clean, adversarial, difference], axis=2) / 2.0 + 0.5
@@ -58,6 +62,7 @@ class Logs:
             self._told = True
 
     def close(self) -> None:
+        """Ends writing."""
         with contextlib.suppress(tf.errors.OpError):
             self._writer.close()
 

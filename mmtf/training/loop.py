@@ -1,55 +1,33 @@
-"""From a step to the last: calls of many steps, checkpoints, rounds, signals, broken risks."""
+"""The training loop: calls of many steps, checkpoints, rounds, signals, a risk that diverges."""
 
-import dataclasses
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from mmtf.distributed.workers import Workers
+from mmtf.errors import Interrupted, RunError
+from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
 from mmtf.training.trainer import Trainer
 
-# A call of many steps ends about this often, so that a signal is answered soon.
+# Duration of a call of many steps: a signal is answered after it.
 CALL_SECONDS = 2.0
-CHECKPOINT_SECONDS = 30.0
 FIRST_CALL_STEPS = 10
 
 
-class Interrupted(Exception):
-    """A signal stopped the run after its state was saved."""
-
-    def __init__(self, number: int, step: int, saved: bool):
-        super().__init__(f"Stopped by signal {number} at step {step}.")
-        self.signal, self.step, self.saved = number, step, saved
-
-
-class RiskNotFinite(RuntimeError):
-    """The risk became NaN or infinite: at which step, and what to try."""
-
-
-@dataclasses.dataclass
-class Events:
-    """What the loop calls back; each is optional.
-
-    Attributes:
-      on_metrics: on_metrics(step, metrics) after every call of many steps.
-      on_evaluation: on_evaluation(step) at step 0, every `evaluate_every` steps and at the end.
-      evaluate_every: > 0.
-      on_round_end: on_round_end(number) when a round's classifier is complete.
-    """
-
-    on_metrics: Callable | None = None
-    on_evaluation: Callable | None = None
-    evaluate_every: int = 1_000_000_000
-    on_round_end: Callable | None = None
+class RiskNotFinite(RunError):
+    """The risk became NaN or infinite: the message says at which step and what to try."""
 
 
 class Pace(NamedTuple):
-    """Attributes:
-    seconds: spent in steps, tracing included, those before a resumed checkpoint too.
-    steps_per_second: of this process, without its first call, which traces; None: no other.
+    """How fast a run was.
+
+    Attributes:
+      seconds: time spent in steps, tracing included, before a resumed checkpoint too.
+      steps_per_second: in this process, without its first call, which traces; None: there was no
+        other call.
     """
 
     seconds: float
@@ -60,21 +38,30 @@ def fit(
     trainer: Trainer,
     *,
     checkpoints: Checkpoints | None = None,
-    events: Events | None = None,
+    callbacks: Callbacks | None = None,
     progress: Progress | None = None,
     first: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: Workers | None = None,
 ) -> Pace:
-    """Takes all steps from `first` on; several workers, all at the same time.
+    """Takes all steps from `first` on; all of several workers call it at the same time.
+
+    Args:
+      trainer: takes the steps.
+      checkpoints: where the state is saved; None: nowhere.
+      callbacks: called between steps.
+      progress: shows how far the run is.
+      first: the number of steps taken before.
+      checkpoint_seconds: time between two checkpoints, in seconds.
+      workers: the processes that train together; None: this one alone.
 
     Raises:
-      Interrupted: SIGINT or SIGTERM came; the state is saved where there are checkpoints.
-      RiskNotFinite: the risk was NaN or infinite; nothing after the last good checkpoint is kept.
+      Interrupted: SIGINT or SIGTERM came; the state was saved where there are checkpoints.
+      RiskNotFinite: the risk was NaN or infinite; earlier checkpoints are kept.
       CheckpointError: a checkpoint could not be written.
       WorkerLost: another worker died.
     """
-    events, workers = events or Events(), workers or Workers()
+    callbacks, workers = callbacks or Callbacks(), workers or Workers()
     total, step = trainer.total_steps, first
     seconds, per_step = float(checkpoints.seconds.numpy()) if checkpoints else 0.0, None
     paced_steps, paced_seconds = 0, 0.0
@@ -82,11 +69,11 @@ def fit(
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
     # All workers must call for the same steps.
-    evaluate_every = int(workers.share([events.evaluate_every])[0][0])
+    evaluate_every = int(workers.share([callbacks.evaluate_every])[0][0])
     with StopRequest() as stop:
         # Not at 0 alone: the process before may have been stopped just short of it.
-        if events.on_evaluation and (step % evaluate_every == 0 or step == total):
-            events.on_evaluation(step)
+        if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
+            callbacks.on_evaluation(step)
         while step < total:
             number, round_first = trainer.round_of(step)
             round_last = round_first + trainer.round_lengths[number]
@@ -111,10 +98,10 @@ def fit(
             step += count
             if progress:
                 progress.update(step, metrics)
-            if events.on_metrics:
-                events.on_metrics(step, metrics)
-            if step == round_last and events.on_round_end:
-                events.on_round_end(number)
+            if callbacks.on_metrics:
+                callbacks.on_metrics(step, metrics)
+            if step == round_last and callbacks.on_round_end:
+                callbacks.on_round_end(number)
             due = time.monotonic() - saved_at > checkpoint_seconds or step == total
             due, signal, per_step = workers.agree(due, stop.number, per_step)
             if checkpoints and (due or signal):
@@ -124,8 +111,8 @@ def fit(
                 # Where one's end ends all, none may leave before the chief has saved.
                 workers.share([0])
                 raise Interrupted(signal, step, saved_step == step)
-            if events.on_evaluation and (step % evaluate_every == 0 or step == total):
-                events.on_evaluation(step)
+            if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
+                callbacks.on_evaluation(step)
     if stop.number:  # it came during the last evaluation: the final state is saved
         raise Interrupted(stop.number, step, saved_step == step)
     return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None)
@@ -133,7 +120,7 @@ def fit(
 
 def _advice(step):
     return (
-        f"The risk became NaN or infinite at step {step}. Try a lower --learning_rate, a longer "
-        f"--warmup_steps, a smaller --gamma, or --precision=float32. Checkpoints from before that "
-        f"step are kept."
+        f"The risk became NaN or infinite at step {step}. Try a lower learning_rate, more "
+        "warmup_steps, a smaller gamma, or precision='float32'. Checkpoints from before that step "
+        "are kept."
     )

@@ -1,7 +1,8 @@
-"""How far a run is: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a long run: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
+from typing import TextIO
 
 import tqdm
 
@@ -9,18 +10,27 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Shows steps, steps/s, the metrics and the time left.
+    """Shows the number of steps taken, steps per second, the metrics and the time left.
 
     Args:
-      total: steps in all.
-      start: step the run starts or resumes from.
-      label: what is going on.
-      unit: what a step is.
-      last: whether the last step gets a line in any case.
-      stream: where to; a bar where it is a terminal, else a line every ten seconds.
+      total: number of steps of the whole run.
+      start: number of steps taken before this process.
+      label: shown before the number of steps.
+      unit: name of a step, in the singular.
+      last: whether a line is always printed after the last step.
+      stream: where to write, by default stderr: a bar on a terminal, else a line every ten seconds.
     """
 
-    def __init__(self, total: int, *, start=0, label="train", unit="step", last=True, stream=None):
+    def __init__(
+        self,
+        total: int,
+        *,
+        start: int = 0,
+        label: str = "train",
+        unit: str = "step",
+        last: bool = True,
+        stream: TextIO | None = None,
+    ):
         self._stream = stream or sys.stderr
         self._total, self._start, self._label = total, start, label
         self._unit, self._last = unit, last
@@ -33,6 +43,7 @@ class Progress:
             )
 
     def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Shows that `step` steps have been taken, and the metrics of the latest ones."""
         if self._bar is not None:
             shown = {name: _shown(value) for name, value in metrics.items()}
             self._bar.set_postfix(shown, refresh=False)
@@ -54,13 +65,14 @@ class Progress:
         self.note("  ".join(parts if rate else [parts[0], *parts[2:-1]]))
 
     def note(self, text: str) -> None:
-        """A line of its own that does not break the bar."""
+        """Prints a line of text without breaking the bar."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
+        """Leaves the bar as it is and ends it."""
         if self._bar is not None:
             self._bar.close()
 

@@ -1,26 +1,30 @@
-"""SIGINT and SIGTERM as a request that the loop answers between two calls."""
+"""SIGINT and SIGTERM as a request to stop, which the loop answers between two calls."""
 
 import signal
 import threading
 
 
 class StopRequest:
-    """While open, the first SIGINT or SIGTERM sets `number`; a second one acts as it always did.
+    """Context manager: inside it, the first SIGINT or SIGTERM is noted and not acted on.
 
-    Outside the main thread, where Python allows no handlers, it does nothing.
+    A second one acts as it would outside. In a thread other than the main one, where Python allows
+    no signal handlers, it does nothing.
+
+    Attributes:
+      number: the signal that came; None: none.
     """
 
     def __init__(self):
         self.number: int | None = None
         self._before = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *unused: object) -> None:
         self._restore()
 
     def _note(self, number, frame):

@@ -2,66 +2,74 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.config import Schedule
 from mmtf.data.batches import Batches
-from mmtf.errors import ConfigError, require
-from mmtf.games.base import Turn
+from mmtf.errors import require
+from mmtf.games.base import Game
+from mmtf.games.players import Batch, StepContext
+from mmtf.kernels import optimized
 from mmtf.kernels.adam import Adam
-from mmtf.kernels.conv_blocks import block_products
-from mmtf.kernels.conv_rows import thin_input_gradients
-from mmtf.kernels.dense import large_products, narrow_products
-from mmtf.kernels.max_pool import twice_differentiable_pools
-from mmtf.kernels.second_derivatives import cheap_second_derivatives
+from mmtf.kernels.keras_internals import make_global_seed_generator
 from mmtf.runtime import startup
-from mmtf.training.dropout import make_global_generator, seeded
-from mmtf.training.learning_rate import Rate
-
-# What replaces layers' operations in a model that is traced.
-FOR_XLA = (block_products, narrow_products, twice_differentiable_pools)
-FOR_CPUS = (thin_input_gradients, large_products, cheap_second_derivatives)
-# Of XLA's loop; more would draw many batches for a short call.
-PROGRAM_STEPS = 500
+from mmtf.training.admission import refuse_local_statistics, validate_batch_size
+from mmtf.training.dropout import seeded_dropout
+from mmtf.training.learning_rate import WarmupCosine
+from mmtf.training.steps import Programs, loop, start, takes_programs
 
 
 class Trainer:
-    """Plays a game's steps; holds its players.
+    """Takes the steps of a game; holds its players.
 
-    A step draws its batch, its dropout masks and its random starts from (seed, step, replica)
-    alone, so a run stopped after any step goes on from there as if never stopped: bitwise on a CPU;
-    on a GPU XLA may choose other kernels where what it tried has not been kept.
+    The batch, the dropout masks and the random starts of a step are functions of
+    (seed, step, replica) alone, so a run that was stopped after any step goes on as if it had not
+    been: bitwise on a CPU; on a GPU XLA may choose other kernels than before, unless its choices
+    were kept.
 
     Args:
-      game: see `mmtf.games.base.Game`.
-      classifier: built Keras model with float32 variables, made inside the strategy's scope.
-      batches: where examples come from, made inside the strategy's scope, or, by each of several
+      game: see `mmtf.games.Game`.
+      classifier: the defender, a built Keras model with float32 variables or a Classifier of one,
+        made inside the strategy's scope.
+      batches: the source of examples, made inside the strategy's scope, or, by each of several
         workers, outside of it.
       schedule: steps and learning rate.
       strategy: of tf.distribute; the global batch is divided among its replicas.
-      precision: `float32` or `bfloat16`, of the steps.
-      seed: of dropout, random starts and the initial weights of a game's attack network.
-      jit_compile: a step, but for the drawing of its batch, is one program of XLA's, whose random
-        numbers are others; with the default strategy alone.
-      many_a_program: whether such a program takes many steps, not one; with jit_compile and batches
-        in memory. None: on a GPU, for XLA's loops are slow on CPUs.
+      precision: `float32` or `bfloat16`, precision of the steps.
+      seed: seed for dropout, random starts and the initial weights of a game's attack network.
+      jit_compile: whether XLA compiles the steps, which draws other random numbers; with the
+        default strategy alone.
+
+    Attributes:
+      game: as given.
+      batches: as given.
+      strategy: as given.
+      precision: as given.
+      replicas: number of replicas.
+      round_lengths: number of steps of each round.
+      players: models and updaters, see `mmtf.games.Players`.
+
+    Raises:
+      ConfigError: a batch size that cannot be divided among the replicas, or moving statistics that
+        would differ from replica to replica.
     """
 
     def __init__(
         self,
-        game,
-        classifier,
+        game: Game,
+        classifier: keras.Model | Classifier,
         batches: Batches,
         *,
         schedule: Schedule,
-        strategy,
-        precision,
-        seed,
-        jit_compile=False,
-        many_a_program=None,
+        strategy: tf.distribute.Strategy,
+        precision: str,
+        seed: int,
+        jit_compile: bool = False,
     ):
         self.game = game
         self.batches = batches
@@ -71,29 +79,21 @@ class Trainer:
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._seed = seed
         self._jit = jit_compile
-        on_gpu = bool(tf.config.list_logical_devices("GPU"))
         if jit_compile:
             startup.set_xla_flags()
-            if on_gpu:
-                startup.keep_what_xla_tries()
-        if batches.batch_size % self.replicas:
-            raise ConfigError(
-                f"Expected a batch size divisible by the {self.replicas} replicas. "
-                f"Received: {batches.batch_size}."
-            )
-        if self.replicas > 1 and batches.batch_size // self.replicas % game.stride:
-            raise ConfigError(
-                f"Expected a batch size divisible by {game.stride} times the {self.replicas} "
-                f"replicas, for {type(game).__name__} treats one example in {game.stride} "
-                f"unlike the others. Received: {batches.batch_size}."
-            )
-        _refuse_local_statistics(classifier, self.replicas)
+            if tf.config.list_logical_devices("GPU"):
+                startup.cache_xla_autotuning()
+        validate_batch_size(batches.batch_size, game, self.replicas)
+        model = classifier.model if isinstance(classifier, Classifier) else classifier
+        refuse_local_statistics(model, self.replicas)
 
-        make_global_generator()
-        self._rates = []
+        make_global_seed_generator()
+        self._rates: list[WarmupCosine] = []
 
-        def make_optimizer(variables=None, scale=1.0, updates=1):
-            self._rates.append(Rate(schedule, self.round_lengths[0], scale, updates))
+        def make_optimizer(
+            variables: list[keras.Variable] | None = None, scale: float = 1.0, updates: int = 1
+        ) -> Adam:
+            self._rates.append(WarmupCosine(schedule, self.round_lengths[0], scale, updates))
             optimizer = Adam(self._rates[-1])
             if variables is not None:
                 optimizer.build(variables)
@@ -105,30 +105,25 @@ class Trainer:
             )
         # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
-        self._program, self._play = None, self._play_step
-        if many_a_program is None:
-            many_a_program = jit_compile and batches.in_memory and on_gpu
-        require(
-            not many_a_program or (jit_compile and batches.in_memory),
-            "many_a_program with jit_compile and batches in memory",
-            many_a_program,
-        )
-        if many_a_program:
-            self._program = tf.function(self._program_steps, autograph=False, jit_compile=True)
+        self._programs: Programs | None = None
+        self._play: Callable[..., dict[str, tf.Tensor]] = self._play_step
+        if takes_programs(jit_compile, batches.in_memory):
+            self._programs = Programs(self._one_step, batches)
         elif jit_compile:
             self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
 
     @property
     def total_steps(self) -> int:
+        """Number of steps of all rounds together."""
         return sum(self.round_lengths)
 
     @property
     def traces(self) -> int:
-        """How often the steps have been traced; 1 after any number of calls."""
+        """Number of times that the steps have been traced; 1 after any number of calls."""
         return self._run.experimental_get_tracing_count()
 
     def round_of(self, step: int) -> tuple[int, int]:
-        """(number of the round that `step` belongs to, its first step)."""
+        """(number of the round that `step` belongs to, first step of that round)."""
         first = 0
         for number, length in enumerate(self.round_lengths):
             if step < first + length:
@@ -137,7 +132,12 @@ class Trainer:
         return len(self.round_lengths) - 1, first - self.round_lengths[-1]
 
     def enter_round(self, number: int, *, begin: bool) -> None:
-        """Before the first step of a round, or (begin=False) when a run resumes within it."""
+        """Sets the learning rate for a round; with `begin`, the game begins it.
+
+        Args:
+          number: of the round.
+          begin: True before its first step, False where a run resumes within it.
+        """
         for rate in self._rates:
             rate.set_steps(self.round_lengths[number])
         if begin and number:
@@ -148,7 +148,8 @@ class Trainer:
 
         Returns:
           The metrics' means over these steps, and `first_bad_step`: the first step whose risk was
-          not finite, -1 if none was; the step after them where their weights are not.
+          not finite; the step after the last one where the risks were finite and the weights are
+          not; -1 where all are.
         """
         number, _ = self.round_of(first)
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
@@ -166,69 +167,25 @@ class Trainer:
         return self._run(*arguments, iter(streams))
 
     def _run_steps(self, first, count, number, iterator=None):
-        models = self.players.models.values()
         with contextlib.ExitStack() as stack:
-            for model in models:
+            for model in self.players.networks:
                 stack.enter_context(computing_in(model, self.precision))
-                for operations in FOR_XLA if self._jit else FOR_CPUS:
-                    stack.enter_context(operations(model))
+                stack.enter_context(optimized(model, "xla" if self._jit else "cpu"))
 
-            if self._program is not None:
-                totals, bad = self._programs(first, count, number)
+            def play(step):
+                batch = iterator.get_next() if iterator is not None else None
+                return self._one_step(step, number, batch)
+
+            totals, bad = start(self.game.metrics)
+            if self._programs is None:
+                totals, bad = loop(play, first, count, totals, bad)
             else:
-
-                def play(step):
-                    batch = iterator.get_next() if iterator is not None else None
-                    return self._one_step(step, number, batch)
-
-                totals, bad = self._loop(first, count, play)
-        weights = self.players.classifier.trainable_variables
+                totals, bad = self._programs.run(first, count, number, totals, bad)
+        weights = self.players.models["classifier"].trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
         return {**means, "first_bad_step": bad}
-
-    def _loop(self, first, count, play, totals=None, bad=-1):
-        """Steps first, ..., first + count - 1 by play(step): (metrics' sums, first bad step)."""
-
-        def body(step, totals, bad):
-            metrics, broken = play(step)
-            totals = {name: totals[name] + metrics[name] for name in totals}
-            return step + 1, totals, tf.where(broken & (bad < 0), step, bad)
-
-        totals = totals or {name: tf.constant(0.0) for name in self.game.metrics}
-        _, totals, bad = tf.while_loop(
-            lambda step, *_: step < first + count, body, (first, totals, tf.convert_to_tensor(bad))
-        )
-        return totals, bad
-
-    def _programs(self, first, count, number):
-        """The same by programs of XLA's, of PROGRAM_STEPS steps at most."""
-        last, batch = first + count, self.batches.batch_size
-        longest = max(min(self.batches.size // batch, PROGRAM_STEPS), 1)
-
-        def body(step, totals, bad):
-            # Outside of the program, for XLA has no such operation; all at once, so that the host
-            # draws nothing between steps.
-            drawn = self.batches.indices(step, 0, longest * batch)
-            table = tf.cast(tf.reshape(drawn, [longest, batch]), tf.int32)
-            steps = tf.minimum(last - step, longest)
-            totals, bad = self._program(table, step, steps, number, totals, bad)
-            return step + steps, totals, bad
-
-        totals = {name: tf.constant(0.0) for name in self.game.metrics}
-        _, totals, bad = tf.while_loop(
-            lambda step, *_: step < last, body, (first, totals, tf.constant(-1))
-        )
-        return totals, bad
-
-    def _program_steps(self, table, first, count, number, totals, bad):
-        def play(step):
-            # Not a slice: XLA would compile it anew for each place.
-            indices = tf.gather(table, step - first)
-            return self._one_step(step, number, self.batches.take(indices))
-
-        return self._loop(first, count, play, totals, bad)
 
     def _one_step(self, step, number, batch):
         inputs = () if batch is None else (batch,)
@@ -249,22 +206,19 @@ class Trainer:
         return self._play(*batch, number, seed)
 
     def _play_step(self, x, y, number, seed):
-        turn = Turn(
+        context = StepContext(
             round=number,
             seed=seed,
             global_batch_size=self.batches.batch_size,
             replicas=self.replicas,
-            randomness=functools.partial(seeded, seed=seed),
+            dropout=functools.partial(seeded_dropout, seed=seed),
         )
-        return self.game.step(self.players, x, y, turn)
-
-
-def _refuse_local_statistics(model, replicas):
-    if replicas == 1:
-        return
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
-            raise ConfigError(
-                f"Expected BatchNormalization(synchronized=True) on {replicas} replicas, whose "
-                f"moving statistics would differ otherwise. Received: layer {layer.name!r}."
-            )
+        metrics = self.game.step(self.players, Batch(x, y), context)
+        names = set(self.game.metrics)
+        require(
+            set(metrics) == names and "risk" in names,
+            f"the metrics {', '.join(self.game.metrics)} from a step of {type(self.game).__name__},"
+            " risk among them",
+            ", ".join(metrics),
+        )
+        return metrics

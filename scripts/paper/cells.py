@@ -1,12 +1,8 @@
 """One measured figure: which it is, and where its record lies."""
 
-import base64
 import dataclasses
 import glob
 import os
-import zlib
-
-import numpy as np
 
 from mmtf.config import INITIALIZERS, SCHEDULES
 from mmtf.errors import require_choice
@@ -117,30 +113,3 @@ def is_mixed(records: list[dict]) -> bool:
         for player, run in zip(one.get("players", ()), one.get("runs", ()), strict=False):
             seen.setdefault((one["seed"], player), set()).add(run)
     return any(len(trainings) > 1 for trainings in seen.values())
-
-
-def pack(values: np.ndarray) -> str:
-    """bool [N], or uint8 of any shape, as text for a record."""
-    values = np.asarray(values)
-    data = np.packbits(values) if values.dtype == bool else values
-    return base64.b64encode(zlib.compress(data.tobytes(), 9)).decode()
-
-
-def unpack(text: str) -> np.ndarray:
-    """uint8 [n] of what `pack` made of uint8.
-
-    Example:
-      >>> unpack(pack(np.array([1, 2], np.uint8))).tolist()
-      [1, 2]
-    """
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
-
-
-def unpack_bits(text: str, n: int) -> np.ndarray:
-    """bool [n] of what `pack` made of it.
-
-    Example:
-      >>> unpack_bits(pack(np.array([True, False, True])), 3).tolist()
-      [True, False, True]
-    """
-    return np.unpackbits(unpack(text), count=n).astype(bool)

@@ -5,7 +5,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from scripts.paper.estimates import (
+from mmtf.stats.estimates import (
     FAILS,
     HOLDS,
     MISSING,
@@ -177,7 +177,7 @@ def _network_games_resist(view):
                 checks += _twice_reported(view, game, attack)
         checks += [_more_robust(view, game, attack, beyond) for game in games]
         if view.eta > 0.25:
-            checks.append(compare(view, *((game, attack) for game in games), beyond))
+            checks.append(compare(view, (games[0], attack), (games[1], attack), beyond))
     return checks
 
 

@@ -3,7 +3,7 @@
 Elsewhere they are scaled by the rate of float32 matrix products, and a step by its batch.
 """
 
-from mmtf.runs.presets import schedule_of
+from mmtf.presets import schedule_of
 from scripts.paper.players import CURVE, IMAGES, replayed_round
 
 # GFLOP/s of float32 matrix products where the seconds below were measured, on a faster CPU than

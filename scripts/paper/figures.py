@@ -4,7 +4,8 @@ import importlib.util
 import os
 
 from mmtf.errors import ConfigError
-from scripts.paper.cells import Results, Track, unpack
+from mmtf.stats.packed_bits import unpack
+from scripts.paper.cells import Results, Track
 from scripts.paper.players import IMAGES
 from scripts.paper.rendered import row_title
 from scripts.paper.selection import FIGURE_CELLS

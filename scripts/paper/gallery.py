@@ -9,8 +9,9 @@ from mmtf.attacks import ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.data import load_data
 from mmtf.evaluation.runner import perturb
+from mmtf.stats.packed_bits import pack
 from mmtf.threat import ThreatModel
-from scripts.paper.cells import Cell, pack
+from scripts.paper.cells import Cell
 from scripts.paper.measuring import Bench, round_classifier
 from scripts.paper.players import GALLERY_GAMES
 

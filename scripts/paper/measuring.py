@@ -7,23 +7,26 @@ import traceback
 
 import keras
 
-from mmtf.attacks import ATTACKS
-from mmtf.attacks.attack_network import LearnedAttack
+from mmtf.attacks.base import Attack
 from mmtf.attacks.fgsm import FGSM
+from mmtf.attacks.transfer import Transfer
+from mmtf.classifiers.classifier import as_classifier
 from mmtf.config import RunConfig
 from mmtf.data import load_data
-from mmtf.evaluation.best_response import FittedAttNet
-from mmtf.evaluation.payoff import as_result
-from mmtf.evaluation.runner import Outcome, check_classifier, measure, misclassified, perturb
+from mmtf.evaluation.admission import validate_logits
+from mmtf.evaluation.attack_specs import MET, make_attacks
+from mmtf.evaluation.fitted import FittedAttack, as_fitted
+from mmtf.evaluation.runner import Result, measure
 from mmtf.reports import FORMAT, paper_figure, read_json, write_json
 from mmtf.runs.curve import network_recipes
 from mmtf.runs.rounds import round_path
 from mmtf.stats.intervals import wilson
+from mmtf.stats.packed_bits import pack
 from mmtf.storage.provenance import provenance
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import Interrupted
-from scripts.paper.cells import Cell, pack
-from scripts.paper.players import MET, defender, replayed_round
+from scripts.paper.cells import Cell
+from scripts.paper.players import defender, replayed_round
 from scripts.paper.settings import Settings
 from scripts.paper.store import Store, classifier_config, configs_of, is_current, keys_of
 from scripts.paper.tables import MEASURED_AS
@@ -108,11 +111,11 @@ def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
         return failed
     data = load_data(cells[0].track.dataset)
     classifier, training = _defender(cells[0], bench)
-    check_classifier(classifier, data.test(100)[0], data.num_classes)
+    validate_logits(classifier, data.test(100)[0], data.num_classes)
     for cell in cells:
         began = time.monotonic()
         try:
-            outcome, earlier = _outcome(cell, classifier, data, bench)
+            result, earlier = _result(cell, classifier, data, bench)
         except Interrupted:
             raise
         except Exception as error:
@@ -120,11 +123,11 @@ def measure_cells(cells: list[Cell], bench: Bench, say=print) -> dict[str, str]:
             failed[cell.attack] = f"{type(error).__name__}: {error}"
             continue
         seconds = round(time.monotonic() - began + earlier, 2)
-        found = {**as_result(outcome), "seconds": seconds, "wrong": pack(outcome.wrong)}
+        found = {**result.to_dict(), "seconds": seconds, "wrong": pack(result.wrong)}
         if recipe := _recipe(cell, bench):
             found["recipe"] = recipe.to_dict()
         bench.write(cell, {**found, "training": training, "note": data.note})
-        say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {outcome.error:.4f}")
+        say(f"{cell.defense} under {cell.attack}, eta {cell.eta:g}: {result.error:.4f}")
     return failed
 
 
@@ -172,18 +175,12 @@ def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
     return keras.models.load_model(round_path(folder, number), compile=False)
 
 
-def _outcome(cell, classifier, data, bench) -> tuple[Outcome, float]:
+def _result(cell, classifier, data, bench) -> tuple[Result, float]:
     """What was found, and the seconds of an attack network's training that an earlier call took."""
-    settings, threat = bench.settings, ThreatModel(eta=cell.eta)
-    x, y = data.test(settings.of_attack(cell.attack)["examples"])
-    number = replayed_round(cell.attack, settings.rounds)
-    if number is not None:
-        z = perturb(round_classifier(cell, number, bench), FGSM(threat), x, y, seed=cell.seed)
-        return Outcome(cell.attack, misclassified(classifier, z, y), 0.0, z[:0]), 0.0
-    attack, earlier = _attack(cell, threat, bench), 0.0
-    if isinstance(attack, FittedAttNet):
-        earlier = attack.kept_seconds(classifier, data)
-        attack = attack.fit(classifier, data)
+    x, y = data.test(bench.settings.of_attack(cell.attack)["examples"])
+    column = as_fitted(_attack(cell, bench))
+    earlier = column.kept_seconds(classifier, data)
+    attack = column.fit(classifier, data)
     return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed), earlier
 
 
@@ -197,16 +194,18 @@ def _recipe(cell, bench):
     return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
 
 
-def _attack(cell, threat, bench):
-    settings, name = bench.settings, cell.attack.removesuffix("_curr")
+def _attack(cell, bench) -> Attack | FittedAttack:
+    settings, threat = bench.settings, ThreatModel(eta=cell.eta)
+    number = replayed_round(cell.attack, settings.rounds)
+    if number is not None:
+        return Transfer(as_classifier(round_classifier(cell, number, bench)), FGSM(threat))
+    name = cell.attack.removesuffix("_curr")
     game, _ = defender(cell.defense, settings.rounds)
-    config = bench.config(cell, game)
+    folder = bench.store.path(bench.config(cell, game))
+    attacker = None
     if name == MET:
-        path = os.path.join(bench.store.path(config), "attacker.keras")
-        return LearnedAttack(threat, keras.models.load_model(path, compile=False))
-    if recipe := _recipe(cell, bench):
-        cache = os.path.join(bench.store.path(config), "attackers")
-        return FittedAttNet(threat, recipe, seed=cell.seed, cache_dir=cache)
+        path = os.path.join(folder, "attacker.keras")
+        attacker = keras.models.load_model(path, compile=False)
     options = {
         "pgd": {"steps": settings.pgd_steps},
         "autoattack": {
@@ -214,4 +213,13 @@ def _attack(cell, threat, bench):
             "queries": settings.autoattack_queries,
         },
     }
-    return ATTACKS[name](threat, **options.get(name, {}))
+    recipe = _recipe(cell, bench)
+    made = make_attacks(
+        {name: options.get(name, {})},
+        threat,
+        recipes={name: recipe} if recipe else {},
+        attacker=attacker,
+        seed=cell.seed,
+        cache_dir=os.path.join(folder, "attackers"),
+    )
+    return made[name]

@@ -3,9 +3,9 @@
 import functools
 
 from mmtf.reports.markdown import markdown_table
+from mmtf.stats.estimates import FAILS, HOLDS, MISSING, estimate, together
 from scripts.paper.cells import Results, Track
 from scripts.paper.claims import CLAIMS
-from scripts.paper.estimates import FAILS, HOLDS, MISSING, estimate, together
 from scripts.paper.figures import CAPTIONS
 from scripts.paper.render import render
 from scripts.paper.rendered import row_title

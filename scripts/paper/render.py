@@ -2,8 +2,8 @@
 
 import re
 
+from mmtf.stats.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.cells import Results, Track, is_mixed
-from scripts.paper.estimates import Estimate, estimate, largest, worst_example
 from scripts.paper.rendered import Entry, Rendered, row_title
 from scripts.paper.tables import WORST, PaperTable, errata, measured_as
 
@@ -80,7 +80,8 @@ def _worst(groups) -> Estimate | None:
     for seed in sorted(seeds):
         records = [one for group in groups.values() for one in group if one["seed"] == seed]
         errors.append(worst_example(records))
-    return None if None in errors else estimate(errors)
+    known = [error for error in errors if error is not None]
+    return estimate(known) if len(known) == len(errors) else None
 
 
 def _notes(records, table, track, entries) -> list[str]:

@@ -5,8 +5,8 @@ import dataclasses
 import io
 
 from mmtf.reports.markdown import markdown_table
+from mmtf.stats.estimates import Estimate
 from scripts.paper.cells import Track
-from scripts.paper.estimates import Estimate
 from scripts.paper.tables import PaperTable
 
 ROWS = {
@@ -153,7 +153,7 @@ class Rendered:
         for one in self.entries:
             where, other = one.other or ("", "")
             found = one.measured
-            figures = [""] * 5
+            figures: list = [""] * 5
             if found is not None:
                 low_high = [f"{found.low:.5f}", f"{found.high:.5f}"]
                 figures = [f"{found.mean:.5f}", *low_high, found.n, found.seeds]

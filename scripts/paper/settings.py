@@ -3,7 +3,7 @@
 import dataclasses
 
 from mmtf.errors import require
-from mmtf.runs.presets import PAPER_ROUNDS
+from mmtf.presets import preset
 from scripts.paper.cells import Track
 
 # At the paper's rate a round takes 400 steps to withstand most of its attack, and 80 take hours.
@@ -12,7 +12,7 @@ BRIEF_ROUNDS = 20
 # chosen on 5,000 held-out training images of MNIST: in 75 or 200 steps a round the classifier does
 # not yet withstand the attack that it is trained against.
 ROUND = {"learning_rate": 4e-3, "warmup_steps": 20, "decay": "cosine"}
-FAST_SCHEDULES = {
+FAST_SCHEDULES: dict[str, dict[str, dict]] = {
     "mnist": {"adv_fgsm": {**ROUND, "steps": 400, "first_steps": 1500}},
     "cifar10": {
         "adv_fgsm": {
@@ -94,14 +94,15 @@ class Settings:
 
 def settings_of(track: Track, **given) -> Settings:
     """The settings of a track; None among `given` leaves the preset."""
-    preset = {"rounds": PAPER_ROUNDS.get(track.dataset, PAPER_ROUNDS["mnist"])}
+    rounds = preset("game_options.rounds", schedule="paper", dataset=track.dataset, game="adv_fgsm")
+    values = {"rounds": rounds}
     if track.dataset == "cifar10":
-        preset["examples"] = 1000
+        values["examples"] = 1000
     if track.schedule == "brief":
-        preset["rounds"] = BRIEF_ROUNDS
+        values["rounds"] = BRIEF_ROUNDS
     if track.schedule != "paper":
         # Half of the strongest recipe; 1,500 of the paper's 30,000 steps.
-        preset |= {"attnet_steps": 2500, "attnet_paper_steps": 1500}
+        values |= {"attnet_steps": 2500, "attnet_paper_steps": 1500}
     else:
-        preset |= {"attnet_steps": 5000, "attnet_paper_steps": 30_000}
-    return Settings(**preset | {name: one for name, one in given.items() if one is not None})
+        values |= {"attnet_steps": 5000, "attnet_paper_steps": 30_000}
+    return Settings(**values | {name: one for name, one in given.items() if one is not None})

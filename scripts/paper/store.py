@@ -1,23 +1,24 @@
 """Every classifier trained once: runs found by the hash of what decides their training."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
 import tempfile
+from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.errors import require
-from mmtf.runs.presets import run_config
+from mmtf.presets import run_config
 from mmtf.runs.workdir import Workdir, is_finished
+from mmtf.storage.digest import sha256
 from mmtf.storage.files import read_json
 from scripts.paper.cells import Cell, Track
 from scripts.paper.players import games_of
 from scripts.paper.settings import Settings
 
 # Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
-_TABLE = {"attacks": ("none", "fgsm"), "max_examples": 1000}
+_TABLE: dict[str, Any] = {"attacks": ("none", "fgsm"), "max_examples": 1000}
 _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
 
 
@@ -42,7 +43,7 @@ def classifier_config(
 def config_key(config: RunConfig) -> str:
     """The hash of what decides a run's training: not which attacks its table shows."""
     values = {name: value for name, value in config.to_dict().items() if name not in _UNUSED}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    return sha256(json.dumps(values, sort_keys=True))[:12]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Store:
         if not self.has(config) or not os.path.exists(path):
             return None
         with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()[:12]
+            return sha256(file.read())[:12]
 
     def training(self, config: RunConfig) -> dict | None:
         """What the run's record says of its training; None where there is no such run."""

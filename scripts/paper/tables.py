@@ -121,7 +121,8 @@ def errata() -> list[dict]:
                 found.append({**here, "printed": printed, "other": same, "why": why})
                 continue
             if attack == WORST:
-                row = [table.reported(eta, defense, one) for one in table.columns if one != WORST]
+                others = (one for one in table.columns if one != WORST)
+                row: list = [table.reported(eta, defense, one) for one in others]
                 if printed != max(row):
                     why = "the largest error of its row"
                     found.append({**here, "printed": printed, "other": max(row), "why": why})

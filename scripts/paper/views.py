@@ -4,8 +4,8 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from mmtf.stats.estimates import Estimate, estimate, exact, largest
 from scripts.paper.cells import Results, Track, is_mixed
-from scripts.paper.estimates import Estimate, estimate, exact, largest
 from scripts.paper.players import CURVE
 from scripts.paper.tables import TABLES, measured_as, paper_table
 

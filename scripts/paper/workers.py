@@ -2,11 +2,11 @@
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import json
 import os
 import time
 
+from mmtf.storage.digest import sha256
 from mmtf.storage.files import write_json
 from scripts.paper import engines
 from scripts.paper.jobs import Job, Plan
@@ -129,7 +129,7 @@ def _command(job: Job, plan: Plan, place: Place) -> list[str]:
         "root": os.path.abspath(place.root),
         "again": place.again,
     }
-    content = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:8]
+    content = sha256(json.dumps(given, sort_keys=True))[:8]
     path = os.path.abspath(os.path.join(place.store, "jobs", f"{job.name}-{content}.json"))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write_json(path, given)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import performance
+from scripts.performance import gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,11 +44,11 @@ def test_the_command_measures(tmp_path):
     assert record["paper"]["seconds"] > 30 / record["paper"]["steps_per_second"]
     assert record["paper"]["errors"]["none"]["n"] > 100
     assert not any(one.startswith("--only") for one in record["command"])
-    text = performance.gpu(record)
+    text = gpu.section(record)
     assert "| minimax_grad | bfloat16 | XLA | 16 |" in text and "30 Minimax-Grad steps" in text
     assert "s of them beside the steps" in text
     del record["rows"]
-    assert "30 Minimax-Grad steps" in performance.gpu(record)
+    assert "30 Minimax-Grad steps" in gpu.section(record)
     record["commit"] = "another"
     output.write_text(json.dumps(record))
     done = command("--device=cpu", "--only=rows", f"--output={output}", *tiny)

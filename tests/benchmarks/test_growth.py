@@ -23,7 +23,7 @@ def test_an_axis_changes_one_setting():
     assert all(one.streamed and one.batch == growth.Point().batch for one in points)
 
 
-def test_a_point_is_timed_at_each_turn(capsys, monkeypatch):
+def test_a_point_is_timed_at_each_go(capsys, monkeypatch):
     monkeypatch.setattr(growth, "FLAGS", types.SimpleNamespace(dataset="digits"))
     point = growth.Point(batch=4, size=12, channels=2, attack_steps=3, examples=40)
     growth.serve(point, ["go", "go"])
@@ -35,7 +35,7 @@ def test_a_point_is_timed_at_each_turn(capsys, monkeypatch):
     assert all(one["seconds"] > 0 and one["peak_mib"] > 100 for one in blocks)
 
 
-def test_an_axis_is_timed_in_turns(monkeypatch):
+def test_the_points_of_an_axis_alternate(monkeypatch):
     asked = []
 
     class Fake:
@@ -49,7 +49,7 @@ def test_an_axis_is_timed_in_turns(monkeypatch):
         def close(self):
             self.ready["closed"] = True
 
-    monkeypatch.setattr(growth, "_waiting", Fake)
+    monkeypatch.setattr(growth, "_process", Fake)
     first, *_, last = growth.time_axis("classes", 3)
     values = [10, 30, 100, 300, 1000]
     assert asked == [*values, *values[::-1], *values]
@@ -58,10 +58,10 @@ def test_an_axis_is_timed_in_turns(monkeypatch):
     assert (last["flops"], last["closed"]) == (1000, True)
 
 
-def test_a_point_waits_in_a_process_of_its_own(monkeypatch):
+def test_a_point_has_a_process_of_its_own(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(growth, "FLAGS", types.SimpleNamespace(dataset="digits"))
-    one = growth._waiting(growth.Point(batch=4, examples=40))
+    one = growth._process(growth.Point(batch=4, examples=40))
     assert one.ready["flops"] > 0 and one.go()["seconds"] > 0
     one.close()
 

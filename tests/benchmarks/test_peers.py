@@ -20,8 +20,8 @@ for module in ("torch", "art", "foolbox", "pyautoattack"):
     pytest.importorskip(module, reason=f"no {module}: pip install 'mmtf[peers]'")
 
 from benchmarks.peers.comparison import COMPARISONS, SAME, compare, shortfall  # noqa: E402
-from benchmarks.peers.twin import check_twin, twin_of  # noqa: E402
-from benchmarks.peers.victim import Settings, victim_of  # noqa: E402
+from benchmarks.peers.subject import Settings, subject_of  # noqa: E402
+from benchmarks.peers.torch_copy import check_copy, torch_copy_of  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def mnist():
 
 
 @pytest.fixture(scope="session", params=list(SCHEDULES))
-def victim(request, mnist):
+def subject(request, mnist):
     """A small net, trained by a game."""
     game = GAMES[request.param](mmtf.ThreatModel(eta=RADII["linf"]))
     trained = mmtf.train(
@@ -55,7 +55,7 @@ def victim(request, mnist):
         precision="float32",
         progress=False,
     )
-    return victim_of(trained.classifier)
+    return subject_of(trained.classifier)
 
 
 def _small_net():
@@ -79,24 +79,24 @@ def _small_net():
 
 
 @pytest.mark.parametrize("net", ["mnist_cnn", "cifar_cnn"])
-def test_twin_gives_the_same_logits(net, rng):
+def test_the_copy_gives_the_same_logits(net, rng):
     classifier = NETS[net]()
     x = rng.uniform(-1, 1, (8, *classifier.input_shape[1:])).astype(np.float32)
-    check_twin(classifier, twin_of(classifier), x)
+    check_copy(classifier, torch_copy_of(classifier), x)
 
 
-def test_twin_of_other_weights_is_refused(rng):
+def test_a_copy_of_other_weights_is_refused(rng):
     x = rng.uniform(-1, 1, (8, 28, 28, 1)).astype(np.float32)
     with pytest.raises(ConfigError, match="Expected logits that agree"):
-        check_twin(NETS["mnist_cnn"](seed=0), twin_of(NETS["mnist_cnn"](seed=1)), x)
+        check_copy(NETS["mnist_cnn"](seed=0), torch_copy_of(NETS["mnist_cnn"](seed=1)), x)
 
 
 @pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda one: f"{one.title}-{one.norm}")
-def test_reaches_at_least_the_error_of(comparison, victim, mnist):
+def test_reaches_at_least_the_error_of(comparison, subject, mnist):
     x, y = mnist.test(EXAMPLES)
-    check_twin(victim.classifier, victim.twin, x)
+    check_copy(subject.classifier, subject.torch_copy, x)
     comparison = dataclasses.replace(comparison, seeds=min(comparison.seeds, SEEDS))
-    row = compare(victim, x, y, comparison, RADII[comparison.norm], SETTINGS)
+    row = compare(subject, x, y, comparison, RADII[comparison.norm], SETTINGS)
     print(row)
     assert row["clean"] < row["ours"]["error"] < 1, "the comparison says nothing"
     for cell in row["peers"]:

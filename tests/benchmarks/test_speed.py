@@ -21,7 +21,7 @@ from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
 from mmtf.training.trainer import Trainer
-from scripts import performance
+from scripts.performance import chart, peers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 THREAT = ThreatModel(eta=works.ETA)
@@ -43,8 +43,8 @@ def test_every_variant_has_its_function(work, variant):
 
 def test_everybody_is_named_and_what_it_needs_is_known():
     for _, variant in VARIANTS:
-        assert variant in performance.NAMES and variant in worker.MODULES
-        assert variant in performance.OURS or speed.NEEDS[variant]
+        assert variant in peers.NAMES and variant in chart.LABELS and variant in worker.MODULES
+        assert variant in peers.OURS or speed.NEEDS[variant]
     assert all("mmtf" in one for work in works.WORKS.values() for one in work.variants.values())
 
 
@@ -141,7 +141,7 @@ def our_game(task, gamma, epsilon):
         precision="float32",
         seed=0,
     )
-    solver = trainer.players.optimizers["solver"]
+    solver = trainer.players.updaters["solver"]
     solver.descent.epsilon = solver.ascent.epsilon = epsilon
     return trainer
 
@@ -199,7 +199,7 @@ def test_the_page_is_rendered():
         }
         for variant, ratio in (("mmtf", 1.0), ("torch", 2.5))
     ]
-    text = performance.table(rows)
+    text = peers.table(rows)
     assert (
         "| PGD-40 | float32 | PyTorch, by hand | 80.0 images/s | 2.50 | 10.0 | 900 | 70% |" in text
     )
@@ -220,12 +220,23 @@ def test_a_record_is_shown_with_its_kind_of_cpu_and_its_command():
     record |= {"versions": {"tensorflow": "2", "keras": "3"}, "precisions": ["float32"]}
     record |= {"hardware": {"cpu": "x", "cores": 2, "instructions": "avx2"}}
     record |= {"command": ["__main__.py", "--blocks=5"], "peers_code": speed.PEERS_CODE}
-    text = performance.peers("avx2", record)
+    text = peers.section("avx2", record, "figures/a.png")
     assert "### On a CPU with avx2" in text and "2 cores of x (avx2)" in text
     assert "| 2.0 s each |" in text and "bfloat16 is emulated" in text
     assert "`python -m benchmarks.peers.speed --blocks=5`" in text
     part = record | {"command": ["__main__.py", "--works=autoattack"]}
-    assert "speed --works=autoattack --output=FILE`" in performance.peers("avx2-part", part)
+    text = peers.section("avx2-part", part, "figures/b.png")
+    assert "speed --works=autoattack --output=FILE`" in text and "(figures/b.png)" in text
+
+
+def test_the_chart_leaves_out_a_precision_without_peers_and_titles_every_work():
+    rows = [
+        {"work": "pgd", "precision": precision, "variant": variant}
+        for precision, variant in (("float32", "mmtf"), ("float32", "torch"), ("bfloat16", "mmtf"))
+    ]
+    assert chart.compared(rows) == {"pgd": rows[:2]}
+    assert chart.compared(rows[2:]) == {}
+    assert set(chart.TITLES) == set(works.WORKS)
 
 
 def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
@@ -245,7 +256,7 @@ def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
         for variant, rate in variants.items()
     ]
     float32_alone = [row for row in rows if row["precision"] == "float32"]
-    text = performance.ratios({"amx": {"rows": rows}, "avx2-steps": {"rows": float32_alone}})
+    text = peers.ratios({"amx": {"rows": rows}, "avx2-steps": {"rows": float32_alone}})
     lines = text.splitlines()
     assert lines[0] == "| mmtf : the fastest peer | amx | avx2, steps |"
     assert "| FGSM step, float32 : float32 | 1.10 CleverHans | 1.10 CleverHans |" in lines
@@ -264,10 +275,10 @@ def test_a_minimax_step_is_priced_in_steps_with_fgsm():
         for work, variants in rates.items()
         for variant, rate in variants.items()
     ]
-    (said,) = performance._prices(rows)
+    (said,) = peers.prices(rows)
     assert "1.60 in float32" in said and "1.25 in float32" in said
-    assert "fused" not in performance._prices(rows[:2])[0]
-    assert performance._prices(rows[1:]) == []
+    assert "fused" not in peers.prices(rows[:2])[0]
+    assert peers.prices(rows[1:]) == []
 
 
 @pytest.mark.parametrize("work", ["fgsm_step", "minimax_grad_step", "attnet_step"])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kept, time_to_robust
+from benchmarks import records, time_to_robust
 from mmtf.errors import ConfigError
-from scripts import performance
+from scripts.performance import robust
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,11 +31,11 @@ def test_both_targets_count(clean, fgsm, met):
 
 def test_a_record_goes_on_only_on_its_own_machine_commit_and_job(tmp_path):
     path, about = tmp_path / "record.json", {"dataset": "mnist", "commit": "abc"}
-    assert kept.begin(str(path), about) == {**about, "runs": []}
+    assert records.begin(str(path), about) == {**about, "runs": []}
     path.write_text(json.dumps({**about, "runs": [1]}))
-    assert kept.begin(str(path), about)["runs"] == [1]
+    assert records.begin(str(path), about)["runs"] == [1]
     with pytest.raises(ConfigError, match="commit def .* Received: abc"):
-        kept.begin(str(path), {**about, "commit": "def"})
+        records.begin(str(path), {**about, "commit": "def"})
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_the_command_measures_and_goes_on(tmp_path):
     assert run["met"] is False and run["points"][-1]["clean"] > 0.008
     again = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "seed 3" not in again.stdout
-    text = performance.robust(json.loads(output.read_text()))
+    text = robust.section(json.loads(output.read_text()))
     start = f"| mmtf, minimax_grad, penalty on one example in 2 | {run['precision']} | 3 | 8 | "
     assert text.splitlines()[2].startswith(start)
     assert text.splitlines()[2].endswith(f"| {run['pgd']['error']:.3f} |")

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in, evaluating_in_float32
+from mmtf.kernels.keras_internals import layers_of
 from mmtf.nets import NETS
 
 
@@ -27,7 +28,7 @@ def traced(model, x):
 
 
 def policies(model):
-    return [layer.dtype_policy.name for layer in model._flatten_layers()]
+    return [layer.dtype_policy.name for layer in layers_of(model, include_self=True)]
 
 
 def test_bfloat16_inside_float32_outside(net, x):

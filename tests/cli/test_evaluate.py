@@ -12,16 +12,19 @@ import pandas as pd
 import pytest
 
 from mmtf.classifiers.export import save_serving
-from mmtf.classifiers.loading import admit, attack_precision, load_defense
+from mmtf.classifiers.loading import load_classifier
 from mmtf.data import load_digits
 from mmtf.errors import ConfigError
-from mmtf.evaluation import matrix
+from mmtf.evaluation import payoff
+from mmtf.evaluation.admission import attack_precision, validate_classifier
+from mmtf.evaluation.payoff import EvalOptions
 from mmtf.nets import NETS
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHAPE = (28, 28, 1)
+NAMES = {"net": "net.keras", "other": "served"}
 
 
 def evaluate(*flags, dataset="--dataset=digits"):
@@ -77,15 +80,19 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
         record = json.load(source)
     assert record["comparisons"]["0.1"][0]["a"] == "net"
     # Again, in another process: read back, not measured.
-    monkeypatch.setattr(matrix, "_measure", None)
-    monkeypatch.setattr(matrix, "check_defense", lambda *unused: [])
-    again = matrix.payoff_matrix(
-        [load_defense(f"{folder}/net.keras"), load_defense(f"{folder}/served", "other")],
+    monkeypatch.setattr(payoff, "_measure", None)
+    again = payoff.payoff_matrix(
+        {one: load_classifier(f"{folder}/{path}") for one, path in NAMES.items()},
         {"none": {}, "fgsm": {}, "pgd": record["attacks"]["pgd"]},
         load_digits(),
         etas=[0.1, 0.3],
-        max_examples=60,
-        cache_dir=str(tmp_path / "report" / "cells"),
+        options=EvalOptions(
+            max_examples=60,
+            checks=False,
+            keep=8,
+            distances=True,
+            cache_dir=str(tmp_path / "report" / "cells"),
+        ),
         say=lambda line: None,
     )
     read = {(one.defense, one.attack, one.eta): one.wrong.mean() for one in again.cells}
@@ -125,7 +132,7 @@ def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
     assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
     done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
     assert done.returncode == 1 and "can be aimed" in done.stderr
-    with hold(str(tmp_path / "taken"), "--output folder"):
+    with hold(str(tmp_path / "taken")):
         done = evaluate(*flags, f"--output={tmp_path}/taken")
     assert done.returncode == 1 and "that no other process uses" in done.stderr
 
@@ -151,13 +158,13 @@ def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
     assert record["attack_precision"] == "bfloat16"
     assert "attacks compute in bfloat16" in (tmp_path / "report" / "table.md").read_text()
     errors = {one["attack"]: one["error"] for one in record["cells"]}
-    net, served = load_defense(f"{folder}/net.keras"), load_defense(f"{folder}/served")
-    plain = matrix.payoff_matrix(
-        [net],
+    net, served = (load_classifier(f"{folder}/{path}") for path in NAMES.values())
+    plain = payoff.payoff_matrix(
+        {"net": net},
         {"none": {}, "pgd": record["attacks"]["pgd"]},
         load_digits(),
         etas=[0.3],
-        max_examples=40,
+        options=EvalOptions(max_examples=40),
         say=lambda line: None,
     )
     in_float32 = {one.attack: one.wrong.mean() for one in plain.cells}
@@ -168,6 +175,29 @@ def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
     with pytest.raises(ConfigError, match="Expected a Keras model for attacks in bfloat16"):
         attack_precision("bfloat16", [served])
     assert attack_precision("auto", [served]) == "float32"
+
+
+def test_a_model_of_other_pixels_is_measured_with_its_bounds(trained, tmp_path):
+    """The same net behind a Rescaling of [0, 1]: the same figures, robust accuracy beside them."""
+    _, model = trained
+    theirs = saved(wrapped(model, before=keras.layers.Rescaling(2.0, -1.0)), tmp_path / "own.keras")
+    flags = [f"--model={trained[0]}/net.keras", f"--model={theirs}", "--attacks=none,fgsm"]
+    flags += ["--bounds=-1,1", "--bounds=0,1", "--eta=0.1", "--max_examples=40", "--batch_size=25"]
+    done = evaluate(*flags, f"--output={tmp_path}/report")
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "report" / "table.csv")
+    errors = frame.pivot_table(index="attack", columns="defense", values="error")
+    assert (errors["net"] - errors["own"]).abs().max() <= 1 / 40 + 1e-9  # at the boundary
+    assert np.allclose(frame.robust_accuracy, 1 - frame.error)
+    assert "eta 0.1 (eps 12.75/255)" in done.stdout
+    told = f"{errors['net']['fgsm']:.4f} ({100 * (1 - errors['net']['fgsm']):.1f} %)"
+    for name in ("table.md", "report.html"):
+        assert told in (tmp_path / "report" / name).read_text()
+    assert told in done.stdout
+    with open(tmp_path / "report" / "record.json") as source:
+        record = json.load(source)
+    assert record["bounds"] == {"net": [-1.0, 1.0], "own": [0.0, 1.0]}
+    assert record["batch_size"] == 25
 
 
 def test_a_workdir_is_measured_on_what_it_was_trained_on(trained, tmp_path):
@@ -197,14 +227,14 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     cases = {
         saved(five, tmp_path / "five.keras"): "Expected logits of shape (100, 10)",
         soft: "Remove the softmax",
-        saved(raw, tmp_path / "raw.keras"): "pixels in [0, 255]",
+        saved(raw, tmp_path / "raw.keras"): "--bounds=0,255",
         str(tmp_path / "nothing"): "nothing.",
         __file__: "which Keras cannot load",
         str(tmp_path): "a folder without a model",
     }
     for path, message in cases.items():
         with pytest.raises(ConfigError, match=re.escape(message)) as refused:
-            admit(load_defense(path), load_digits())
+            validate_classifier(load_classifier(path), load_digits())
         assert "\n" not in str(refused.value)
     done = evaluate(f"--model={soft}", "--attacks=none", "--max_examples=20")
     assert done.returncode == 1 and cases[soft] in done.stderr, done.stderr
@@ -217,15 +247,21 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         ([], "at least one --model"),
         (["--model=x", "--eta=0"], "radii --eta > 0"),
         (["--model=x", "--eta=a"], "radii --eta > 0"),
+        (["--model=x", "--epsilon=8/0"], "radii --epsilon > 0"),
+        (["--model=x", "--epsilon=8/255", "--eta=0.3"], "--eta or --epsilon, one of them"),
         (["--model=x", "--attacks=magic"], "attack to be one of none"),
         (["--model=x", "--attacks="], "at least one of --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
         (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
-        (["--model=x", "--attacks=pgd,pgd"], "different --attacks"),
+        (["--model=x", "--attacks=pgd,pgd"], "--attacks of different names"),
         (["--model=x", "--seed=-1"], "seed in [0, 2^31)"),
-        (["--model=x", f"--output={__file__}"], "--output folder that can be written"),
+        (["--model=x", f"--output={__file__}"], "--output: Expected a folder that can be written"),
         (["--model=x", "--attack_precision=half"], "attack_precision to be one of auto"),
         (["--model=x", "--attacks=fgsm", "--pgd_loss=dlr"], "--pgd_loss with pgd among --attacks"),
+        (["--model=x", "--bounds=1,0"], "--bounds=LOW,HIGH with LOW < HIGH"),
+        (["--model=x", "--bounds=0"], "--bounds=LOW,HIGH with LOW < HIGH"),
+        (["--model=x", "--bounds=0,1", "--bounds=0,1"], "for each of 1 models"),
+        (["--model=x", "--batch_size=-1"], "batch_size >= 0"),
         (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
     ],
 )

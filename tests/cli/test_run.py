@@ -100,7 +100,10 @@ def test_a_finished_run_prints_its_result_at_once(finished):
     assert again.returncode == 0
     table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
     assert table in again.stdout and "Measuring" not in again.stdout
-    assert "eta 0.3, penalty on one example in 2: test error in float32" in again.stdout
+    assert (
+        "eta 0.3 (eps 38.25/255), penalty on one example in 2: test error (robust accuracy) in "
+        "float32" in again.stdout
+    )
 
 
 def test_kill_minus_nine_costs_nothing(finished, tmp_path):
@@ -115,7 +118,7 @@ def test_kill_minus_nine_costs_nothing(finished, tmp_path):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     with pytest.raises(InUse, match="which another run holds"):
-        hold(workdir, "--workdir")
+        hold(workdir)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not os.path.exists(os.path.join(workdir, "record.json"))
@@ -215,6 +218,11 @@ MISTAKES = {
         ["--game=alt_attnet", "--order=simultaneous"],
         "--order with --solver=sensitivity",
     ),
+    "two radii": (["--eta=0.3", "--epsilon=0.15"], "Expected --eta or --epsilon, one of them"),
+    "no common scale": (
+        ["--dataset=cifar10", "--epsilon=8/255"],
+        "Expected --epsilon with images whose pixels are scaled alike",
+    ),
     "idle workers": (["--workers=2"], "Expected --workers with --distribution=multiworker"),
     "argument": (["extra"], "Expected flags only"),
     "dataset": (["--dataset=no_such_dataset"], "knows by name"),
@@ -227,7 +235,7 @@ MISTAKES = {
     "port": ([WORKERS, "--port=9000"], f"Expected --port with {WORKERS} --cluster=slurm"),
     "unwritable": (
         [*SMALL, "--steps=1", f"--workdir={__file__}/w"],
-        "Expected a --workdir that can be written",
+        "--workdir: Expected a folder that can be written",
     ),
     "busy": ([*SMALL, "--steps=1", "--workdir={busy}"], "which another run holds"),
     "another config": (
@@ -256,7 +264,7 @@ def answers(finished, tmp_path_factory):
         offline = name.startswith("data, ")
         env = {"TF_CONFIG": "", **(NO_DATA if offline else {})}
         cases.append([[*(f"--workdir={one}" for one in own), *flags], env, offline])
-    with hold(places["busy"], "--workdir"):
+    with hold(places["busy"]):
         done = subprocess.run(
             [sys.executable, "-c", ANSWERS],
             cwd=ROOT,
@@ -432,13 +440,13 @@ def test_every_flagfile_names_a_run_that_can_be():
         "    flags.FLAGS.unparse_flags()\n"
         "    for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
         "    flags.FLAGS(['run', '--flagfile=' + path])\n"
-        "    config = r._config()\n"
+        "    config = r._config()[0]\n"
         "    assert config.game in path and config.dataset in path, path\n"
         "    assert config.schedule_name == ('paper' if '_paper' in path else 'fast'), path\n"
         "flags.FLAGS.unparse_flags()\n"
         "for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
         f"flags.FLAGS(['run', *{EVERY_FLAG}])\n"
-        "config = r._config().to_dict()\n"
+        "config = r._config()[0].to_dict()\n"
         f"for name, value in {EVERY_SETTING}.items():\n"
         "    found = config\n"
         "    for part in name.split('.'): found = found[part]\n"
@@ -448,3 +456,29 @@ def test_every_flagfile_names_a_run_that_can_be():
         [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
+    code = (
+        "import sys, mmtf.cli.run as r\n"
+        "from absl import flags\n"
+        "sys.argv = ['run', *sys.argv[1:]]\n"
+        "assert r.main(flags.FLAGS(sys.argv)) == 0\n"
+        "for room in ('mmtf.data', 'mmtf.training', 'mmtf.evaluation'):\n"
+        "    assert room not in sys.modules, room\n"
+    )
+    given = ["--flagfile=flags/mnist/minimax_grad.flags", "--steps=9", "--print_config"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given, f"--workdir={tmp_path}/w"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: re.split(r"  +", line)[1:] for line in done.stdout.splitlines()}
+    file = "flagfile flags/mnist/minimax_grad.flags"
+    assert lines["eta"] == ["0.3 (eps 38.25/255)", file] and lines["game"][1] == file
+    assert lines["schedule.steps"] == ["9", "flag --steps"]
+    assert lines["schedule.learning_rate"] == ["0.004", "preset fast, *, *"]
+    assert lines["pgd_steps"] == ["40", "default"]
+    assert not os.path.exists(tmp_path / "w")

@@ -32,7 +32,7 @@ def tf_config(index=1, workers=("a:1", "b:1"), kind="worker"):
 def test_tf_config(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config()))
     assert find_cluster() == find_cluster(workers=2) == Cluster(("a:1", "b:1"), 1)
-    with pytest.raises(ConfigError, match=r"Expected 3 workers \(--workers\). Received: 2"):
+    with pytest.raises(ConfigError, match="Expected workers=3. Received: 2"):
         find_cluster(workers=3)
 
 
@@ -96,7 +96,7 @@ def test_slurm_counts_the_tasks_of_alike_nodes(monkeypatch):
 
 
 def test_slurm_outside_a_step():
-    with pytest.raises(ConfigError, match="Expected --cluster=slurm inside a Slurm step"):
+    with pytest.raises(ConfigError, match="Expected cluster='slurm' inside a Slurm step"):
         find_cluster("slurm")
 
 
@@ -147,7 +147,7 @@ def test_kubernetes_leaves_out_pods_that_have_ended(monkeypatch):
 
 
 def test_kubernetes_says_what_is_missing(monkeypatch):
-    with pytest.raises(ConfigError, match="--workers=N with --cluster=kubernetes"):
+    with pytest.raises(ConfigError, match="workers > 0 with cluster='kubernetes'"):
         find_cluster("kubernetes")
     with pytest.raises(ConfigError, match="Expected POD_NAME"):
         find_cluster("kubernetes", workers=2)

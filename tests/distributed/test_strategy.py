@@ -8,7 +8,7 @@ import types
 
 import pytest
 import tensorflow as tf
-import test_two_workers
+from addresses import environment, free_addresses
 
 from mmtf.distributed.clusters import Cluster
 from mmtf.distributed.rendezvous import meet
@@ -30,7 +30,7 @@ WAITING = (
 def test_one_device_is_the_default():
     if not tf.config.list_physical_devices("GPU"):
         assert make_strategy("auto") is tf.distribute.get_strategy()
-        with pytest.raises(ConfigError, match="Expected a GPU for --distribution=mirrored"):
+        with pytest.raises(ConfigError, match="Expected a GPU for distribution='mirrored'"):
             make_strategy("mirrored")
 
 
@@ -50,7 +50,7 @@ def test_xla_is_for_one_device(monkeypatch):
 
 def test_a_program_that_has_begun_is_too_late():
     tf.zeros([]).numpy()
-    alone = Cluster(tuple(test_two_workers.free_addresses(1)), 0)
+    alone = Cluster(tuple(free_addresses(1)), 0)
     with pytest.raises(ConfigError, match="before any other operation of TensorFlow"):
         make_strategy("multiworker", alone)
 
@@ -64,12 +64,12 @@ def test_impossible_strategies_get_one_line():
 
 def waiting(seconds, addresses=None):
     """The chief of two workers, the other of which never comes."""
-    addresses = addresses or test_two_workers.free_addresses(2)
+    addresses = addresses or free_addresses(2)
     return subprocess.Popen(
         [sys.executable, "-c", WAITING, str(seconds)],
         env={
             **os.environ,
-            **test_two_workers.environment(addresses, 0),
+            **environment(addresses, 0),
             "PYTHONPATH": os.getcwd(),
         },
         stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_a_worker_does_not_wait_for_ever():
 
 def test_a_worker_lost_before_tensorflow_knows_it_is_not_waited_for():
     """It meets the others and dies before it connects: TensorFlow alone would wait for an hour."""
-    addresses = test_two_workers.free_addresses(2)
+    addresses = free_addresses(2)
     chief = waiting(100, addresses)
     meet(Cluster(tuple(addresses), 1), 100)
     said, _ = chief.communicate(timeout=100)

@@ -5,16 +5,15 @@ import numpy as np
 import pytest
 
 from mmtf.attacks import ExpectationOverTransformation, Transfer
-from mmtf.classifiers.loading import Defense
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
-from mmtf.evaluation.attack_specs import columns_of, identity_of
+from mmtf.evaluation.attack_specs import make_attacks
+from mmtf.evaluation.fitted import as_fitted
 from mmtf.evaluation.fitted_universal import FittedUniversal
-from mmtf.evaluation.matrix import payoff_matrix
+from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)
-OPTIONS = {"recipes": {}, "sources": [], "eot_samples": 1, "seed": 0, "cache_dir": None}
 
 
 def classifier(weights):
@@ -42,8 +41,8 @@ def data(rng):
 def test_which_columns_there_are():
     attacks = {name: {} for name in ("none", "fgsm", "square", "pgd", "universal")}
     attacks["pgd"] = {"restarts": 2}
-    sources = [Defense("a", classifier([1, 0, 0, 0])), Defense("b", classifier([0, 1, 0, 0]))]
-    made = columns_of(attacks, THREAT, **{**OPTIONS, "sources": sources, "eot_samples": 4})
+    sources = {"a": classifier([1, 0, 0, 0]), "b": classifier([0, 1, 0, 0])}
+    made = make_attacks(attacks, THREAT, sources=sources, eot_samples=4)
     assert list(made) == [*attacks, "fgsm@a", "pgd@a", "fgsm@b", "pgd@b"]
     kinds = {name: type(one).__name__ for name, one in made.items()}
     averaged, transferred = ExpectationOverTransformation.__name__, Transfer.__name__
@@ -53,23 +52,24 @@ def test_which_columns_there_are():
     for one in (made["pgd"].attack, made["pgd@a"].attack):  # beyond the boundary, from one start
         assert (one.stop_early, one.restarts) == (False, 1)
     assert isinstance(made["universal"], FittedUniversal)
-    assert type(columns_of(attacks, THREAT, **OPTIONS)["pgd"]).__name__ == "PGD"
+    assert type(make_attacks(attacks, THREAT)["pgd"]).__name__ == "PGD"
 
 
 def test_a_sources_weights_are_part_of_a_columns_identity():
     names = set()
     for weights in ([1, 0, 0, 0], [0, 1, 0, 0]):
-        sources = [Defense("same", classifier(weights))]
-        made = columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "sources": sources})
-        again = columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "sources": sources})
-        assert identity_of(made["fgsm@same"]) == identity_of(again["fgsm@same"])
-        names |= {identity_of(one) for one in made.values()}
+        sources = {"same": classifier(weights)}
+        made = make_attacks({"fgsm": {}}, THREAT, sources=sources)
+        again = make_attacks({"fgsm": {}}, THREAT, sources=sources)
+        first, second = (as_fitted(one["fgsm@same"]).identity() for one in (made, again))
+        assert first == second
+        names |= {as_fitted(one).identity() for one in made.values()}
     assert len(names) == 3  # one white-box FGSM, two transferred
 
 
 def test_no_samples_are_refused():
     with pytest.raises(ConfigError, match="eot_samples > 0"):
-        columns_of({"fgsm": {}}, THREAT, **{**OPTIONS, "eot_samples": 0})
+        make_attacks({"fgsm": {}}, THREAT, eot_samples=0)
 
 
 def test_a_matrix_with_all_of_them(data, tmp_path):
@@ -77,13 +77,12 @@ def test_a_matrix_with_all_of_them(data, tmp_path):
     victim, source = classifier([1, 1, 1, 1]), classifier([1, 1, 1, -1])
     options = {
         "etas": [0.3],
-        "sources": [Defense("other", source)],
-        "eot_samples": 2,
-        "cache_dir": str(tmp_path),
+        "sources": {"other": source},
+        "options": EvalOptions(eot_samples=2, cache_dir=str(tmp_path)),
         "say": lambda line: None,
     }
     attacks = {"none": {}, "fgsm": {}, "universal": {}}
-    matrix = payoff_matrix([Defense("mine", victim)], attacks, data, **options)
+    matrix = payoff_matrix({"mine": victim}, attacks, data, **options)
     cells = {cell.attack: cell for cell in matrix.cells}
     assert list(cells) == ["none", "fgsm", "universal", "fgsm@other", "worst"]
     x, y = data.test()
@@ -98,7 +97,7 @@ def test_a_matrix_with_all_of_them(data, tmp_path):
     assert universal.any() and (universal <= cells["fgsm"].wrong).all()
     # Again: cells and perturbation are read back.
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    payoff_matrix([Defense("mine", victim)], attacks, data, **options)
+    payoff_matrix({"mine": victim}, attacks, data, **options)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
@@ -107,9 +106,9 @@ def test_a_source_that_does_not_fit_is_refused(data):
     model.add(keras.layers.Dense(3))
     with pytest.raises(ConfigError, match="wide: Expected logits of shape"):
         payoff_matrix(
-            [Defense("mine", classifier([1, 1, 1, 1]))],
+            {"mine": classifier([1, 1, 1, 1])},
             {"fgsm": {}},
             data,
             etas=[0.3],
-            sources=[Defense("wide", model)],
+            sources={"wide": model},
         )

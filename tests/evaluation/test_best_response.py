@@ -14,7 +14,7 @@ from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.evaluation import best_response as room
 from mmtf.evaluation.best_response import AttNetRecipe, FittedAttNet, best_response
-from mmtf.evaluation.network_pair import losses, pair_exploitability
+from mmtf.evaluation.exploitability import losses, pair_exploitability
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.evaluation.runner import measure
 from mmtf.threat import ThreatModel

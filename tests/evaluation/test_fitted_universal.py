@@ -7,7 +7,7 @@ import pytest
 from mmtf.attacks import UniversalPerturbation
 from mmtf.attacks.universal import UniversalRecipe
 from mmtf.data import Dataset
-from mmtf.evaluation import universal as room
+from mmtf.evaluation import fitted_universal as room
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.evaluation.payoff import attack_classifier

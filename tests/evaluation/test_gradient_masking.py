@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.evaluation.gradient_masking import MEANINGS, Sign, check_defense, check_table
+from mmtf.evaluation.gradient_masking import (
+    MEANINGS,
+    Finding,
+    masking_in_classifier,
+    masking_in_table,
+)
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.2)
@@ -17,7 +22,7 @@ def data(rng, smooth):
 
 
 def checks_of(classifier, data):
-    return [sign.check for sign in check_defense("d", classifier, *data, THREAT)]
+    return [sign.check for sign in masking_in_classifier("d", classifier, *data, THREAT)]
 
 
 class Wrapped:
@@ -68,13 +73,15 @@ def test_gradients_that_are_not_finite_are_told_before_any_attack(smooth, data):
     def infinite(x):
         return smooth(x, training=False) + tf.norm(0.0 * x, axis=[1, 2])  # d sqrt(0) is not finite
 
-    found = check_defense("d", Wrapped(infinite), *data, THREAT)
+    found = masking_in_classifier("d", Wrapped(infinite), *data, THREAT)
     assert {sign.check for sign in found} == {"zero_gradient"}
 
 
 def test_large_logits_flatten_the_cross_entropy_alone(linear, data):
     steep = linear(3e3 * np.eye(16)[:, :3])
-    found = check_defense("d", steep, data[0], np.argmax(steep(data[0], training=False), 1), THREAT)
+    found = masking_in_classifier(
+        "d", steep, data[0], np.argmax(steep(data[0], training=False), 1), THREAT
+    )
     values = [sign.value for sign in found if sign.check == "zero_gradient"]
     assert len(values) == 1 and values[0].startswith("of the cross-entropy")
 
@@ -82,35 +89,37 @@ def test_large_logits_flatten_the_cross_entropy_alone(linear, data):
 def test_a_transferred_or_single_step_attack_that_beats_autoattack():
     few, many = np.arange(100) < 5, np.arange(100) < 19
     for name, check in (("fgsm", "single_step_wins"), ("pgd@other", "black_box_wins")):
-        (sign,) = check_table({("d", name, 0.1): many, ("d", "autoattack", 0.1): few})
+        (sign,) = masking_in_table({("d", name, 0.1): many, ("d", "autoattack", 0.1): few})
         assert sign.check == check
-    assert check_table({("d", "square", 0.1): many, ("d", "autoattack", 0.1): few}) == []
+    assert masking_in_table({("d", "square", 0.1): many, ("d", "autoattack", 0.1): few}) == []
 
 
 def test_a_black_box_that_wins():
     few, many = np.arange(100) < 5, np.arange(100) < 19
     table = {("d", "pgd", 0.1): few, ("d", "square", 0.1): many, ("e", "pgd", 0.1): many}
-    (sign,) = check_table(table)
+    (sign,) = masking_in_table(table)
     assert (sign.defense, sign.check) == ("d", "black_box_wins")
-    assert check_table({("d", "pgd", 0.1): many, ("d", "square", 0.1): few}) == []
+    assert masking_in_table({("d", "pgd", 0.1): many, ("d", "square", 0.1): few}) == []
     # One example more is noise, a single step is no rival, and AutoAttack contains Square.
-    assert check_table({("d", "pgd", 0.1): few, ("d", "square", 0.1): np.arange(100) < 6}) == []
-    assert check_table({("d", "fgsm", 0.1): few, ("d", "square", 0.1): many}) == []
+    assert (
+        masking_in_table({("d", "pgd", 0.1): few, ("d", "square", 0.1): np.arange(100) < 6}) == []
+    )
+    assert masking_in_table({("d", "fgsm", 0.1): few, ("d", "square", 0.1): many}) == []
     table[("d", "autoattack", 0.1)] = many
-    assert len(check_table(table)) == 1
+    assert len(masking_in_table(table)) == 1
     # So are images made on another classifier.
-    (sign,) = check_table({("d", "pgd", 0.1): few, ("d", "fgsm@other", 0.1): many})
+    (sign,) = masking_in_table({("d", "pgd", 0.1): few, ("d", "fgsm@other", 0.1): many})
     assert sign.value.startswith("fgsm@other 0.19")
 
 
 def test_a_single_step_that_wins():
     few, many = np.arange(100) < 5, np.arange(100) < 19
     table = {("d", "fgsm", 0.1): many, ("d", "pgd", 0.1): few}
-    (sign,) = check_table(table)
+    (sign,) = masking_in_table(table)
     assert (sign.defense, sign.check) == ("d", "single_step_wins")
-    assert check_table({**table, ("d", "apgd", 0.1): many}) == []
+    assert masking_in_table({**table, ("d", "apgd", 0.1): many}) == []
     # Images made on another classifier are a black box here.
-    (sign,) = check_table({("d", "fgsm@other", 0.1): many, ("d", "pgd", 0.1): few})
+    (sign,) = masking_in_table({("d", "fgsm@other", 0.1): many, ("d", "pgd", 0.1): few})
     assert sign.check == "black_box_wins"
 
 
@@ -128,24 +137,26 @@ def test_more_steps_that_do_less(linear, data):
 
     # Steps of 0.05 (2.5 eta / 10) keep a pixel in its groove or out of it; steps of 0.005 pass.
     x = (np.round(x / 0.05) * 0.05).astype(np.float32)
-    found = check_defense("d", Wrapped(lambda x: honest(grooved(x), training=False)), x, y, THREAT)
+    found = masking_in_classifier(
+        "d", Wrapped(lambda x: honest(grooved(x), training=False)), x, y, THREAT
+    )
     assert "more_steps_weaker" in [sign.check for sign in found]
 
 
 def test_a_larger_eta_that_does_less():
     few, many = np.arange(100) < 5, np.arange(100) < 30
-    (sign,) = check_table({("d", "pgd", 0.1): many, ("d", "pgd", 0.2): few})
+    (sign,) = masking_in_table({("d", "pgd", 0.1): many, ("d", "pgd", 0.2): few})
     assert sign.check == "larger_eta_weaker"
-    assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): many}) == []
+    assert masking_in_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): many}) == []
     # A transferred attack follows another classifier's loss: more steps would not help it.
-    assert check_table({("d", "pgd@other", 0.1): many, ("d", "pgd@other", 0.2): few}) == []
+    assert masking_in_table({("d", "pgd@other", 0.1): many, ("d", "pgd@other", 0.2): few}) == []
     # One example less is noise.
-    assert check_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): np.arange(100) < 4}) == []
+    assert masking_in_table({("d", "pgd", 0.1): few, ("d", "pgd", 0.2): np.arange(100) < 4}) == []
 
 
 def test_every_sign_says_what_it_means():
     for check, meaning in MEANINGS.items():
-        assert meaning in str(Sign("d", check, "x"))
+        assert meaning in str(Finding("d", check, "x"))
 
 
 def test_gradients_that_break_on_the_way_are_a_sign(linear):
@@ -157,5 +168,5 @@ def test_gradients_that_break_on_the_way_are_a_sign(linear):
     def breaks(x):
         return net.logits(x) + tf.norm(tf.nn.relu(x[:, :1, :1, 0]), axis=[1, 2])[:, None]
 
-    found = check_defense("d", Wrapped(breaks), x, np.zeros(20, np.int32), THREAT)
+    found = masking_in_classifier("d", Wrapped(breaks), x, np.zeros(20, np.int32), THREAT)
     assert [sign.check for sign in found] == ["broken_attack"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.evaluation.minimal_perturbation import HALVINGS, smallest_broken
+from mmtf.evaluation.minimal_perturbation import HALVINGS, minimal_distance
 from mmtf.threat import ThreatModel
 
 
@@ -20,7 +20,7 @@ def test_a_linear_boundary_is_found_to_the_bisections_width(norm, linear, rng):
     after = (z.reshape(40, 16) @ weights) @ [1.0, -1.0]
     wrong = np.sign(after) != np.sign(margin)
     assert wrong.sum() > 10
-    found = smallest_broken(classifier, x, z, y, wrong, threat)
+    found = minimal_distance(classifier, x, z, y, wrong, threat)
     size = threat.size(z - x)
     exact = size * margin / (margin - after)
     assert np.isnan(found[~wrong]).all()
@@ -33,12 +33,12 @@ def test_an_image_that_is_wrong_unmoved_has_distance_0(linear):
     classifier = linear(np.zeros((4, 2), np.float32), [0.0, 1.0])
     x = np.zeros((2, 2, 2, 1), np.float32)
     wrong, y = np.array([True, False]), np.array([0, 1])
-    found = smallest_broken(classifier, x, x + 0.3, y, wrong, ThreatModel(eta=0.5))
+    found = minimal_distance(classifier, x, x + 0.3, y, wrong, ThreatModel(eta=0.5))
     assert found[0] == 0.0 and np.isnan(found[1])
 
 
 def test_nothing_broken_is_nothing_found(linear):
     classifier = linear(np.zeros((4, 2), np.float32), [1.0, 0.0])
     x, y = np.zeros((3, 2, 2, 1), np.float32), np.zeros(3, np.int32)
-    found = smallest_broken(classifier, x, x, y, np.zeros(3, bool), ThreatModel(eta=0.5))
+    found = minimal_distance(classifier, x, x, y, np.zeros(3, bool), ThreatModel(eta=0.5))
     assert np.isnan(found).all()

@@ -2,15 +2,19 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
+import mmtf
 from mmtf.attacks import ATTACKS
+from mmtf.config import Schedule
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
-from mmtf.evaluation.payoff import attack_classifier, evaluate
+from mmtf.evaluation.best_response import AttNetRecipe, FittedAttNet
+from mmtf.evaluation.payoff import EvalOptions, attack_classifier, evaluate
 from mmtf.threat import ThreatModel
 
-COLUMNS = ["attack", "error", "ci_low", "ci_high", "n", "seconds", "in_doubt"]
+COLUMNS = ["attack", "error", "robust_accuracy", "ci_low", "ci_high", "n", "seconds", "in_doubt"]
 THREAT = ThreatModel(eta=0.3)
 
 
@@ -52,6 +56,7 @@ def test_evaluate(data, classifier):
     assert 0.1 < expected < 0.9
     assert frame.error.tolist() == [0.0, expected, expected]
     assert frame.n.tolist() == [80, 80, 80]
+    np.testing.assert_allclose(frame.robust_accuracy, 1 - frame.error)
     assert (frame.ci_low <= frame.error).all() and (frame.error <= frame.ci_high).all()
 
 
@@ -76,7 +81,7 @@ def test_worst_counts_examples_not_rates(data, classifier):
             return self.threat.project(x + step, x)
 
     attacks = {"down": Only(THREAT, label=1), "up": Only(THREAT, label=0)}
-    down, up, both = attack_classifier(classifier, attacks, data, keep=2)
+    down, up, both = attack_classifier(classifier, attacks, data, EvalOptions(keep=2))
     np.testing.assert_array_equal(down.wrong, falls(data) & (y == 1))
     np.testing.assert_array_equal(up.wrong, falls(data) & (y == 0))
     assert both.error == down.error + up.error > max(down.error, up.error)
@@ -146,3 +151,60 @@ def test_several_models_make_a_payoff_matrix(data, classifier):
     assert list(frame.defense) == ["a"] * 3 + ["b"] * 3
     clean = frame[frame.attack == "none"].set_index("defense").error
     assert clean["a"] == 0 and clean["b"] == 1
+
+
+def test_a_model_of_other_pixels_gets_the_same_figures(data, classifier):
+    """Behind a Rescaling of [0, 1] it is the same function of the box's images."""
+    layers = [keras.Input((2, 2, 1)), keras.layers.Rescaling(2.0, -1.0), classifier]
+    theirs = keras.Sequential(layers)
+    expected = evaluate(classifier, ["none", "fgsm", "pgd"], data, threat=THREAT, seed=1)
+    said = mmtf.Classifier(theirs, bounds=(0, 1))
+    found = evaluate(said, ["none", "fgsm", "pgd"], data, threat=THREAT, seed=1)
+    pd.testing.assert_frame_equal(
+        found.drop(columns="seconds"), expected.drop(columns="seconds"), check_exact=True
+    )
+    assert found.attrs == expected.attrs
+
+
+def test_an_attack_network_is_trained_against_a_model_of_other_pixels(data, classifier):
+    """Logits 10 times the pixel sum: a universal step of eta against a class breaks most of it."""
+    theirs = keras.Sequential(
+        [keras.Input((2, 2, 1)), keras.layers.Rescaling(2 / 255, -1.0), classifier]
+    )
+    recipe = AttNetRecipe(
+        net="universal",
+        loss="margin",
+        schedule=Schedule(steps=40, batch_size=10, learning_rate=0.1),
+    )
+    said = mmtf.Classifier(theirs, bounds=(0, 255))
+    attacks = {"attnet": FittedAttNet(THREAT, recipe, progress=False)}
+    before = theirs.get_weights()
+    found, _ = attack_classifier(said, attacks, data)
+    fitted, _ = attack_classifier(classifier, attacks, data)
+    # The strongest answer of one step for each class is FGSM's own: all pixels by eta.
+    assert found.error == fitted.error == falls(data).mean()
+    for one, other in zip(before, theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_impossible_options_are_refused():
+    for options, message in (
+        ({"batch_size": 0}, "batch_size > 0"),
+        ({"max_examples": -1}, "max_examples >= 0"),
+        ({"precision": "half"}, "precision to be one of"),
+        ({"eot_samples": 0}, "eot_samples > 0"),
+        ({"keep": -1}, "keep >= 0"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            EvalOptions(**options)
+
+
+def test_the_batch_size_decides_the_random_starts_alone(data, classifier):
+    """FGSM has none: its errors are those of any batch size; PGD's single step has."""
+    attacks = {"fgsm": ATTACKS["fgsm"](THREAT)}
+    found = [
+        attack_classifier(classifier, attacks, data, EvalOptions(batch_size=size))[0].wrong
+        for size in (None, 1, 33)
+    ]
+    for wrong in found:
+        np.testing.assert_array_equal(wrong, falls(data))

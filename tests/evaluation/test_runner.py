@@ -10,20 +10,20 @@ from mmtf.attacks.base import Attack
 from mmtf.errors import ConfigError
 from mmtf.evaluation import (
     BrokenConstraint,
-    Outcome,
-    check_classifier,
+    Result,
     measure,
     misclassified,
     perturb,
+    validate_logits,
     wilson,
     worst,
 )
-from mmtf.evaluation.runner import BLOCK
+from mmtf.evaluation.batching import LARGEST
 from mmtf.threat import ThreatModel
 
 SHAPE = (3, 3, 1)
 ETA = 0.2
-COUNT = 2 * BLOCK + 203  # the last block is not full
+COUNT = 2 * LARGEST + 203  # the last block is not full
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_perturb_gives_every_image_in_order(model, batch):
     attack = ATTACKS["fgsm"](ThreatModel(eta=ETA))
     whole = perturb(model, attack, x, y)
     assert whole.shape == x.shape and whole.dtype == np.float32
-    for start in (0, BLOCK, COUNT - 3):
+    for start in (0, LARGEST, COUNT - 3):
         rows = slice(start, start + 3)
         np.testing.assert_allclose(whole[rows], perturb(model, attack, x[rows], y[rows]), atol=3e-7)
     np.testing.assert_array_equal(
@@ -103,12 +103,12 @@ def margins_under_sign(model, z, y):
 def test_the_seed_reaches_the_attack_and_blocks_differ(model):
     threat = ThreatModel(eta=ETA)
     attack = ATTACKS["pgd"](threat, steps=1, step_size=1e-6)
-    x, y = np.zeros((BLOCK + 1, *SHAPE), np.float32), np.zeros(BLOCK + 1, int)
+    x, y = np.zeros((LARGEST + 1, *SHAPE), np.float32), np.zeros(LARGEST + 1, int)
     z = [perturb(model, attack, x, y, seed=seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(z[0], z[1])
     assert np.abs(z[0] - z[2]).max() > 0.01
     # Each block has its own starts: the second block's first image is not the first block's.
-    assert np.abs(z[0][0] - z[0][BLOCK]).max() > 0.01
+    assert np.abs(z[0][0] - z[0][LARGEST]).max() > 0.01
 
 
 class Cheat(Attack):
@@ -143,10 +143,10 @@ def test_leaving_the_box_is_caught(model):
 
 def test_a_cheat_in_the_last_block_is_caught(model):
     """And an honest use of the whole ball is not."""
-    x, y = np.zeros((BLOCK + 8, *SHAPE), np.float32), np.zeros(BLOCK + 8, int)
+    x, y = np.zeros((LARGEST + 8, *SHAPE), np.float32), np.zeros(LARGEST + 8, int)
     attack = Cheat(ThreatModel(eta=ETA), delta=0.2)
-    assert measure(model, attack, x, y, name="honest").n == BLOCK + 8
-    x[BLOCK] = 0.9
+    assert measure(model, attack, x, y, name="honest").n == LARGEST + 8
+    x[LARGEST] = 0.9
     with pytest.raises(BrokenConstraint, match="1 of 8"):
         measure(model, attack, x, y, name="cheat")
 
@@ -191,8 +191,8 @@ def test_evaluation_is_in_float32():
     assert model.layers[-1].dtype_policy.name == "mixed_bfloat16"
 
 
-def outcome(*wrong, seconds=1.0):
-    return Outcome("some", np.array(wrong, bool), seconds, np.zeros((2, *SHAPE)))
+def result_of(*wrong, seconds=1.0):
+    return Result("some", np.array(wrong, bool), seconds, np.zeros((2, *SHAPE)))
 
 
 def test_what_only_seems_broken_in_bfloat16_is_attacked_again_in_float32():
@@ -217,7 +217,7 @@ def test_what_only_seems_broken_in_bfloat16_is_attacked_again_in_float32():
 
 
 def test_worst_is_the_per_example_or():
-    one, two = outcome(1, 0, 0, 1), outcome(0, 0, 1, 1, seconds=2.5)
+    one, two = result_of(1, 0, 0, 1), result_of(0, 0, 1, 1, seconds=2.5)
     clean = np.array([False, False, False, False])
     result = worst([one, two], clean)
     assert result.wrong.tolist() == [True, False, True, True]
@@ -230,7 +230,7 @@ def test_worst_is_the_per_example_or():
 
 def test_worst_needs_the_same_examples():
     with pytest.raises(ConfigError, match="on the same examples"):
-        worst([outcome(1, 0), outcome(1, 0, 0)], np.array([False, False]))
+        worst([result_of(1, 0), result_of(1, 0, 0)], np.array([False, False]))
     with pytest.raises(ConfigError):
         worst([], np.array([]))
 
@@ -241,27 +241,27 @@ def dense(activation=None, units=3):
     return model
 
 
-def test_check_classifier(rng):
+def test_validate_logits(rng):
     x = rng.uniform(-1, 1, (20, 2, 2, 1)).astype(np.float32)
-    check_classifier(dense(), x, 3)
-    check_classifier(dense("relu"), x, 3)  # positive, but no probabilities
+    validate_logits(dense(), x, 3)
+    validate_logits(dense("relu"), x, 3)  # positive, but no probabilities
     with pytest.raises(ConfigError, match="ends in a softmax. Remove the softmax"):
-        check_classifier(dense("softmax"), x, 3)
+        validate_logits(dense("softmax"), x, 3)
     with pytest.raises(ConfigError, match="as a softmax gives. Remove the softmax"):
-        check_classifier(lambda x, training: dense("softmax")(x), x, 3)
+        validate_logits(lambda x, training: dense("softmax")(x), x, 3)
     with pytest.raises(ConfigError, match="ends in a sigmoid. Remove the sigmoid"):
-        check_classifier(dense("sigmoid"), x, 3)
+        validate_logits(dense("sigmoid"), x, 3)
     many = np.concatenate([x, x, x])
     with pytest.raises(ConfigError, match="as a sigmoid gives. Remove the sigmoid"):
-        check_classifier(lambda x, training: dense("sigmoid")(x), many, 3)
-    check_classifier(lambda x, training: dense("sigmoid")(x), x, 3)  # too few to tell
+        validate_logits(lambda x, training: dense("sigmoid")(x), many, 3)
+    validate_logits(lambda x, training: dense("sigmoid")(x), x, 3)  # too few to tell
     with pytest.raises(ConfigError, match=r"shape \(20, 10\) from the classifier. .* \(20, 3\)"):
-        check_classifier(dense(), x, 10)
+        validate_logits(dense(), x, 10)
     for bad in (np.nan, np.inf):
         model = dense()
         model.layers[-1].bias.assign([0.0, bad, 0.0])
         with pytest.raises(ConfigError, match="Received: NaN or infinity"):
-            check_classifier(model, x, 3)
+            validate_logits(model, x, 3)
 
 
 def test_what_is_made_of_probabilities_may_be_logits(rng):
@@ -272,13 +272,13 @@ def test_what_is_made_of_probabilities_may_be_logits(rng):
     soft = keras.layers.Dense(3, activation="softmax")
     x = rng.uniform(-1, 1, (60, 2, 2, 1)).astype(np.float32)
     for logits in (keras.layers.Dense(3)(flat) * gate(flat), keras.ops.log(soft(flat))):
-        check_classifier(keras.Model(inputs, logits), x, 3)
+        validate_logits(keras.Model(inputs, logits), x, 3)
     inner = keras.Model(inputs, gate(flat))
     with pytest.raises(ConfigError, match="ends in a sigmoid"):
-        check_classifier(keras.Sequential([keras.Input((2, 2, 1)), inner]), x, 3)
+        validate_logits(keras.Sequential([keras.Input((2, 2, 1)), inner]), x, 3)
 
 
-def test_check_classifier_wants_one_row_an_image(rng):
+def test_validate_logits_wants_one_row_an_image(rng):
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Dense(3)])
     with pytest.raises(ConfigError, match=r"Received: \(20, 2, 2, 3\)"):
-        check_classifier(model, rng.uniform(-1, 1, (20, 2, 2, 1)).astype(np.float32), 3)
+        validate_logits(model, rng.uniform(-1, 1, (20, 2, 2, 1)).astype(np.float32), 3)

@@ -12,10 +12,10 @@ from mmtf.attacks.fgsm import FGSM
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
-from mmtf.games.base import Turn
-from mmtf.runs.presets import schedule_of
+from mmtf.games.players import Batch, StepContext
+from mmtf.presets import schedule_of
 from mmtf.threat import ThreatModel
-from mmtf.training.dropout import seeded
+from mmtf.training.dropout import seeded_dropout
 
 THREAT = ThreatModel(eta=0.2)
 
@@ -66,20 +66,20 @@ def test_extragradients_rate_ends_with_the_run_not_half_way():
     assert given == [2, 2, 1, 1]
 
 
-def turn_of(size, number=0):
-    return Turn(
+def context_of(size, number=0):
+    return StepContext(
         round=tf.constant(number),
         seed=tf.constant([0, 1]),
         global_batch_size=size,
         replicas=1,
-        randomness=functools.partial(seeded, seed=tf.constant([0, 1])),
+        dropout=functools.partial(seeded_dropout, seed=tf.constant([0, 1])),
     )
 
 
 def batch(size=6):
     random = np.random.default_rng(0)
     x = random.uniform(-1, 1, [size, 4, 4, 1]).astype(np.float32)
-    return tf.constant(x), tf.constant(random.integers(0, 3, size), tf.int32)
+    return Batch(tf.constant(x), tf.constant(random.integers(0, 3, size), tf.int32))
 
 
 @pytest.mark.parametrize("name", list(GAMES))
@@ -87,7 +87,7 @@ def test_a_step_moves_the_classifier_and_reports_its_metrics(name):
     game, net = GAMES[name](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
     before = net.get_weights()
-    metrics = tf.function(lambda: game.step(players, x, y, turn_of(6)))()
+    metrics = tf.function(lambda: game.step(players, Batch(x, y), context_of(6)))()
     assert set(metrics) == set(game.metrics) and "risk" in metrics
     assert all(np.isfinite(value) for value in metrics.values())
     assert any((a != b).any() for a, b in zip(before, net.get_weights(), strict=True))
@@ -120,7 +120,7 @@ def test_each_player_moves_its_own_way(name):
         return found
 
     u, v = net.get_weights(), attacker.get_weights()
-    metrics = game.step(players, x, y, turn_of(6))
+    metrics = game.step(players, Batch(x, y), context_of(6))
     after_u, after_v = net.get_weights(), attacker.get_weights()
     assert risk(after_u, v) < risk(u, v) < risk(u, after_v)
     assert float(metrics["risk"]) == pytest.approx(risk(u, v), rel=0.02)
@@ -134,7 +134,7 @@ GRADIENT_GAMES = [name for name in GAMES if "attnet" not in name]
 def test_the_max_step_stays_in_ball_and_box(name):
     game, net = GAMES[name](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
-    z, labels = game.perturb(players, x, y, turn_of(6, number=1))
+    z, labels = game.perturb(players, Batch(x, y), context_of(6, number=1))
     order = [0, 2, 4, 1, 3, 5] if name == "adv_fgsm" else range(6)
     assert not THREAT.violations(z.numpy(), x.numpy()[list(order)]).any()
     np.testing.assert_array_equal(labels, y.numpy()[list(order)])
@@ -147,7 +147,7 @@ def test_the_max_step_raises_the_risk(name):
     if game.rounds:
         game.begin_round(players, 1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    z, labels = game.perturb(players, x, y, turn_of(6, number=1))
+    z, labels = game.perturb(players, Batch(x, y), context_of(6, number=1))
     assert float(loss(labels, net(z))) > float(loss(y, net(x)))
 
 
@@ -165,7 +165,7 @@ def test_cat_and_mouse_perturbs_every_other_example_by_the_frozen_classifier():
     net.set_weights([2 * weight + 0.1 for weight in net.get_weights()])
     frozen = players.models["frozen"]
     expected = FGSM(THREAT)(frozen, x[1::2], y[1::2])
-    z, _ = game.perturb(players, x, y, turn_of(6, number=1))
+    z, _ = game.perturb(players, Batch(x, y), context_of(6, number=1))
     np.testing.assert_array_equal(z[:3], x[0::2])
     np.testing.assert_allclose(z[3:], expected, atol=1e-6)
     assert (FGSM(THREAT)(net, x[1::2], y[1::2]).numpy() != expected.numpy()).any()
@@ -174,18 +174,18 @@ def test_cat_and_mouse_perturbs_every_other_example_by_the_frozen_classifier():
 def test_round_zero_is_undefended():
     game, net = GAMES["adv_fgsm"](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
-    z, _ = game.perturb(players, x, y, turn_of(6, number=0))
+    z, _ = game.perturb(players, Batch(x, y), context_of(6, number=0))
     np.testing.assert_array_equal(z, tf.concat([x[0::2], x[1::2]], 0))
 
 
 def test_a_new_round_freezes_the_classifier_and_forgets_the_optimizer():
     game, net = GAMES["adv_fgsm"](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
-    game.step(players, x, y, turn_of(6))
+    game.step(players, Batch(x, y), context_of(6))
     game.begin_round(players, 1)
     for ours, theirs in zip(net.get_weights(), players.models["frozen"].get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    optimizer = players.optimizers["classifier"]
+    optimizer = players.updaters["classifier"]
     assert int(optimizer.iterations) == 0
     slots = [v for v in optimizer.variables if "momentum" in v.path or "velocity" in v.path]
     assert slots and not any(slot.numpy().any() for slot in slots)

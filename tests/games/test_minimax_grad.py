@@ -12,23 +12,23 @@ import tensorflow as tf
 
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.errors import ConfigError
-from mmtf.games.base import Players, Turn
 from mmtf.games.lwa import LWA
 from mmtf.games.minimax_grad import MinimaxGrad
+from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
-from mmtf.training.dropout import seeded
+from mmtf.training.dropout import seeded_dropout
 
 THREAT = ThreatModel(eta=0.3)
 
 
-def a_turn(size):
-    return Turn(
+def a_context(size):
+    return StepContext(
         round=tf.constant(0),
         seed=tf.constant([0, 1]),
         global_batch_size=size,
         replicas=1,
-        randomness=lambda *models, also=(): contextlib.nullcontext(),
+        dropout=lambda *models, also=(): contextlib.nullcontext(),
     )
 
 
@@ -71,10 +71,15 @@ def closed_form(weights, bias, z, y, factor, fused=False):
     return value, d_weights, d_bias
 
 
+def objective_of(game, net, z, y, context):
+    batch = Batch(z, y)
+    return game.objective(Players({"classifier": net}, {}), batch, batch, context)
+
+
 def gradients(game, net, z, y):
     z = tf.constant(z)
     with tf.GradientTape() as tape:
-        objective, metrics = game.objective(net, z, tf.constant(y), a_turn(len(y)))
+        objective, metrics = objective_of(game, net, z, tf.constant(y), a_context(len(y)))
     return objective, tape.gradient(objective, net.trainable_variables), metrics
 
 
@@ -130,14 +135,14 @@ def test_finite_difference_on_every_second_example_has_the_masks_of_its_first_pa
     inner = smooth_net()
     net = keras.Sequential([inner.inputs[0], *inner.layers[:-1], dropout, inner.layers[-1]])
     z, y = image_batch()
-    turn = dataclasses.replace(
-        a_turn(len(y)), randomness=functools.partial(seeded, seed=tf.constant([3, 4]))
+    context = dataclasses.replace(
+        a_context(len(y)), dropout=functools.partial(seeded_dropout, seed=tf.constant([3, 4]))
     )
 
     def gradient(**options):
         game = MinimaxGrad(THREAT, gamma=50.0, penalty_every=2, **options)
-        with tf.GradientTape() as tape, turn.randomness(net):
-            objective, _ = game.objective(net, tf.constant(z), tf.constant(y), turn)
+        with tf.GradientTape() as tape, context.dropout(net):
+            objective, _ = objective_of(game, net, tf.constant(z), tf.constant(y), context)
         found = tape.gradient(objective, net.trainable_variables)
         return np.concatenate([np.ravel(one) for one in found])
 
@@ -271,7 +276,7 @@ def test_min_step_holds_z_constant():
     towards = np.sign((p - np.eye(3)[y]) @ weights.T).reshape(x.shape)
     z = np.clip(x + 0.3 * towards, -1, 1)
     _, d_weights, d_bias = closed_form(weights, bias, z, y, THREAT.eta)
-    game.step(players, tf.constant(x), tf.constant(y), a_turn(len(y)))
+    game.step(players, Batch(tf.constant(x), tf.constant(y)), a_context(len(y)))
     after = [variable.numpy() for variable in net.trainable_variables]
     np.testing.assert_allclose(before[0] - after[0], d_weights, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(before[1] - after[1], d_bias, rtol=1e-9, atol=1e-12)
@@ -284,17 +289,16 @@ def test_gamma_zero_is_lwa():
         optimizer = keras.optimizers.SGD(1.0)
         optimizer.build(net.trainable_variables)
         players = Players({"classifier": net}, {"classifier": optimizer})
-        game.step(players, tf.constant(x), tf.constant(y), a_turn(len(y)))
+        game.step(players, Batch(tf.constant(x), tf.constant(y)), a_context(len(y)))
         moves.append(net.get_weights())
     np.testing.assert_array_equal(moves[0][0], moves[1][0])
 
 
 def test_several_max_steps_raise_the_risk():
     net, (x, y) = smooth_net(), image_batch()
-    one = MinimaxGrad(THREAT).perturb(Players({"classifier": net}, {}), tf.constant(x), y, None)[0]
-    many = MinimaxGrad(THREAT, max_steps=10).perturb(
-        Players({"classifier": net}, {}), tf.constant(x), y, None
-    )[0]
+    players, batch = Players({"classifier": net}, {}), Batch(tf.constant(x), y)
+    one = MinimaxGrad(THREAT).perturb(players, batch, None).x
+    many = MinimaxGrad(THREAT, max_steps=10).perturb(players, batch, None).x
     risk = [float(gradients(LWA(THREAT), net, z, y)[0]) for z in (one.numpy(), many.numpy())]
     assert not THREAT.violations(many.numpy(), x).any()
     assert risk[1] > risk[0] - 1e-3

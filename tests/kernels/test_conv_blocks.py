@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.kernels.bilinear import conv2d_of
-from mmtf.kernels.conv_blocks import block_conv, block_products
+from mmtf.kernels.conv_blocks import block_conv, block_convolutions
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.nets import NETS
 
@@ -67,7 +67,7 @@ def penalty_gradients(net, x):
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_in_a_net_twice_and_only_while_open(fused, rng):
+def test_in_a_net_twice_and_only_inside_the_context(fused, rng):
     layers = keras.layers
     net = keras.Sequential(
         [
@@ -79,7 +79,7 @@ def test_in_a_net_twice_and_only_while_open(fused, rng):
     )
     x = tf.constant(rng.uniform(-1, 1, (4, 9, 8, 2)), tf.float32)
     found = []
-    for opened in (block_products, lambda net: block_products(lambda x: x)):
+    for opened in (block_convolutions, lambda net: block_convolutions(lambda x: x)):
         with opened(net):
             if not fused:
                 found.append(penalty_gradients(net, x))
@@ -93,21 +93,21 @@ def test_in_a_net_twice_and_only_while_open(fused, rng):
     assert not any("convolution_op" in vars(layer) for layer in net.layers)
 
 
-def test_what_is_not_thin_or_a_single_tap_stays():
+def test_other_convolutions_stay():
     for net in (
         NETS["mnist_cnn"](image_shape=(8, 8, 8), num_classes=3),
         keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 1)]),
         keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, strides=2)]),
         keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Conv2D(2, 8)]),
     ):
-        with block_products(net):
+        with block_convolutions(net):
             assert not any("convolution_op" in vars(layer) for layer in net.layers)
 
 
-def test_images_of_no_known_size_are_convolved_as_ever(rng):
+def test_images_of_unknown_size_are_convolved_by_tensorflow(rng):
     net = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 3)])
     x = tf.constant(rng.uniform(-1, 1, (2, 7, 6, 1)), tf.float32)
     expected = net(x)
-    with block_products(net):
+    with block_convolutions(net):
         symbolic = tf.function(net, input_signature=[tf.TensorSpec((None, None, None, 1))])
         np.testing.assert_allclose(symbolic(x), expected, rtol=0, atol=1e-5)

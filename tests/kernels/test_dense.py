@@ -1,4 +1,4 @@
-"""Dense layers by other products are those layers."""
+"""Dense layers as multiplications and sums compute what the layers compute."""
 
 import collections
 
@@ -9,17 +9,16 @@ import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
 from mmtf.kernels.bilinear import MATMUL
-from mmtf.kernels.dense import SUMS, UNTURNED, large_products, narrow_products
+from mmtf.kernels.dense import SUMS, narrow_dense_layers
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.nets import NETS
 
 
-@pytest.mark.parametrize("product", [SUMS, UNTURNED])
 @pytest.mark.parametrize("name", ["forward", "to_inputs", "to_kernel"])
-def test_it_and_its_transposes_are_those_of_a_product(product, name, rng):
+def test_sums_and_their_gradients_are_those_of_a_product(name, rng):
     x, kernel, upstream = (tf.constant(rng.normal(size=one)) for one in ((7, 30), (30, 4), (7, 4)))
     given = {"forward": (x, kernel), "to_inputs": (upstream, kernel), "to_kernel": (x, upstream)}
-    found, expected = (getattr(one, name)(*given[name]) for one in (product, MATMUL))
+    found, expected = (getattr(one, name)(*given[name]) for one in (SUMS, MATMUL))
     np.testing.assert_allclose(found, expected, rtol=0, atol=30 * 100 * 2.0**-53)
 
 
@@ -39,12 +38,12 @@ def products_in(net, x):
 
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_in_a_net_and_only_while_open(precision, fused, rng):
+def test_in_a_net_and_only_inside_the_context(precision, fused, rng):
     net = NETS["mnist_cnn"](image_shape=(8, 8, 1), num_classes=3)
     x = tf.constant(rng.uniform(-1, 1, (5, 8, 8, 1)), tf.float32)
     with computing_in(net, precision):
         logits, theirs, before = products_in(net, x)
-        with narrow_products(net):
+        with narrow_dense_layers(net):
             if fused:
                 with fused_kernel_gradients(net):
                     found, ours, after = products_in(net, x)
@@ -59,43 +58,19 @@ def test_in_a_net_and_only_while_open(precision, fused, rng):
     assert not any("call" in vars(layer) for layer in net.layers)
 
 
-def test_what_is_wide_or_of_another_kind_stays():
+def test_wide_layers_and_subclasses_stay():
     class Own(keras.layers.Dense):
         pass
 
-    with narrow_products(lambda x: x):
+    with narrow_dense_layers(lambda x: x):
         pass
     net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(17), Own(3)])
-    with narrow_products(net), computing_in(net, "float32"):
+    with narrow_dense_layers(net), computing_in(net, "float32"):
         assert not any("call" in vars(layer) for layer in net.layers)
     layer = keras.layers.Dense(3)
     net = keras.Sequential([keras.Input((4, 6)), layer])
     x = tf.ones((2, 4, 6))
     expected = net(x)
-    with narrow_products(net):
+    with narrow_dense_layers(net):
         assert "call" in vars(layer)
         np.testing.assert_array_equal(net(x), expected)
-
-
-@pytest.mark.parametrize("fused", [False, True])
-def test_a_large_kernel_is_not_turned_over(fused, rng, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
-    layers = [keras.layers.Dense(256, activation="tanh", use_bias=k) for k in (False, True)]
-    net = keras.Sequential([keras.Input((256,)), *layers, keras.layers.Dense(3)])
-    x = tf.constant(rng.normal(0, 1, (5, 256)), tf.float32)
-    logits, theirs, before = products_in(net, x)
-    with large_products(net), computing_in(net, "float32"):
-        if fused:
-            with fused_kernel_gradients(net):
-                found, ours, after = products_in(net, x)
-        else:
-            found, ours, after = products_in(net, x)
-    # The second layer's gradient in its inputs; the first one's nobody asks for, but fused it is
-    # traced, too.
-    assert before["BatchMatMulV2"] == 0 and after["BatchMatMulV2"] == 2
-    np.testing.assert_allclose(found, logits, rtol=0, atol=1e-5)
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a card"])
-    with large_products(net):
-        assert not any("call" in vars(layer) for layer in net.layers)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.kernels.conv_rows import thin_input_gradients
+from mmtf.kernels import optimized
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
 from mmtf.nets import NETS
 
@@ -92,10 +92,12 @@ def test_a_loss_linear_in_the_logits_has_the_exact_gradient(rng):
         np.testing.assert_allclose(ours, exact, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("name, shape", [("mnist_cnn", (28, 28, 1)), ("cifar_cnn", (24, 24, 3))])
-def test_in_a_net_and_only_while_open(name, shape, thin, rng, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [] if thin else ["a card"])
+def test_in_a_net_and_only_inside_the_context(name, shape, by_rows, rng, monkeypatch):
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: [] if by_rows else ["a card"]
+    )
     net = NETS[name](image_shape=shape, num_classes=5)
     x = tf.constant(rng.uniform(-1, 1, (3, *shape)), tf.float32)
 
@@ -108,15 +110,15 @@ def test_in_a_net_and_only_while_open(name, shape, thin, rng, monkeypatch):
         )
         return collections.Counter(node.op for node in live.node)
 
-    with thin_input_gradients(net):
+    with optimized(net, "inference"):
         before = [{one: vars(layer).get(one) for one in NAMES} for layer in net.layers]
         found = operations()
         assert found["Conv2DBackpropFilter"] == 4  # of two convolutions
-        assert bool(found["ReverseV2"]) == thin
+        assert bool(found["ReverseV2"]) == by_rows
         with fused_kernel_gradients(net), fused_kernel_gradients(net):
             found = operations()
             assert found["Conv2DBackpropFilter"] == 2
-            assert bool(found["ReverseV2"]) == thin
+            assert bool(found["ReverseV2"]) == by_rows
         after = [{one: vars(layer).get(one) for one in NAMES} for layer in net.layers]
     assert after == before
     assert not any(name in vars(layer) for layer in net.layers for name in NAMES)

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from mmtf.runs.replay import require_same_images
 from mmtf.config import RunConfig, Schedule
-from mmtf.errors import ConfigError
 from mmtf.data import Dataset
+from mmtf.errors import ConfigError
 from mmtf.reports import write_json
+from mmtf.runs.replay import require_same_images
 
 CONFIG = RunConfig(dataset="lines", eta=0.3, schedule=Schedule(steps=5))
 

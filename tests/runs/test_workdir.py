@@ -69,7 +69,7 @@ def test_a_second_handle_is_refused_while_the_first_is_open(tmp_path):
 def test_a_second_process_is_refused(tmp_path):
     with Workdir(str(tmp_path), CONFIG):
         said, _ = start_other(tmp_path).communicate(timeout=60)
-    assert "Expected a --workdir that no other process uses" in said
+    assert "Expected a folder that no other process uses" in said
     assert str(tmp_path) in said
 
 
@@ -121,7 +121,7 @@ def test_a_torn_config_is_named(tmp_path):
 def test_an_unwritable_path_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ConfigError, match="--workdir that can be written. Received: .*file"):
+        with pytest.raises(ConfigError, match="folder that can be written. Received: .*file"):
             Workdir(str(path), CONFIG).__enter__()
 
 

@@ -17,5 +17,5 @@ from mmtf.runtime import cpu
 )
 def test_the_widest_instructions_count(monkeypatch, flags, widest, bfloat16):
     monkeypatch.setattr(cpu, "_of_cpuinfo", lambda field: flags)
-    assert cpu.instructions() == widest
-    assert cpu.computes_bfloat16() is bfloat16
+    assert cpu.instruction_set() == widest
+    assert cpu.has_bfloat16() is bfloat16

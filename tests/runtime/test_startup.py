@@ -9,22 +9,26 @@ import pytest
 
 from mmtf.runtime import startup
 
+PRINT = (
+    "import os; from mmtf.runtime import startup; "
+    "startup.import_tensorflow(); print(os.environ['{}'])"
+)
+
 
 @pytest.mark.parametrize("machine, found", [("x86_64", "1"), ("AMD64", "1"), ("aarch64", None)])
 def test_onednn_is_on_where_it_wins(monkeypatch, machine, found):
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert startup.settings().get("TF_ENABLE_ONEDNN_OPTS") == found
+    assert startup.environment().get("TF_ENABLE_ONEDNN_OPTS") == found
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="set on x86 alone")
 @pytest.mark.parametrize("given, found", [(None, "1"), ("0", "0")])
-def test_what_the_user_has_set_counts(given, found):
-    code = "import os; from mmtf import quiet; startup.import_tensorflow(); print(os.environ[NAME])"
+def test_what_the_user_has_set_stays(given, found):
     name = "TF_ENABLE_ONEDNN_OPTS"
     environment = {key: value for key, value in os.environ.items() if key != name}
     environment |= {name: given} if given else {}
     done = subprocess.run(
-        [sys.executable, "-c", f"NAME = {name!r}; {code}"],
+        [sys.executable, "-c", PRINT.format(name)],
         env=environment,
         capture_output=True,
         text=True,
@@ -36,14 +40,14 @@ def test_what_the_user_has_set_counts(given, found):
 @pytest.mark.parametrize(
     "given, version, found",
     [
-        (None, "2.21.0", startup.NO_TRITON),
-        ("--xla_dump_to=x", "2.21.1", f"--xla_dump_to=x {startup.NO_TRITON}"),
+        (None, "2.21.0", startup.DISABLE_TRITON_GEMM),
+        ("--xla_dump_to=x", "2.21.1", f"--xla_dump_to=x {startup.DISABLE_TRITON_GEMM}"),
         ("--xla_gpu_enable_triton_gemm=true", "2.21.0", "--xla_gpu_enable_triton_gemm=true"),
         ("flags.txt", "2.21.0", "flags.txt"),
         (None, "2.30.0", None),
     ],
 )
-def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given, version, found):
+def test_xla_takes_no_products_that_it_cannot_compile(monkeypatch, given, version, found):
     monkeypatch.setattr(startup.importlib.metadata, "version", lambda name: version)
     monkeypatch.setenv("XLA_FLAGS", given or "")
     if given is None:
@@ -53,34 +57,34 @@ def test_xla_goes_without_the_products_that_it_cannot_compile(monkeypatch, given
 
 
 @pytest.mark.parametrize("version, kept", [("2.21.0", True), ("2.30.0", False)])
-def test_xla_keeps_what_it_tried(tmp_path, monkeypatch, version, kept):
+def test_xla_keeps_what_autotuning_found(tmp_path, monkeypatch, version, kept):
     monkeypatch.setattr(startup.importlib.metadata, "version", lambda name: version)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
-    startup.keep_what_xla_tries()
+    startup.cache_xla_autotuning()
     folder = tmp_path / "mmtf" / f"xla-{version}-{version}"  # TensorFlow's, then cuBLAS'
     assert folder.is_dir() == kept
-    added = [f"--{name}={folder}" for name in startup.CACHES] if kept else []
+    added = [f"--{name}={folder}" for name in startup.AUTOTUNE_CACHE_FLAGS] if kept else []
     assert os.environ["XLA_FLAGS"].split() == ["--xla_dump_to=x", *added]
 
 
-@pytest.mark.parametrize("name", startup.CACHES)
+@pytest.mark.parametrize("name", startup.AUTOTUNE_CACHE_FLAGS)
 def test_a_user_s_own_folder_counts_alone(tmp_path, monkeypatch, name):
     monkeypatch.setattr(startup.importlib.metadata, "version", lambda name: "2.21.0")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("XLA_FLAGS", f"--{name}=mine")
-    startup.keep_what_xla_tries()
+    startup.cache_xla_autotuning()
     assert os.environ["XLA_FLAGS"] == f"--{name}=mine"
 
 
 @pytest.mark.parametrize("cache", ["{}/file", "{}/with space", "relative"])
-def test_a_cache_folder_that_cannot_be_used_is_done_without(tmp_path, monkeypatch, cache):
+def test_a_cache_folder_that_cannot_be_used_is_not_named(tmp_path, monkeypatch, cache):
     monkeypatch.setattr(startup.importlib.metadata, "version", lambda name: "2.21.0")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", cache.format(tmp_path))
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    startup.keep_what_xla_tries()
+    startup.cache_xla_autotuning()
     assert "XLA_FLAGS" not in os.environ
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
@@ -96,13 +100,14 @@ def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):
 
 
 def test_the_commands_set_xlas_flags():
-    code = "import os; from mmtf import quiet; startup.import_tensorflow(); print(os.environ[NAME])"
     done = subprocess.run(
-        [sys.executable, "-c", f"NAME = 'XLA_FLAGS'; {code}"],
+        [sys.executable, "-c", PRINT.format("XLA_FLAGS")],
         env={key: value for key, value in os.environ.items() if key != "XLA_FLAGS"},
         capture_output=True,
         text=True,
         check=True,
     )
     installed = startup.importlib.metadata.version("tensorflow")
-    assert (startup.NO_TRITON in done.stdout) is installed.startswith(startup.TRITON_FAILS)
+    assert (startup.DISABLE_TRITON_GEMM in done.stdout) is installed.startswith(
+        startup.FLAGS_FOR_TENSORFLOW
+    )

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack
 from mmtf.attacks.pgd import PGD
-from mmtf.evaluation.runner import BLOCK, BrokenConstraint, perturb
+from mmtf.evaluation.batching import LARGEST
+from mmtf.evaluation.runner import BrokenConstraint, perturb
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.threat import ThreatModel
 
@@ -31,7 +32,7 @@ class Stopping(Attack):
 
 @pytest.fixture
 def data():
-    return np.zeros((2 * BLOCK + 3, 4, 4, 1), np.float32), np.zeros(2 * BLOCK + 3, np.int32)
+    return np.zeros((2 * LARGEST + 3, 4, 4, 1), np.float32), np.zeros(2 * LARGEST + 3, np.int32)
 
 
 def test_only_what_is_missing_is_made(data, tmp_path, smooth):
@@ -55,7 +56,7 @@ def test_a_bad_file_is_as_if_absent(bad, data, tmp_path, smooth):
     assert 1 not in blocks and blocks.get(1) is None
     again = Stopping(THREAT)
     perturb(smooth, again, *data, kept=blocks)
-    assert again.calls == 1 and blocks[1].shape == (BLOCK, 4, 4, 1)
+    assert again.calls == 1 and blocks[1].shape == (LARGEST, 4, 4, 1)
 
 
 def test_blocks_of_other_images_are_made_again(data, tmp_path, smooth):
@@ -83,13 +84,13 @@ class Told:
 
 
 def test_progress_is_told_of_iterations_and_blocks(smooth, rng):
-    x = rng.uniform(-1, 1, (BLOCK + 5, 4, 4, 1)).astype(np.float32)
+    x = rng.uniform(-1, 1, (LARGEST + 5, 4, 4, 1)).astype(np.float32)
     y = np.argmax(smooth(tf.constant(x), training=False), 1).astype(np.int32)
     told = Told()
     perturb(smooth, PGD(ThreatModel(eta=0.01), steps=4), x, y, progress=told)
     inside = [(step, metrics["iteration"]) for step, metrics in told.updates if metrics]
     done = [step for step, metrics in told.updates if not metrics]
-    assert inside == [(start, i) for start in (0, BLOCK) for i in (1, 2, 3, 4)]
-    assert done == [BLOCK, BLOCK + 5]
+    assert inside == [(start, i) for start in (0, LARGEST) for i in (1, 2, 3, 4)]
+    assert done == [LARGEST, LARGEST + 5]
     standing = [metrics["standing"] for _, metrics in told.updates if metrics]
-    assert standing[0] <= BLOCK and standing == sorted(standing[:4])[::-1] + standing[4:]
+    assert standing[0] <= LARGEST and standing == sorted(standing[:4])[::-1] + standing[4:]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.training.dropout import make_global_generator, seeded
+from mmtf.kernels.keras_internals import make_global_seed_generator
+from mmtf.training.dropout import seeded_dropout
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def x(rng):
 def traced(model, x):
     @tf.function(autograph=False)
     def call(seed):
-        with seeded(model, seed=seed):
+        with seeded_dropout(model, seed=seed):
             return model(x, training=True)
 
     return lambda *seed: call(tf.constant(seed)).numpy()
@@ -49,7 +50,7 @@ class Noisy(keras.layers.Layer):
 
 @pytest.mark.parametrize("make", [Noisy, lambda: keras.layers.Dropout(0.5)])
 def test_draws_follow_the_seed_alone(make, x):
-    make_global_generator()
+    make_global_seed_generator()
     model = keras.Sequential([keras.Input((6,)), make()])
     call = traced(model, x)
     first = call(0, 1)

@@ -13,15 +13,16 @@ import tiny
 
 from mmtf.config import Schedule
 from mmtf.runtime import devices
+from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import CheckpointError, Checkpoints
-from mmtf.training.learning_rate import Rate
-from mmtf.training.loop import Events, Interrupted, RiskNotFinite, fit
+from mmtf.training.learning_rate import WarmupCosine
+from mmtf.training.loop import Interrupted, RiskNotFinite, fit
 from mmtf.training.progress import Progress
 
 
 def state(trainer):
     models = [w for model in trainer.players.models.values() for w in model.get_weights()]
-    players = trainer.players.optimizers
+    players = trainer.players.updaters
     if "solver" in players:
         moved = [players["solver"].descent, players["solver"].ascent]
     else:
@@ -45,7 +46,7 @@ def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
     first = trainer()
     stop_at = 33 if first.total_steps > 40 else 13
     checkpoints = Checkpoints(str(tmp_path), first.players)
-    events = Events(on_metrics=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM))
+    events = Callbacks(on_metrics=lambda step, metrics: os.kill(os.getpid(), signal.SIGTERM))
     events.evaluate_every = stop_at  # a call ends there
     seen = []
 
@@ -56,7 +57,7 @@ def test_a_resumed_run_ends_bitwise_the_same(tmp_path, game):
 
     events.on_metrics = stop
     with pytest.raises(Interrupted) as stopped:
-        fit(first, checkpoints=checkpoints, events=events)
+        fit(first, checkpoints=checkpoints, callbacks=events)
     assert stopped.value.step == stop_at and stopped.value.saved
     second = trainer()
     checkpoints = Checkpoints(str(tmp_path), second.players)
@@ -121,7 +122,7 @@ def test_a_checkpoint_that_cannot_be_written_says_what_to_do(tmp_path):
 
 def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):
     trainer = tiny.make_trainer()
-    bias = trainer.players.classifier.trainable_variables[-1]
+    bias = trainer.players.models["classifier"].trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))
     checkpoints = Checkpoints(str(tmp_path), trainer.players)
     with pytest.raises(RiskNotFinite, match="NaN or infinite at step 0.*learning_rate"):
@@ -132,30 +133,30 @@ def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):
 def test_events_come_in_order(tmp_path):
     trainer = tiny.make_trainer("adv_fgsm", steps=10, rounds=2)
     evaluated, ended = [], []
-    events = Events(on_evaluation=evaluated.append, evaluate_every=8, on_round_end=ended.append)
-    fit(trainer, events=events)
+    events = Callbacks(on_evaluation=evaluated.append, evaluate_every=8, on_round_end=ended.append)
+    fit(trainer, callbacks=events)
     assert evaluated == [0, 8, 16, 24, 30]
     assert ended == [0, 1, 2]
     # Stopped between a checkpoint and the evaluation that was due with it.
     evaluated.clear()
     resumed = tiny.make_trainer("adv_fgsm", steps=10, rounds=2)
-    fit(resumed, events=events, first=16)
+    fit(resumed, callbacks=events, first=16)
     assert evaluated == [16, 24, 30]
 
 
 def test_rate_against_its_formula():
     schedule = Schedule(steps=100, learning_rate=2e-3, warmup_steps=10, decay="cosine")
-    rate = Rate(schedule, 100)
+    rate = WarmupCosine(schedule, 100)
     assert float(rate(0)) == pytest.approx(2e-4)
     assert float(rate(9)) == pytest.approx(2e-3)
     assert float(rate(55)) == pytest.approx(1e-3, rel=1e-5)
     assert float(rate(99)) == pytest.approx(1e-3 * (1 + math.cos(math.pi * 89 / 90)), rel=1e-3)
-    twice = Rate(schedule, 100, updates=2)
+    twice = WarmupCosine(schedule, 100, updates=2)
     for step in (0, 9, 55, 99):
         assert float(twice(2 * step)) == float(twice(2 * step + 1)) == float(rate(step))
     rate.set_steps(200)
     assert float(rate(105)) == pytest.approx(1e-3, rel=1e-5)
-    assert float(Rate(Schedule(steps=5, learning_rate=1e-4), 5)(3)) == pytest.approx(1e-4)
+    assert float(WarmupCosine(Schedule(steps=5, learning_rate=1e-4), 5)(3)) == pytest.approx(1e-4)
 
 
 def test_progress_prints_plain_lines_without_a_terminal():
@@ -172,12 +173,12 @@ def test_progress_prints_plain_lines_without_a_terminal():
 def test_precision_auto_is_what_the_hardware_computes_in(monkeypatch, fast):
     expected = "bfloat16" if fast else "float32"
     monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [])
-    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: fast)
+    monkeypatch.setattr(devices.cpu, "has_bfloat16", lambda: fast)
     assert devices.resolve_precision("auto") == expected
     assert devices.resolve_precision("float32") == "float32"
     # The GPUs decide where there are any, the slowest of them.
     monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda kind: [(9, 0), (8, 0)])
-    monkeypatch.setattr(devices.cpu, "computes_bfloat16", lambda: not fast)
+    monkeypatch.setattr(devices.cpu, "has_bfloat16", lambda: not fast)
     monkeypatch.setattr(
         devices.tf.config.experimental,
         "get_device_details",

@@ -11,7 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from test_two_workers import environment, free_addresses
+from addresses import environment, free_addresses
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Without dropout: its masks are those of the replica.

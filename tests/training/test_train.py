@@ -12,8 +12,8 @@ import mmtf
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.evaluation import measure
+from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import Checkpoints
-from mmtf.training.loop import Events
 
 THREAT = mmtf.ThreatModel(eta=0.3)
 
@@ -92,9 +92,9 @@ def two_outputs():
     "changed, message",
     [
         ({"dataset": (np.zeros([2, 4, 4, 1]), [0, 1])}, "an mmtf.Dataset of NumPy arrays"),
-        ({"game": "minimax_grad"}, "Expected a game, as mmtf.games.GAMES"),
+        ({"game": "minimax_grad"}, "Expected a game, as mmtf.games.MinimaxGrad"),
         ({"schedule": 100}, r"schedule=mmtf.Schedule\(steps=...\). Received: 100"),
-        ({"events": [keras.callbacks.ModelCheckpoint("x.keras")]}, "Events, or a function"),
+        ({"events": [keras.callbacks.ModelCheckpoint("x.keras")]}, "Callbacks, or a function"),
     ],
 )
 def test_another_kind_of_argument_is_refused(changed, message):
@@ -148,7 +148,7 @@ def test_a_layer_without_a_second_derivative_is_told():
 
 def test_events_themselves_will_do():
     seen = []
-    events = Events(on_metrics=lambda step, values: seen.append(step))
+    events = Callbacks(on_metrics=lambda step, values: seen.append(step))
     game = mmtf.games.GAMES["lwa"](THREAT)
     options = {"schedule": Schedule(steps=2, batch_size=8), "model": built(Own())}
     mmtf.train(game, separable(), **options, events=events, progress=False)
@@ -173,7 +173,7 @@ class Shift(keras.layers.Layer):
 
 
 def test_auto_precision_stays_where_a_layer_takes_no_bfloat16(monkeypatch):
-    from mmtf.training import train as room
+    from mmtf.training import admission as room
 
     real = room.resolve_precision
     monkeypatch.setattr(room, "resolve_precision", lambda p: "bfloat16" if p == "auto" else real(p))
@@ -190,11 +190,11 @@ def test_auto_precision_stays_where_a_layer_takes_no_bfloat16(monkeypatch):
 
 
 def test_without_a_model_it_is_the_net_of_the_fast_schedule():
-    from mmtf.training import train as room
+    from mmtf.training.admission import make_classifier
 
     data = mmtf.load_data("digits")
     for one in (data, data.holdout(100), dataclasses.replace(data, name="mnist:3.0.1")):
-        model = room._made(None, one, 0)
+        model = make_classifier(None, one, 0).model
         (dropout,) = (x for x in model.layers if isinstance(x, keras.layers.Dropout))
         assert dropout.rate == 0.25
 

@@ -61,7 +61,7 @@ def test_the_first_bad_step_is_reported():
     trainer = make_trainer()
     assert int(trainer.run(0, 2)["first_bad_step"]) == -1
     # From here on every logit is NaN.
-    bias = trainer.players.classifier.trainable_variables[-1]
+    bias = trainer.players.models["classifier"].trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))
     assert int(trainer.run(2, 5)["first_bad_step"]) == 2
 
@@ -101,7 +101,9 @@ def test_bfloat16_learns_the_digits():
     first = float(trainer.run(0, 5)["risk"])
     trainer.run(5, 50)
     assert float(trainer.run(55, 5)["risk"]) < first / 2
-    assert all(variable.dtype == "float32" for variable in trainer.players.classifier.weights)
+    assert all(
+        variable.dtype == "float32" for variable in trainer.players.models["classifier"].weights
+    )
 
 
 def numpy_minimax_grad(x, y, weights, bias, steps, rate):

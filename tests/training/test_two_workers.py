@@ -1,9 +1,6 @@
 """Two real processes on this machine play as one: the same weights, the same decisions."""
 
-import contextlib
-import json
 import os
-import socket
 import subprocess
 import sys
 
@@ -11,22 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import two_workers
+from addresses import environment, free_addresses
 
 from mmtf.distributed.workers import WorkerLost, Workers
-
-
-def free_addresses(count):
-    """host:port of ports that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("localhost", 0))
-        return [f"localhost:{one.getsockname()[1]}" for one in sockets]
-
-
-def environment(addresses, index):
-    task = {"type": "worker", "index": index}
-    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
 
 
 @pytest.fixture(scope="module")

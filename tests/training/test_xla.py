@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny import assert_same, make_trainer, tiny_net, weights_after
 
-from mmtf.errors import ConfigError
 from mmtf.nets import NETS
+from mmtf.training import steps
 
 
 def assert_alike(ours, theirs):
@@ -33,7 +33,7 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     plain, compiled = (make_trainer(game, jit_compile=flag, **options) for flag in (False, True))
     risks = [float(one.run(0, 1)["risk"]) for one in (plain, compiled)]
     np.testing.assert_allclose(risks[1], risks[0], rtol=1e-5)
-    assert_alike(*(one.players.classifier.get_weights() for one in (plain, compiled)))
+    assert_alike(*(one.players.models["classifier"].get_weights() for one in (plain, compiled)))
     # What is traced once serves any number of steps, dropout and streamed batches, too.
     again = make_trainer(game, tiny_net(0.5), in_memory=False, jit_compile=True, **options)
     first = weights_after(again, [3, 2])
@@ -50,7 +50,9 @@ def test_a_step_by_xla_gives_the_same_weights(game, options):
     in_other_calls = make_trainer(
         game, tiny_net(0.5), jit_compile=True, many_a_program=True, **options
     )
-    assert_same(many.players.classifier.get_weights(), weights_after(in_other_calls, [3, 2]))
+    assert_same(
+        many.players.models["classifier"].get_weights(), weights_after(in_other_calls, [3, 2])
+    )
     weights_after(single, [5])
     ours, theirs = (one.run(5, 7) for one in (many, single))
     for name in theirs:
@@ -77,15 +79,20 @@ def test_many_steps_a_program_in_a_later_round_and_after_a_bad_step():
         one.enter_round(1, begin=True)
     risks = [float(one.run(8, 1)["risk"]) for one in (trainer, plain)]
     assert risks[0] == pytest.approx(risks[1], rel=1e-3)  # 8 steps of Adam apart by rounding
-    bias = trainer.players.classifier.trainable_variables[-1]
+    bias = trainer.players.models["classifier"].trainable_variables[-1]
     bias.assign(np.full(bias.shape, np.nan))
     assert int(trainer.run(9, 7)["first_bad_step"]) == 9
 
 
-def test_many_steps_a_program_want_xla_and_batches_in_memory():
-    for options in ({"jit_compile": False}, {"jit_compile": True, "in_memory": False}):
-        with pytest.raises(ConfigError, match="Expected many_a_program with jit_compile"):
-            make_trainer(many_a_program=True, **options)
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_many_steps_a_program_want_a_gpu_xla_and_batches_in_memory(monkeypatch, gpus):
+    monkeypatch.setattr(steps.tf.config, "list_logical_devices", lambda kind: [kind] * gpus)
+    found = {
+        (jit_compile, in_memory): steps.takes_programs(jit_compile, in_memory)
+        for jit_compile in (False, True)
+        for in_memory in (False, True)
+    }
+    assert [given for given, many in found.items() if many] == [(True, True)] * gpus
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,7 @@ def test_a_penalized_step_of_a_net_with_pools_is_the_same_by_xla(precision, apar
         options = {"gamma": 1e3, "penalty": penalty} | options
         trainer = make_trainer(net=net, precision=precision, **options)
         trainer.run(0, 1)
-        moved = zip(trainer.players.classifier.get_weights(), before, strict=True)
+        moved = zip(trainer.players.models["classifier"].get_weights(), before, strict=True)
         return [np.sign(a - b) * (np.abs(a - b) > 1e-3) for a, b in moved]
 
     def distance(ours, theirs):

@@ -1,5 +1,7 @@
 """A trainer of a tiny net on a few random images, which a test can afford."""
 
+from unittest import mock
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,6 +10,7 @@ from mmtf.config import Schedule
 from mmtf.data import Batches, Dataset
 from mmtf.games import GAMES
 from mmtf.threat import ThreatModel
+from mmtf.training import trainer as trainer_room
 from mmtf.training.trainer import Trainer
 
 THREAT = ThreatModel(eta=0.3)
@@ -48,19 +51,22 @@ def make_trainer(
     precision="float32",
     **options,
 ):
+    """many_a_program: whether XLA's programs take many steps; None: as on this machine."""
     data = data or tiny_data()
     batches = Batches(data, batch_size=8, seed=seed, in_memory=in_memory)
-    return Trainer(
-        GAMES[game](THREAT, **options),
-        net or tiny_net(),
-        batches,
-        schedule=Schedule(steps=steps, learning_rate=1e-2),
-        strategy=tf.distribute.get_strategy(),
-        precision=precision,
-        seed=seed,
-        jit_compile=jit_compile,
-        many_a_program=many_a_program,
-    )
+    here = trainer_room.takes_programs
+    many = here if many_a_program is None else lambda *_: many_a_program
+    with mock.patch.object(trainer_room, "takes_programs", many):
+        return Trainer(
+            GAMES[game](THREAT, **options),
+            net or tiny_net(),
+            batches,
+            schedule=Schedule(steps=steps, learning_rate=1e-2),
+            strategy=tf.distribute.get_strategy(),
+            precision=precision,
+            seed=seed,
+            jit_compile=jit_compile,
+        )
 
 
 def weights_after(trainer, calls):
@@ -68,7 +74,7 @@ def weights_after(trainer, calls):
     for count in calls:
         trainer.run(step, count)
         step += count
-    return trainer.players.classifier.get_weights()
+    return trainer.players.models["classifier"].get_weights()
 
 
 def assert_same(ours, theirs):

@@ -18,7 +18,7 @@ from mmtf.distributed.strategy import make_strategy
 from mmtf.distributed.workers import Workers
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
-from mmtf.training.loop import Events
+from mmtf.training.callbacks import Callbacks
 
 STEPS = 6
 RATE = 1e-2
@@ -44,7 +44,7 @@ def weights(strategy, name):
     options, in_memory = CASES[name]
     looks = []
     # The chief alone looks at the classifier meanwhile, which cuts everybody's calls.
-    watched = Events(on_evaluation=looks.append, evaluate_every=4)
+    watched = Callbacks(on_evaluation=looks.append, evaluate_every=4)
     chief = Workers(strategy).chief
     trained = mmtf.train(
         GAMES[name](tiny.THREAT, **options),

@@ -22,8 +22,9 @@ import time
 import numpy as np
 from absl import app, flags
 
+from benchmarks.interleave import TimedProcess, interleaved
 from benchmarks.peers.speed.works import BATCH, ETA, WORKS
-from benchmarks.turns import Waiting, in_turns
+from benchmarks.records import write_record
 from mmtf.cli.errors import in_one_line
 
 FLAGS = flags.FLAGS
@@ -51,16 +52,16 @@ PEERS_CODE = 2
 FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
-def worker(work, variant, precision, count, folder) -> Waiting:
+def worker(work, variant, precision, count, folder) -> TimedProcess:
     """A variant in its process; an answer to `go` tells of one block."""
     fresh = WORKS[work].fresh
     warm = "cold" if WORKS[work].once or fresh else "warm"
     module = "benchmarks.peers.speed.worker"
     named = [fresh or work, variant, precision, str(count), warm, folder]
-    return Waiting(variant, ["-m", module, *named])
+    return TimedProcess(variant, ["-m", module, *named])
 
 
-def whole(one: Waiting) -> dict:
+def whole(one: TimedProcess) -> dict:
     """The one block of a process that was started for it, with all that came before."""
     answer = one.go()
     wall = time.perf_counter() - one.began
@@ -92,7 +93,7 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
     make = {one: functools.partial(worker, name, one, precision, count, folder) for one in variants}
     workers = {} if work.fresh else {one: make[one]() for one in variants}
     blocks = {one: [] for one in variants}
-    for one in in_turns(variants, 1 if work.once else FLAGS.blocks):
+    for one in interleaved(variants, 1 if work.once else FLAGS.blocks):
         blocks[one].append(whole(make[one]()) if work.fresh else workers[one].go())
     for one in workers.values():
         one.close()
@@ -142,12 +143,11 @@ def _installed(variant):
 
 
 def _prepare(folder):
-    from mmtf.classifiers.loading import load_defense
+    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
 
     data = load_data("mnist")
-    defense = load_defense(FLAGS.model)
-    model = defense.classifier
+    model = load_classifier(FLAGS.model).model
     model.save(os.path.join(folder, "classifier.keras"))
     weights = {str(i): value for i, value in enumerate(model.get_weights())}
     np.savez(os.path.join(folder, "weights.npz"), **weights)
@@ -203,12 +203,11 @@ def main(_):
     from mmtf.runtime import cpu, startup
 
     startup.import_tensorflow()
-    from mmtf.reports import write_json
     from mmtf.storage.provenance import provenance
 
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
-    precisions = ["float32", *(["bfloat16"] if cpu.computes_bfloat16() else [])]
-    output = FLAGS.output or OUTPUT.format(instructions=cpu.instructions() or "other")
+    precisions = ["float32", *(["bfloat16"] if cpu.has_bfloat16() else [])]
+    output = FLAGS.output or OUTPUT.format(instructions=cpu.instruction_set() or "other")
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         for name in FLAGS.works:
@@ -228,8 +227,7 @@ def main(_):
                     "peers": {n: version(p) for n, p in PACKAGES.items() if _installed(n)},
                     **provenance(),
                 }
-                os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-                write_json(output, record)
+                write_record(output, record)
     print(f"wrote {output}")
 
 

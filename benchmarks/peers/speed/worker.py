@@ -16,7 +16,6 @@ import numpy as np
 # Variant -> the module whose `prepare_<work>` makes its block.
 MODULES = {
     "mmtf": "ours",
-    "mmtf_fused": "ours_fused",
     "mmtf_every2": "ours_every2",
     "cleverhans": "cleverhans_peer",
     "torch": "torch_peer",

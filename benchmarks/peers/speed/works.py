@@ -34,7 +34,7 @@ class Work:
 
 
 # A step: the attack's gradient (2 forwards), the risk (1) and its gradients (2); Minimax-Grad
-# also differentiates the gradient's norm (3, fused 2, of every second example 1.5); in Algorithm 1
+# also differentiates the gradient's norm (3, of every second example 1.5); in Algorithm 1
 # the sensitivity, without dropout, has a forward pass of its own (1). What the attack network
 # computes itself, under 5 %, is not counted.
 WORKS = {
@@ -54,10 +54,10 @@ WORKS = {
         8,
         8,
         {
-            "float32": ("mmtf", "mmtf_fused", "mmtf_every2", "torch"),
-            "bfloat16": ("mmtf", "mmtf_fused", "mmtf_every2", "torch"),
+            "float32": ("mmtf", "mmtf_every2", "torch"),
+            "bfloat16": ("mmtf", "mmtf_every2", "torch"),
         },
-        saved={"mmtf_fused": 1, "mmtf_every2": 1.5},
+        saved={"mmtf_every2": 1.5},
     ),
     "attnet_step": Work(
         "Minimax-AttNet step, the paper's 3 x 300 attack network",

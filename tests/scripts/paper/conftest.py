@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mmtf.reports import write_json
-from scripts.paper.cells import Cell, Results, Track, pack
+from mmtf.stats.packed_bits import pack
+from scripts.paper.cells import Cell, Results, Track
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Records are found by what they are."""
 
-import numpy as np
 import pytest
 
 from mmtf.errors import ConfigError
-from scripts.paper.cells import Cell, Results, Track, pack, unpack, unpack_bits
+from scripts.paper.cells import Cell, Results, Track
 
 
 def test_a_cells_place():
@@ -44,17 +43,3 @@ def test_tracks_are_those_with_records(keep, tmp_path):
         "mnist-keras-fast",
         "cifar10-tutorial-paper",
     ]
-
-
-@pytest.mark.parametrize("n", [1, 8, 1001])
-def test_what_is_packed_is_unpacked(n, rng):
-    wrong = rng.random(n) < 0.3
-    np.testing.assert_array_equal(unpack_bits(pack(wrong), n), wrong)
-    images = rng.integers(0, 256, n).astype(np.uint8)
-    np.testing.assert_array_equal(unpack(pack(images)), images)
-
-
-def test_a_mask_of_few_errors_is_small():
-    wrong = np.zeros(10_000, bool)
-    wrong[::150] = True
-    assert len(pack(wrong)) < 400

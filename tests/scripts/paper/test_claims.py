@@ -2,9 +2,9 @@
 
 import pytest
 
+from mmtf.stats.estimates import FAILS, HOLDS, MISSING, UNDECIDED
 from scripts.paper.cells import Track
 from scripts.paper.claims import CLAIMS
-from scripts.paper.estimates import FAILS, HOLDS, MISSING, UNDECIDED
 from scripts.paper.tables import measured_as, paper_table
 from scripts.paper.views import measured_view, reported_view
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mmtf.errors import ConfigError
-from scripts.paper.cells import Track, pack
+from mmtf.stats.packed_bits import pack
+from scripts.paper.cells import Track
 from scripts.paper.figures import draw_figure, require_matplotlib
 
 MNIST = [Track("mnist")]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mmtf.reports import read_json
+from mmtf.stats.packed_bits import unpack_bits
 from mmtf.storage.lock import InUse
 from scripts.paper import work
-from scripts.paper.cells import Cell, Track, unpack_bits
+from scripts.paper.cells import Cell, Track
 from scripts.paper.jobs import Job
 from scripts.paper.measuring import Bench, measure_cells
 from scripts.paper.settings import settings_of

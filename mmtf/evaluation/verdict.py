@@ -1,0 +1,32 @@
+"""The verdict on images, in float32: which ones a classifier misclassifies."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.attacks.base import judge
+from mmtf.classifiers.classifier import as_classifier
+from mmtf.evaluation.batching import default_batch_size
+from mmtf.runtime.devices import full_float32
+
+
+def misclassified(
+    classifier: Any, z: np.ndarray, y: np.ndarray, batch_size: int | None = None
+) -> np.ndarray:
+    """bool [N]: where `classifier`, in float32, does not give `z` its label `y`.
+
+    Args:
+      classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
+      z: images, float32 [N, H, W, C].
+      y: int [N].
+      batch_size: images classified together; None: `default_batch_size`.
+    """
+    wrong = judge(as_classifier(classifier).at("float32"))
+    size = batch_size or default_batch_size(z.shape[1:])
+    with full_float32():
+        found = [
+            wrong(tf.constant(z[i : i + size]), tf.constant(y[i : i + size], tf.int32)).numpy()
+            for i in range(0, len(z), size)
+        ]
+    return np.concatenate(found) > 0

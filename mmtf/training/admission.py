@@ -1,0 +1,167 @@
+"""Checks of a model before it is trained: each says what was expected, what came, what to do."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.classifiers.logits import require_logits
+from mmtf.classifiers.precision import computing_in
+from mmtf.data.dataset import Dataset
+from mmtf.errors import ConfigError, reason_of, require
+from mmtf.games.base import Game
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.nets import NETS
+from mmtf.presets import default_net, default_net_options
+from mmtf.runtime.devices import resolve_precision
+
+# Training images whose pixels are checked.
+CHECKED = 500
+# What TensorFlow and Keras raise where a model cannot be called on given images.
+CALL_ERRORS = (tf.errors.InvalidArgumentError, ValueError, TypeError)
+
+
+def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
+    """The defender of the argument `model` of `mmtf.train`; call it inside the strategy's scope.
+
+    Args:
+      model: a Keras model, a Classifier of one, or a function that makes either; None: the net for
+        the dataset.
+      dataset: decides on that net.
+      seed: seed for its initial weights.
+
+    Raises:
+      ConfigError: something else.
+    """
+    if model is None:
+        name = default_net(dataset.name)
+        model = NETS[name](
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=seed,
+            **default_net_options(name),
+        )
+    elif not isinstance(model, (keras.Model, Classifier)):
+        require(callable(model), "a Keras model, or a function that makes one", model)
+        model = model()
+    classifier = as_classifier(model)
+    require(classifier.keras_model is not None, "a Keras model to train", classifier.model)
+    return classifier
+
+
+def usable_precision(precision: str, classifier: Classifier, dataset: Dataset) -> str:
+    """The precision to train in; for `auto` float32 where the model's layers take no bfloat16.
+
+    Raises:
+      ConfigError: the model does not compute in the precision asked for.
+    """
+    resolved = resolve_precision(precision)
+    images, _ = dataset.train(2)
+    try:
+        with computing_in(classifier.model, resolved):
+            classifier.at(None)(images, training=False)
+    except CALL_ERRORS as error:
+        if precision == "auto":
+            return "float32"
+        raise ConfigError(
+            f"Expected a model that computes in {resolved}. Received: one that does not "
+            f"({reason_of(error)}). Give precision='float32'."
+        ) from error
+    return resolved
+
+
+def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replicas: int) -> None:
+    """Checks that a classifier can be trained in `game` on `dataset`.
+
+    Args:
+      classifier: around a Keras model.
+      game: its threat model says in which box the images must be.
+      dataset: the first training images are looked at.
+      replicas: number of replicas of the strategy.
+
+    Raises:
+      ConfigError: a model that is not built, does not give a logit for each class, has losses of
+        activations, was made outside of a strategy of several replicas, or has variables that are
+        not float32; images outside the box.
+    """
+    model = classifier.model
+    if not model.built:
+        raise ConfigError(
+            "Expected a built model. Received: one without weights. Call it once on a batch, or "
+            "give it an Input."
+        )
+    images, _ = dataset.train(CHECKED)
+    game.threat.require_images(images)
+    _require_outputs(classifier, images[:8], dataset)
+    _refuse_activation_losses(classifier, images[:8])
+    if replicas > 1 and not all(
+        isinstance(one.value, tf.distribute.DistributedValues) for one in model.variables
+    ):
+        raise ConfigError(
+            f"Expected a function that makes the model, for {replicas} replicas. Received: a model "
+            "made outside of their strategy. Give the function, or make one device visible "
+            "(CUDA_VISIBLE_DEVICES=0)."
+        )
+    if any(weight.dtype != "float32" for weight in model.trainable_variables):
+        raise ConfigError(
+            "Expected float32 variables. Received: another type. Use precision='bfloat16' to "
+            "compute in bfloat16."
+        )
+
+
+def refuse_local_statistics(model: keras.Model, replicas: int) -> None:
+    """Raises ConfigError where moving statistics would differ from replica to replica."""
+    if replicas == 1:
+        return
+    for layer in layers_of(model):
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
+            raise ConfigError(
+                f"Expected BatchNormalization(synchronized=True) on {replicas} replicas, whose "
+                f"moving statistics would differ otherwise. Received: layer {layer.name!r}."
+            )
+
+
+def validate_batch_size(batch_size: int, game: Game, replicas: int) -> None:
+    """Raises ConfigError unless a global batch can be divided among the replicas for `game`."""
+    if batch_size % replicas:
+        raise ConfigError(
+            f"Expected a batch size divisible by the {replicas} replicas. Received: {batch_size}."
+        )
+    divisor = game.batch_divisor
+    if replicas > 1 and batch_size // replicas % divisor:
+        raise ConfigError(
+            f"Expected a batch size divisible by {divisor} times the {replicas} replicas, for "
+            f"{type(game).__name__} treats one example in {divisor} unlike the others. "
+            f"Received: {batch_size}."
+        )
+
+
+def _require_outputs(classifier, images, dataset):
+    try:
+        with computing_in(classifier.model, "float32"):
+            logits = classifier.at(None)(images, training=False)
+    except CALL_ERRORS as error:
+        raise ConfigError(
+            f"Expected a model of images {dataset.image_shape}. Received: one that cannot be "
+            f"called on them ({reason_of(error)})."
+        ) from error
+    shape = logits.shape[1:] if tf.is_tensor(logits) else f"s of {len(logits)} outputs"
+    if not tf.is_tensor(logits) or tuple(shape) != (dataset.num_classes,):
+        raise ConfigError(
+            f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "
+            f"Received: output shape {shape}."
+            + (" Give it two logits." if dataset.num_classes == 2 and shape == (1,) else "")
+        )
+    require_logits(classifier.model, logits)
+
+
+def _refuse_activation_losses(classifier, images):
+    with keras.StatelessScope(collect_losses=True) as scope:
+        classifier.at(None)(images, training=True)
+    if scope.losses:
+        raise ConfigError(
+            "Expected a model without losses of its activations, which no game's risk has. "
+            "Received: one with activity_regularizer or add_loss. Remove them; regularizers of "
+            "weights are kept."
+        )

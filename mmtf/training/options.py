@@ -1,0 +1,66 @@
+"""How a game is trained: what does not change which game it is."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from mmtf.errors import require
+from mmtf.training.callbacks import Callbacks
+from mmtf.training.progress import Progress
+
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """The options of `mmtf.train`.
+
+    Attributes:
+      seed: seed for the net's initial weights, the batches, dropout and random starts, in
+        [0, 2^31).
+      precision: of the training steps: `float32`, `bfloat16`, or `auto`, which is bfloat16 where
+        the hardware and the model's layers compute in it. Evaluation is always in float32.
+      strategy: a strategy of tf.distribute; None: all GPUs of this machine, or its CPU. With a
+        strategy of several workers (processes, `mmtf.distributed.strategy.make_strategy`), all of
+        them call `mmtf.train` with the same arguments.
+      in_memory: whether the training images are held in the devices' memory; None: where they fit
+        (`mmtf.data.Batches`).
+      jit_compile: whether XLA compiles the steps; None: for a long run on a single GPU
+        (`mmtf.runtime.devices.resolve_jit`).
+      checkpoint_dir: folder where checkpoints are saved. If it has checkpoints of the same game,
+        schedule, seed, model and data, training resumes from the newest. None: no checkpoints.
+        All of several workers read them; the chief alone writes them.
+      checkpoint_seconds: time between two checkpoints in seconds, >= 0; the last step is always
+        saved.
+      events: `mmtf.training.callbacks.Callbacks`, or a function that makes them from the Trainer;
+        None: none.
+      progress: whether progress is shown on stderr; or the Progress that shows it.
+
+    Raises:
+      ConfigError: a seed out of range, or `events` that are no Callbacks.
+    """
+
+    seed: int = 0
+    precision: str = "auto"
+    strategy: tf.distribute.Strategy | None = None
+    in_memory: bool | None = None
+    jit_compile: bool | None = None
+    checkpoint_dir: str | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    events: Callbacks | Callable[[Any], Callbacks] | None = None
+    progress: bool | Progress = True
+
+    def __post_init__(self):
+        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        require(
+            self.events is None or callable(self.events) or isinstance(self.events, Callbacks),
+            "events: mmtf.training.callbacks.Callbacks, or a function from the Trainer to them "
+            "(Keras' callbacks are for Model.fit)",
+            type(self.events).__name__,
+        )
+
+    def callbacks(self, trainer: Any) -> Callbacks:
+        """`events` for this trainer."""
+        return self.events(trainer) if callable(self.events) else self.events or Callbacks()

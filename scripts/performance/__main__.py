@@ -1,0 +1,24 @@
+"""Renders docs/performance.md's tables and bar charts from the committed records.
+
+    python -m scripts.performance
+
+Reads peers-*.json, time_to_robust*.json and gpu.json of results/benchmarks, which `python -m
+benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. No TensorFlow.
+"""
+
+from absl import app
+
+from scripts.performance.chart import draw
+from scripts.performance.page import FIGURES, PAGE, ROOT, peer_records, rendered
+
+
+def main(_: list[str]) -> None:
+    PAGE.write_text(rendered())
+    records = peer_records()
+    for kind, record in records.items():
+        draw(record, FIGURES / f"performance-{kind}.png")
+    print(f"rendered {PAGE.relative_to(ROOT)} and {len(records)} figures")
+
+
+if __name__ == "__main__":
+    app.run(main)

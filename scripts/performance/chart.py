@@ -1,0 +1,135 @@
+"""The bar chart of one record: time relative to mmtf's, a panel for each kind of work."""
+
+import pathlib
+
+from benchmarks.peers.speed.works import BATCH
+from scripts.performance.peers import OURS, rate
+
+LABELS = {
+    "mmtf": "mmtf",
+    "mmtf_fused": "mmtf, fused penalty",
+    "mmtf_every2": "mmtf, penalty on 1 in 2",
+    "cleverhans": "CleverHans",
+    "torch": "PyTorch, by hand",
+    "foolbox": "Foolbox (TensorFlow)",
+    "foolbox_torch": "Foolbox (PyTorch)",
+    "art": "ART",
+    "art_function": "ART, step compiled",
+    "autoattack": "AutoAttack (PyTorch)",
+}
+TITLES = {
+    "fgsm_step": f"Training step with FGSM (LWA), {BATCH} images",
+    "minimax_grad_step": f"Training step of Minimax-Grad, {BATCH} images",
+    "attnet_step": f"Training step of Minimax-AttNet, {BATCH} images",
+    "pgd": "PGD, 40 steps, {count} images",
+    "apgd": "APGD, 50 steps, {count} images",
+    "autoattack": "AutoAttack, {count} images, one run",
+    "start_up": "New process to the end of its first training step",
+}
+# (mmtf, others) by precision.
+COLORS = {"float32": ("#b2182b", "#5b6b82"), "bfloat16": ("#ef8a62", "#b4c0d0")}
+# Heights of bars where rows are 1 apart: alone, and two to a row.
+ALONE, PAIRED = 0.7, 0.42
+
+
+def compared(rows: list[dict]) -> dict[str, list[dict]]:
+    """Rows by work; a precision in which nobody stands beside mmtf is left out."""
+    works: dict[str, list[dict]] = {}
+    for row in rows:
+        works.setdefault(row["work"], []).append(row)
+    return {
+        work: kept
+        for work, given in works.items()
+        if (
+            kept := [
+                row
+                for row in given
+                if any(
+                    other["precision"] == row["precision"] and other["variant"] not in OURS
+                    for other in given
+                )
+            ]
+        )
+    }
+
+
+def draw(record: dict, path: pathlib.Path) -> None:
+    """Draws the chart of one record.
+
+    Args:
+      record: as `benchmarks.peers.speed` writes it.
+      path: of the PNG.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
+
+    works = compared(record["rows"])
+    heights = [_rows_high(rows) + 0.4 for rows in works.values()]
+    figure, panels = plt.subplots(
+        len(works),
+        figsize=(7, sum(heights) + 1.5),
+        height_ratios=heights,
+        sharex=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, (work, rows) in zip(panels[:, 0], works.items(), strict=True):
+        _panel(axes, rows)
+        axes.set_title(TITLES[work].format(count=rows[0]["count"]), fontsize=10.5, loc="left")
+    panels[0, 0].margins(x=0.2)
+    panels[-1, 0].set_xlabel("time / mmtf's in the same precision (less is faster)", fontsize=10)
+    cpu = record["hardware"]
+    instructions = f" ({cpu['instructions']})" if cpu.get("instructions") else ""
+    figure.suptitle(
+        f"Time relative to mmtf on {cpu['cores']} cores of {cpu['cpu']}{instructions}\n"
+        f"MNIST's network, medians of {record['blocks']} timed blocks",
+        fontsize=11,
+    )
+    precisions = dict.fromkeys(row["precision"] for rows in works.values() for row in rows)
+    figure.legend(
+        handles=[
+            Patch(color=COLORS[precision][side], label=f"{who}, {precision}")
+            for precision in precisions
+            for side, who in enumerate(("mmtf", "others"))
+        ],
+        loc="outside lower center",
+        ncols=2,
+        fontsize=9,
+        frameon=False,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _rows_high(rows: list[dict]) -> float:
+    """Height of a panel's rows in inches: a bar needs the height of its label."""
+    names = {row["variant"] for row in rows}
+    return len(names) * (0.4 if len(rows) > len(names) else 0.28)
+
+
+def _panel(axes, rows: list[dict]) -> None:
+    """Bars of one kind of work: a row for each variant, a bar for each precision."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    precisions = list(dict.fromkeys(row["precision"] for row in rows))
+    height = PAIRED if len(precisions) > 1 else ALONE
+    for row in rows:
+        place = names.index(row["variant"])
+        if sum(one["variant"] == row["variant"] for one in rows) > 1:
+            place += (precisions.index(row["precision"]) - 0.5) * height
+        color = COLORS[row["precision"]][row["variant"] not in OURS]
+        bar = axes.barh(place, row["times_ours"], height, color=color)
+        said = f"{row['times_ours']:.2f}"
+        if row["variant"] == "mmtf":
+            said += f"   {rate(row['per_second'], row['unit'])}"
+        (label,) = axes.bar_label(bar, [said], fontsize=9, padding=5)
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.2})  # over the line
+    axes.set_yticks(range(len(names)), [LABELS[name] for name in names], fontsize=9)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="x", labelsize=9)
+    axes.tick_params(axis="y", length=0)
+    axes.axvline(1, color="#888", lw=0.8, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)

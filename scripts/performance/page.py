@@ -1,0 +1,48 @@
+"""The generated blocks of docs/performance.md."""
+
+import pathlib
+
+from mmtf.reports import read_json
+from mmtf.reports.markdown import replace_block
+from scripts.performance import gpu, peers, robust
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "results" / "benchmarks"
+PAGE = ROOT / "docs" / "performance.md"
+FIGURES = ROOT / "docs" / "figures"
+NOT_MEASURED = "**No record of this is committed.**"
+
+
+def kind_of(path: pathlib.Path) -> str:
+    """The CPU's instruction set, by which a record of the peers is named, and which works it has.
+
+    Example:
+      >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2.json"))
+      'avx2'
+      >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2-steps.json"))  # not all works
+      'avx2-steps'
+    """
+    return path.stem.removeprefix("peers-")
+
+
+def peer_records() -> dict[str, dict]:
+    """The committed records of the peers, by kind of CPU."""
+    return {kind_of(path): read_json(path) for path in sorted(RECORDS.glob("peers-*.json"))}
+
+
+def rendered() -> str:
+    """The page with its blocks as the records have them."""
+    text, records = PAGE.read_text(), peer_records()
+    generated = {
+        "ratios": peers.ratios(records),
+        "peers": "\n\n".join(
+            peers.section(kind, record, f"{FIGURES.name}/performance-{kind}.png")
+            for kind, record in records.items()
+        ),
+    }
+    for name, pattern, of in (("robust", "time_to_robust*", robust), ("gpu", "gpu", gpu)):
+        tables = [of.section(read_json(path)) for path in sorted(RECORDS.glob(f"{pattern}.json"))]
+        generated[name] = "\n\n".join(tables) or NOT_MEASURED
+    for name, content in generated.items():
+        text = replace_block(text, name, content)
+    return text

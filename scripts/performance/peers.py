@@ -1,0 +1,174 @@
+"""mmtf beside its peers: tables, ratios and sentences of docs/performance.md."""
+
+from benchmarks.peers.speed.works import WORKS
+from mmtf.reports.markdown import markdown_table
+from scripts.gradient_games import where
+
+ONCE = {work.title for work in WORKS.values() if work.once}
+OUR_PGD = ("pgd", "mmtf")
+# Ours by their penalty: what the ratios call them, and what a sentence adds.
+PENALTIES = {
+    "mmtf": ("", ""),
+    "mmtf_fused": ("fused", " by the fused penalty"),
+    "mmtf_every2": ("one in two", " with the penalty on one example in two"),
+}
+OURS = tuple(PENALTIES)
+# What is put beside whom: title, work, our precision, that of the peers, the peer where not the
+# fastest.
+RATIOS = (
+    ("FGSM step, float32 : float32", "fgsm_step", "float32", "float32", None),
+    ("FGSM step, bfloat16 : bfloat16", "fgsm_step", "bfloat16", "bfloat16", None),
+    ("FGSM step, bfloat16 : float32", "fgsm_step", "bfloat16", "float32", None),
+    ("FGSM step, float32 : ART as documented", "fgsm_step", "float32", "float32", "art"),
+    ("FGSM step, bfloat16 : ART as documented", "fgsm_step", "bfloat16", "float32", "art"),
+    ("Minimax-Grad step, float32 : float32", "minimax_grad_step", "float32", "float32", None),
+    ("Minimax-Grad step, bfloat16 : bfloat16", "minimax_grad_step", "bfloat16", "bfloat16", None),
+    ("Minimax-AttNet step, float32 : float32", "attnet_step", "float32", "float32", None),
+    ("Minimax-AttNet step, bfloat16 : bfloat16", "attnet_step", "bfloat16", "bfloat16", None),
+    ("PGD-40, float32 : float32", "pgd", "float32", "float32", None),
+    ("PGD-40, bfloat16 : float32", "pgd", "bfloat16", "float32", None),
+    ("APGD-50, float32 : float32", "apgd", "float32", "float32", None),
+    ("APGD-50, bfloat16 : float32", "apgd", "bfloat16", "float32", None),
+    ("AutoAttack, float32 : float32", "autoattack", "float32", "float32", None),
+)
+NAMES = {
+    "mmtf": "mmtf",
+    "mmtf_fused": "mmtf, --penalty=fused",
+    "mmtf_every2": "mmtf, --penalty_every=2",
+    "cleverhans": "CleverHans in a tf.function",
+    "torch": "PyTorch, by hand",
+    "foolbox": "Foolbox (TensorFlow)",
+    "foolbox_torch": "Foolbox (PyTorch)",
+    "art": "ART",
+    "art_function": "ART, training step compiled",
+    "autoattack": "AutoAttack (PyTorch)",
+}
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: a line for each variant of each work, in the order of the record."""
+    lines = []
+    for row in rows:
+        peak = f"{row['of_peak']:.0%}" if row["of_peak"] else ""
+        lines.append(
+            [
+                WORKS[row["work"]].title,
+                row["precision"],
+                NAMES[row["variant"]],
+                rate(row["per_second"], row["unit"]),
+                f"{row['times_ours']:.2f}",
+                f"{row['cpu'] / row['count'] * 1000:.1f}",
+                f"{row['peak_mib']:,.0f}",
+                peak,
+            ]
+        )
+    header = ["work", "precision", "who", "rate", "time / mmtf's", "CPU ms each", "MiB", "of peak"]
+    return markdown_table(header, lines)
+
+
+def rate(per_second: float, unit: str) -> str:
+    """Units of work in a second, or seconds a unit where that is less than one.
+
+    Example:
+      >>> rate(11.53, "step"), rate(0.25, "start")
+      ('11.5 steps/s', '4.0 s each')
+    """
+    if per_second < 1:
+        return f"{1 / per_second:.1f} s each"
+    return f"{per_second:.{0 if per_second >= 100 else 1}f} {unit}s/s"
+
+
+def section(kind: str, record: dict, figure: str) -> str:
+    """What docs/performance.md says of one record: figure, table, notes.
+
+    Args:
+      kind: of CPU, see `scripts.performance.page.kind_of`.
+      record: as `benchmarks.peers.speed` writes it.
+      figure: path of its chart, relative to the page.
+    """
+    peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in record["peers"].items())
+    left = ", ".join(
+        f"{name} (no {', '.join(lacks)})" for name, lacks in record["left_out"].items()
+    )
+    once = [WORKS[name].title for name in dict.fromkeys(one["work"] for one in record["rows"])]
+    once = [title for title in once if title in ONCE]
+    alone = f" ({', '.join(once)}: one block, cold)" if once else ""
+    notes = [
+        f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} blocks in "
+        f"turns{alone}. 2,048-matmul peak, GFLOP/s: {peaks}. {where(record)}. Peers: {versions}."
+    ]
+    # A part of the works is measured only into a named file, whose name no record has.
+    part = ["--output=FILE"] if any("--works" in one for one in record["command"]) else []
+    arguments = " ".join([*record["command"][1:], *part])
+    notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
+    notes += prices(record["rows"])
+    fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
+    if fallen:
+        notes.append(
+            f"Examples that have fallen leave mmtf's batch, {fallen[0]:.0%} of them by PGD's end "
+            "on this classifier; the peers take every step with every image, and `of peak` counts "
+            "all of them for everybody."
+        )
+    if left:
+        notes.append(f"Left out, not installed: {', '.join(left)}.")
+    if record.get("precisions") == ["float32"]:
+        notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
+    image = f"![Time relative to mmtf's]({figure})"
+    title = f"### On a CPU with {kind.replace('-', ', ')}"
+    return "\n\n".join([title, image, table(record["rows"]), *notes])
+
+
+def ratios(records: dict[str, dict]) -> str:
+    """Markdown: how many times as fast as its fastest peer mmtf is, a column for each record.
+
+    Args:
+      records: by kind of CPU, as `benchmarks.peers.speed` writes them.
+    """
+    lines = []
+    for title, work, ours, theirs, peer in RATIOS:
+        cells = [_ratio(record["rows"], work, ours, theirs, peer) for record in records.values()]
+        if any(cells):
+            lines.append([title, *cells])
+    header = ["mmtf : the fastest peer", *(kind.replace("-", ", ") for kind in records)]
+    return markdown_table(header, lines)
+
+
+def _ratio(rows: list[dict], work: str, ours: str, theirs: str, peer: str | None) -> str:
+    """`1.21 CleverHans`; in brackets by other penalties, where there are any."""
+    rates = {}
+    for row in rows:
+        if row["work"] == work:
+            rates[row["precision"], row["variant"]] = row["per_second"]
+    others = {
+        who: speed
+        for (precision, who), speed in rates.items()
+        if precision == theirs and who not in OURS and who == (peer or who)
+    }
+    if not others or (ours, "mmtf") not in rates:
+        return ""
+    who = max(others, key=others.get)
+    said = f"{rates[ours, 'mmtf'] / others[who]:.2f}"
+    more = [
+        f"{by} {rates[ours, variant] / others[who]:.2f}"
+        for variant, (by, _) in PENALTIES.items()
+        if by and (ours, variant) in rates
+    ]
+    said += f" ({', '.join(more)})" if more else ""
+    return said if peer else f"{said} {NAMES[who].split(' ')[0].rstrip(',')}"
+
+
+def prices(rows: list[dict]) -> list[str]:
+    """What a step of Minimax-Grad costs in steps with FGSM, a sentence for each penalty."""
+    rates = {(one["work"], one["precision"], one["variant"]): one["per_second"] for one in rows}
+    said = []
+    for variant, (_, by) in PENALTIES.items():
+        times = [
+            f"{rates['fgsm_step', precision, 'mmtf'] / speed:.2f} in {precision}"
+            for (work, precision, who), speed in rates.items()
+            if (work, who) == ("minimax_grad_step", variant)
+            and ("fgsm_step", precision, "mmtf") in rates
+        ]
+        if times:
+            said.append(f"A Minimax-Grad step{by}, in steps with FGSM: {', '.join(times)}.")
+    return [" ".join(said)] if said else []
