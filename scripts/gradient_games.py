@@ -4,7 +4,7 @@
 
 Reads results/section3/*.json (each the record.json of the run that its own `command` names) and
 train_step.json, fused_penalty.json and penalty_every.json of results/benchmarks; rewrites the
-marked blocks of README.md and docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no
+marked blocks of docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no
 TensorFlow.
 """
 
@@ -18,7 +18,7 @@ from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, commands, rewrite, spre
 
 RECORDS = RESULTS / "section3"
 BENCHMARKS = RESULTS / "benchmarks"
-PAGES = (ROOT / "README.md", DOCS / "gradient_games.md")
+PAGE = DOCS / "gradient_games.md"
 FIGURE = FIGURES / "minimax_grad.png"
 MAIN = "mnist_minimax_grad"
 CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD, 10 steps"}
@@ -147,8 +147,7 @@ def draw() -> None:
 def main(_: list[str]) -> None:
     """Rewrites the pages and draws the figure."""
     content = blocks()
-    for page in PAGES:
-        rewrite(page, content)
+    rewrite(PAGE, content)
     draw()
     print(f"drew {FIGURE.relative_to(ROOT)}")
 

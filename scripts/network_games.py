@@ -2,7 +2,7 @@
 
     python -m scripts.network_games
 
-Reads results/section4/*.json; rewrites the marked blocks of README.md, docs/network_games.md and
+Reads results/section4/*.json; rewrites the marked blocks of docs/network_games.md and
 docs/attack_networks.md, docs/figures/convergence.png and docs/figures/transfer.png. Needs no
 TensorFlow.
 """
@@ -15,12 +15,12 @@ from absl import app
 from mmtf.reports import lemma_table, plots, read_json, risk_table
 from mmtf.reports.heat_map import heat_map
 from mmtf.reports.markdown import games_table, markdown_table, matrix_table
-from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, commands, error_text, rewrite, where
+from scripts.blocks import DOCS, FIGURES, RESULTS, commands, error_text, rewrite, where
 from scripts.paper.figures import draw_game
 from scripts.paper.selection import NETWORK_GAMES
 
 RECORDS = RESULTS / "section4"
-PAGES = [ROOT / "README.md", DOCS / "network_games.md", DOCS / "attack_networks.md"]
+PAGES = [DOCS / "network_games.md", DOCS / "attack_networks.md"]
 ATTACKS = ("none", "fgsm_curr", "pgd_curr", "attnet_paper_curr", "attnet_curr", "attnet_met")
 # Attacks and architectures of the transfer matrix, as its heat map names them.
 ARCHITECTURES = {"none": "no attack", "fgsm": "FGSM", "mlp": "MLP", "conv": "convolutional"}

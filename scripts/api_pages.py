@@ -1,0 +1,89 @@
+"""Writes docs/api/*.md: a page for each room of mmtf, which mkdocstrings fills from the docstrings.
+
+python -m scripts.api_pages            # says which pages are out of date
+python -m scripts.api_pages --write
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = ROOT / "docs" / "api"
+# Rooms with a page of their own; the other modules share one.
+ROOMS = (
+    "attacks",
+    "classifiers",
+    "data",
+    "evaluation",
+    "games",
+    "nets",
+    "runs",
+    "solvers",
+    "training",
+)
+OTHERS = "others"
+
+_WRITE = flags.DEFINE_boolean("write", False, "Write the pages instead of comparing them.")
+
+
+def public_modules(root: pathlib.Path) -> list[str]:
+    """Dotted names of all modules of mmtf but those whose name begins with an underscore."""
+    found = []
+    for path in sorted((root / "mmtf").rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if not any(part.startswith("_") for part in parts):
+            found.append(".".join(parts))
+    return found
+
+
+def pages(root: pathlib.Path) -> dict[str, str]:
+    """The text of every page by its name."""
+    modules: dict[str, list[str]] = {name: [] for name in (*ROOMS, OTHERS)}
+    for module in public_modules(root):
+        room = (module.split(".") + [""])[1]
+        if module != "mmtf":
+            modules[room if room in ROOMS else OTHERS].append(module)
+    text = {name: _page(name, found) for name, found in modules.items()}
+    listed = "\n".join(f"- [mmtf.{name}]({name}.md)" for name in ROOMS)
+    text["index"] = (
+        "# API\n\nThe names most users need are attributes of `mmtf`: `Classifier`, `Dataset`, "
+        "`Schedule`, `ThreatModel`, `evaluate`, `load_data`, `run_config`, `run_experiment`, "
+        "`save_keras`, `save_serving`, `schedule_of`, `train`; attacks, games and nets are "
+        "attributes of their rooms: `mmtf.attacks.PGD`, `mmtf.games.MinimaxGrad`, "
+        f"`mmtf.nets.mnist_cnn`.\n\n{listed}\n- [The rest]({OTHERS}.md)\n"
+    )
+    return text
+
+
+def _page(name, modules):
+    title = "The rest" if name == OTHERS else f"mmtf.{name}"
+    return f"# {title}\n\n" + "\n\n".join(f"::: {module}" for module in modules) + "\n"
+
+
+def main(_) -> None:
+    """Writes the pages, or exits with 1 where one is out of date."""
+    wanted = pages(ROOT)
+    stale = [
+        name
+        for name, text in wanted.items()
+        if not (PAGES / f"{name}.md").exists() or (PAGES / f"{name}.md").read_text() != text
+    ]
+    if _WRITE.value:
+        PAGES.mkdir(exist_ok=True)
+        for name in stale:
+            (PAGES / f"{name}.md").write_text(wanted[name])
+        print(f"wrote {len(stale)} of {len(wanted)} pages")
+    elif stale:
+        print(
+            f"Expected docs/api as the modules are. Received other pages: {', '.join(stale)}. "
+            "Run python -m scripts.api_pages --write.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    app.run(main)
