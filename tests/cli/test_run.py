@@ -91,7 +91,8 @@ def test_a_run_leaves_what_it_promises(finished):
     for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
         assert os.path.exists(os.path.join(workdir, name)), name
     assert glob.glob(os.path.join(workdir, "logs", "events*"))
-    assert re.search(r"fgsm_curr +0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\] +50", done.stdout)
+    line = r"fgsm_curr +0\.\d{4} \(\d+\.\d %\) +\[0\.\d{4}, [01]\.\d{4}\] +50"
+    assert re.search(line, done.stdout)
 
 
 def test_a_finished_run_prints_its_result_at_once(finished):
