@@ -84,8 +84,8 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         if bounds != classifier.bounds and (other := better(x, bounds)) is not None:
             raise ConfigError(
                 f"{name}: Expected a classifier of pixels in {_range(classifier.bounds)}. "
-                f"Received: one whose error is {missed:.2f} on them, but {other:.2f} with pixels in "
-                f"{_range(bounds)}. Pass {_advice(bounds)}."
+                f"Received: one whose error is {missed:.2f} on them, but {other:.2f} with pixels "
+                f"in {_range(bounds)}. Pass {_advice(bounds)}."
             )
     return classifier
 

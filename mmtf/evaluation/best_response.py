@@ -98,7 +98,7 @@ class FittedAttNet(FittedAttack):
         require_keras(as_classifier(classifier), "attack networks, which are trained against it")
 
     def fit(self, classifier: Any, dataset: Dataset) -> LearnedAttack:
-        """Trains the best response to `classifier` on the training split, or loads it from the cache."""
+        """Trains the best response to `classifier` on the training split, or loads it."""
         return best_response(
             classifier,
             dataset,

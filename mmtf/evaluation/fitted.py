@@ -44,7 +44,7 @@ class FittedAttack:
         raise NotImplementedError(f"{type(self).__name__} must define fit.")
 
     def identity(self) -> str:
-        """Cache key: all that determines the adversarial examples except classifier, images and seed."""
+        """Cache key: what determines the attack's images besides classifier, images and seed."""
         return repr(self) + source_of(type(self))
 
 
@@ -66,7 +66,7 @@ class ComputedAttack(FittedAttack):
         return self.attack
 
     def identity(self) -> str:
-        """The attack's arguments and source code; of a transfer attack also the surrogate's weights."""
+        """The attack's arguments and source code; of a transfer attack the surrogate's weights, too."""
         if isinstance(self.attack, Transfer):
             source = as_classifier(self.attack.source).fingerprint
             inner = self.attack.attack

@@ -33,7 +33,7 @@ LEVEL = 0.01
 # Black-box attacks (transferred attacks, `pgd@source`, are too) and iterated white-box attacks.
 BLACK_BOX = {"square"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
-# AutoAttack contains Square: compared with single-step and transfer attacks, not with Square.
+# AutoAttack contains Square, so that only other attacks are compared with it.
 ENSEMBLES = {"autoattack"}
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
 FEW_STEPS, MANY_STEPS = 10, 100
@@ -224,7 +224,7 @@ def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list
             strong = white + [value for name, value in here.items() if name in ENSEMBLES]
             others = [name for name in here if name in SINGLE_STEP or _is_black_box(name)]
             for name in others:
-                # Compared with all iterated attacks together: a single weak one must not raise the sign.
+                # All iterated attacks together: a single weak one must not raise the sign.
                 rivals = white if name in BLACK_BOX else strong
                 if not rivals:
                     continue

@@ -352,9 +352,7 @@ def _measured(
                     if not leave_out:
                         raise
                     reason = str(error)
-                    if isinstance(
-                        error, RiskNotFinite
-                    ):  # raised while an attack network was trained
+                    if isinstance(error, RiskNotFinite):  # from training a network
                         reason = "its training met a risk that is not finite"
                     findings.append(Finding(name, "broken_attack", f"{attack}: {reason}"))
                     say(f"{label}: left out, {reason}")
@@ -395,7 +393,7 @@ def _masking(name, classifier, examples, threat, options) -> list[Finding]:
 
 
 def _masking_in_table(table, columns) -> list[Finding]:
-    """Calls `masking_in_table` for the attacks of each norm and box, at each attack's own radius."""
+    """Calls `masking_in_table` for the attacks of each norm and box, at each attack's radius."""
     kinds: dict[tuple, dict] = {}
     for (defense, attack, eta), wrong in table.items():
         if attack in columns[eta]:  # not `worst`

@@ -48,7 +48,7 @@ def evaluation_record(
 
 
 def evaluation_text(record: dict[str, Any]) -> str:
-    """Formats a record for the terminal: tables by radius, paired tests, signs of masked gradients."""
+    """Formats a record as text: a table per radius, paired tests, signs of masked gradients."""
     lines = []
     note = f" ({record['note']})" if record["note"] else ""
     for eta in record["etas"]:

@@ -23,7 +23,7 @@ NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
 
 class BrokenConstraint(RunError):
-    """An attack returned images outside the ball or the box, or NaN, so its error is meaningless."""
+    """An attack returned images outside the ball or the box, or NaN: its error is meaningless."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -205,9 +205,9 @@ def perturb(
 def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
     """Takes the per-example worst case over `results` and the unperturbed images.
 
-    An example counts as an error if any attack, or the unperturbed image, which lies in every ball,
-    is misclassified. `distance` is the smallest over the results, if all have it; `seconds` is
-    their sum, if all have it.
+    An example counts as an error if it is misclassified under any attack or without one: the
+    unperturbed image lies in every ball. `distance` is the smallest over the results and `seconds`
+    their sum, if all results have them.
 
     Args:
       results: all on the same N examples.
