@@ -1,1 +1,1 @@
-"""A Keras model as a classifier: precision, logits, fingerprint, loading, export."""
+"""Wraps, validates, loads and exports classifiers; sets the precision they compute in."""

@@ -1,4 +1,4 @@
-"""What mmtf 0.1 had in place of `Classifier`; kept for one release by mmtf._moved."""
+"""Functions that `Classifier` replaced after mmtf 0.1; mmtf._moved keeps them for one release."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from mmtf.runtime.devices import full_float32
 
 @contextlib.contextmanager
 def evaluating_in_float32(classifier: Any) -> Iterator[None]:
-    """Context manager: inside it a Keras model, or that of a wrapper, computes in float32."""
+    """Context manager: inside it a Keras model, wrapped or not, computes in float32."""
     model = model_of(classifier)
     with contextlib.ExitStack() as stack:
         stack.enter_context(full_float32())
@@ -25,7 +25,7 @@ def evaluating_in_float32(classifier: Any) -> Iterator[None]:
 
 
 def policies_of(classifier: Any) -> tuple[str, ...]:
-    """The types that a Keras model's layers, or a wrapped one's, compute in; else nothing."""
+    """Names of the layers' dtype policies; empty unless there is a Keras model (`model_of`)."""
     model = model_of(classifier)
     if model is None:
         return ()
@@ -33,7 +33,7 @@ def policies_of(classifier: Any) -> tuple[str, ...]:
 
 
 def model_of(classifier: Any) -> keras.Model | None:
-    """The Keras model that a classifier is, or that it has as its attribute `classifier`."""
+    """The Keras model that a classifier is or wraps as its attribute `classifier`; else None."""
     while classifier is not None and not isinstance(classifier, keras.Model):
         classifier = getattr(classifier, "classifier", None)
     return classifier

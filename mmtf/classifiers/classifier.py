@@ -1,4 +1,4 @@
-"""`Classifier`: what attacks, games and evaluations call; made once of a model."""
+"""`Classifier`: the interface through which attacks, games and evaluations call a model."""
 
 import contextlib
 import functools
@@ -15,29 +15,29 @@ from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
-# Where a model keeps the Classifier that was made of it. Keras neither tracks nor saves names that
-# begin with two underscores.
+# Attribute of a model that stores its Classifier (`as_classifier`). Keras neither tracks nor saves
+# attributes whose names begin with two underscores.
 KEPT = "__mmtf_classifier__"
 
 
 class Classifier:
-    """Images in [-1, 1] -> logits, in a stated precision, with the programs compiled for it.
+    """Maps images in [-1, 1] to logits in a given precision, and caches its compiled functions.
 
     Args:
-      model: a built Keras model, or any callable(images, training=False), that gives logits
+      model: a built Keras model, or any callable(images, training=False), that returns logits
         [N, classes].
-      name: in tables and messages.
-      bounds: (low, high), the range of the pixels that `model` takes. Images of the box [-1, 1] are
-        mapped onto it, so that a radius eta stays one of the box: a model on [0, 1] sees changes of
-        eta / 2.
-      preprocessing: called on the images within `bounds`, before `model`; differentiable TensorFlow
-        operations only.
-      precision: `float32` or `bfloat16`, in which the layers of a Keras model compute in calls and
-        programs of this classifier, whatever their own policy; None: as the layers are. Functions
-        compute as they do.
+      name: the classifier's name in tables and messages.
+      bounds: (low, high), the pixel range that `model` expects. Images in the box [-1, 1] are
+        rescaled to it. A radius eta always refers to the box: a model on [0, 1] sees changes of at
+        most eta / 2.
+      preprocessing: applied to the images after rescaling to `bounds` and before `model`; must
+        consist of differentiable TensorFlow operations.
+      precision: `float32` or `bfloat16`, in which the layers of a Keras model compute when called
+        through this classifier, overriding their dtype policies; None: the layers keep their
+        policies. Has no effect on models that are not Keras models.
 
     Raises:
-      ConfigError: no callable, or bounds without low < high.
+      ConfigError: `model` is not callable, low >= high, or an unknown precision.
 
     Example:
       >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -70,7 +70,7 @@ class Classifier:
         self._siblings: dict[str | None, Classifier] = {precision: self}
 
     def __call__(self, x: Any, training: bool = False) -> tf.Tensor:
-        """Logits [N, classes] of images [N, H, W, C] in [-1, 1]."""
+        """Returns logits [N, classes] for images [N, H, W, C] in [-1, 1]."""
         with self.computing():
             return self.model(self.inputs_of(x), training=training)
 
@@ -78,7 +78,7 @@ class Classifier:
         return f"Classifier({self.name!r}, bounds={self.bounds}, precision={self.precision!r})"
 
     def inputs_of(self, x: Any) -> Any:
-        """What the model is given for images `x` of the box."""
+        """Rescales images in [-1, 1] to `bounds` and preprocesses them: the inputs of the model."""
         if self.bounds != BOX:
             low, high = self.bounds
             x = low + (x + 1.0) * ((high - low) / 2.0)
@@ -86,21 +86,21 @@ class Classifier:
 
     @property
     def keras_model(self) -> keras.Model | None:
-        """The Keras model, None where `model` is another callable."""
+        """The Keras model; None if `model` is another callable."""
         return self.model if isinstance(self.model, keras.Model) else None
 
     @functools.cached_property
     def num_classes(self) -> int | None:
-        """Number of logits, None where a model without a static output shape does not tell."""
+        """Number of logits; None if the model has no static output shape."""
         outputs = getattr(self.keras_model, "outputs", None)
         return int(outputs[0].shape[-1]) if outputs else None
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what is computed: layers, weights, bounds and preprocessing; of today's weights.
+        """Hash of layers, current weights, bounds and the preprocessing's name.
 
         Raises:
-          ConfigError: a callable that is neither a Keras model nor has a `fingerprint` of its own.
+          ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`.
         """
         if self.keras_model is None:
             own = getattr(self.model, "fingerprint", None)
@@ -114,12 +114,13 @@ class Classifier:
         return sha256(*parts)
 
     def as_keras(self) -> keras.Model:
-        """A Keras model of the same weights that takes images of the box, for training against it.
+        """Returns a Keras model with the same weights that takes images in [-1, 1].
 
-        The model itself where it takes them as they are.
+        This is the model itself if it has no `bounds` or `preprocessing` of its own.
 
         Raises:
-          ConfigError: the classifier is no Keras model, or one without a static input shape.
+          ConfigError: `model` is not a Keras model, or must be adapted and has no static input
+            shape.
         """
         model = self.keras_model
         if model is None:
@@ -134,7 +135,7 @@ class Classifier:
         return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")
 
     def at(self, precision: str | None) -> "Classifier":
-        """The same classifier computing in another precision; one and the same object each time."""
+        """Returns this classifier in another precision; the same object on every call."""
         if precision not in self._siblings:
             other = Classifier(
                 self.model,
@@ -149,9 +150,9 @@ class Classifier:
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
-        """Context manager: inside it the layers compute in `precision`, with the faster kernels.
+        """Context manager: inside it the layers compute in `precision` and with faster kernels.
 
-        What a tf.function traces inside keeps both for good.
+        A tf.function traced inside keeps both permanently.
         """
         if self.keras_model is None or self.precision is None:
             yield
@@ -162,26 +163,31 @@ class Classifier:
             yield
 
     def compiled(self, key: Hashable, function: Callable) -> Callable:
-        """`function` as a tf.function of tensors, traced once for `key` and kept.
+        """Compiles `function` as a tf.function of tensors and caches it under `key`.
 
         Args:
-          key: tells apart the functions kept for one classifier; equal keys stand for functions
-            that compute the same.
+          key: identifies the function; functions with equal keys must compute the same.
           function: called as function(classifier, *tensors).
+
+        Returns:
+          A callable of the tensors alone.
         """
         if key not in self._compiled:
-            # A partial: TensorFlow counts the traces of all functions of one line of code together,
-            # and would warn of a few classifiers as of one function traced again and again.
+            # A partial, because TensorFlow counts traces per line of code: without it, it would
+            # mistake several classifiers for one function that is retraced repeatedly, and warn.
             traced = functools.partial(_call, self, function)
-            # AutoGraph's translation takes longer than tracing.
+            # No AutoGraph: its conversion takes longer than tracing.
             self._compiled[key] = tf.function(traced, autograph=False, reduce_retracing=True)
         return self._compiled[key]
 
 
 def as_classifier(model: Any) -> Classifier:
-    """`model` itself if it is a Classifier, else the one made of it with default arguments.
+    """Returns a Classifier unchanged; wraps another model with the default arguments.
 
-    It is kept with the model, so that what was compiled for it is found again.
+    The Classifier is stored on the model, so that later calls reuse its compiled functions.
+
+    Args:
+      model: a Classifier, a Keras model, or a callable(images, training=False) -> logits.
     """
     if isinstance(model, Classifier):
         return model

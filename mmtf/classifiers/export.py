@@ -1,4 +1,4 @@
-"""The classifier for those who put it into service: a Keras file and a SavedModel."""
+"""Exports classifiers and attack networks as Keras files and SavedModels."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from mmtf.storage.files import to_disk, write_atomically
 
 
 def save_keras(classifier: keras.Model, path: str) -> None:
-    """Writes `path` (.keras), whole or not at all."""
+    """Saves a classifier as a .keras file, atomically."""
     write_atomically(path, classifier.save)
 
 
@@ -24,18 +24,22 @@ def save_serving(
     image_shape: Sequence[int],
     path: str,
 ) -> None:
-    """Writes a SavedModel that plain TensorFlow loads, whole or not at all.
+    """Saves a classifier atomically as a SavedModel that TensorFlow loads without mmtf.
 
     Its signatures, in float32:
       serving_default: `images` uint8 [N, H, W, C], raw pixels -> `label` int32 [N] and
-        `probabilities` float32 [N, classes]; the preprocessing is inside.
+        `probabilities` float32 [N, classes]; includes the preprocessing.
       logits: `images` float32 [N, H, W, C] in [-1, 1] -> `logits` float32 [N, classes].
 
     Args:
-      classifier: gives logits.
-      preprocess: uint8 batch -> float32 batch in [-1, 1], TensorFlow operations only.
+      classifier: a model that returns logits.
+      preprocess: maps a uint8 batch to a float32 batch in [-1, 1]; TensorFlow operations only.
       image_shape: (H, W, C).
-      path: a folder; one that is there is replaced.
+      path: the folder to write; an existing SavedModel is replaced.
+
+    Raises:
+      ConfigError: `path` exists and is neither an empty folder nor a SavedModel.
+      OSError: TensorFlow cannot write the files.
     """
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
@@ -53,10 +57,18 @@ def save_serving(
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
-    """Writes an attack network as a SavedModel, whole or not at all.
+    """Saves an attack network atomically as a SavedModel.
 
     Its signature serving_default takes `images` float32 [N, H, W, C] in [-1, 1] and `labels` int32
-    [N], and gives `perturbed` float32 [N, H, W, C].
+    [N], and returns `perturbed` float32 [N, H, W, C].
+
+    Args:
+      attacker: an attack network, called on [images, labels].
+      image_shape: (H, W, C).
+      path: the folder to write; an existing SavedModel is replaced.
+
+    Raises:
+      ConfigError, OSError: see `save_serving`.
     """
     images = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
     labels = tf.TensorSpec([None], tf.int32, name="labels")
@@ -84,7 +96,7 @@ def _write(model, endpoints, path):
         os.chmod(temporary, 0o755)
         to_disk(temporary)
         if os.path.exists(path):
-            os.replace(path, aside)  # at once: deleted in place, a kill would leave a part of it
+            os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
         os.replace(temporary, path)
     except tf.errors.OpError as error:
         line = str(error).strip().partition("\n")[0]

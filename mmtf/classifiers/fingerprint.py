@@ -1,4 +1,4 @@
-"""A Keras model's layers in writing, without what differs from one making of it to the next."""
+"""Fingerprint of a Keras model's architecture, equal for two builds of the same model."""
 
 import json
 
@@ -6,8 +6,9 @@ import keras
 
 from mmtf.storage.digest import sha256
 
-# Names are counted up in a process, and stand in the lists of a functional model's edges; the type
-# is the precision's, which may change; seeds may be drawn where none is given.
+# Entries of a layer's config that may differ between two builds of the same model. Keras numbers
+# names within a process, and the lists of a functional model's edges contain names; the dtype
+# depends on the precision; Keras draws seeds that are not given.
 LEFT_OUT = ("name", "dtype", "shared_object_id", "seed") + (
     "inbound_nodes",
     "input_layers",
@@ -16,9 +17,12 @@ LEFT_OUT = ("name", "dtype", "shared_object_id", "seed") + (
 
 
 def architecture(model: keras.Model) -> str:
-    """A fingerprint of the layers, their order and settings; the same for the same model made anew.
+    """Hashes the types, order and settings of a model's layers.
 
-    Weights and functions (of a Lambda layer) do not count.
+    Weights and the functions of Lambda layers are ignored.
+
+    Returns:
+      16 hexadecimal digits.
 
     Example:
       >>> def make(width):
@@ -35,13 +39,13 @@ def _layers(layer):
         return [type(layer).__name__, [_layers(one) for one in inner]]
     try:
         config = layer.get_config()
-    except (NotImplementedError, TypeError, ValueError, AttributeError):  # its class still counts
+    except (NotImplementedError, TypeError, ValueError, AttributeError):  # hash only its type
         config = {}
     return [type(layer).__name__, _simple(config)]
 
 
 def _simple(value):
-    """What JSON has of it; of others None."""
+    """Reduces a config to plain JSON data; other values become None."""
     if isinstance(value, dict):
         kept = {str(key): _simple(one) for key, one in value.items() if key not in LEFT_OUT}
         return {} if value.get("class_name") == "__lambda__" else kept

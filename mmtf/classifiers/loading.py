@@ -1,4 +1,4 @@
-"""Any trained classifier by its path: a .keras file, a SavedModel, a workdir of mmtf.run."""
+"""Loads a trained classifier from a .keras file, a SavedModel or a workdir of mmtf.run."""
 
 import functools
 import glob
@@ -17,19 +17,19 @@ FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of 
 def load_classifier(
     path: str, name: str | None = None, bounds: tuple[float, float] = BOX
 ) -> Classifier:
-    """The classifier at `path`.
+    """Loads the classifier at `path`.
 
     Args:
       path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
-      name: in tables; None: the name of the file or folder.
-      bounds: (low, high), the range of the pixels that the model takes.
+      name: the classifier's name in tables; None: the name of the file or folder.
+      bounds: (low, high), the pixel range that the model expects.
 
     Raises:
-      ConfigError: nothing there, or nothing that can be loaded.
+      ConfigError: `path` does not exist or cannot be loaded.
     """
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
-    name = name.encode(errors="replace").decode()  # a file's name may be no text
+    name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
         return Classifier(_keras_model(kept), name=name, bounds=bounds)
@@ -42,7 +42,7 @@ def load_classifier(
 
 
 def require_keras(classifier: Classifier, purpose: str) -> None:
-    """Raises ConfigError unless `classifier` is a Keras model, which `purpose` needs."""
+    """Raises ConfigError unless `classifier` wraps a Keras model, as `purpose` requires."""
     if classifier.keras_model is None:
         raise ConfigError(
             f"Expected a Keras model for {purpose}. Received: {classifier.name}, a SavedModel or "
@@ -51,7 +51,7 @@ def require_keras(classifier: Classifier, purpose: str) -> None:
 
 
 class _Signature:
-    """The `logits` signature of a SavedModel as a function; gradients pass through it."""
+    """The `logits` signature of a SavedModel as a differentiable function."""
 
     def __init__(self, path: str):
         self._path = path
@@ -80,7 +80,7 @@ class _Signature:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Of its files: graph and variables."""
+        """Hash of the SavedModel's files: graph and variables."""
         paths = [os.path.join(self._path, "saved_model.pb")]
         paths += sorted(glob.glob(os.path.join(glob.escape(self._path), "variables", "*")))
         contents = []
@@ -98,7 +98,7 @@ def _keras_model(path):
         return keras.models.load_model(path, compile=False)
     except Exception as error:
         raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} Of a "
-            "model with layers of your own, mmtf.save_serving(model, preprocess, image_shape, "
-            "path) writes a SavedModel that needs none of their code."
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} For a "
+            "model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
+            "writes a SavedModel that loads without their code."
         ) from error

@@ -1,4 +1,4 @@
-"""What a classifier's outputs must be to be raised and attacked as logits."""
+"""Checks that a classifier returns logits rather than probabilities."""
 
 from typing import Any
 
@@ -13,18 +13,19 @@ WHY = "its saturation hides gradients from attacks"
 
 
 def require_logits(classifier: Any, logits: np.ndarray) -> None:
-    """Refuses probabilities.
+    """Raises an error if a classifier returns probabilities.
 
-    A Sequential or functional Keras model is known by its last layer; any other classifier by its
-    values: rows that are positive and sum to 1, or values in [0, 1] alone, of at least 50 images,
-    as no trained net's logits are.
+    A Sequential or functional Keras model is rejected if it ends in a softmax or sigmoid. Any
+    classifier is rejected for values that a trained net's logits do not take: rows that are
+    nonnegative and sum to 1, or, for at least 50 images, all values in [0, 1] with a maximum above
+    0.5.
 
     Args:
       classifier: a Keras model, or any function.
-      logits: float [N, C], of a few images.
+      logits: its outputs for a few images, float [N, C].
 
     Raises:
-      ConfigError: saying what to remove.
+      ConfigError: the outputs are probabilities; the message says which layer to remove.
     """
     logits = np.asarray(logits, np.float32)
     name = last_activation(classifier)
@@ -46,12 +47,12 @@ def require_logits(classifier: Any, logits: np.ndarray) -> None:
 
 
 def last_activation(classifier: Any) -> str | None:
-    """`softmax`, `sigmoid`, another activation's name, or None where it cannot be told."""
+    """Name of the activation of a Keras model's output, as `softmax`; None if it is unknown."""
     layer = classifier
     while isinstance(layer, keras.Model):
-        if not getattr(layer, "outputs", None):  # subclassed: its layers stand in any order
+        if not getattr(layer, "outputs", None):  # subclassed: the output layer is unknown
             return None
-        layer = producer_of(layer.outputs[0])  # need not be the last in the list of layers
+        layer = producer_of(layer.outputs[0])  # not always the last of model.layers
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     activation = getattr(layer, "activation", None)

@@ -1,6 +1,7 @@
-"""In which floating-point type a Keras model computes while it is traced."""
+"""Sets the floating-point type in which a Keras model computes."""
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 
@@ -8,17 +9,17 @@ from mmtf.kernels.keras_internals import input_tensors_of, layers_of, producer_o
 
 
 @contextlib.contextmanager
-def computing_in(model: keras.Model, dtype: str):
-    """While open, `model`'s layers compute in `dtype`; its variables stay float32.
+def computing_in(model: keras.Model, dtype: str) -> Iterator[None]:
+    """Context manager: inside it `model`'s layers compute in `dtype`; variables stay float32.
 
-    `bfloat16` leaves the last layer with weights and what comes after it in float32, so that the
-    logits are; of a subclassed model, whose last layer is not known, nothing. A tf.function traced
-    inside keeps the type for good, so one set of weights serves a bfloat16 training step and a
-    float32 evaluation.
+    With `bfloat16`, the last layer with weights and all layers after it stay in float32, so that
+    the logits are float32; in a subclassed model, whose last layer is unknown, no layer stays in
+    float32. A tf.function traced inside keeps the type permanently, so one set of weights serves a
+    bfloat16 training step and a float32 evaluation.
 
     Args:
-      model: a built Keras model with float32 variables. Quantized layers compute as they are, for
-        without its policy such a layer takes its integers for weights.
+      model: a built Keras model with float32 variables. Quantized layers keep their policies;
+        with another policy they would use their integers as unquantized weights.
       dtype: `float32` or `bfloat16`.
     """
     layers = [
@@ -39,13 +40,13 @@ def computing_in(model: keras.Model, dtype: str):
 
 
 def _last_layers(model) -> list:
-    """From the output back to the first layer with weights, into models that are layers."""
+    """Layers from the output back to the last one with weights, inside nested models, too."""
     found, tensor = [], model.outputs[0] if _is_functional(model) else None
     while (layer := producer_of(tensor)) is not None:
         if isinstance(layer, keras.Model):
             return found + _last_layers(layer)
         found.append(layer)
-        if isinstance(layer, keras.layers.Layer):  # its own layers, too; an operation has none
+        if isinstance(layer, keras.layers.Layer):  # with sublayers; an operation has none
             found += layers_of(layer)
         inputs = input_tensors_of(tensor)
         if getattr(layer, "weights", None) or len(inputs) != 1:

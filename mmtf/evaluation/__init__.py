@@ -1,6 +1,9 @@
-"""Error and robust accuracy of classifiers under attacks: per example, re-checked, in float32.
+"""Measures test error and robust accuracy of classifiers under attacks.
 
-`mmtf.evaluate` measures models from Python, `python -m mmtf.evaluate` from a command line.
+Outcomes are kept per example; adversarial examples are checked against the threat model and
+classified in float32.
+
+Call `mmtf.evaluate` from Python, or run `python -m mmtf.evaluate` from a command line.
 """
 
 from mmtf.evaluation.admission import validate_classifier, validate_logits

@@ -1,4 +1,7 @@
-"""What mmtf 0.1 called its evaluation, as it was called; kept for one release by mmtf._moved."""
+"""Evaluation functions under their mmtf 0.1 names and signatures.
+
+mmtf._moved keeps them for one release.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +23,7 @@ SCALES = {"[0, 1]": lambda x: (x + 1.0) / 2.0, "[0, 255]": lambda x: (x + 1.0) *
 
 
 class Defense(Classifier):
-    """A classifier under a name: Classifier(model, name=...)."""
+    """A named classifier. Use `Classifier(model, name=...)` instead."""
 
     def __init__(self, name: str, classifier: Any):
         super().__init__(classifier, name=name)
@@ -28,33 +31,33 @@ class Defense(Classifier):
 
 
 def served_logits(path: str) -> Any:
-    """The `logits` signature of a SavedModel as a function."""
+    """Returns the `logits` signature of a SavedModel as a function."""
     return load_classifier(path).model
 
 
 def admit(defense: Defense, dataset: Dataset) -> None:
-    """`validate_classifier`."""
+    """Use `validate_classifier` instead."""
     validate_classifier(defense, dataset)
 
 
 def load_defense(path: str, name: str | None = None) -> Defense:
-    """`load_classifier`."""
+    """Use `load_classifier` instead."""
     found = load_classifier(path, name)
     return Defense(found.name, found.model)
 
 
 def digest_of(classifier: Any) -> str:
-    """`Classifier.fingerprint`."""
+    """Use `Classifier.fingerprint` instead."""
     return as_classifier(classifier).fingerprint
 
 
 def identity_of(attack: Any) -> str:
-    """`FittedAttack.identity`."""
+    """Use `FittedAttack.identity` instead."""
     return as_fitted(attack).identity()
 
 
 def as_result(outcome: Result) -> dict[str, Any]:
-    """`Result.to_dict`."""
+    """Use `Result.to_dict` instead."""
     return outcome.to_dict()
 
 
@@ -65,7 +68,7 @@ def columns_of(
     sources: Sequence[Defense] = (),
     **options: Any,
 ) -> dict[str, Attack | FittedAttack]:
-    """`make_attacks`."""
+    """Use `make_attacks` instead."""
     surrogates = {source.name: source for source in sources}
     return make_attacks(attacks, threat, sources=surrogates, **options)
 
@@ -83,7 +86,7 @@ def payoff_matrix(
     progress: bool = True,
     **options: Any,
 ) -> Matrix:
-    """`mmtf.evaluation.payoff.payoff_matrix`, with its options one by one."""
+    """Use `mmtf.evaluation.payoff.payoff_matrix` instead; here its options are keywords."""
     return _payoff_matrix(
         {defense.name: defense for defense in defenses},
         attacks,

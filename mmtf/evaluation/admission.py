@@ -15,24 +15,30 @@ from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import full_float32, resolve_precision
 
-# Pixel ranges that users train on.
+# Pixel ranges commonly used for training; each is tried where the declared one fits badly.
 SCALES = (BOX, (0.0, 1.0), (0.0, 255.0))
 SCALE_EXAMPLES = 500
 LOGIT_EXAMPLES = 100
 
 
 def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = None) -> Classifier:
-    """Validates the input scale and the logits; returns the Classifier.
+    """Validates a classifier's input shape, input scale and logits on a dataset's test images.
+
+    The input scale is rejected if the error on the first 500 test images drops by more than 0.2,
+    and to less than half, under another pixel range or another preprocessing.
 
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
-      dataset: whose images it is to classify.
-      name: in messages; None: the classifier's own.
+      dataset: its test images are classified.
+      name: the classifier's name in error messages; None: its own name.
+
+    Returns:
+      The Classifier.
 
     Raises:
-      ConfigError: it takes images of another shape, gives another number of logits, or
-        probabilities, or NaN; or pixels of another range than its `bounds`, or preprocessed in
-        another way, suit it far better.
+      ConfigError: the classifier cannot be called on these images; its outputs have the wrong
+        shape, are NaN or infinite, or are probabilities; or another pixel range than its `bounds`,
+        or another preprocessing, gives a far smaller error.
     """
     classifier = as_classifier(classifier)
     name = name or classifier.name
@@ -49,7 +55,7 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
     missed = float(np.mean(misclassified(classifier, x, y)))
 
     def better(images, bounds=classifier.bounds):
-        """The error on `images` in the range `bounds`, where it is far smaller; else None."""
+        """Returns the error on `images` in the range `bounds` if it is far smaller, else None."""
         other = float(np.mean(misclassified(classifier, _within(images, bounds, classifier), y)))
         return other if missed - other > 0.2 and other < 0.5 * missed else None
 
@@ -58,19 +64,19 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         plain = to_unit_box(raw).numpy()
         for bounds in SCALES:
             if (other := better(plain, bounds)) is not None:
-                advice = "." if bounds == classifier.bounds else f", and say {_advice(bounds)}."
+                advice = "." if bounds == classifier.bounds else f", and pass {_advice(bounds)}."
                 raise ConfigError(
                     f"{name}: Expected a classifier of images standardized one by one, as the "
-                    f"paper has CIFAR-10's. Received: one that errs on {missed:.2f} of them, but "
-                    f"on {other:.2f} with plain pixels in {_range(bounds)}. Load the data with "
+                    f"paper's for CIFAR-10. Received: one whose error is {missed:.2f} on them, but "
+                    f"{other:.2f} with plain pixels in {_range(bounds)}. Load the data with "
                     f"preprocess='box' (mmtf.evaluate --preprocess=box){advice}"
                 )
     if dataset.preprocess is to_unit_box and raw.dtype == np.uint8:
         other = better(standardize_per_image(raw).numpy())
         if other is not None:
             raise ConfigError(
-                f"{name}: Expected a classifier of plain pixels. Received: one that errs on "
-                f"{missed:.2f} of them, but on {other:.2f} of the same images standardized one by "
+                f"{name}: Expected a classifier of plain pixels. Received: one whose error is "
+                f"{missed:.2f} on them, but {other:.2f} on the same images standardized one by "
                 "one. Load the data with preprocess='per_image' (mmtf.evaluate "
                 "--preprocess=per_image)."
             )
@@ -78,22 +84,23 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         if bounds != classifier.bounds and (other := better(x, bounds)) is not None:
             raise ConfigError(
                 f"{name}: Expected a classifier of pixels in {_range(classifier.bounds)}. "
-                f"Received: one that errs on {missed:.2f} of them, but on {other:.2f} with pixels "
-                f"in {_range(bounds)}. Say {_advice(bounds)}."
+                f"Received: one whose error is {missed:.2f} on them, but {other:.2f} with pixels "
+                f"in {_range(bounds)}. Pass {_advice(bounds)}."
             )
     return classifier
 
 
 def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
-    """Validates that a classifier's outputs can be attacked as logits.
+    """Validates that a classifier's outputs are finite logits of the expected shape.
 
     Args:
       classifier: a Classifier, a Keras model, or a function.
-      x: a few input images, float32.
-      num_classes: how many logits are expected.
+      x: a few input images, float32 [N, H, W, C]; from 50 images on, the outputs of a sigmoid are
+        detected by their values, too.
+      num_classes: expected number of logits per image.
 
     Raises:
-      ConfigError: wrong shape, NaN, or probabilities instead of logits.
+      ConfigError: wrong shape, NaN or infinity, or probabilities instead of logits.
     """
     classifier = as_classifier(classifier)
     with full_float32():
@@ -112,14 +119,18 @@ def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
 
 
 def attack_precision(precision: str, classifiers: list[Classifier]) -> str:
-    """What attacks on all of `classifiers` compute in, `float32` or `bfloat16`.
+    """Resolves the precision in which attacks on all of `classifiers` compute.
 
     Args:
-      precision: one of these, or `auto`: bfloat16 where the hardware computes in it and every
-        classifier is a Keras model.
+      precision: `float32`, `bfloat16`, or `auto`: bfloat16 if the hardware supports it and every
+        classifier is a Keras model, else float32.
+      classifiers: the classifiers under attack.
+
+    Returns:
+      `float32` or `bfloat16`.
 
     Raises:
-      ConfigError: bfloat16 with a SavedModel or a function, whose types are fixed.
+      ConfigError: bfloat16 with a SavedModel or a function, whose precision is fixed.
     """
     found = resolve_precision(precision)
     if found != "float32":
@@ -131,7 +142,7 @@ def attack_precision(precision: str, classifiers: list[Classifier]) -> str:
 
 
 def _within(images, bounds, classifier):
-    """Images of the box for which the model is given what those of range `bounds` would be."""
+    """Maps images of [-1, 1] so that the model inside `classifier` receives pixels in `bounds`."""
     low, high = bounds
     own_low, own_high = classifier.bounds
     pixels = low + (images + 1.0) * ((high - low) / 2.0)

@@ -1,4 +1,4 @@
-"""The one place where attacks are made from their names and options."""
+"""Builds attacks from their names and options; every evaluation goes through `make_attacks`."""
 
 import inspect
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from mmtf.threat import ThreatModel
 UNIVERSAL = "universal"
 MET = "attnet_met"
 RECIPES = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER_FAST}
-# They use no gradient of the classifier: there is nothing to average or to transfer.
+# Attacks without gradients of the classifier: EOT and transfer do not apply to them.
 WITHOUT_GRADIENT = ("none", "square", MET)
 
 
@@ -42,28 +42,37 @@ def make_attacks(
     cache_dir: str | None = None,
     progress: bool = True,
 ) -> dict[str, Attack | FittedAttack]:
-    """Column name -> attack, or what fits one to each classifier.
+    """Builds the attacks of a table, by the name of their column.
 
     Args:
       attacks: name -> options. A name is one of
 
-        - `mmtf.attacks.ATTACKS`, or `my_package.attacks:MyAttack`, an Attack or FittedAttack of the
-          user's, made as MyAttack(threat, **options), whose column is `my_attack`;
-        - `recipes`: an attack network trained against each classifier;
-        - `universal`: a universal perturbation of each classifier's training images;
+        - a key of `mmtf.attacks.ATTACKS`;
+        - `my_package.attacks:MyAttack`, an importable Attack or FittedAttack, which is called as
+          MyAttack(threat, **options); its column is `my_attack`;
+        - a key of `recipes`: an attack network trained against each classifier;
+        - `universal`: a universal perturbation fitted to each classifier on training images;
         - `attnet_met`: the network `attacker`.
       threat: the ball and the box.
-      recipes: by name; None: `attnet`, the strongest, and `attnet_paper` of 1,500 steps.
-      attacker: the attack network that a game has trained.
-      sources: name -> surrogate model, on which the adversarial examples of every gradient-based
-        attack are also crafted: the columns `<attack>@<name>`.
-      eot_samples: calls of the classifier whose mean a gradient-based attack sees (EOT); 1: a
-        single call. Surrogates are not averaged. Transferred and averaged attacks neither stop
-        early nor restart, where they have the choice.
-      seed, cache_dir, progress: for what is fitted.
+      recipes: name -> recipe; None: `attnet`, the strongest recipe, and `attnet_paper`, the
+        paper's recipe shortened to 1,500 steps.
+      attacker: the attack network trained by a game; required for `attnet_met`.
+      sources: name -> surrogate model. Every gradient-based attack is also crafted on each
+        surrogate, in the column `<attack>@<name>`.
+      eot_samples: number of stochastic forward passes that a gradient-based attack averages
+        (expectation over transformation, EOT); 1: a single pass. Surrogates are not averaged.
+        Attacks that are transferred or averaged run without early stopping and with the default
+        number of restarts, if they have these options.
+      seed: for attacks that are fitted.
+      cache_dir: folder in which fitted attacks are stored; None: they are not stored.
+      progress: whether fitting shows its progress on stderr.
+
+    Returns:
+      Column name -> an Attack, or a FittedAttack, which yields an Attack for each classifier.
 
     Raises:
-      ConfigError: an unknown name or option, or nothing to average or to transfer.
+      ConfigError: unknown name or option; `attnet_met` without `attacker`; or `sources` or
+        `eot_samples` > 1 without any gradient-based attack.
 
     Example:
       >>> made = make_attacks({"none": {}, "pgd": {"steps": 5}}, ThreatModel(eta=0.3))
@@ -108,8 +117,10 @@ def make_attacks(
 
 
 def _going_on(kind, threat, options):
-    """The attack without early stopping, where it can: one lucky draw, or the boundary of another
-    classifier, is no place to stop."""
+    """Makes an attack that does not stop early, if it has that option.
+
+    Success on a single stochastic draw, or on a surrogate, does not show success on the target.
+    """
     if "stop_early" in inspect.signature(kind).parameters:
         options = {**options, "stop_early": False}
         options.pop("restarts", None)

@@ -1,4 +1,4 @@
-"""AttNet-curr: an attack network trained afresh against exactly the classifier in the row."""
+"""AttNet-curr: an attack network trained from scratch against the classifier of each row."""
 
 import dataclasses
 import os
@@ -25,20 +25,23 @@ from mmtf.threat import ThreatModel
 from mmtf.training.progress import Progress
 from mmtf.training.train import train
 
-# Training examples on which the strongest restart is chosen.
+# Number of training examples on which the strongest restart is selected.
 CHOICE_EXAMPLES = 5000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttNetRecipe:
-    """How a best response is trained.
+    """Hyperparameters for training an attack network as a best response.
 
     Attributes:
       net, net_options, loss: see `mmtf.games.best_response.BestResponse`.
       schedule: steps, batch size and learning rate of one restart.
-      precision: of the network's training, as in `mmtf.train`; its attack is always float32's.
-      restarts: networks trained from different initial weights; the one with the largest error on
-        training images is kept. > 0.
+      restarts: number of networks trained from different initial weights, > 0; the one with the
+        largest error on training images is kept.
+      precision: of training, as in `mmtf.train`. The trained network attacks in float32.
+
+    Raises:
+      ConfigError: `restarts` is not positive.
     """
 
     net: str = "mlp"
@@ -52,28 +55,29 @@ class AttNetRecipe:
         require(self.restarts > 0, "restarts > 0", self.restarts)
 
     def to_dict(self) -> dict:
+        """The attributes as plain data."""
         return dataclasses.asdict(self)
 
 
-# The strongest found, on held-out training images: docs/attack_networks.md.
+# The strongest recipe found on held-out training images; see docs/attack_networks.md.
 ATTNET = AttNetRecipe(
     net="unet",
     loss="margin",
     schedule=Schedule(steps=5000, batch_size=32, learning_rate=4e-3, decay="cosine"),
 )
-# Section 4.1 and App. A to the letter.
+# Exactly as in Section 4.1 and Appendix A of the paper.
 ATTNET_PAPER = AttNetRecipe(schedule=Schedule(steps=30_000, learning_rate=1e-3))
-# The paper's network, loss and rate for the minutes of `--schedule=fast`.
+# The paper's network, loss and learning rate, with few enough steps for `--schedule=fast`.
 ATTNET_PAPER_FAST = dataclasses.replace(
     ATTNET_PAPER, schedule=Schedule(steps=1500, learning_rate=1e-3)
 )
 
 
 class FittedAttNet(FittedAttack):
-    """AttNet-curr as a column of a table: for every classifier, a network trained against it.
+    """AttNet-curr as a column of a table: trains one attack network against each classifier.
 
     Args:
-      threat, recipe, seed, cache_dir, progress: as in `best_response`.
+      threat, recipe, seed, cache_dir, progress: see `best_response`.
     """
 
     def __init__(
@@ -90,11 +94,11 @@ class FittedAttNet(FittedAttack):
         self._seed, self._cache_dir, self._progress = seed, cache_dir, progress
 
     def supports(self, classifier: Any, x: np.ndarray) -> None:
-        """A network is trained through Keras models alone."""
+        """Raises ConfigError unless `classifier` is a Keras model."""
         require_keras(as_classifier(classifier), "attack networks, which are trained against it")
 
     def fit(self, classifier: Any, dataset: Dataset) -> LearnedAttack:
-        """The best response to `classifier`, trained on the training split."""
+        """Trains the best response to `classifier` on the training split, or loads it."""
         return best_response(
             classifier,
             dataset,
@@ -106,11 +110,11 @@ class FittedAttNet(FittedAttack):
         )
 
     def is_kept(self, classifier: Any, dataset: Dataset) -> bool:
-        """Whether `cache_dir` has the network."""
+        """Whether the network is stored in `cache_dir`."""
         return self._entry(classifier, dataset).is_kept()
 
     def kept_seconds(self, classifier: Any, dataset: Dataset) -> float:
-        """Of the training that a kept network spares `fit`; 0 where none is kept."""
+        """Seconds of training that the stored network saves `fit`; 0 if none is stored."""
         entry = self._entry(classifier, dataset)
         if not entry.is_kept() or _load(entry) is None:
             return 0.0
@@ -134,18 +138,22 @@ def best_response(
     cache_dir: str | None = None,
     progress: bool = True,
 ) -> LearnedAttack:
-    """v*(u) of Eq. 10, approximately: a network trained afresh on the training split.
+    """Approximates the best response v*(u) of Eq. 10 by training an attack network from scratch.
 
     Args:
-      classifier: a Keras model, or a Classifier of one; stays as it is.
+      classifier: u, a Keras model or a Classifier of one; it is not changed.
       dataset: its training split is used.
       threat: the ball and the box.
-      recipe: how.
+      recipe: network, loss and training schedule.
       seed: for batches, dropout and initial weights.
-      cache_dir: where the network is kept, as .keras and as a SavedModel (`save_attacker`), under
-        a key made of the classifier's weights, recipe, threat model, training images, seed and
-        code; None: not kept.
-      progress: show it on stderr.
+      cache_dir: folder in which the network is stored, as .keras and as a SavedModel
+        (`save_attacker`), under a key made of the classifier's weights, recipe, threat model,
+        training images, seed and code; None: it is not stored.
+      progress: whether training shows its progress on stderr.
+
+    Returns:
+      The attack of the trained network; of several restarts, that with the largest error on 5,000
+      training examples.
     """
     classifier = as_classifier(classifier)
     entry = _entry(cache_dir, classifier, dataset, threat, recipe, seed)
@@ -154,7 +162,7 @@ def best_response(
         return LearnedAttack(threat, kept)
     x, y = dataset.train(CHOICE_EXAMPLES)
     best: LearnedAttack
-    tried, began = [], time.monotonic()
+    train_errors, began = [], time.monotonic()
     for restart in range(recipe.restarts):
         game = BestResponse(
             threat,
@@ -172,23 +180,23 @@ def best_response(
             model=classifier.as_keras(),
             seed=(seed * 100 + restart) % 2**31,
             precision=recipe.precision,
-            # One key, one network, whatever compiled the classifier and on however many devices.
+            # The cached network must depend on its key alone, not on devices or XLA.
             strategy=tf.distribute.get_strategy(),
             jit_compile=False,
             progress=bar,
         )
         attack = LearnedAttack(threat, trained.trainer.players.models["attacker"])
         error = measure(classifier, attack, x, y, name="train").error
-        tried.append(error)
-        if len(tried) == 1 or error > max(tried[:-1]):
+        train_errors.append(error)
+        if error > max(train_errors[:-1], default=-1.0):
             best = attack
     if cache_dir is not None:
-        about = {"recipe": recipe.to_dict(), "train_errors": tried, "eta": threat.eta}
+        about = {"recipe": recipe.to_dict(), "train_errors": train_errors, "eta": threat.eta}
         about["seconds"] = round(time.monotonic() - began, 2)
         os.makedirs(cache_dir, exist_ok=True)
         export.save_attacker(best.network, dataset.image_shape, entry.beside(""))
         write_json(entry.beside(".json"), about)
-        entry.save(best.network.save)  # last: where it is, everything is
+        entry.save(best.network.save)  # last: its presence marks the entry as complete
     return best
 
 
@@ -206,5 +214,5 @@ def _entry(folder, classifier, dataset, threat, recipe, seed) -> cache.Entry:
 
 
 def _load(entry):
-    errors = (*UNREADABLE, TypeError)  # TypeError: another Keras wrote it
+    errors = (*UNREADABLE, TypeError)  # TypeError: written by another version of Keras
     return entry.load(keras.models.load_model, errors)

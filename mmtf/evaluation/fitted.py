@@ -1,4 +1,4 @@
-"""Attacks as columns of a table: fitted to each classifier first, or the same for all of them."""
+"""Attacks as columns of a table: fitted to each classifier, or the same for all classifiers."""
 
 from typing import Any
 
@@ -13,43 +13,43 @@ from mmtf.threat import ThreatModel
 
 
 class FittedAttack:
-    """A column of a table whose attack is fitted, on training images, to every classifier.
+    """A column of a table whose attack is fitted to each classifier on training images.
 
     Attributes:
       threat: the ball and the box of the attacks.
-      uses_training_data: whether the training split decides what is fitted.
+      uses_training_data: whether the fitted attack depends on the training split.
     """
 
     threat: ThreatModel
     uses_training_data = True
 
     def supports(self, classifier: Classifier, x: np.ndarray) -> None:
-        """Raises ConfigError where the attack is not defined for this classifier.
+        """Raises ConfigError if the attack does not apply to this classifier.
 
         Args:
-          classifier: any.
-          x: an image or more, float32 [N, H, W, C].
+          classifier: the classifier to be attacked.
+          x: one or more images, float32 [N, H, W, C].
         """
 
     def is_kept(self, classifier: Classifier, dataset: Dataset) -> bool:
-        """Whether `fit` would find the attack where an earlier call has kept it."""
+        """Whether `fit` would load the attack from a cache."""
         return False
 
     def kept_seconds(self, classifier: Classifier, dataset: Dataset) -> float:
-        """Of the fitting that a kept attack spares `fit`; 0 where none is kept."""
+        """Seconds of fitting that a cached attack saves `fit`; 0 if none is cached."""
         return 0.0
 
     def fit(self, classifier: Classifier, dataset: Dataset) -> Attack:
-        """The attack on `classifier`, from the training split."""
+        """Returns the attack on `classifier`, fitted on the training split."""
         raise NotImplementedError(f"{type(self).__name__} must define fit.")
 
     def identity(self) -> str:
-        """What decides the column's images, besides classifier, images and seed."""
+        """Cache key: what determines the attack's images besides classifier, images and seed."""
         return repr(self) + source_of(type(self))
 
 
 class ComputedAttack(FittedAttack):
-    """A column with one attack for all classifiers: nothing is fitted."""
+    """A column with the same attack for all classifiers; nothing is fitted."""
 
     uses_training_data = False
 
@@ -58,15 +58,15 @@ class ComputedAttack(FittedAttack):
         self.attack = attack
 
     def supports(self, classifier: Classifier, x: np.ndarray) -> None:
-        """As the attack has it."""
+        """Raises ConfigError if the attack does not apply to this classifier."""
         self.attack.supports(classifier, x)
 
     def fit(self, classifier: Classifier, dataset: Dataset) -> Attack:
-        """The attack itself."""
+        """Returns the attack itself."""
         return self.attack
 
     def identity(self) -> str:
-        """The attack's arguments, and the weights of a classifier that it is transferred from."""
+        """The attack's arguments and source code; of a transfer attack the surrogate's weights, too."""
         if isinstance(self.attack, Transfer):
             source = as_classifier(self.attack.source).fingerprint
             inner = self.attack.attack
@@ -78,5 +78,5 @@ class ComputedAttack(FittedAttack):
 
 
 def as_fitted(attack: Any) -> FittedAttack:
-    """The column of an attack; a FittedAttack is one."""
+    """Wraps an Attack as a column of a table; returns a FittedAttack unchanged."""
     return attack if isinstance(attack, FittedAttack) else ComputedAttack(attack)

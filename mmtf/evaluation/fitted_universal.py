@@ -1,4 +1,4 @@
-"""A universal perturbation as a column of a table: fitted on training, measured on test images."""
+"""A universal perturbation as a column of a table, fitted on training images."""
 
 import dataclasses
 from typing import Any
@@ -20,14 +20,15 @@ from mmtf.threat import ThreatModel
 
 
 class FittedUniversal(FittedAttack):
-    """For every classifier the universal perturbation of its own training images.
+    """Fits one universal perturbation to each classifier on training images.
 
     Args:
       threat: the ball and the box.
-      recipe: how it is found.
+      recipe: how the perturbation is computed.
       seed: for the order of the images.
-      cache_dir: where it is kept, as .npz with `perturbation` and `fooled`, under a key made of
-        the classifier, recipe, threat model, training images, seed and code; None: not kept.
+      cache_dir: folder in which the perturbation is stored, as .npz with `perturbation` and
+        `fooled`, under a key made of the classifier, recipe, threat model, training images, seed
+        and code; None: it is not stored.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class FittedUniversal(FittedAttack):
         self._cache_dir = cache_dir
 
     def fit(self, classifier: Any, dataset: Dataset) -> UniversalPerturbation:
-        """The perturbation of most of the recipe's training images."""
+        """Computes the perturbation on the recipe's training images, or loads it from the cache."""
         entry = self._entry(classifier, dataset)
         kept = entry.load(_perturbation)
         if kept is not None:
@@ -57,7 +58,7 @@ class FittedUniversal(FittedAttack):
         return UniversalPerturbation(self.threat, v)
 
     def is_kept(self, classifier: Any, dataset: Dataset) -> bool:
-        """Whether `cache_dir` has the perturbation."""
+        """Whether the perturbation is stored in `cache_dir`."""
         return self._entry(classifier, dataset).is_kept()
 
     def __repr__(self) -> str:

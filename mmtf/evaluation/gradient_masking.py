@@ -18,25 +18,26 @@ from mmtf.runtime.devices import full_float32
 from mmtf.stats.paired import mcnemar
 from mmtf.threat import ThreatModel
 
-# Examples that the checks of one classifier look at.
+# Number of examples that the checks of one classifier use.
 EXAMPLES = 200
 RAISED = {"margin": losses.margin, "cross-entropy": losses.cross_entropy}
-# A gradient of the margin below this is float32 noise for pixels and logits of order 1. The
-# cross-entropy's fades with the confidence, which attacks by signs do not mind: exact zeros.
+# Gradients with no larger entry count as zero. The margin's are then float32 noise for pixels and
+# logits of order 1. The cross-entropy's shrink as confidence grows, which does not affect attacks
+# that use signs of gradients, so only exact zeros count.
 LEAST = {"margin": 1e-8, "cross-entropy": 0.0}
 ZERO_SHARE = 0.05
 UNBOUNDED_ERROR = 0.99
 PROBE_SHARE = 0.1
 PROBE_DIRECTIONS = 10
 LEVEL = 0.01
-# Black-box attacks, as are transferred ones (`pgd@source`), and iterated white-box ones.
+# Black-box attacks (transferred attacks, `pgd@source`, are too) and iterated white-box attacks.
 BLACK_BOX = {"square"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
-# It contains Square: stronger than a single step or a transferred image in any case.
+# AutoAttack contains Square, so that only other attacks are compared with it.
 ENSEMBLES = {"autoattack"}
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
 FEW_STEPS, MANY_STEPS = 10, 100
-# What raises each sign, what it means, what to do.
+# For each sign: what was observed, what it means and what to do.
 MEANINGS = {
     "random_output": (
         "two calls on the same images gave different logits: the defense is randomized; average "
@@ -48,7 +49,7 @@ MEANINGS = {
         "trust Square's error alone"
     ),
     "broken_attack": (
-        "the attack left its ball or the box, or met or returned NaN: it is left out; look for "
+        "the attack left the ball or the box, or met or returned NaN: it is left out; look for "
         "gradients that are not finite"
     ),
     "bounded_without_bound": (
@@ -56,23 +57,23 @@ MEANINGS = {
         "gradients are masked"
     ),
     "rough_loss": (
-        "random directions raise the loss more than the gradient's: the loss surface is too rough "
-        "for gradients to lead"
+        "steps in random directions raise the loss more than a gradient step: the loss surface is "
+        "too rough for gradient-based attacks"
     ),
     "black_box_wins": (
-        "a black-box attack beats every white-box attack: gradients are masked, the true worst "
-        "case is worse"
+        "a black-box attack beats all white-box attacks together: gradients are masked, and the "
+        "true worst-case error is larger"
     ),
     "single_step_wins": (
-        "a single step beats every iterated attack: the loss surface misleads gradients, or the "
-        "iterated attacks are set wrongly; the true worst case is worse"
+        "a single-step attack beats all iterated attacks together: the loss surface misleads "
+        "gradients, or the iterated attacks are badly tuned; the true worst-case error is larger"
     ),
     "more_steps_weaker": (
         "PGD with ten times the steps breaks fewer examples: the loss surface misleads gradients, "
-        "the true worst case is worse"
+        "and the true worst-case error is larger"
     ),
     "larger_eta_weaker": (
-        "a larger radius gives a smaller error: the attack is not converged, give it more steps"
+        "a larger radius gives a smaller error: the attack has not converged; use more steps"
     ),
 }
 
@@ -82,9 +83,9 @@ class Finding:
     """A sign of masked gradients.
 
     Attributes:
-      defense: whose error rates are in doubt.
-      check: name in MEANINGS.
-      value: what was measured, in words.
+      defense: name of the classifier whose error rates are in doubt.
+      check: key of MEANINGS.
+      value: the measurement, as text.
     """
 
     defense: str
@@ -105,17 +106,21 @@ def masking_in_classifier(
     attacked: Any = None,
     batch_size: int | None = None,
 ) -> list[Finding]:
-    """Signs of masked gradients in a classifier, on the first 200 examples.
+    """Checks a classifier for signs of masked gradients on the first 200 examples.
 
     Args:
-      name: in the findings.
+      name: the classifier's name in the findings.
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       x: float32 [N, H, W, C] in the box.
       y: int [N].
-      threat: whose eta the loss surface is probed at.
-      seed: for random directions.
-      attacked: what attacks see in its place, the mean of a randomized classifier; None: itself.
-      batch_size: images at a time; None: `default_batch_size`.
+      threat: the ball in which the loss surface is probed, and the box.
+      seed: for random starts and directions.
+      attacked: the classifier that attacks use instead, such as the mean of a randomized
+        classifier over several draws; None: `classifier` itself.
+      batch_size: images per batch; None: `default_batch_size`.
+
+    Returns:
+      The signs found, an empty list if there are none.
     """
     x, y = np.asarray(x[:EXAMPLES], np.float32), np.asarray(y[:EXAMPLES], np.int32)
     size = batch_size or default_batch_size(x.shape[1:])
@@ -143,11 +148,11 @@ def masking_in_classifier(
             value = f"of the {loss}, {dead:.0%} of {len(x)} examples"
             findings.append(Finding(name, "zero_gradient", value))
     if not finite:
-        return findings  # nothing more can be learned by gradients
+        return findings  # the other checks need finite gradients
     try:
         for finding in _findings_of_pgd(name, classifier, x, y, threat, seed, size):
             findings.append(finding)
-    except BrokenConstraint as error:  # gradients that are finite at the images and not on the way
+    except BrokenConstraint as error:  # gradients finite at the images, but not along the attack
         return [*findings, Finding(name, "broken_attack", f"pgd: {error}")]
     rough = _rough_share(classifier, x, y, gradients["margin"], threat, seed, size)
     if rough > PROBE_SHARE:
@@ -172,7 +177,7 @@ def _findings_of_pgd(name, classifier, x, y, threat, seed, size) -> Iterator[Fin
 
 
 def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
-    """Share of examples whose margin one of some random steps raises more than the gradient's."""
+    """Share of examples on which a random step raises the margin more than a gradient step."""
     with full_float32():
         margin = classifier.compiled("margin", _margin)
 
@@ -189,7 +194,7 @@ def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
 
 
 def _batched(function, size, *arrays) -> np.ndarray:
-    """function(*tensors), called on `size` examples at a time."""
+    """Calls function(*tensors) on `size` examples at a time and concatenates the results."""
     parts = [
         function(*(tf.constant(one[i : i + size]) for one in arrays))
         for i in range(0, len(arrays[0]), size)
@@ -202,10 +207,13 @@ def _gradient(classifier, loss, x, y):
 
 
 def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list[Finding]:
-    """Signs of masked gradients in a whole table of results.
+    """Checks a table of results for signs of masked gradients.
 
     Args:
-      wrong: (defense, attack, eta) -> bool [N], where the defense errs.
+      wrong: (defense, attack, eta) -> bool [N], the examples that the defense misclassifies.
+
+    Returns:
+      The signs found, an empty list if there are none.
     """
     findings = []
     for defense in dict.fromkeys(key[0] for key in wrong):
@@ -216,7 +224,7 @@ def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list
             strong = white + [value for name, value in here.items() if name in ENSEMBLES]
             others = [name for name in here if name in SINGLE_STEP or _is_black_box(name)]
             for name in others:
-                # All iterated attacks together, so that no single weak one raises the sign.
+                # All iterated attacks together: a single weak one must not raise the sign.
                 rivals = white if name in BLACK_BOX else strong
                 if not rivals:
                     continue
@@ -244,7 +252,7 @@ def _margin(classifier: Classifier, x, y):
 
 
 def _beats(a, b):
-    """Whether `a` breaks more examples than `b`, beyond chance."""
+    """Whether `a` breaks significantly more examples than `b`, by McNemar's test."""
     return np.mean(a) > np.mean(b) and mcnemar(a, b) < LEVEL
 
 

@@ -20,19 +20,24 @@ def minimal_distance(
     halvings: int = HALVINGS,
     batch_size: int | None = None,
 ) -> np.ndarray:
-    """min t ||z - x|| over x + t (z - x) that `classifier` gets wrong, by bisection; float64 [N].
+    """Bisects between x and z for the smallest t with x + t (z - x) misclassified.
 
-    An upper bound of the distance to the nearest misclassified image. Each is one that was tried
-    and is misclassified, and lies in the ball and the box where z does, for both are convex.
+    The result t ||z - x|| is an upper bound on the distance to the nearest misclassified image: the
+    image x + t (z - x) was evaluated and is misclassified. Where z lies in the ball and the box, so
+    does this image, because both are convex.
 
     Args:
+      classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       x, z: original and adversarial images, float32 [N, H, W, C].
-      y: int [N].
-      wrong: bool [N], where the classifier gets z wrong; elsewhere the result is NaN. Where it
-        gets x wrong, 0.
-      threat: whose norm counts.
-      halvings: the bound is at most ||z - x|| / 2^halvings above the boundary that it found.
+      y: labels, int [N].
+      wrong: bool [N], whether the classifier misclassifies z.
+      threat: its norm measures distances.
+      halvings: number of bisection steps; the result exceeds the distance to the decision boundary
+        found between x and z by at most ||z - x|| / 2^halvings.
       batch_size: see `misclassified`.
+
+    Returns:
+      float64 [N]: 0 where x is misclassified, NaN where z is classified correctly.
 
     Example:
       >>> import tensorflow as tf

@@ -1,4 +1,7 @@
-"""Payoff matrices, classifiers x attacks x radii, cell by cell; `mmtf.evaluate` is one radius."""
+"""Measures payoff matrices of classifiers x attacks x radii.
+
+`evaluate`, which is `mmtf.evaluate`, measures a single threat model and returns a DataFrame.
+"""
 
 import dataclasses
 import functools
@@ -41,22 +44,26 @@ from mmtf.training.progress import Progress
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """How classifiers are measured.
+    """Options of an evaluation.
 
     Attributes:
-      max_examples: the first so many test examples, 0 for all.
+      max_examples: number of test examples, the first ones; 0 for all.
       seed: for random starts and directions.
-      batch_size: images attacked together; each batch has random starts of its own. None: 500 of
-        small images, fewer of large ones (`mmtf.evaluation.batching.default_batch_size`).
-      precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what attacks
-        compute in. Images are judged in float32.
-      checks: whether to look for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
-      eot_samples: calls of the classifier that gradient-based attacks average; 1: a single call.
-      keep: adversarial images kept in each result.
-      distances: whether to look for the smallest misclassified perturbation of each example.
-      cache_dir: finished cells, and finished batches of the one at work, are kept there and read
-        back by the same call; None: not kept.
-      progress: show how far each cell is, on stderr.
+      batch_size: images attacked together, > 0; random starts are drawn per batch. None: 500 small
+        images, fewer large ones (`mmtf.evaluation.batching.default_batch_size`).
+      precision: precision in which attacks compute: `float32`, `bfloat16`, or `auto`, bfloat16 if
+        the hardware supports it and all classifiers are Keras models. Errors are always measured
+        in float32.
+      checks: whether to check for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
+      eot_samples: number of forward passes that gradient-based attacks average; 1: a single pass.
+      keep: number of adversarial images stored in each result, the first ones.
+      distances: whether to compute the smallest misclassified perturbation of each example.
+      cache_dir: folder in which finished cells, and the finished batches of an interrupted one, are
+        stored; the same call reads them back. None: they are not stored.
+      progress: whether each cell shows its progress on stderr.
+
+    Raises:
+      ConfigError: a value out of range.
     """
 
     max_examples: int = 0
@@ -84,10 +91,11 @@ class Matrix:
     """A measured payoff matrix.
 
     Attributes:
-      cells: a Result for every classifier x attack x radius, and `worst`, the per-example worst
-        case of each row.
-      findings: signs of masked gradients; they mark the error rates they concern.
-      comparisons: by radius, McNemar's tests of the classifiers under `worst`.
+      cells: a Result for each classifier x attack x radius; and, for each classifier x radius,
+        `worst`, the per-example worst case over the attacks.
+      findings: signs of masked gradients, which put the classifier's error rates in doubt.
+      comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
+        over the attacks that all of them have (`mmtf.stats.paired.comparisons`).
     """
 
     cells: list[Result]
@@ -107,33 +115,35 @@ def evaluate(
     attack_precision: str = "float32",
     batch_size: int | None = None,
 ) -> pd.DataFrame:
-    """Test error and robust accuracy of each model under each attack and under the worst of them.
+    """Measures test error and robust accuracy under each attack and under the worst of them.
 
-    The checks of `python -m mmtf.evaluate` come first: a model whose images, logits or pixel scale
-    do not fit is refused, signs of masked gradients mark its error rates and are warned of. The
-    command adds several radii, paired tests, reports, and cells that are kept.
+    The checks are those of `python -m mmtf.evaluate`: a model is rejected if its image shape,
+    logits or pixel scale do not match the dataset; signs of masked gradients mark its error rates
+    and raise a UserWarning. The command adds several radii, paired tests, reports and a cache.
 
     Args:
-      models: a Keras model giving logits, a `mmtf.Classifier`, or a dict name -> one of them.
+      models: a Keras model that returns logits, a `mmtf.Classifier`, or a dict name -> one of them.
       attacks: names (see `mmtf.evaluation.attack_specs.make_attacks`), or a dict name -> Attack.
-        Several threat models, as linf and l2 balls, may stand in one dict: `worst` is then that
+        A dict may mix threat models, such as linf and l2 balls; `worst` is then the worst case
         over the union of the balls.
       dataset: its test split is used.
-      threat: for attacks given by name; else that of the first Attack.
-      max_examples: the first so many test examples, 0 for all.
+      threat: the threat model of attacks given by name, required for these; also the ball in which
+        masked gradients are checked for. None: that of the first Attack.
+      max_examples: number of test examples, the first ones; 0 for all.
       seed: for random starts.
-      checks: whether to look for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
-      attack_precision: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware has it: what
-        the attacks compute in. Images are judged in float32.
-      batch_size: images attacked together; None: 500 of small images, fewer of large ones.
+      checks: whether to check for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
+      attack_precision, batch_size: `precision` and `batch_size` of `EvalOptions`.
 
     Returns:
-      Columns attack, error, robust_accuracy (1 - error), ci_low, ci_high (95 % interval of the
-      error), n, seconds, in_doubt; before them defense for a dict. `frame.attrs["signs"]` holds
-      the signs of masked gradients in words.
+      A row per model and attack, with the columns attack, error, robust_accuracy (1 - error),
+      ci_low, ci_high (95 % interval of the error), n, seconds and in_doubt; for a dict of models
+      the first column is defense. `frame.attrs["signs"]` lists the signs of masked gradients as
+      text.
 
     Raises:
-      ConfigError: a model that does not fit, or attacks by name without a threat model.
+      ConfigError: a model does not match the dataset, or attacks are given by name without a
+        threat model.
+      BrokenConstraint: an attack left the ball or the box, or returned NaN.
 
     Example:
       >>> import mmtf
@@ -201,23 +211,23 @@ def payoff_matrix(
     options: EvalOptions | None = None,
     say: Callable[[str], Any] = print,
 ) -> Matrix:
-    """Every attack against every classifier at every radius, on the test split.
+    """Measures each attack against each classifier at each radius on the test split.
 
-    An attack that leaves its ball or the box, meets NaN, or is a network whose training does, is
-    left out of the classifier's row, and a finding says so.
+    An attack is left out of the classifier's row, with a finding, if it leaves the ball or the box
+    or returns NaN, or if it is an attack network whose training risk is not finite.
 
     Args:
-      classifiers: by name; all are validated before anything is measured.
+      classifiers: name -> classifier; all are validated before any is measured.
       attacks: name -> options, see `mmtf.evaluation.attack_specs.make_attacks`.
       dataset: its test split is used.
       etas: radii, > 0.
-      norm: of the balls.
+      norm: of the balls, a norm of `mmtf.threat.ThreatModel`.
       recipes, sources: see `make_attacks`.
-      options: how; None: the defaults.
-      say: takes a line for every cell.
+      options: see `EvalOptions`; None: the defaults.
+      say: called with a line of text for each cell.
 
     Raises:
-      ConfigError: a classifier that does not fit, an attack without this norm.
+      ConfigError: a classifier does not match the dataset, or an attack does not support the norm.
     """
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
@@ -246,19 +256,20 @@ def attack_classifier(
     dataset: Dataset,
     options: EvalOptions | None = None,
 ) -> list[Result]:
-    """One row of a payoff matrix: a result per attack on the test split, then their worst case.
+    """Measures one row of a payoff matrix: a result per attack on the test split, then `worst`.
 
-    `worst` counts the image itself, which lies in every ball. No signs of masked gradients are
-    looked for.
+    `worst` also counts errors on the unperturbed image, which lies in every ball. Masked gradients
+    are not checked for.
 
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
-      attacks: by the name of their column; a FittedAttack is fitted first.
-      dataset: its test split is used.
-      options: how; None: the defaults.
+      attacks: column name -> attack; a FittedAttack is fitted first.
+      dataset: its test split is measured; a FittedAttack is fitted on its training split.
+      options: see `EvalOptions`; None: the defaults.
 
     Raises:
-      ConfigError: the classifier's outputs are no logits; BrokenConstraint: see `measure`.
+      ConfigError: the classifier's outputs are not logits.
+      BrokenConstraint: see `measure`.
     """
     classifier = as_classifier(classifier)
     options = _resolved(options or EvalOptions(), [classifier], dataset)
@@ -274,7 +285,7 @@ def attack_classifier(
 
 
 class _Examples:
-    """The test examples that are measured, once for all cells."""
+    """The test examples, shared by all cells."""
 
     def __init__(self, dataset: Dataset, count: int):
         self.dataset = dataset
@@ -287,7 +298,7 @@ class _Examples:
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """A classifier at one radius; None: the name or radius of a table that has one alone."""
+    """A classifier at one radius; name or radius is None in a table that has only one."""
 
     defense: str | None
     eta: float | None
@@ -308,11 +319,13 @@ def _measured(
     leave_out: bool = False,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Matrix:
-    """The matrix of `models` and of `columns`, radius -> column name -> attack.
+    """Measures a matrix.
 
     Args:
-      threat: whose ball is probed for masked gradients.
-      leave_out: whether an attack that breaks its constraint is left out and told, or raises.
+      columns: radius -> column name -> attack.
+      threat: the ball in which masked gradients are checked for.
+      leave_out: whether an attack that breaks its constraint is left out with a finding; else it
+        raises.
     """
     classifiers = {name: as_classifier(model) for name, model in models.items()}
     options = _resolved(options, list(classifiers.values()), dataset)
@@ -339,7 +352,7 @@ def _measured(
                     if not leave_out:
                         raise
                     reason = str(error)
-                    if isinstance(error, RiskNotFinite):  # of a network fitted to the classifier
+                    if isinstance(error, RiskNotFinite):  # from training a network
                         reason = "its training met a risk that is not finite"
                     findings.append(Finding(name, "broken_attack", f"{attack}: {reason}"))
                     say(f"{label}: left out, {reason}")
@@ -356,7 +369,7 @@ def _measured(
 
 
 def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> EvalOptions:
-    """The options with the precision and the batch size that this machine gives them."""
+    """Resolves the precision and the batch size for this machine."""
     size = options.batch_size
     if size is None:
         size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
@@ -380,7 +393,7 @@ def _masking(name, classifier, examples, threat, options) -> list[Finding]:
 
 
 def _masking_in_table(table, columns) -> list[Finding]:
-    """`masking_in_table` of the attacks within the same kind of ball, at each attack's radius."""
+    """Calls `masking_in_table` for the attacks of each norm and box, at each attack's radius."""
     kinds: dict[tuple, dict] = {}
     for (defense, attack, eta), wrong in table.items():
         if attack in columns[eta]:  # not `worst`
@@ -393,7 +406,7 @@ def _masking_in_table(table, columns) -> list[Finding]:
 def _cell(
     row: _Row, name: str, column: FittedAttack, *, examples: _Examples, options: EvalOptions
 ) -> Result:
-    """One cell: read back where it is kept, else measured and kept."""
+    """Loads a cell from the cache, or measures and stores it."""
     entry = _entry(row, column, examples, options)
     found = entry.load(_read)
     if found is None:
@@ -441,7 +454,7 @@ def _measure(row, name, column, batches, examples, options) -> Result:
 
 
 def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
-    """Per classifier, the per-example worst case over the attacks that none of them lacks."""
+    """Per-example worst case of each classifier over the attacks that all classifiers have."""
     have = {
         defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
         for defense in clean

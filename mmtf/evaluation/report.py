@@ -1,4 +1,4 @@
-"""What an evaluation leaves: its record as plain data, its lines for the terminal, its files."""
+"""The outputs of an evaluation: a record as plain data, text for the terminal, and files."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,13 @@ from mmtf.storage.provenance import provenance
 def evaluation_record(
     matrix: Matrix, dataset: Dataset, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The record.json of a matrix; `settings`: what else it should say of how it was made."""
+    """Builds the content of record.json.
+
+    Args:
+      matrix: the measurements.
+      dataset: the data on which they were made.
+      settings: further entries, such as the options of the evaluation.
+    """
     return {
         "dataset": dataset.name,
         "note": dataset.note,
@@ -42,7 +48,7 @@ def evaluation_record(
 
 
 def evaluation_text(record: dict[str, Any]) -> str:
-    """A table for every radius, the paired tests, and the signs of masked gradients."""
+    """Formats a record as text: a table per radius, paired tests, signs of masked gradients."""
     lines = []
     note = f" ({record['note']})" if record["note"] else ""
     for eta in record["etas"]:
@@ -63,7 +69,17 @@ def evaluation_text(record: dict[str, Any]) -> str:
 
 
 def write_report(folder: str, record: dict[str, Any], matrix: Matrix) -> list[str]:
-    """Record, CSV, Markdown, HTML and every example's outcome; the names of the files."""
+    """Writes the report of an evaluation into `folder`.
+
+    Args:
+      folder: an existing folder.
+      record: of `evaluation_record`.
+      matrix: the measurements, for the outcome of each example and the images.
+
+    Returns:
+      The names of the files: tables as CSV, Markdown and HTML, the record, and an .npz with the
+      outcome of each example.
+    """
     arrays: dict[str, Any] = {}
     galleries = {}
     for cell in matrix.cells:

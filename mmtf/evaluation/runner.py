@@ -1,4 +1,4 @@
-"""One attack on one classifier: perturb, re-check, judge in float32; `Result` holds what came."""
+"""Runs one attack on one classifier, checks its images and measures the error in float32."""
 
 import dataclasses
 import time
@@ -23,22 +23,23 @@ NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
 
 class BrokenConstraint(RunError):
-    """An attack returned images outside the ball or the box: its error would be worthless."""
+    """An attack returned images outside the ball or the box, or NaN: its error is meaningless."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What an attack did to a classifier.
+    """The outcome of an attack on a classifier.
 
     Attributes:
-      attack: its name in tables.
-      wrong: bool [N], the examples that the classifier gets wrong after the attack.
-      seconds: of the attack; NaN where an earlier call did a part of it; None: not measured.
-      images: the adversarial images of the first examples, float32 [k, H, W, C].
-      distance: float64 [N], size of the smallest perturbation found that is misclassified
-        (`mmtf.evaluation.minimal_perturbation`), NaN where none is; None: not looked for.
-      defense: the classifier's name in tables; None where there is one alone.
-      eta: the radius; None where the table has one alone.
+      attack: the attack's name in tables.
+      wrong: bool [N], the examples misclassified under the attack.
+      seconds: duration of the attack; NaN if part of it was done by an earlier call; None: not
+        measured.
+      images: the adversarial images of the first k examples, float32 [k, H, W, C].
+      distance: float64 [N], size of the smallest misclassified perturbation found
+        (`mmtf.evaluation.minimal_perturbation`), NaN where none was found; None: not computed.
+      defense: the classifier's name in tables; None in a table of one classifier.
+      eta: the radius; None in a table of one radius.
     """
 
     attack: str
@@ -61,16 +62,16 @@ class Result:
 
     @property
     def robust_accuracy(self) -> float:
-        """1 - error; of the attack `none` the clean accuracy."""
+        """1 - error; for the attack `none` this is the clean accuracy."""
         return 1.0 - self.error
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the error."""
+        """Wilson's 95 % confidence interval of the error, (low, high)."""
         return wilson(int(self.wrong.sum()), self.n)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a record holds of it, as JSON has it; what is None is left out."""
+        """The entries of a record, as plain JSON data; attributes that are None are left out."""
         low, high = self.interval
         known: dict[str, Any] = {
             "defense": self.defense,
@@ -105,23 +106,23 @@ def measure(
     kept: MutableMapping[int, np.ndarray] | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Runs `attack` against `classifier` on every example, and judges the images in float32.
+    """Runs an attack against a classifier and measures the error on its images in float32.
 
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
-      attack: any.
-      x: float32 [N, H, W, C] in the box.
-      y: int [N].
-      name: of the result.
+      attack: the attack.
+      x: images in the box, float32 [N, H, W, C].
+      y: labels, int [N].
+      name: the attack's name in the result.
       seed: for random starts.
-      keep: how many adversarial images to keep in the result.
+      keep: number of adversarial images stored in the result, the first ones.
       precision, batch_size, kept, progress: see `perturb`.
-      distances: whether to look for the smallest misclassified perturbation of each example; not
-        part of the result's seconds.
+      distances: whether to compute the smallest misclassified perturbation of each example; its
+        time is not included in the result's seconds.
 
     Raises:
-      BrokenConstraint: an image left the ball or the box, or holds a NaN.
-      ConfigError: no examples, or images outside the box.
+      BrokenConstraint: an adversarial image lies outside the ball or the box, or holds NaN.
+      ConfigError: there are no examples, or images lie outside the box.
     """
     began = time.monotonic()
     z = perturb(
@@ -156,15 +157,23 @@ def perturb(
     kept: MutableMapping[int, np.ndarray] | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """The attack's images for all of `x`, re-checked; arguments and errors as in `measure`.
+    """Computes adversarial images for all of `x` and checks that they meet the threat model.
 
     Args:
-      precision: `float32` or `bfloat16`, in which a Keras classifier computes for the attack.
-        Images that are misclassified in bfloat16 and not in float32 are attacked again, in float32.
-      batch_size: images attacked together; each batch has random starts of its own. None:
+      classifier, attack, x, y, seed: see `measure`.
+      precision: `float32` or `bfloat16`, in which a Keras classifier computes during the attack.
+        Images misclassified in bfloat16 but not in float32 are attacked again in float32.
+      batch_size: images attacked together; random starts are drawn per batch. None:
         `default_batch_size` of the images.
-      kept: batch number -> images; batches that are there are not attacked again, others are added.
-      progress: of images.
+      kept: batch number -> images of finished batches. These are not attacked again; new ones are
+        added.
+      progress: display that is updated with the number of images attacked.
+
+    Returns:
+      float32 [N, H, W, C].
+
+    Raises:
+      BrokenConstraint, ConfigError: see `measure`.
     """
     kept = {} if kept is None else kept
     x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
@@ -194,13 +203,18 @@ def perturb(
 
 
 def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
-    """The per-example worst case over `results` and the images themselves, which lie in every ball.
+    """Takes the per-example worst case over `results` and the unperturbed images.
 
-    Of each example the smallest of the perturbations found, where all results have them.
+    An example counts as an error if it is misclassified under any attack or without one: the
+    unperturbed image lies in every ball. `distance` is the smallest over the results and `seconds`
+    their sum, if all results have them.
 
     Args:
-      results: all on the same examples.
-      clean: bool [N], which images are misclassified as they are.
+      results: all on the same N examples.
+      clean: bool [N], > 0 examples: which unperturbed images are misclassified.
+
+    Raises:
+      ConfigError: the numbers of examples differ, or are 0.
     """
     require(
         len(clean) > 0 and all(one.n == len(clean) for one in results),
@@ -231,7 +245,7 @@ def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
 
 
 class _Watcher:
-    """Tells a Progress what an attack is doing inside a batch of images."""
+    """Updates a Progress during the attack on one batch of images."""
 
     def __init__(self, progress, done):
         self._progress, self._done, self._iterations = progress, done, 0

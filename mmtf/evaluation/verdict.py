@@ -1,4 +1,4 @@
-"""The verdict on images, in float32: which ones a classifier misclassifies."""
+"""Finds the images that a classifier misclassifies in float32."""
 
 from typing import Any
 
@@ -14,13 +14,16 @@ from mmtf.runtime.devices import full_float32
 def misclassified(
     classifier: Any, z: np.ndarray, y: np.ndarray, batch_size: int | None = None
 ) -> np.ndarray:
-    """bool [N]: where `classifier`, in float32, does not give `z` its label `y`.
+    """Finds the images whose predicted label, computed in float32, differs from `y`.
 
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       z: images, float32 [N, H, W, C].
-      y: int [N].
-      batch_size: images classified together; None: `default_batch_size`.
+      y: labels, int [N].
+      batch_size: images per batch; None: `default_batch_size`.
+
+    Returns:
+      bool [N].
     """
     wrong = misclassified_fn(as_classifier(classifier).at("float32"))
     size = batch_size or default_batch_size(z.shape[1:])

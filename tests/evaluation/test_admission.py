@@ -57,12 +57,12 @@ def test_another_range_of_pixels_is_told_and_accepted_when_said(make_dataset, hi
     layers = [keras.Input((2, 3, 1)), keras.layers.Rescaling(scale, -1.0), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     model.set_weights([np.array([[1.0, -1.0]] * 6, np.float32), np.zeros(2, np.float32)])
-    advice = rf"pixels in .0, {high:g}.. Say bounds=.0, {high:g}.: .* --bounds=0,{high:g}[.]$"
+    advice = rf"pixels in .0, {high:g}.. Pass bounds=.0, {high:g}.: .* --bounds=0,{high:g}[.]$"
     with pytest.raises(ConfigError, match=advice):
         validate_classifier(model, data)
     said = validate_classifier(Classifier(model, bounds=(0, high)), data)
     assert said.bounds == (0.0, high)
     # The plain range said where another is meant is told, too.
     plain = brightness()
-    with pytest.raises(ConfigError, match=r"pixels in .-1, 1.. Say bounds=.-1, 1."):
+    with pytest.raises(ConfigError, match=r"pixels in .-1, 1.. Pass bounds=.-1, 1."):
         validate_classifier(Classifier(plain, bounds=(0, high)), data)
