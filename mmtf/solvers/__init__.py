@@ -1,6 +1,6 @@
 """Solvers of min_u max_v f(u, v) for any differentiable f over Keras variables or tensors.
 
-Two lines solve a function:
+Two lines solve a problem:
 
     >>> import mmtf.solvers as solvers
     >>> f = lambda u, v: 5.0 * (u**2 - v**2)
@@ -9,8 +9,8 @@ Two lines solve a function:
     >>> abs(float(solution.u)) < 1e-6, abs(float(solution.v)) < 1e-6
     (True, True)
 
-Each rule is one file and one class; `SOLVERS` lists them by file name. The shared interface is
-`mmtf.solvers.base.Solver`; `mmtf.functional` makes f out of Keras models.
+Each update rule is a class in a file of its own; `SOLVERS` lists the classes by file name. Their
+interface is `mmtf.solvers.base.Solver`. `mmtf.functional` makes f from Keras models.
 """
 
 from mmtf import functional

@@ -1,20 +1,24 @@
 """Alternating ascent and descent (Eq. 19), as generative adversarial networks are trained."""
 
-from mmtf.solvers.base import Solver, differentiate
+import tensorflow as tf
+
+from mmtf.solvers.base import Objective, Projection, Solver, differentiate
+from mmtf.solvers.optimizers import OptimizerLike
 
 
 class Alternating(Solver):
-    """min_u max_v f by turns: v ascends f, then u descends f at the new v (Eq. 19).
+    """Alternating steps: v ascends f, then u descends f at the new v (Eq. 19).
 
         v <- v + sigma df/dv (u, v)      `v_steps` times
         u <- u - lambda df/du (u, v)
 
-    Finds local saddle points of f. Where the minimax point is no saddle point it need not stop
-    there, and on bilinear games with constant rates it circles. With many `v_steps` it becomes
-    descent on max_v f(u, v) wherever the inner maximum is unique and found.
+    Converges to local saddle points of f. If the minimax point is not a saddle point, the iterates
+    need not stop there; on bilinear games with constant learning rates they circle around it. With
+    many `v_steps` the rule becomes descent on max_v f(u, v), provided that the inner maximum is
+    unique and the ascent finds it.
 
     Args:
-        v_steps: ascent steps of v before each step of u, at least 1.
+      v_steps: ascent steps of v before each step of u, >= 1.
 
     Source: Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014.
 
@@ -26,7 +30,13 @@ class Alternating(Solver):
     """
 
     def __init__(
-        self, *, u_optimizer=0.01, v_optimizer=0.01, project_u=None, project_v=None, v_steps=1
+        self,
+        *,
+        u_optimizer: OptimizerLike = 0.01,
+        v_optimizer: OptimizerLike = 0.01,
+        project_u: Projection | None = None,
+        project_v: Projection | None = None,
+        v_steps: int = 1,
     ):
         super().__init__(
             u_optimizer=u_optimizer,
@@ -38,7 +48,7 @@ class Alternating(Solver):
             raise ValueError(f"Expected v_steps of at least 1. Received {v_steps!r}.")
         self.v_steps = v_steps
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         for _ in range(self.v_steps):
             u, v = self.read()
             _, ascent = differentiate(f_max or f, u, v, v)

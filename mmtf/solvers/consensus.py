@@ -1,23 +1,23 @@
-"""Consensus optimization (Mescheder et al. 2017): both players also shrink the gradients."""
+"""Consensus optimization (Mescheder et al. 2017): both players also descend gradient norms."""
 
 import tensorflow as tf
 
-from mmtf.solvers.base import Solver, dot, local_gradients
+from mmtf.solvers.base import Objective, Projection, Solver, dot, local_gradients
+from mmtf.solvers.optimizers import OptimizerLike
 
 
 class Consensus(Solver):
-    """min_u max_v f where both players also descend L = (||df/du||^2 + ||df/dv||^2) / 2.
+    """Simultaneous steps in which both players also descend L = (||df/du||^2 + ||df/dv||^2) / 2.
 
         u' = u - lambda (df/du + gamma dL/du)
         v' = v + sigma (df/dv - gamma dL/dv)
 
-    L vanishes exactly at stationary points: a large gamma makes the method stable near any of
-    them, saddle of f or not, and it is drawn to points which solve no minimax problem.
+    L is 0 exactly at the stationary points of f. A large gamma makes the rule stable near all of
+    them, whether or not they are saddle points, so it may converge to points that solve no minimax
+    problem. Under several replicas, L is made of gradients summed over the replicas.
 
     Args:
-        gamma: weight of L.
-
-    With replicas L is made of the gradients of the true f, as in `Sensitivity`.
+      gamma: weight of L.
 
     Source: Mescheder, Nowozin and Geiger, "The Numerics of GANs", NeurIPS 2017, Algorithm 2.
 
@@ -29,7 +29,13 @@ class Consensus(Solver):
     """
 
     def __init__(
-        self, *, u_optimizer=0.01, v_optimizer=0.01, project_u=None, project_v=None, gamma=1.0
+        self,
+        *,
+        u_optimizer: OptimizerLike = 0.01,
+        v_optimizer: OptimizerLike = 0.01,
+        project_u: Projection | None = None,
+        project_v: Projection | None = None,
+        gamma: float = 1.0,
     ):
         super().__init__(
             u_optimizer=u_optimizer,
@@ -39,7 +45,7 @@ class Consensus(Solver):
         )
         self.gamma = gamma
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
         with tf.GradientTape() as tape:
             tape.watch([u, v])

@@ -1,17 +1,19 @@
-"""The extragradient method: look one step ahead, then step from where one stood."""
+"""The extragradient method: gradients at a trial step, applied from the current point."""
 
-from mmtf.solvers.base import Solver, assign
+import tensorflow as tf
+
+from mmtf.solvers.base import Objective, Solver, assign
 
 
 class Extragradient(Solver):
-    """min_u max_v f by a trial step of both players and the gradient found there.
+    """Extragradient steps: both players use the gradients found after a trial step.
 
         (u_h, v_h) = (u, v) + step along (-df/du, df/dv) at (u, v)
         (u', v')   = (u, v) + step along (-df/du, df/dv) at (u_h, v_h)
 
     Converges on bilinear games, where simultaneous steps spiral outwards. Both steps are steps of
-    the players' optimizers (as ExtraAdam does), whose iteration counts so grow by two; with plain
-    gradient steps this is Korpelevich's method. Finds saddle points only.
+    the players' optimizers (as in ExtraAdam), whose iteration counts therefore grow by two; with
+    plain gradient steps this is Korpelevich's method. Finds saddle points only.
 
     Source: Korpelevich 1976; Gidel et al., "A Variational Inequality Perspective on Generative
     Adversarial Networks", ICLR 2019, Algorithm 3.
@@ -25,7 +27,7 @@ class Extragradient(Solver):
 
     updates = 2
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
         _, descent, ascent = self.gradients(f, f_max, u, v)
         self.minimize(descent)

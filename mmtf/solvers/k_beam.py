@@ -1,34 +1,39 @@
 """K-beam (Hamm and Noh 2018): K candidates for the maximizer, descent on the best of them."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.solvers.base import Solver, assign, differentiate, values_of
+from mmtf.solvers.base import Objective, Projection, Solver, assign, differentiate, values_of
+from mmtf.solvers.optimizers import OptimizerLike
 
 
 class KBeam(Solver):
-    """min_u max_v f as min_u max_k f(u, v_k) over K candidates v_k, which all keep ascending.
+    """Descent on max_k f(u, v_k) over K candidates v_k, all of which keep ascending.
 
         u   <- u - lambda df/du (u, v_best),  v_best the candidate with the largest f(u, v_k)
         v_k <- v_k + sigma df/dv (u, v_k)     for every k, `v_steps` times
 
-    The rule for inner maxima which are several or jump as u moves: there the other rules follow
-    one maximizer and lose the others. It costs about K gradients a step, and K copies of v.
+    For inner problems with several maximizers, or with a maximizer that jumps as u changes; the
+    other rules follow a single one. A step costs about K gradients, and memory holds K copies of v.
 
     Args:
-        beams: K, at least 1. K = 1 is descent and ascent by turns, descent first.
-        v_steps: ascent steps of each candidate after each step of u, at least 1.
-        epsilon: u descends the mean of the gradients over all candidates within epsilon of the
-            largest value (an epsilon-subgradient of max_v f); 0 takes one largest.
-        spread: candidate 0 starts at v, the others in pairs at v + noise and v - noise, normal
-            noise of this standard deviation, then projected: pairs, so that no direction is left
-            to luck. `set_beam` places a candidate elsewhere.
-        seed: of that noise.
+      beams: K, >= 1. With K = 1, u descends and then v ascends.
+      v_steps: ascent steps of each candidate after each step of u, >= 1.
+      epsilon: >= 0; u descends the mean of the gradients over all candidates whose value is within
+        epsilon of the largest (an epsilon-subgradient of max_v f). With 0 it descends on a single
+        candidate with the largest value.
+      spread: standard deviation of normal noise. Candidate 0 starts at v, and the others start in
+        pairs at v + noise and v - noise, projected, so that opposite directions are both covered.
+        `set_beam` places a candidate elsewhere.
+      seed: seed for that noise.
 
-    v's variables always hold the candidate that u last descended on, after its own ascent. Where
-    f returns one value for each of several independent games, each game has its own best
-    candidate; v's leading axes are then the games.
+    After a step, v's variables hold the candidate that u descended on, after its own ascent. Where
+    f returns one value for each of several independent games, each game has its own best candidate,
+    and the leading axes of v are the games.
 
     Source: Hamm and Noh, "K-Beam Minimax: Efficient Optimization for Deep Adversarial Learning",
     ICML 2018, Algorithm 1.
@@ -47,15 +52,15 @@ class KBeam(Solver):
     def __init__(
         self,
         *,
-        u_optimizer=0.01,
-        v_optimizer=0.01,
-        project_u=None,
-        project_v=None,
-        beams=10,
-        v_steps=1,
-        epsilon=0.0,
-        spread=0.1,
-        seed=0,
+        u_optimizer: OptimizerLike = 0.01,
+        v_optimizer: OptimizerLike = 0.01,
+        project_u: Projection | None = None,
+        project_v: Projection | None = None,
+        beams: int = 10,
+        v_steps: int = 1,
+        epsilon: float = 0.0,
+        spread: float = 0.1,
+        seed: int = 0,
     ):
         super().__init__(
             u_optimizer=u_optimizer,
@@ -74,7 +79,7 @@ class KBeam(Solver):
         self.spread = spread
         self.seed = seed
 
-    def build(self, u_variables, v_variables):
+    def build(self, u_variables: Iterable[Any], v_variables: Iterable[Any]) -> "KBeam":
         v_variables = list(v_variables)
         rng = np.random.default_rng(self.seed)
         starts = [np.array(variable) for variable in v_variables]
@@ -90,10 +95,19 @@ class KBeam(Solver):
             keras.Variable(np.stack(values), dtype=variable.dtype, name="candidates")
             for variable, *values in zip(v_variables, *candidates, strict=True)
         ]
-        return super().build(u_variables, v_variables)
+        super().build(u_variables, v_variables)
+        return self
 
-    def set_beam(self, k, values):
-        """Places candidate k, 0 <= k < K, at a list of values shaped like v's variables."""
+    def set_beam(self, k: int, values: Iterable[Any]) -> None:
+        """Sets candidate k.
+
+        Args:
+          k: 0 <= k < K.
+          values: one value for each of v's variables, of its shape.
+
+        Raises:
+          ValueError: k is out of range.
+        """
         if not 0 <= k < self.beams:
             raise ValueError(f"Expected k in 0 to {self.beams - 1}. Received {k!r}.")
         for stack, value in zip(self.candidates, values, strict=True):
@@ -101,7 +115,7 @@ class KBeam(Solver):
             now[k] = value
             stack.assign(now)
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         def risks(u, stacks):
             return tf.stack([f(u, v) for v in self._candidates(stacks)])
 
@@ -132,9 +146,9 @@ class KBeam(Solver):
     def _ascended(self):
         return self.candidates
 
-    def _projected(self, stacks):
-        # Each candidate by itself: a ball is one for all tensors that it is given.
-        candidates = [self.project_v(v) for v in self._candidates(stacks)]
+    def _projected(self, project, stacks):
+        # One candidate at a time: a projection may combine all tensors that it is given.
+        candidates = [project(v) for v in self._candidates(stacks)]
         return [tf.stack(values) for values in zip(*candidates, strict=True)]
 
     def _candidates(self, stacks):
@@ -148,7 +162,8 @@ class KBeam(Solver):
 
 
 def _pick(stacks, best):
-    # From each [K, games..., rest...] the candidate of index best [games...]: [games..., rest...].
+    # The best candidate of each stack: [K, games..., rest...] and best [games...] to
+    # [games..., rest...].
     if best.shape.rank == 0:
         return [tf.gather(stack, best) for stack in stacks]
     picked = []

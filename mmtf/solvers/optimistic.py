@@ -1,19 +1,23 @@
-"""Optimistic descent and ascent: extragradient at the price of one gradient a step."""
+"""Optimistic descent and ascent: one gradient per step, extrapolated from the last two."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from mmtf.solvers.base import Solver, assign, values_of
+from mmtf.solvers.base import Objective, Solver, assign, values_of
 
 
 class Optimistic(Solver):
-    """min_u max_v f along 2 g_i - g_{i-1}, which guesses the next gradient from the last two.
+    """Optimistic steps along 2 g_i - g_{i-1}, an estimate of the next gradient.
 
         u_{i+1} = u_i - lambda (2 df/du_i - df/du_{i-1})
         v_{i+1} = v_i + sigma (2 df/dv_i - df/dv_{i-1})
 
-    Converges on bilinear games, like extragradient, with half its gradients; it keeps the last
-    gradient of both players. The first step is a plain one. Finds saddle points only.
+    Converges on bilinear games like the extragradient method, with half as many gradients; it
+    stores the last gradients of both players. The first step is a plain gradient step. Finds saddle
+    points only.
 
     Source: Daskalakis et al., "Training GANs with Optimism", ICLR 2018.
 
@@ -24,14 +28,14 @@ class Optimistic(Solver):
     True
     """
 
-    def build(self, u_variables, v_variables):
+    def build(self, u_variables: Iterable[Any], v_variables: Iterable[Any]) -> "Optimistic":
         super().build(u_variables, v_variables)
         self.last_descent = [_memory(variable) for variable in self.u_variables]
         self.last_ascent = [_memory(variable) for variable in self.v_variables]
         self.started = keras.Variable(False, trainable=False, dtype="bool", name="started")
         return self
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         value, descent, ascent = self.gradients(f, f_max, *self.read())
         down = self._extrapolate(descent, self.last_descent)
         up = self._extrapolate(ascent, self.last_ascent)

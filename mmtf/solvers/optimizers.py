@@ -1,20 +1,30 @@
-"""What a solver accepts as an optimizer, made into a live one; and how arguments are shown."""
+"""Optimizers of solvers: from a name or a learning rate to a Keras optimizer, and to text."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
+# A Keras optimizer, its name, or the learning rate of plain gradient steps.
+OptimizerLike: TypeAlias = (
+    "keras.optimizers.Optimizer | keras.optimizers.schedules.LearningRateSchedule | str | float"
+)
 
 
-def live(optimizer, variables):
-    """A Keras optimizer, built on `variables`, from an optimizer, its name or a learning rate.
+def live(optimizer: OptimizerLike, variables: Sequence[Any]) -> keras.optimizers.Optimizer:
+    """Makes a Keras optimizer and builds it on `variables`.
+
+    Args:
+      optimizer: a Keras optimizer that is not built, its name, or a learning rate (a number or a
+        Keras schedule) for plain gradient descent.
+      variables: Keras or TensorFlow variables that it will update.
 
     Raises:
-        TypeError: on anything else.
-        ValueError: on an optimizer that is built already, and on one that clips gradients under
-            several replicas.
+      TypeError: `optimizer` is of another type.
+      ValueError: it is already built, or it clips gradients under several replicas.
 
     >>> type(live(0.1, [keras.Variable(1.0)])).__name__
     'SGD'
@@ -32,8 +42,8 @@ def live(optimizer, variables):
         )
     elif optimizer.built:
         raise ValueError(
-            "Expected an optimizer that has no variables yet (or a name or a learning rate, which "
-            f"make one for each build). Received {show(optimizer)}, already built."
+            "Expected an optimizer that has no variables yet, or a name or a learning rate, from "
+            f"which each build makes a new one. Received {show(optimizer)}, already built."
         )
     clips = [optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue]
     if tf.distribute.get_strategy().num_replicas_in_sync > 1 and any(clips):
@@ -45,8 +55,10 @@ def live(optimizer, variables):
     return optimizer
 
 
-def show(argument):
-    """repr, with a Keras optimizer or schedule as its name and the settings that are on.
+def show(argument: Any) -> str:
+    """The repr of an argument; a Keras optimizer or schedule as its class and its settings.
+
+    Settings that are None or False are left out.
 
     >>> show(keras.optimizers.SGD(0.1, momentum=0.9))
     'SGD(learning_rate=0.1, ema_momentum=0.99, momentum=0.9)'
@@ -54,10 +66,10 @@ def show(argument):
     if isinstance(argument, keras.optimizers.Optimizer | _Schedule):
         argument = {"class_name": type(argument).__name__, "config": argument.get_config()}
     if isinstance(argument, dict) and "class_name" in argument:
-        # Keras writes a schedule in an optimizer's configuration in this form too.
+        # A schedule in an optimizer's config has this form, too.
         config = {k: v for k, v in argument["config"].items() if v is not None and v is not False}
         config.pop("name", None)
-        # Keras keeps a rate as float32: 0.1 would read 0.10000000149.
+        # Keras stores a rate in float32: without rounding, 0.1 would be shown as 0.10000000149.
         texts = {k: f"{v:.6g}" if isinstance(v, float) else show(v) for k, v in config.items()}
         return f"{argument['class_name']}({', '.join(f'{k}={x}' for k, x in texts.items())})"
     return repr(argument)

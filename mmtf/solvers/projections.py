@@ -1,17 +1,22 @@
-"""Where a player may be: projections, and proximal steps, from a list of tensors to such a list.
+"""Projections and proximal steps that keep a player's variables within constraints.
 
-A solver applies one after every change of a player. Each is a frozen dataclass, so that a
-solver's repr says it; any function of the same kind will do.
+Each maps a list of tensors, the values of all variables of a player, to a list of the same shapes;
+a solver applies it after every update of that player. They are frozen dataclasses, so that the repr
+of a solver shows them. Any function from a list of tensors to such a list can take their place.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """The nearest point with every entry in [low, high], low <= high.
+    """Projection onto a box: every entry is clipped to [low, high].
+
+    Args:
+      low, high: bounds, low <= high.
 
     >>> [x.numpy().tolist() for x in Box(-0.5, 0.5)([tf.constant([-2.0, 0.25])])]
     [[-0.5, 0.25]]
@@ -20,17 +25,20 @@ class Box:
     low: float
     high: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.low <= self.high:
             raise ValueError(f"Expected low <= high. Received low={self.low}, high={self.high}.")
 
-    def __call__(self, tensors):
+    def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [tf.clip_by_value(x, self.low, self.high) for x in tensors]
 
 
 @dataclasses.dataclass(frozen=True)
 class L2Ball:
-    """The nearest point whose Euclidean norm, over all tensors of the player, is at most radius.
+    """Projection onto the L2 ball around 0; the norm is over all tensors of the player together.
+
+    Args:
+      radius: > 0.
 
     >>> [x.numpy().tolist() for x in L2Ball(1.0)([tf.constant([3.0]), tf.constant([4.0])])]
     [[0.6000000238418579], [0.800000011920929]]
@@ -38,12 +46,12 @@ class L2Ball:
 
     radius: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.radius > 0:
             raise ValueError(f"Expected a radius above 0. Received {self.radius}.")
 
-    def __call__(self, tensors):
-        # A maximum with radius inside the root keeps the derivative at 0 finite.
+    def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        # The maximum inside the root keeps the derivative at 0 finite.
         squares = tf.add_n([tf.reduce_sum(x * x) for x in tensors])
         norm = tf.sqrt(tf.maximum(squares, self.radius**2))
         return [x * (self.radius / norm) for x in tensors]
@@ -51,9 +59,13 @@ class L2Ball:
 
 @dataclasses.dataclass(frozen=True)
 class SoftThreshold:
-    """The proximal step of amount * ||.||_1: argmin_y amount ||y||_1 + ||y - x||^2 / 2.
+    """Soft thresholding, the proximal step of amount * ||.||_1.
 
-    After a gradient step of rate r, amount = r * c makes a proximal gradient step on f + c||.||_1.
+    It returns argmin_y amount ||y||_1 + ||y - x||^2 / 2. After a gradient step on f with learning
+    rate r, amount = r * c makes it a proximal gradient step on f + c ||.||_1.
+
+    Args:
+      amount: >= 0.
 
     >>> [x.numpy().tolist() for x in SoftThreshold(0.5)([tf.constant([-2.0, 0.25])])]
     [[-1.5, 0.0]]
@@ -61,9 +73,9 @@ class SoftThreshold:
 
     amount: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.amount >= 0:
             raise ValueError(f"Expected an amount of at least 0. Received {self.amount}.")
 
-    def __call__(self, tensors):
+    def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [tf.sign(x) * tf.maximum(tf.abs(x) - self.amount, 0) for x in tensors]

@@ -1,37 +1,42 @@
 """Algorithm 1: minimax optimization by sensitivity penalization (Eqs. 12 to 16)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
-from mmtf.solvers.base import Solver, differentiate, dot
+from mmtf.solvers.base import Objective, Projection, Solver, differentiate, dot
+from mmtf.solvers.optimizers import OptimizerLike
 
 ORDERS = ("simultaneous", "sequential")
 SECOND_ORDERS = ("exact", "hvp")
 
 
 class Sensitivity(Solver):
-    """min_u max_v f where u also avoids points at which v could gain quickly (Algorithm 1).
+    """Algorithm 1: u descends f plus a penalty on df/dv, the sensitivity of f to v.
 
     u descends the sensitivity-penalized function of Eq. 16,
 
         f(u, v) + (gamma / 2) ||df/dv (u, v)||^2,
 
-    whose gradient df/du + gamma (d2f/du dv) df/dv is that of f(u, v + sigma df/dv), the risk
-    after v's next step, when gamma = sigma (Eq. 15). v ascends f (Eq. 14).
+    whose gradient is df/du + gamma (d2f/du dv) df/dv. To first order in gamma = sigma it is the
+    gradient of f(u, v + sigma df/dv), the risk after v's next step (Eq. 15). v ascends f (Eq. 14).
 
     Args:
-        gamma: weight of the penalty: a number, or a function of the iteration (a Keras learning
-            rate schedule, say), as Algorithm 1 has one for each iteration.
-        order: "simultaneous", Algorithm 1 as printed: both steps at (u_{i-1}, v_{i-1}).
-            "sequential", as Eq. 15 is derived: u's step at the updated v_i. They are different
-            methods: on f = u'Av their gradients in u are A v + gamma A A'u and
-            A v + (sigma + gamma) A A'u.
-        second_order: how the product of d2f/du dv with df/dv is made. Neither holds anything of
-            size |u||v|. "exact" differentiates the penalty through nested tapes. "hvp" takes
-            df/dv first and pushes it forward through df/du: same values, another cost, and f
-            must consist of operations with forward-mode derivatives.
+      gamma: weight of the penalty: a number, or a function of the iteration (such as a Keras
+        learning rate schedule), since Algorithm 1 has one gamma for each iteration.
+      order: `simultaneous`, Algorithm 1 as printed: both steps are taken at (u_{i-1}, v_{i-1}).
+        `sequential`, as Eq. 15 is derived: u's step is taken at the updated v_i. The two methods
+        differ: on f = u'Av their gradients in u are A v + gamma A A'u and
+        A v + (sigma + gamma) A A'u.
+      second_order: how the product of d2f/du dv and df/dv is computed; the matrix itself is never
+        formed. `exact` differentiates the penalty through nested tapes. `hvp` computes df/dv first
+        and pushes it forward through df/du: the same values at another cost, for f made of
+        operations with forward-mode derivatives.
 
-    The norm is that of the gradient of the true f: with replicas, u's local loss is
-    f_r + gamma <stop_gradient(sum_r df_r/dv), df_r/dv>, whose gradients add up to the right one.
+    The norm is that of the gradient of the objective: under several replicas, the local loss of u
+    is f_r + gamma <stop_gradient(sum_r df_r/dv), df_r/dv>, and the sum of its gradients over the
+    replicas is the gradient of the penalized objective.
 
     Source: Hamm and Mehra, "Machine vs Machine", Algorithm 1.
 
@@ -49,13 +54,13 @@ class Sensitivity(Solver):
     def __init__(
         self,
         *,
-        u_optimizer=0.01,
-        v_optimizer=0.01,
-        project_u=None,
-        project_v=None,
-        gamma=1.0,
-        order="simultaneous",
-        second_order="exact",
+        u_optimizer: OptimizerLike = 0.01,
+        v_optimizer: OptimizerLike = 0.01,
+        project_u: Projection | None = None,
+        project_v: Projection | None = None,
+        gamma: float | Callable[[Any], Any] = 1.0,
+        order: str = "simultaneous",
+        second_order: str = "exact",
     ):
         super().__init__(
             u_optimizer=u_optimizer,
@@ -73,7 +78,7 @@ class Sensitivity(Solver):
         self.order = order
         self.second_order = second_order
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
         if self.order == "sequential":
             _, ascent = differentiate(f_max or f, u, v, v)
@@ -92,14 +97,14 @@ class Sensitivity(Solver):
 
 
 def _nested(f, f_max, u, v, gamma, reduce):
-    # -> f, the local gradient of the penalized f in u, and df/dv summed over replicas.
+    # Returns f, the local gradient of the penalized f in u, and df/dv summed over the replicas.
     with tf.GradientTape() as outer:
         outer.watch(u)
         value, local = differentiate(f_max or f, u, v, v)
         if f_max is not None:
             value = f(u, v)
         sensitivity = [tf.stop_gradient(g) for g in reduce(local)]
-        # f may be of lower precision than the variables.
+        # f may have a lower precision than the variables.
         loss = tf.cast(tf.reduce_sum(value), gamma.dtype) + gamma * dot(sensitivity, local)
     descent = outer.gradient(loss, u, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return value, descent, sensitivity

@@ -1,16 +1,18 @@
-"""Simultaneous descent and ascent: both players move from the same point."""
+"""Simultaneous descent and ascent: both players step from the same point."""
 
-from mmtf.solvers.base import Solver
+import tensorflow as tf
+
+from mmtf.solvers.base import Objective, Solver
 
 
 class Simultaneous(Solver):
-    """min_u max_v f with both steps taken at (u, v), the plain reading of Eq. 19.
+    """Simultaneous steps: both gradients are taken at (u, v), where Eq. 19 alternates.
 
         u' = u - lambda df/du (u, v)
         v' = v + sigma df/dv (u, v)
 
-    The cheapest rule, one gradient for both players, and the weakest: on a bilinear game it
-    spirals outwards.
+    The cheapest rule, one evaluation of f for both gradients. It diverges on bilinear games, where
+    the iterates spiral outwards.
 
     >>> from mmtf.solvers import solve
     >>> solver = Simultaneous(u_optimizer=0.1, v_optimizer=0.1)
@@ -22,7 +24,7 @@ class Simultaneous(Solver):
     True
     """
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
         value, descent, ascent = self.gradients(f, f_max, u, v)
         self.maximize(ascent)

@@ -1,17 +1,22 @@
-"""From a function and two starting points to a solution: `solve`, `maximin`, `switched`."""
+"""Functions that solve a minimax problem: `solve`, `maximin`, `switched`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from mmtf.solvers.base import Solver
+
 
 class Solution(NamedTuple):
-    """Where a solver stopped.
+    """The result of `solve` or `maximin`.
 
-    `u` and `v` have the structure of the starting points, `value` is f(u, v). `trajectory`, if it
-    was asked for, is the pair (u, v) of all iterates, each tensor with an axis in front of length
-    steps + 1; otherwise it is None.
+    Attributes:
+      u, v: last values, in the structures of the starting points.
+      value: f(u, v).
+      trajectory: pair (u, v) of all iterates, each tensor with a leading axis of length steps + 1;
+        None unless requested.
     """
 
     u: Any
@@ -20,20 +25,31 @@ class Solution(NamedTuple):
     trajectory: Any = None
 
 
-def solve(f, u0, v0, *, solver, steps, trajectory=False):
-    """min_u max_v f(u, v) from (u0, v0) by `steps` steps of `solver`, in one compiled loop.
+def solve(
+    f: Callable[[Any, Any], tf.Tensor],
+    u0: Any,
+    v0: Any,
+    *,
+    solver: Solver,
+    steps: int,
+    trajectory: bool = False,
+) -> Solution:
+    """Solves min_u max_v f(u, v) from (u0, v0) by `steps` steps of `solver`, in one compiled loop.
 
     Args:
-        f: (u, v) -> value, differentiable; called with tensors in the structures of u0 and v0.
-        u0, v0: starting points: a number, an array or a tensor, or a list, tuple or dictionary
-            of them, which are left alone (Python numbers become float32); Keras or TensorFlow
-            variables among them are moved instead.
-        solver: any of `mmtf.solvers.SOLVERS`, which it builds.
-        steps: a whole number, at least 0.
-        trajectory: whether to return the iterates.
+      f: (u, v) -> value, differentiable; called with tensors in the structures of u0 and v0.
+      u0, v0: starting points: a number, an array, a tensor or a variable, or a list, tuple or
+        dictionary of them. Keras and TensorFlow variables are updated in place; other values are
+        not changed. Python numbers become float32.
+      solver: a solver of `mmtf.solvers.SOLVERS` or your own; `solve` builds it.
+      steps: whole number, >= 0.
+      trajectory: whether to return all iterates.
 
     Returns:
-        a `Solution`.
+      A `Solution`.
+
+    Raises:
+      ValueError: steps < 0.
 
     >>> from mmtf.solvers import Extragradient
     >>> solver = Extragradient(u_optimizer=0.5, v_optimizer=0.5)
@@ -70,7 +86,7 @@ def solve(f, u0, v0, *, solver, steps, trajectory=False):
         _, paths = tf.while_loop(lambda i, _: i <= steps, body, [tf.constant(1), paths])
         return [path.stack() for path in paths]
 
-    # autograph off: f's own source is not always to be had, a lambda's least of all.
+    # AutoGraph off: it needs the source of f, which is not always available, as for lambdas.
     paths = tf.function(run, autograph=False).get_concrete_function()()
     u, v = solver.read()
     packed_u, packed_v = tf.nest.pack_sequence_as(u0, u), tf.nest.pack_sequence_as(v0, v)
@@ -82,11 +98,20 @@ def solve(f, u0, v0, *, solver, steps, trajectory=False):
     return Solution(packed_u, packed_v, f(packed_u, packed_v), paths if trajectory else None)
 
 
-def maximin(f, u0, v0, *, solver, steps, trajectory=False):
-    """max_v min_u f(u, v) (Eq. 17), by switching the players and flipping the sign of f.
+def maximin(
+    f: Callable[[Any, Any], tf.Tensor],
+    u0: Any,
+    v0: Any,
+    *,
+    solver: Solver,
+    steps: int,
+    trajectory: bool = False,
+) -> Solution:
+    """Solves max_v min_u f(u, v) (Eq. 17) by switching the players and the sign of f.
 
-    As `solve`, but v leads: the solver's `u_optimizer`, `project_u` and penalty now act on v, and
-    its `v_optimizer` and `project_v` on u. The solution is given in f's own terms.
+    Arguments and result are those of `solve`, with the solver's roles switched: its `u_optimizer`,
+    `project_u` and penalty act on v, and its `v_optimizer` and `project_v` act on u. The solution
+    is that of f: u, v and f(u, v), not -f.
 
     >>> from mmtf.solvers import Box, KBeam
     >>> box = Box(-0.5, 0.5)
@@ -101,10 +126,10 @@ def maximin(f, u0, v0, *, solver, steps, trajectory=False):
     return Solution(solution.v, solution.u, -solution.value, path)
 
 
-def switched(f):
+def switched(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The game with the players switched and the sign flipped: (v, u) -> -f(u, v).
 
-    min_v max_u of it is -(max_v min_u f).
+    Its value min_v max_u [-f(u, v)] equals -(max_v min_u f(u, v)).
 
     >>> switched(lambda u, v: u - 2 * v)(1, 10)
     -8

@@ -1,6 +1,6 @@
-"""Functions on |u|, |v| <= 1/2 whose minimax solutions are known: what solvers are tried on.
+"""Test functions on |u|, |v| <= 1/2 with known minimax solutions, for comparing solvers.
 
-Each works entry by entry on tensors of any shape: the entries are independent games.
+Each acts elementwise on tensors of any shape: each element is an independent game.
 """
 
 import dataclasses
@@ -14,24 +14,27 @@ LOW, HIGH = -0.5, 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
-    """One test function.
+    """A test function with its minimax solution.
 
-    `f` acts on tensors u and v in [-1/2, 1/2]; `u_star` are all minimizers of max_v f(u, v) and
-    `value` its minimum. `saddle` says whether min_u max_v f = max_v min_u f, in which case
-    the solution is a saddle point.
+    Attributes:
+      formula: f as text.
+      f: (u, v) -> values, elementwise, for u and v in [-1/2, 1/2].
+      u_star: all minimizers of max_v f(u, v).
+      value: min_u max_v f(u, v).
+      saddle: whether min_u max_v f = max_v min_u f, in which case the solution is a saddle point.
 
     >>> SURFACES["anti-saddle"].distance(tf.constant([0.25, -0.5])).numpy().tolist()
     [0.25, 0.5]
     """
 
     formula: str
-    f: Callable
+    f: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     u_star: tuple[float, ...]
     value: float
     saddle: bool
 
-    def distance(self, u):
-        """|u - u*| to the nearest minimizer, in the shape of u."""
+    def distance(self, u: tf.Tensor) -> tf.Tensor:
+        """Distance |u - u*| to the nearest minimizer, elementwise, of the shape of u."""
         return tf.reduce_min([tf.abs(u - x) for x in self.u_star], axis=0)
 
 

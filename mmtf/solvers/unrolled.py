@@ -1,23 +1,25 @@
-"""Unrolled optimization (Metz et al. 2017): u looks k ascent steps of v ahead."""
+"""Unrolled optimization (Metz et al. 2017): u descends f at v after k look-ahead steps."""
 
 import tensorflow as tf
 
-from mmtf.solvers.base import Solver, differentiate
+from mmtf.solvers.base import Objective, Projection, Solver, differentiate
+from mmtf.solvers.optimizers import OptimizerLike
 
 
 class Unrolled(Solver):
-    """min_u max_v f where u descends f(u, v_k(u)), v_k being v after k ascent steps from here.
+    """u descends f(u, v_k(u)), where v_k(u) is v after k ascent steps; v takes one step.
 
         v_0 = v,  v_{j+1} = v_j + rate df/dv (u, v_j)
         u' = u - lambda d/du f(u, v_k(u)),  v' = v + sigma df/dv (u, v)
 
-    The derivative goes through the k steps, so it holds Eq. 15's term for each of them; k = 1 is
-    what Algorithm 1 (`Sensitivity`) approximates. The look-ahead is thrown away: v itself takes
-    one step. Time and memory grow with k.
+    The derivative is taken through the k look-ahead steps, so it has the term of Eq. 15 for each of
+    them; Algorithm 1 (`Sensitivity`) approximates k = 1. The result of the look-ahead is discarded.
+    Time and memory grow with k.
 
     Args:
-        k: look-ahead steps, at least 1.
-        rate: learning rate of the look-ahead, plain gradient steps within `project_v`.
+      k: look-ahead steps, >= 1.
+      rate: learning rate of the look-ahead, which takes plain gradient steps and projects them by
+        `project_v`.
 
     Source: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, Eqs. 7 to 11.
 
@@ -31,12 +33,12 @@ class Unrolled(Solver):
     def __init__(
         self,
         *,
-        u_optimizer=0.01,
-        v_optimizer=0.01,
-        project_u=None,
-        project_v=None,
-        k=5,
-        rate=0.1,
+        u_optimizer: OptimizerLike = 0.01,
+        v_optimizer: OptimizerLike = 0.01,
+        project_u: Projection | None = None,
+        project_v: Projection | None = None,
+        k: int = 5,
+        rate: float = 0.1,
     ):
         super().__init__(
             u_optimizer=u_optimizer,
@@ -49,15 +51,15 @@ class Unrolled(Solver):
         self.k = k
         self.rate = rate
 
-    def step(self, f, f_max=None):
+    def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
         ahead, gradients = v, []
         with tf.GradientTape() as outer:
             outer.watch(u)
             for _ in range(self.k):
                 _, local = differentiate(f_max or f, u, ahead, ahead)
-                # The sum over replicas is inside the tape: the look-ahead of every replica
-                # depends on u through all of them.
+                # Summed inside the tape: the look-ahead of each replica depends on u through
+                # the gradients of all replicas.
                 gradients.append(self.reduce(local))
                 ahead = [x + self.rate * g for x, g in zip(ahead, gradients[-1], strict=True)]
                 ahead = self.project_v(ahead) if self.project_v else ahead
