@@ -40,7 +40,7 @@ class BatchCache(MutableMapping):
     def __len__(self):
         return sum(1 for _ in self)
 
-    def clear(self):
+    def clear(self) -> None:
         """Once the whole cell is kept."""
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -5,6 +5,8 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 from mmtf.errors import ConfigError
 
@@ -13,12 +15,12 @@ FORMAT = 1
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-def write_json(path: str, value) -> None:
+def write_json(path: str, value: Any) -> None:
     """Writes `value` to `path` at once: a kill or a full disk leaves the old file."""
     write_atomically(path, lambda temporary: _dump(value, temporary))
 
 
-def write_atomically(path: str, write) -> None:
+def write_atomically(path: str, write: Callable[[str], Any]) -> None:
     """Calls write(temporary path) and renames the result to `path`.
 
     The temporary file keeps the suffix of `path`, which some writers look at.
@@ -54,7 +56,7 @@ def to_disk(path: str) -> None:
             os.close(handle)
 
 
-def read_json(path: str):
+def read_json(path: str) -> Any:
     """The value in `path`.
 
     Raises:
