@@ -80,7 +80,8 @@ def _row(defense, config, data, threat, folder):
 
     from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET
-    from mmtf.evaluation.payoff import EvalOptions, attack_classifier
+    from mmtf.evaluation.options import EvalOptions
+    from mmtf.evaluation.payoff import attack_classifier
     from mmtf.runs.experiment import run_experiment
     from mmtf.runs.workdir import Workdir
 

@@ -169,7 +169,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.data import load_data
     from mmtf.evaluation.admission import attack_precision
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
-    from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
+    from mmtf.evaluation.options import EvalOptions
+    from mmtf.evaluation.payoff import payoff_matrix
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
 
     def load(given: str, bounds: tuple[float, float]) -> Classifier:

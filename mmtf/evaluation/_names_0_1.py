@@ -13,7 +13,8 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.admission import validate_classifier
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
-from mmtf.evaluation.payoff import EvalOptions, Matrix
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import Matrix
 from mmtf.evaluation.payoff import payoff_matrix as _payoff_matrix
 from mmtf.evaluation.runner import Result
 from mmtf.threat import ThreatModel

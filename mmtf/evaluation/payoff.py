@@ -5,9 +5,8 @@
 
 import dataclasses
 import functools
-import time
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
@@ -27,63 +26,16 @@ from mmtf.evaluation.admission import (
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
+from mmtf.evaluation.cells import Examples, Row, measured_cell
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
-from mmtf.evaluation.runner import BrokenConstraint, Result, measure, worst
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.runtime import PRECISIONS
 from mmtf.stats.paired import comparisons
-from mmtf.storage import cache
-from mmtf.storage.batch_cache import BatchCache
-from mmtf.storage.digest import sha256
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
-from mmtf.training.progress import Progress
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvalOptions:
-    """Options of an evaluation.
-
-    Attributes:
-      max_examples: number of test examples, the first ones; 0 for all.
-      seed: for random starts and directions.
-      batch_size: images attacked together, > 0; random starts are drawn per batch. None: 500 small
-        images, fewer large ones (`mmtf.evaluation.batching.default_batch_size`).
-      precision: precision in which attacks compute: `float32`, `bfloat16`, or `auto`, bfloat16 if
-        the hardware supports it and all classifiers are Keras models. Errors are always measured
-        in float32.
-      checks: whether to check for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
-      eot_samples: number of forward passes that gradient-based attacks average; 1: a single pass.
-      keep: number of adversarial images stored in each result, the first ones.
-      distances: whether to compute the smallest misclassified perturbation of each example.
-      cache_dir: folder in which finished cells, and the finished batches of an interrupted one, are
-        stored; the same call reads them back. None: they are not stored.
-      progress: whether each cell shows its progress on stderr.
-
-    Raises:
-      ConfigError: a value out of range.
-    """
-
-    max_examples: int = 0
-    seed: int = 0
-    batch_size: int | None = None
-    precision: str = "float32"
-    checks: bool = True
-    eot_samples: int = 1
-    keep: int = 0
-    distances: bool = False
-    cache_dir: str | None = None
-    progress: bool = False
-
-    def __post_init__(self):
-        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
-        size = self.batch_size
-        require(size is None or size > 0, "batch_size > 0, or None", size)
-        require_choice("precision", self.precision, PRECISIONS)
-        require(self.eot_samples > 0, "eot_samples > 0", self.eot_samples)
-        require(self.keep >= 0, "keep >= 0", self.keep)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -273,40 +225,17 @@ def attack_classifier(
     """
     classifier = as_classifier(classifier)
     options = _resolved(options or EvalOptions(), [classifier], dataset)
-    examples = _Examples(dataset, options.max_examples)
+    examples = Examples(dataset, options.max_examples)
     validate_logits(classifier, examples.x[:100], dataset.num_classes)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     for column in columns.values():
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
-    row = functools.partial(_cell, _Row(None, None, classifier), examples=examples, options=options)
+    row = functools.partial(
+        measured_cell, Row(None, None, classifier), examples=examples, options=options
+    )
     results = [row(name, column) for name, column in columns.items()]
     return [*results, worst(results, clean)]
-
-
-class _Examples:
-    """The test examples, shared by all cells."""
-
-    def __init__(self, dataset: Dataset, count: int):
-        self.dataset = dataset
-        self.x, self.y = dataset.test(count)
-
-    @functools.cached_property
-    def digest(self) -> str:
-        return sha256(self.x, self.y)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Row:
-    """A classifier at one radius; name or radius is None in a table that has only one."""
-
-    defense: str | None
-    eta: float | None
-    classifier: Classifier
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        return self.classifier.fingerprint
 
 
 def _measured(
@@ -332,7 +261,7 @@ def _measured(
     attacks = [column for row in columns.values() for column in row.values()]
     for ball in dict.fromkeys([threat, *(column.threat for column in attacks)]):
         ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
-    examples = _Examples(dataset, options.max_examples)
+    examples = Examples(dataset, options.max_examples)
     for name, classifier in classifiers.items():
         validate_classifier(classifier, dataset, name)
         for column in next(iter(columns.values())).values():
@@ -343,11 +272,11 @@ def _measured(
             findings += _masking(name, classifier, examples, threat, options)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
         for eta, row in columns.items():
-            here, where = [], _Row(name, eta, classifier)
+            here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
                 label = f"{name}  eta {eta:g}  {attack}"
                 try:
-                    cell = _cell(where, attack, column, examples=examples, options=options)
+                    cell = measured_cell(where, attack, column, examples=examples, options=options)
                 except (BrokenConstraint, RiskNotFinite) as error:
                     if not leave_out:
                         raise
@@ -403,56 +332,6 @@ def _masking_in_table(table, columns) -> list[Finding]:
     return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
 
 
-def _cell(
-    row: _Row, name: str, column: FittedAttack, *, examples: _Examples, options: EvalOptions
-) -> Result:
-    """Loads a cell from the cache, or measures and stores it."""
-    entry = _entry(row, column, examples, options)
-    found = entry.load(_read)
-    if found is None:
-        kept = entry.path is not None
-        batches: MutableMapping = BatchCache(entry.beside("")) if kept else {}
-        try:
-            found = _measure(row, name, column, batches, examples, options)
-        except (BrokenConstraint, RiskNotFinite):
-            batches.clear()
-            raise
-        entry.save(functools.partial(_write, found))
-        batches.clear()
-    return dataclasses.replace(found, attack=name, defense=row.defense, eta=row.eta)
-
-
-def _measure(row, name, column, batches, examples, options) -> Result:
-    began, resumed = time.monotonic(), len(batches) > 0
-    resumed |= options.cache_dir is not None and column.is_kept(row.classifier, examples.dataset)
-    attack = column.fit(row.classifier, examples.dataset)
-    fitting, bar = time.monotonic() - began, None
-    if options.progress:
-        parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
-        label = "  ".join(part for part in parts if part)
-        bar = Progress(len(examples.x), label=label, unit="image", last=False)
-    try:
-        found = measure(
-            row.classifier,
-            attack,
-            examples.x,
-            examples.y,
-            name=name,
-            seed=options.seed,
-            keep=options.keep,
-            precision=options.precision,
-            batch_size=options.batch_size,
-            distances=options.distances,
-            kept=batches,
-            progress=bar,
-        )
-    finally:
-        if bar is not None:
-            bar.close()
-    seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
-    return dataclasses.replace(found, seconds=seconds)
-
-
 def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
     """Per-example worst case of each classifier over the attacks that all classifiers have."""
     have = {
@@ -466,26 +345,3 @@ def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
         )
         for defense in clean
     }
-
-
-def _entry(row, column, examples, options) -> cache.Entry:
-    if options.cache_dir is None:
-        return cache.Entry(None)
-    key = [row.fingerprint, column.identity(), examples.digest, options.seed, options.precision]
-    key += [options.batch_size, options.keep, options.distances]
-    if column.uses_training_data:
-        key.append(examples.dataset.training_digest)
-    return cache.entry(options.cache_dir, key, ".npz")
-
-
-def _read(path) -> Result:
-    with np.load(path) as kept:
-        arrays = {name: kept[name] for name in kept.files}
-    return Result(attack="", **{**arrays, "seconds": float(arrays["seconds"])})
-
-
-def _write(result, path) -> None:
-    arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
-    if result.distance is not None:
-        arrays["distance"] = result.distance
-    np.savez_compressed(path, **arrays)

@@ -13,7 +13,8 @@ from mmtf.classifiers import export
 from mmtf.config import STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.evaluation.payoff import EvalOptions, attack_classifier
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.radius import radius_title

@@ -17,7 +17,7 @@ from mmtf.data import load_digits
 from mmtf.errors import ConfigError
 from mmtf.evaluation import payoff
 from mmtf.evaluation.admission import attack_precision, validate_classifier
-from mmtf.evaluation.payoff import EvalOptions
+from mmtf.evaluation.options import EvalOptions
 from mmtf.nets import NETS
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold

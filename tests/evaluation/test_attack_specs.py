@@ -10,7 +10,8 @@ from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.fitted import as_fitted
 from mmtf.evaluation.fitted_universal import FittedUniversal
-from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import payoff_matrix
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)

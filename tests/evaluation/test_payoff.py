@@ -11,7 +11,8 @@ from mmtf.config import Schedule
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.best_response import AttNetRecipe, FittedAttNet
-from mmtf.evaluation.payoff import EvalOptions, attack_classifier, evaluate
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import attack_classifier, evaluate
 from mmtf.threat import ThreatModel
 
 COLUMNS = ["attack", "error", "robust_accuracy", "ci_low", "ci_high", "n", "seconds", "in_doubt"]

@@ -9,7 +9,8 @@ import pytest
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation import payoff as module
-from mmtf.evaluation.payoff import EvalOptions, payoff_matrix
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import payoff_matrix
 from mmtf.storage import cache
 
 

@@ -1,0 +1,50 @@
+"""`EvalOptions`: how classifiers are measured."""
+
+import dataclasses
+
+from mmtf.errors import require, require_choice
+from mmtf.runtime import PRECISIONS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """Options of an evaluation.
+
+    Attributes:
+      max_examples: number of test examples, the first ones; 0 for all.
+      seed: for random starts and directions.
+      batch_size: images attacked together, > 0; random starts are drawn per batch. None: 500 small
+        images, fewer large ones (`mmtf.evaluation.batching.default_batch_size`).
+      precision: precision in which attacks compute: `float32`, `bfloat16`, or `auto`, bfloat16 if
+        the hardware supports it and all classifiers are Keras models. Errors are always measured
+        in float32.
+      checks: whether to check for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
+      eot_samples: number of forward passes that gradient-based attacks average; 1: a single pass.
+      keep: number of adversarial images stored in each result, the first ones.
+      distances: whether to compute the smallest misclassified perturbation of each example.
+      cache_dir: folder in which finished cells, and the finished batches of an interrupted one, are
+        stored; the same call reads them back. None: they are not stored.
+      progress: whether each cell shows its progress on stderr.
+
+    Raises:
+      ConfigError: a value out of range.
+    """
+
+    max_examples: int = 0
+    seed: int = 0
+    batch_size: int | None = None
+    precision: str = "float32"
+    checks: bool = True
+    eot_samples: int = 1
+    keep: int = 0
+    distances: bool = False
+    cache_dir: str | None = None
+    progress: bool = False
+
+    def __post_init__(self):
+        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
+        size = self.batch_size
+        require(size is None or size > 0, "batch_size > 0, or None", size)
+        require_choice("precision", self.precision, PRECISIONS)
+        require(self.eot_samples > 0, "eot_samples > 0", self.eot_samples)
+        require(self.keep >= 0, "keep >= 0", self.keep)
