@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.classifiers.precision import computing_in, evaluating_in_float32
+from mmtf.classifiers._names_0_1 import evaluating_in_float32
+from mmtf.classifiers.precision import computing_in
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.nets import NETS
 

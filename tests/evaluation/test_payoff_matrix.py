@@ -8,7 +8,7 @@ import pytest
 
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
-from mmtf.evaluation import payoff as module
+from mmtf.evaluation import cells
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import payoff_matrix
 from mmtf.storage import cache
@@ -146,7 +146,7 @@ def test_a_damaged_cell_is_measured_again(data, tmp_path, capsys):
         path.write_bytes(
             whole[:place] + bytes(len(whole[place : place + 30])) + whole[place + 30 :]
         )
-        readable += cache.Entry(str(path)).load(module._read) is not None
+        readable += cache.Entry(str(path)).load(cells._read) is not None
     assert readable < 0.5 * len(whole) / 10  # what is beside the arrays does not matter
     path.write_bytes(whole[:100])
     assert errors(matrix({"d": net}, {"fgsm": {}}, data, **kept)) == first

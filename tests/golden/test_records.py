@@ -29,7 +29,8 @@ def test_pages_have_their_rows(tmp_path):
     missing = []
     for command, rows in readings.render_pages(tmp_path).items():
         rest = list(rows)
-        for line in STORED["pages"][command]:
+        # One page is enough for a row that several had.
+        for line in dict.fromkeys(STORED["pages"][command]):
             found = next((row for row in rest if within(line.split(), row)), None)
             if found is None:
                 missing.append(f"{command}: {line}")
