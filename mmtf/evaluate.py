@@ -1,13 +1,14 @@
-"""`mmtf.evaluate(...)`, the function; `python -m mmtf.evaluate`, the command: one name for both."""
+"""`mmtf.evaluate(...)`, the function, and `python -m mmtf.evaluate`, the command."""
 
 import sys
 import types
+from typing import Any
 
 
 class _Callable(types.ModuleType):
-    """A module that is called as the function of `mmtf.evaluation.payoff`."""
+    """A callable module: calling it calls `mmtf.evaluation.payoff.evaluate`."""
 
-    def __call__(self, *arguments, **options):
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         from mmtf.evaluation.payoff import evaluate
 
         return evaluate(*arguments, **options)

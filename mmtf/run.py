@@ -1,4 +1,4 @@
-"""`python -m mmtf.run`; its body is `mmtf.cli.run`."""
+"""The command `python -m mmtf.run`, implemented in `mmtf.cli.run`."""
 
 from absl import app, flags
 

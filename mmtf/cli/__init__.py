@@ -1,1 +1,1 @@
-"""The bodies of the commands `python -m mmtf.run` and `python -m mmtf.evaluate`."""
+"""Implementation of the commands `python -m mmtf.run` and `python -m mmtf.evaluate`."""

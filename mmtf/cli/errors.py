@@ -1,4 +1,4 @@
-"""What a command does with a user's mistake and with a signal. No TensorFlow here."""
+"""Error and signal handling of the commands. Imports no TensorFlow."""
 
 import contextlib
 import functools
@@ -15,15 +15,18 @@ Stopped = Callable[[int, Interrupted | None], int]
 
 
 def in_one_line(name: str, *, stopped: Stopped | None = None) -> Callable[[Main], Main]:
-    """Decorates the main function of the command `name`: errors that a user can mend are one line.
+    """Decorator for main functions: prints errors that a user can fix as one line on stderr.
 
-    These are ConfigError, RunError and OSError: one line on stderr and exit status 1. Other errors
-    are the package's own and keep their traceback.
+    ConfigError, RunError and OSError end the command with their message and exit status 1. All
+    other errors are defects of the package and keep their traceback.
 
     Args:
-      name: of the command, before the message.
-      stopped: stopped(signal, Interrupted or None) -> exit status, after SIGINT or SIGTERM: says
-        what is kept. None: signals end the command as Python has it.
+      name: name of the command, printed before the message.
+      stopped: stopped(signal, Interrupted or None) -> exit status, called after SIGINT or SIGTERM
+        to tell the user what was saved. None: Python's own signal handling.
+
+    Returns:
+      A decorator of functions that return an exit status.
 
     Example:
       >>> @in_one_line("tool")
@@ -57,7 +60,10 @@ def in_one_line(name: str, *, stopped: Stopped | None = None) -> Callable[[Main]
 
 @contextlib.contextmanager
 def about(flag: str) -> Iterator[None]:
-    """Names the flag whose value a ConfigError of the library is about.
+    """Context manager that puts a flag's name before the message of a ConfigError raised inside.
+
+    Args:
+      flag: the flag whose value the library was given, such as `--workdir`.
 
     Example:
       >>> with about("--workdir"):

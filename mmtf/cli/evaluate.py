@@ -1,10 +1,12 @@
-"""`python -m mmtf.evaluate`: the true worst case of any Keras model, with intervals and checks.
+"""`python -m mmtf.evaluate`: robust accuracy of Keras models under many attacks.
 
     python -m mmtf.evaluate --model=runs/minimax_grad-mnist-eta0.3-seed0 \\
         --attacks=none,fgsm,pgd,autoattack --eta=0.3 --max_examples=1000 --output=report
 
-Several models and radii make a payoff matrix. With --output a stopped evaluation goes on from its
-finished cells. From Python: `mmtf.evaluate`, `mmtf.evaluation.payoff.payoff_matrix`.
+Prints test errors with confidence intervals, the worst case over all attacks, and checks for
+gradient masking. Several models and radii make a payoff matrix. With --output a stopped evaluation
+resumes from its finished cells. From Python: `mmtf.evaluate`,
+`mmtf.evaluation.payoff.payoff_matrix`.
 """
 
 import contextlib
@@ -43,74 +45,94 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "bounds",
         [],
-        "LOW,HIGH, the range of the pixels that the models take, as 0,1 or 0,255; default -1,1. "
-        "Once for all models, or once for each --model in its order. Radii stay those of [-1, 1].",
+        "LOW,HIGH: pixel range of the models' input, as 0,1 or 0,255; default -1,1. Give it once "
+        "for all models, or once for each --model in the same order. --eta is on the scale of "
+        "[-1, 1] whatever the bounds.",
     )
     flags.DEFINE_list(
         "attacks",
         None,
-        f"Any of: {', '.join((*ATTACKS, *FITTED))}, or my_package.attacks:MyAttack; default: none, "
-        "fgsm (l2: fgm), pgd.",
+        f"Attacks, separated by commas. Any of: {', '.join((*ATTACKS, *FITTED))}; or "
+        "my_package.attacks:MyAttack. Default: none, fgsm (l2: fgm), pgd.",
     )
     flags.DEFINE_multi_string(
         "transfer_from",
         [],
-        "PATH or NAME=PATH of another classifier: a column <attack>@<name> for every gradient "
-        "attack, its images made there. Repeat for several.",
+        "PATH or NAME=PATH of a surrogate classifier: adds a column <attack>@<name> for every "
+        "gradient-based attack, whose adversarial examples are crafted on the surrogate. Repeat "
+        "for several.",
     )
     flags.DEFINE_integer(
-        "eot_samples", 1, "Calls that gradient attacks average, for randomized models (EOT)."
+        "eot_samples",
+        1,
+        "Expectation over transformation: number of calls of a randomized model over which "
+        "gradient-based attacks average.",
     )
     flags.DEFINE_string(
         "attack_precision",
         "float32",
-        f"What attacks compute in: {', '.join(PRECISIONS)}. Images are judged in float32.",
+        f"Precision in which attacks are computed: {', '.join(PRECISIONS)}. Whether an image is "
+        "misclassified is always decided in float32.",
     )
-    flags.DEFINE_list("eta", ["0.3"], "Radii for pixels in [-1, 1]: twice those of --epsilon.")
+    flags.DEFINE_list(
+        "eta", ["0.3"], "Attack radii for pixels in [-1, 1]: twice those of --epsilon."
+    )
     flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
-    flags.DEFINE_string("norm", "linf", f"Of the radii: {', '.join(NORMS)}.")
+    flags.DEFINE_string("norm", "linf", f"Norm of the radii: {', '.join(NORMS)}.")
     flags.DEFINE_string(
         "dataset",
         None,
-        "As in mmtf.run; its test split is used. Default: that of the workdirs among the models, "
-        "which must agree, or mnist.",
+        "Dataset, as in mmtf.run; its test split is used. Default: the one on which the workdirs "
+        "among the models were trained, which must agree; mnist if there is none.",
     )
-    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
+    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
     flags.DEFINE_string(
         "preprocess",
         None,
-        "What the models take: box, pixels scaled to [-1, 1]; per_image, also standardized one by "
-        "one. Default: per_image for cifar10, as the paper has it, box for the others.",
+        "Input of the models: box (pixels scaled to [-1, 1]) or per_image (each image also "
+        "standardized by its own mean and deviation). Default: per_image for cifar10, as in the "
+        "paper; box for all others.",
     )
-    flags.DEFINE_integer("max_examples", 0, "The first so many test examples; 0 for all.")
+    flags.DEFINE_integer("max_examples", 0, "Number of test examples, from the first; 0 for all.")
     flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.")
     flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.")
-    flags.DEFINE_string("pgd_loss", "cross_entropy", "Of PGD: cross_entropy, margin or dlr.")
-    flags.DEFINE_string("pgd_decay", "constant", "Of PGD's steps: constant, linear or cosine.")
-    flags.DEFINE_string("apgd_loss", "cross_entropy", "Of APGD: cross_entropy, margin or dlr.")
+    flags.DEFINE_string(
+        "pgd_loss", "cross_entropy", "Loss that PGD maximizes: cross_entropy, margin or dlr."
+    )
+    flags.DEFINE_string(
+        "pgd_decay", "constant", "Decay of PGD's step size: constant, linear or cosine."
+    )
+    flags.DEFINE_string(
+        "apgd_loss", "cross_entropy", "Loss that APGD maximizes: cross_entropy, margin or dlr."
+    )
     flags.DEFINE_string(
         "target",
         None,
-        "least_likely, random or a class: fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square "
-        "then aim at it; default: any wrong class.",
+        "Target class of fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square: least_likely, "
+        "random or the number of a class; default: untargeted.",
     )
     flags.DEFINE_string(
         "schedule",
         "fast",
-        "Of attnet_paper's training, fast or paper, as in mmtf.run: 1,500 or 30,000 steps.",
+        "Training of the attack network attnet_paper: fast (1,500 steps) or paper (30,000).",
     )
-    flags.DEFINE_integer("seed", 0, "Of random starts.")
+    flags.DEFINE_integer("seed", 0, "Seed of random starts and of attack networks.")
     flags.DEFINE_integer(
         "batch_size",
         0,
-        "Images attacked together; 0: 500, and of images larger than CIFAR-10's as many as are "
-        "estimated to fit into memory.",
+        "Images attacked together. 0: 500, or for images larger than CIFAR-10's the number that "
+        "is estimated to fit into memory.",
     )
-    flags.DEFINE_string("output", None, "Folder for record, CSV, Markdown, HTML and .npz files.")
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Folder for record, CSV, Markdown, HTML and .npz files, and for the finished cells from "
+        "which a stopped evaluation resumes.",
+    )
 
 
 def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    """Says after a signal what is kept; the exit status."""
+    """Tells the user after a signal what was saved; returns the exit status."""
     if FLAGS.output:
         print(
             f"Stopped; finished cells and batches of images are in {FLAGS.output}. The same "
@@ -123,7 +145,7 @@ def _stopped(number: int, interrupted: Interrupted | None) -> int:
 
 @in_one_line("mmtf.evaluate", stopped=_stopped)
 def main(argv: list[str]) -> int:
-    """Flags -> library -> tables. Returns the exit status."""
+    """Evaluates the models that the flags name and prints the tables; returns the exit status."""
     require(len(argv) == 1, "flags only", " ".join(argv[1:]))
     return _run()
 
@@ -154,7 +176,7 @@ def _run() -> int:
 
 
 def _refuse_idle(names: list[str]) -> None:
-    """Flags of attacks that are not asked for."""
+    """Rejects flags of attacks that are not among --attacks."""
     owners = {"pgd_steps": "pgd", "pgd_restarts": "pgd", "pgd_loss": "pgd", "pgd_decay": "pgd"}
     owners |= {"apgd_loss": "apgd", "schedule": "attnet_paper"}
     require_used(
@@ -185,8 +207,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     name = _dataset()
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
-        "--epsilon with --preprocess=box, pixels that are scaled alike; --eta is on the scale of "
-        "images that are standardized one by one",
+        "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
+        "radius on their scale by --eta",
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
@@ -238,7 +260,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
 
 
 def _claim(folder: str) -> TextIO:
-    """Makes and locks the folder; not one of a run, whose record.json would be lost."""
+    """Creates and locks the folder; rejects a run's workdir, whose record.json would be lost."""
     if os.path.exists(os.path.join(folder, "config.json")):
         raise ConfigError(
             f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
@@ -250,7 +272,7 @@ def _claim(folder: str) -> TextIO:
 
 
 def _dataset() -> str:
-    """The flag's, or what the workdirs were trained on; one of these that differs is told."""
+    """Dataset of the flag, or of the workdirs; prints a line for a workdir trained on another."""
     from mmtf.runs.workdir import dataset_played
     from mmtf.storage.files import read_json
 
@@ -261,7 +283,7 @@ def _dataset() -> str:
             config = read_json(os.path.join(os.path.expanduser(path), "config.json"))
             trained[path] = dataset_played(path, config["dataset"])
         except (OSError, ConfigError, KeyError, TypeError):
-            continue  # a file, or a SavedModel: it does not say
+            continue  # a .keras file or a SavedModel, which does not record its dataset
     if FLAGS.dataset is None:
         names = sorted(set(trained.values()))
         require(len(names) < 2, "--dataset, for workdirs of several", ", ".join(names))
@@ -280,7 +302,7 @@ def _by_name(flag: str, classifiers: list[Any]) -> dict[str, Any]:
 
 
 def _bounds() -> list[tuple[float, float]]:
-    """Of every --model."""
+    """Returns the pixel range (low, high) of every --model."""
     given = []
     for one in FLAGS.bounds:
         try:
@@ -296,7 +318,7 @@ def _bounds() -> list[tuple[float, float]]:
 
 
 def _options(names: list[str]) -> dict[str, dict[str, Any]]:
-    """Attack name -> its options, by the flags."""
+    """Returns attack name -> the constructor options that the flags set."""
     options = {name: {} for name in names}
     flagged = {
         "pgd": {
@@ -312,7 +334,7 @@ def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     if FLAGS.target is not None:
         target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
         aimed = [n for n in names if n not in FITTED and "target" in _parameters(ATTACKS[n])]
-        require(bool(aimed), "an attack that can be aimed with --target", ",".join(names))
+        require(bool(aimed), "an attack that takes a target class with --target", ",".join(names))
         for name in aimed:
             options[name]["target"] = target
     return options
@@ -323,7 +345,7 @@ def _parameters(kind: Callable[..., Any]) -> Any:
 
 
 def _etas() -> list[float]:
-    """The radii for pixels in [-1, 1], of --eta or --epsilon."""
+    """Returns the radii of --eta or --epsilon, ascending, on the scale of [-1, 1]."""
     require_one_radius(FLAGS)
     flag = "eta" if FLAGS.epsilon is None else "epsilon"
     texts: list[str] = FLAGS[flag].value or []

@@ -1,4 +1,4 @@
-"""Flags made of the fields of configs, and what can be asked of them. No TensorFlow here."""
+"""Flags defined from the fields of RunConfig and Schedule. Imports no TensorFlow."""
 
 import dataclasses
 import types
@@ -15,32 +15,32 @@ from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
 from mmtf.radius import eta_of, parse_radius
 
-# Flags belong to the command that has them defined here.
+# --helpshort shows flags as those of the command that calls define_settings, not of this module.
 flags.disclaim_key_flags()
 
-# Fields whose flag has another name.
+# Field -> its flag, where the names differ.
 RENAMED = {"schedule_name": "schedule"}
-# What else the help of a field says: names that the config, which lies below, does not know.
+# Appended to the help of a field: registered names, which mmtf.config cannot import.
 NAMES = {
     "game": f" One of: {', '.join(GAMES)}; or module:attribute.",
     "net": f" One of: {', '.join(NETS)}; or module:attribute.",
     "dataset": " Or module:attribute.",
     "attacks": f", of: {', '.join((*ATTACKS, *NETWORK_ATTACKS))}; or module:attribute.",
-    "eta": " Twice the --epsilon.",
+    "eta": " Twice the radius of --epsilon.",
 }
 EPSILON_HELP = "Attack radius for pixels in [0, 1], such as 8/255, in place of --eta: eta = 2 eps."
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A flag that sets a part of a RunConfig.
+    """A flag that sets one value of a RunConfig.
 
     Attributes:
-      flag: its name.
-      place: of the setting, with dots as in `mmtf.presets.merged_config`.
-      kind: type of its value; tuple for a list of words.
-      about: its help.
-      default: its value where it is not given; None: presets, the game or the net decide.
+      flag: name of the flag.
+      place: dotted path of the value, as in `mmtf.presets.merged_config`: `schedule.steps`.
+      kind: type of the value; tuple for a comma-separated list of words.
+      about: help text.
+      default: value if the flag is not given; None: a preset, the game or the net decides.
     """
 
     flag: str
@@ -51,7 +51,7 @@ class Setting:
 
 
 def _settings_of(config: type, prefix: str = "") -> Iterable[Setting]:
-    """A Setting for every field of a config that says something of itself."""
+    """Yields a Setting for every field of a configuration that has a help text."""
     for field in dataclasses.fields(config):
         if "about" in field.metadata:
             kind: Any = field.type
@@ -73,43 +73,52 @@ def _game_setting(name: str, kind: type, about: str) -> Setting:
 SETTINGS = (
     *_settings_of(RunConfig),
     *_settings_of(Schedule, "schedule."),
-    _game_setting("gamma", float, "Multiplies the sensitivity term (minimax_grad, *_attnet)."),
-    _game_setting("max_steps", int, "Steps of the attacker's answer in training; 1 is FGSM."),
-    _game_setting("penalty", str, "nested (Eq. 8), fused or finite_difference (minimax_grad)."),
+    _game_setting("gamma", float, "Weight of the sensitivity term (minimax_grad, *_attnet)."),
+    _game_setting("max_steps", int, "Steps of the inner maximization in training; 1 is FGSM."),
+    _game_setting(
+        "penalty",
+        str,
+        "How the gradient penalty is computed: nested (Eq. 8), fused or finite_difference "
+        "(minimax_grad).",
+    ),
     _game_setting(
         "penalty_every",
         int,
-        "One example in so many has the penalty (minimax_grad); default 1, by MNIST's fast "
-        "schedule 2.",
+        "The penalty is computed on one example in this many (minimax_grad); default 1, with "
+        "MNIST's fast schedule 2.",
     ),
     _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
-    _game_setting("solver", str, "Update rule of a network game, of mmtf.solvers."),
-    _game_setting("order", str, "Of Algorithm 1's steps: simultaneous (printed) or sequential."),
-    _game_setting("attacker_rate", float, "The attacker's learning rate over the defender's."),
+    _game_setting("solver", str, "Update rule of a network game: a solver of mmtf.solvers."),
+    _game_setting(
+        "order", str, "Order of Algorithm 1's two updates: simultaneous (as printed) or sequential."
+    ),
+    _game_setting(
+        "attacker_rate", float, "Ratio of the attacker's learning rate to the defender's."
+    ),
     Setting(
         "attack_net",
         "game_options.net",
         str,
-        f"The attacker of a network game: {', '.join(ATTACK_NETS)}; or module:attribute.",
+        f"Attack network of a network game: {', '.join(ATTACK_NETS)}; or module:attribute.",
     ),
     Setting(
         "attack_output",
         "game_options.net_options.output",
         str,
-        "How its output is bounded: tanh, normalized or full.",
+        "How the attack network's output is bounded: tanh, normalized or full.",
     ),
     Setting(
         "init",
         "net_options.init",
         str,
-        f"How the net's weights begin. One of: {', '.join(INITIALIZERS)}.",
+        f"Initializer of the classifier's weights. One of: {', '.join(INITIALIZERS)}.",
     ),
-    Setting("dropout", "net_options.dropout", float, "Dropout rate of the net in training."),
+    Setting("dropout", "net_options.dropout", float, "Dropout rate of the classifier in training."),
     Setting(
         "weight_decay",
         "net_options.weight_decay",
         float,
-        "L2 weight of the net's dense layers; default none.",
+        "Weight of the L2 regularizer of the classifier's dense layers; default: none.",
     ),
 )
 
@@ -124,21 +133,21 @@ DEFINES = {
 
 
 class RadiusParser(flags.ArgumentParser):
-    """Reads a radius: a number, or a fraction such as 8/255."""
+    """Flag parser of a radius: a number, or a fraction such as 8/255."""
 
     syntactic_help = "a number, or a fraction such as 8/255"
 
     def parse(self, argument: str | float) -> float:
-        """See `flags.ArgumentParser`."""
+        """Returns the radius that `argument` states."""
         return parse_radius(argument) if isinstance(argument, str) else float(argument)
 
     def flag_type(self) -> str:
-        """See `flags.ArgumentParser`."""
+        """Returns the type's name, for help texts."""
         return "float"
 
 
 def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
-    """Defines the flags of a RunConfig, and `--epsilon` beside `--eta`."""
+    """Defines a flag for each setting, and `--epsilon` beside `--eta`."""
     for one in settings:
         if one.place == "eta":
             text = flags.ArgumentSerializer()
@@ -150,7 +159,17 @@ def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
 
 
 def given_settings(values: flags.FlagValues) -> dict[str, Any]:
-    """Place of a setting -> its flag's value, None where presets decide; eta also of --epsilon."""
+    """Returns the values of all settings' flags; `--epsilon` is converted to eta.
+
+    Args:
+      values: `flags.FLAGS`.
+
+    Returns:
+      Place of a setting -> its flag's value, None where a preset decides.
+
+    Raises:
+      ConfigError: both `--eta` and `--epsilon` are given.
+    """
     given = {one.place: values[one.flag].value for one in SETTINGS}
     if values["epsilon"].value is not None:
         require_one_radius(values)
@@ -159,17 +178,20 @@ def given_settings(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def require_one_radius(values: flags.FlagValues) -> None:
-    """Raises ConfigError where both `--eta` and `--epsilon` are given."""
+    """Raises ConfigError if both `--eta` and `--epsilon` are given."""
     both = values["eta"].present and values["epsilon"].present
     require(not both, "--eta or --epsilon, one of them", "both")
 
 
 def origins(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str]:
-    """Place of a setting -> where its flag was given: `flag --eta`, or `flagfile PATH`.
+    """Returns where each given setting comes from: `flag --eta`, or `flagfile PATH`.
 
     Args:
       values: `flags.FLAGS`.
-      arguments: of the process, `sys.argv`.
+      arguments: command line of the process, `sys.argv`.
+
+    Returns:
+      Place of a setting -> its origin, for the settings that were given.
     """
     places = {one.flag: one.place for one in SETTINGS} | {"epsilon": "eta"}
     found: dict[str, str] = {}
@@ -191,11 +213,11 @@ def origins(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str
 
 
 def require_used(values: flags.FlagValues, uses: dict[str, tuple[bool, str]]) -> None:
-    """Raises ConfigError for a flag of the command line that nothing would read.
+    """Raises ConfigError for a given flag that would have no effect.
 
     Args:
       values: `flags.FLAGS`.
-      uses: name of a flag -> (whether it is read, what it would need).
+      uses: name of a flag -> (whether it has an effect, what it requires to have one).
 
     Example:
       >>> from absl import flags

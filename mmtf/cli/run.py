@@ -1,9 +1,9 @@
-"""`python -m mmtf.run`: trains a classifier in a game, measures it, exports it.
+"""`python -m mmtf.run`: trains a classifier in a game, evaluates it under attacks, exports it.
 
     python -m mmtf.run --game=minimax_grad --eta=0.3
 
-Ends with a table of test errors; leaves record.json, TensorBoard logs, checkpoints,
-classifier.keras and a SavedModel in the workdir. Stopped by any means, the same command goes on.
+Prints a table of test errors; writes record.json, TensorBoard logs, checkpoints, classifier.keras
+and a SavedModel to the workdir. However a run was stopped, the same command resumes it.
 """
 
 import contextlib
@@ -26,49 +26,62 @@ from mmtf.nets import NETS
 from mmtf.runs.workdir import Workdir, dataset_played, default_workdir, is_finished
 from mmtf.runtime import startup
 
-BEGAN = time.monotonic()  # before TensorFlow is imported: the user waits from here on
+BEGAN = time.monotonic()  # before TensorFlow's import, which counts as waiting time
 FLAGS = flags.FLAGS
 
 define_settings()
 flags.DEFINE_boolean(
-    "print_config", False, "Print every setting and where its value is from, and stop."
+    "print_config", False, "Print every setting with the origin of its value, and exit."
 )
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
-flags.DEFINE_string("workdir", None, "Folder of the run; default under runs/, named by the config.")
+flags.DEFINE_string(
+    "workdir", None, "Folder of the run; default: runs/<name made of the settings>."
+)
 flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between two checkpoints.")
-flags.DEFINE_boolean("in_memory", None, "Images in memory, or by tf.data; default: where they fit.")
+flags.DEFINE_boolean(
+    "in_memory",
+    None,
+    "Hold training images in memory, or stream them by tf.data; default: in memory if they fit.",
+)
 flags.DEFINE_string(
     "replay",
     None,
-    "Workdir of an adv_fgsm run: its FGSM1, FGSM2, ... are also tried against this classifier.",
+    "Workdir of a finished adv_fgsm run, whose attacks FGSM1, FGSM2, ... are also measured against "
+    "this run's classifier.",
 )
-flags.DEFINE_list("replay_rounds", None, "Which FGSM k to replay; default 1, 2 and the last.")
+flags.DEFINE_list(
+    "replay_rounds", None, "The k of each FGSM k to replay; default: 1, 2 and the last."
+)
 flags.DEFINE_boolean(
     "exploitability",
     False,
-    "After a network game: train best responses of both players afresh, and check Lemma 1.",
+    "After a network game: train new best responses of both players, and check Lemma 1.",
 )
 flags.DEFINE_string(
-    "distribution", "auto", f"Devices: docs/scaling.md. One of: {', '.join(DISTRIBUTIONS)}."
+    "distribution",
+    "auto",
+    f"Devices to train on, see docs/scaling.md. One of: {', '.join(DISTRIBUTIONS)}.",
 )
 flags.DEFINE_string(
     "cluster",
     "tf_config",
-    f"Who says where the workers of `multiworker` are. One of: {', '.join(CLUSTERS)}.",
+    f"Source of the workers' addresses (multiworker). One of: {', '.join(CLUSTERS)}.",
 )
-flags.DEFINE_integer("workers", 0, "How many workers there must be; 0: as many as are found.")
+flags.DEFINE_integer("workers", 0, "Required number of workers; 0: all that are found.")
 flags.DEFINE_integer(
     "port",
     8888,
-    "Of the workers (--cluster=slurm: of a node's first; kubernetes).",
+    "Port of the workers (--cluster=kubernetes), or of the first worker of each node (slurm).",
     lower_bound=1,
     upper_bound=65535,
 )
-flags.DEFINE_string("pods", "job-name=mmtf", "Label of the workers' pods (--cluster=kubernetes).")
+flags.DEFINE_string(
+    "pods", "job-name=mmtf", "Label selector of the workers' pods (--cluster=kubernetes)."
+)
 
 
 def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    """Says after a signal what is kept; the exit status that shells expect."""
+    """Tells the user after a signal what was saved; returns 128 + signal, as shells expect."""
     if interrupted is None:
         state = "what the last checkpoint holds is kept. The same command goes on from it"
     elif interrupted.saved:
@@ -81,9 +94,9 @@ def _stopped(number: int, interrupted: Interrupted | None) -> int:
 
 @in_one_line("mmtf.run", stopped=_stopped)
 def main(argv: list[str]) -> int:
-    """Flags -> config -> library. Returns the exit status."""
+    """Trains and evaluates the run that the flags describe; returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)  # a job's log shows what it waits for
+        sys.stdout.reconfigure(line_buffering=True)  # so that a job's log is up to date
     require(len(argv) == 1, "flags only", " ".join(argv[1:]))
     config, sources = _config()
     if FLAGS.print_config:
@@ -93,21 +106,21 @@ def main(argv: list[str]) -> int:
     chief = cluster is None or cluster.index == 0
     job = _job(config, cluster)
     if not chief:
-        if not is_finished(job.path):  # else the chief shows the table
+        if not is_finished(job.path):  # the chief prints a finished run's table
             _train(job, Workdir(job.path, job.config))
         return 0
     with contextlib.ExitStack() as stack:
         with about("--workdir"):
             workdir = stack.enter_context(Workdir(job.path, job.config))
         record = workdir.finished() or _train(job, workdir)
-        if record is not None:  # None of a process that is not the chief
+        if record is not None:  # None on workers other than the chief
             print_run(_asked_besides(job, workdir, record), workdir.path)
     return 0
 
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """What a run needs beside its workdir; no data where it is finished and nothing else asked."""
+    """The inputs of a run; without data if it has finished and nothing else is requested."""
 
     config: RunConfig
     path: str
@@ -117,15 +130,15 @@ class _Job:
 
 
 def _config() -> tuple[RunConfig, dict[str, str]]:
-    """The config of the flags, and place of a setting -> where its value is from."""
+    """Returns the flags' configuration, and place of a setting -> origin of its value."""
     given = given_settings(FLAGS)
     _require_names(given)
     if FLAGS.epsilon is not None:
         pixels = given["dataset"] not in STANDARDIZED
         require(
             pixels,
-            "--epsilon with images whose pixels are scaled alike; --eta is on the scale of images "
-            "that are standardized one by one",
+            "--epsilon with a dataset whose pixels are only scaled; for images that are "
+            "standardized one by one, give the radius on their scale by --eta",
             given["dataset"],
         )
     startup.import_tensorflow()
@@ -142,7 +155,7 @@ def _config() -> tuple[RunConfig, dict[str, str]]:
 
 
 def _require_names(given: dict[str, Any]) -> None:
-    """Refuses unknown names before TensorFlow is imported."""
+    """Rejects unknown names before TensorFlow is imported."""
     GAMES.require_known(given["game"])
     if given["net"] is not None:
         NETS.require_known(given["net"])
@@ -151,7 +164,7 @@ def _require_names(given: dict[str, Any]) -> None:
 
 
 def _refuse_idle(config: RunConfig) -> None:
-    """Refuses flags that the config does not show and nothing would read."""
+    """Rejects flags that would have no effect and that the configuration does not check."""
     with_pgd = "pgd" in config.attacks
     solver = config.game_options.get("solver")
     require_used(
@@ -166,7 +179,7 @@ def _refuse_idle(config: RunConfig) -> None:
 
 
 def _cluster() -> Any:
-    """The workers that this process belongs to, or None."""
+    """Returns the cluster that this process belongs to; None for a single process."""
     require_choice("distribution", FLAGS.distribution, DISTRIBUTIONS)
     require_choice("cluster", FLAGS.cluster, CLUSTERS)
     several = FLAGS.distribution == "multiworker"
@@ -190,8 +203,9 @@ def _cluster() -> Any:
         return None
     if FLAGS.replay or FLAGS.exploitability:
         raise ConfigError(
-            "Expected --replay and --exploitability on one machine: give them, with the same "
-            "command, once the workers are done. Received: --distribution=multiworker."
+            "Expected --replay and --exploitability in a single process. Received: "
+            "--distribution=multiworker. Repeat the command with them, and without "
+            "--distribution, once the workers are done."
         )
     from mmtf.distributed.clusters import find_cluster
 
@@ -199,7 +213,7 @@ def _cluster() -> Any:
 
 
 def _job(config: RunConfig, cluster: Any) -> _Job:
-    """What the run needs; everything that cannot be shows before it trains."""
+    """Loads what the run needs; raises every error of the settings before training starts."""
     path = FLAGS.workdir or default_workdir(config)
     finished = is_finished(path)
     if finished and not FLAGS.replay and not FLAGS.exploitability:
@@ -210,7 +224,7 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
     from mmtf.runs.experiment import make_game
 
     _refuse_questions(config)
-    make_game(config)  # impossible combinations show before any data is read
+    make_game(config)  # raises for impossible combinations before data is read
     strategy = None if finished else make_strategy(FLAGS.distribution, cluster)
     dataset, notice = _dataset()
     if FLAGS.replay:
@@ -224,7 +238,7 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
 
 
 def _refuse_questions(config: RunConfig) -> None:
-    """Refuses what is asked besides where this run cannot answer it."""
+    """Rejects --replay and --exploitability where this run does not allow them."""
     from mmtf.runs.replay import replay_plan, require_attacker
 
     if FLAGS.exploitability:
@@ -250,7 +264,7 @@ def _train(job: _Job, workdir: Workdir) -> dict[str, Any] | None:
 
 
 def _asked_besides(job: _Job, workdir: Workdir, record: dict[str, Any]) -> dict[str, Any]:
-    """The record with what --replay and --exploitability add to it."""
+    """Returns the record with the measurements of --replay and --exploitability added."""
     from mmtf.runs.replay import add_exploitability, add_replays
 
     given = (job.config, workdir, job.dataset)
@@ -262,7 +276,7 @@ def _asked_besides(job: _Job, workdir: Workdir, record: dict[str, Any]) -> dict[
 
 
 def _dataset() -> tuple[Any, str]:
-    """(dataset, notice): MNIST unless told otherwise; the embedded digits only out loud."""
+    """Returns (dataset, notice); a notice says that the digits are used instead of MNIST."""
     from mmtf.data import EMBEDDED, NotPreparedError, load_data
 
     name = FLAGS.dataset or RunConfig.dataset
@@ -271,13 +285,13 @@ def _dataset() -> tuple[Any, str]:
     except NotPreparedError as error:
         if FLAGS.dataset is not None:
             raise NotPreparedError(
-                f"{error}. Three ways out: (1) put the prepared files somewhere and name that "
-                f"folder with --data_dir or TFDS_DATA_DIR, (2) run once where there is a network, "
-                f"(3) play on the embedded real digits with --dataset={EMBEDDED}."
+                f"{error}. Three ways out: (1) name the folder of the prepared files with "
+                f"--data_dir or TFDS_DATA_DIR, (2) run once where there is a network, (3) use the embedded "
+                f"real digits with --dataset={EMBEDDED}."
             ) from error
         notice = (
-            f"MNIST COULD NOT BE HAD: {error}. This run plays on the embedded {EMBEDDED} "
-            f"(scikit-learn's 1,797 real handwritten digits) INSTEAD; its figures are not MNIST's."
+            f"MNIST COULD NOT BE LOADED: {error}. This run uses the embedded {EMBEDDED} "
+            f"(scikit-learn's 1,797 real handwritten digits) INSTEAD; its results are not MNIST's."
         )
         print(notice, flush=True)
         return load_data(EMBEDDED), notice

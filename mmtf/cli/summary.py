@@ -1,4 +1,4 @@
-"""What a run says: its config before it starts, its test errors, pace and files at the end."""
+"""Printed summaries of a run: its configuration; its test errors, speed and files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from mmtf.reports.errors import HEADING
 
 
 def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
-    """Every setting of a config with where it is from, a line each, aligned.
+    """Lists every setting with its value and the origin of the value, in aligned columns.
 
     Args:
-      config: of a run.
-      sources: place of a setting -> where its value is from; by default `default`.
+      config: the run's configuration.
+      sources: place of a setting -> origin of its value; settings not in it are `default`.
 
     Example:
       >>> config_text(RunConfig(seed=7), {"seed": "flag --seed"}).splitlines()[-1].split()
@@ -33,11 +33,11 @@ def config_text(config: RunConfig, sources: Mapping[str, str]) -> str:
 
 
 def print_run(record: dict[str, Any], path: str) -> None:
-    """Prints a run's tables, its pace, and where everything is.
+    """Prints a run's tables, its training speed, and the folder of its files.
 
     Args:
-      record: of a finished run.
-      path: its workdir.
+      record: record of a finished run.
+      path: workdir of the run.
     """
     config, dataset = record["config"], record["dataset"]
     if dataset["notice"]:
@@ -53,7 +53,7 @@ def print_run(record: dict[str, Any], path: str) -> None:
         print(rounds_table(record["replays"], dataset["name"], config["eta"]).to_string())
     if record.get("exploitability"):
         report = record["exploitability"]
-        print("\nThe pair (u, v) against best responses trained afresh: mean risk and error rate")
+        print("\nThe pair (u, v) against newly trained best responses: mean risk and error rate")
         print(risk_table(report).to_string(index=False))
         print("\nLemma 1: differences of mean risk")
         print(lemma_table(report).to_string(index=False))

@@ -1,1 +1,1 @@
-"""One run from its config to its record."""
+"""Runs of `python -m mmtf.run`: from the configuration to the finished record."""

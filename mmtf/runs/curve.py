@@ -1,4 +1,4 @@
-"""The attacks that a run's config names, and the test error against step that it watches."""
+"""The attacks of a run's final table, and its curve of test error during training."""
 
 import dataclasses
 import os
@@ -21,19 +21,22 @@ from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
 
 CURVE_EXAMPLES = 500
-# Attacks whose column has their name; the others' images are recomputed against the row: `_curr`.
+# Columns named as the attack; all others end in `_curr`: recomputed against the row's classifier.
 AS_NAMED = ("none", MET)
 
 
 def attacks_of(
     config: RunConfig, attacker: keras.Model | None = None, cache_dir: str | None = None
 ) -> dict[str, Attack | FittedAttack]:
-    """The attacks of the final table by column name: `none`, `fgsm_curr`, ...
+    """Builds the attacks of the final table.
 
     Args:
-      config: of the run.
-      attacker: the attack network that the game trained, for `attnet_met`.
-      cache_dir: where freshly trained attack networks are kept.
+      config: the run's configuration.
+      attacker: the attack network that the game trained; needed for `attnet_met`.
+      cache_dir: folder in which newly trained attack networks are saved; None saves none.
+
+    Returns:
+      Column name (`none`, `fgsm_curr`, `pgd_curr`) -> attack.
     """
     options = {"pgd": {"steps": config.pgd_steps, "restarts": config.pgd_restarts}}
     made = make_attacks(
@@ -48,7 +51,7 @@ def attacks_of(
 
 
 def network_recipes(config: RunConfig) -> dict[str, AttNetRecipe]:
-    """How `attnet` and `attnet_paper` are trained in a run, in the type that it trains in."""
+    """Returns the recipes of `attnet` and `attnet_paper`, in the run's training precision."""
     paper = ATTNET_PAPER if config.schedule_name == "paper" else ATTNET_PAPER_FAST
     recipes = {"attnet": ATTNET, "attnet_paper": paper}
     return {
@@ -58,9 +61,19 @@ def network_recipes(config: RunConfig) -> dict[str, AttNetRecipe]:
 
 
 class Curve:
-    """Test error against step on a fixed part of the test split (Figure 1), for looking only.
+    """Measures test error during training on a fixed part of the test split (Figure 1).
 
-    Nothing is chosen by it. Saved after every point, read back when a run resumes.
+    For monitoring only: no checkpoint or hyperparameter is selected by it. The points are saved
+    after every measurement and read back when a run resumes.
+
+    Args:
+      config: the run's configuration; attacks that must be trained are left out.
+      dataset: the first 500 examples of its test split are used.
+      workdir: holds curve.json.
+      logs: receives each point as TensorBoard scalars.
+
+    Attributes:
+      points: one dict for each measurement: `step`, `n` and the error (0 to 1) of each attack.
     """
 
     def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
@@ -69,7 +82,7 @@ class Curve:
         quick = dataclasses.replace(
             config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1
         )
-        # Nothing is fitted: networks are left out.
+        # A FittedAttack would have to be trained at every point.
         self._attacks = {
             name: attack for name, attack in attacks_of(quick).items() if isinstance(attack, Attack)
         }
@@ -80,13 +93,13 @@ class Curve:
         self.points = _points(self._path)
 
     def add(self, players: Players, step: int) -> None:
-        """Measures the classifier at `step`, an attacker in training included."""
+        """Measures the classifier at `step`, also under the attack network in training."""
         classifier = players.models["classifier"]
         attacks = dict[str, Attack](self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
             if self._met is None or self._met.network is not attacker:
-                self._met = LearnedAttack(self._threat, attacker)  # compiled once
+                self._met = LearnedAttack(self._threat, attacker)  # kept: compiled once
             attacks[MET] = self._met
         point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
@@ -97,11 +110,11 @@ class Curve:
         self._logs.scalars(step, errors)
 
 
-def _points(path) -> list[dict[str, float]]:
+def _points(path: str) -> list[dict[str, float]]:
     if not os.path.exists(path):
         return []
     try:
         return read_json(path)
     except ValueError as error:
-        print(f"WARNING: {error} Its points are measured again from here on.")
+        print(f"WARNING: {error} The curve starts again at the current step.")
         return []

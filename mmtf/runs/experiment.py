@@ -1,4 +1,4 @@
-"""One run from a config to its record: train, evaluate, export."""
+"""One run, from its configuration to its record: train, evaluate, export."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ SHOWN_IMAGES = 8
 
 
 def make_game(config: RunConfig) -> Any:
-    """The game of `config`, built with its options and threat model."""
+    """Builds the game of `config` with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
 
@@ -44,7 +44,13 @@ def make_game(config: RunConfig) -> Any:
 def net_maker(
     config: RunConfig, dataset: Dataset, seed: int | None = None
 ) -> Callable[[], keras.Model]:
-    """A function that makes the classifier of `config` afresh, by default from its seed."""
+    """Returns a function that builds a newly initialized classifier of `config`.
+
+    Args:
+      config: the run's configuration.
+      dataset: gives the image shape and the number of classes.
+      seed: of the initial weights; None: `config.seed`.
+    """
 
     def make_net() -> keras.Model:
         return NETS[config.net](
@@ -69,28 +75,30 @@ def run_experiment(
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any] | None:
-    """Trains, measures and exports; goes on from where the workdir stands.
+    """Trains a classifier, measures it and exports it; resumes from the workdir's last checkpoint.
 
-    Several workers all call it, with one workdir on a disk that all of them reach. The chief does
-    what one process would; the others train with it, write nothing, and wait for its record.
+    In a distributed run every worker calls this function with the same workdir, on a disk shared
+    by all. The chief acts as a single process would; the other workers only train, write no files,
+    and wait until the chief has written the record.
 
     Args:
-      config: of the run.
-      workdir: entered; by the chief alone.
-      dataset: that the config names; or another one, which `notice` then explains.
-      notice: what the reader of the record must know of the data.
-      in_memory: see `mmtf.data.Batches`.
-      checkpoint_seconds: between two checkpoints.
-      began: time.monotonic() at the start of the process, for the record's seconds; None: now.
-      strategy: of tf.distribute; default: all GPUs, or the CPU.
-      say: takes lines for the user.
+      config: the run's configuration.
+      workdir: folder of the run; the chief has entered it (`with Workdir(...)`).
+      dataset: the one named by the configuration, or a substitute that `notice` explains.
+      notice: a remark on the data for the record, "" for none.
+      in_memory: whether the training images are held in memory, see `mmtf.data.Batches`.
+      checkpoint_seconds: seconds between two checkpoints.
+      began: time.monotonic() at the start of the process, from which the record counts seconds;
+        None: now.
+      strategy: tf.distribute strategy; default: all GPUs, or the CPU.
+      say: called with each line of progress.
 
     Returns:
       The record, as in record.json; None on workers other than the chief.
 
     Raises:
-      ConfigError: a config that cannot be played on the dataset.
-      RunError: a risk that is not finite, a checkpoint that cannot be written, a worker lost.
+      ConfigError: the configuration does not fit the dataset, or workers have different ones.
+      RunError: the risk is not finite, a checkpoint cannot be written, or a worker is lost.
     """
     began = time.monotonic() if began is None else began
     run = _Run(config, workdir, dataset, strategy or default_strategy(), say)
@@ -98,7 +106,7 @@ def run_experiment(
     say(run.describe())
     if not run.workers.chief:
         _train(run, in_memory, checkpoint_seconds, progress=False)
-        say(f"Worker {run.workers.index} has trained; the chief measures.")
+        say(f"Worker {run.workers.index} has trained; the chief evaluates.")
         run.workers.wait()
         return None
     logs = Logs(workdir.log_dir, config.to_dict())
@@ -130,14 +138,14 @@ def run_experiment(
         seconds_in_last_process=time.monotonic() - began,
     ).to_dict()
     write_json(workdir.record_path, record)
-    # The record is there: that another worker left early does not matter any more.
+    # The record is complete, so the loss of another worker no longer matters.
     with contextlib.suppress(WorkerLost):
         run.workers.wait()
     return record
 
 
 class _Run:
-    """What the stages of one run share."""
+    """The values that the stages of one run share."""
 
     def __init__(
         self,
@@ -160,11 +168,11 @@ class _Run:
 
     @property
     def arithmetic(self) -> str:
-        """What training computes in, in words."""
+        """The training precision, and whether XLA compiles the steps."""
         return f"{self.precision} by XLA" if self.jit_compile else self.precision
 
     def describe(self) -> str:
-        """A line for the user on what is about to be trained."""
+        """A line for the user that says what is about to be trained."""
         data, config = self.dataset, self.config
         standardized = config.dataset in STANDARDIZED
         radius = radius_title(config.eta, config.norm, standardized=standardized)
@@ -176,14 +184,14 @@ class _Run:
         )
 
     def require_same_elsewhere(self, in_memory: bool | None) -> None:
-        """Raises ConfigError where another worker was told another thing."""
+        """Raises ConfigError if another worker has a different configuration or data."""
         data = {"training images": len(self.dataset.train_images), "in_memory": in_memory}
         same = {**self.config.to_dict(), "arithmetic": self.arithmetic, **data}
         self.workers.require_same(same, "Give all workers the same flags and data.")
 
 
 def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **options: Any) -> Trained:
-    """Plays the game, from the workdir's last checkpoint on."""
+    """Plays the game, resuming from the workdir's last checkpoint."""
     return train(
         run.game,
         run.dataset,
@@ -201,7 +209,7 @@ def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **optio
 
 
 def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
-    """The rows of the final table, which are also logged with some adversarial images."""
+    """Measures the rows of the final table; logs them and some adversarial images."""
     config, step = run.config, trained.trainer.total_steps
     run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
     attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
@@ -217,7 +225,7 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:
-    """The attacks of a cat-and-mouse game's rounds against the classifiers of its rounds."""
+    """Errors of each round's classifier under each round's FGSM; None if there are no rounds."""
     if not run.game.rounds:
         return None
     run.say("Replaying the rounds' attacks against the rounds' classifiers ...")
@@ -231,7 +239,7 @@ def _rounds(run: _Run) -> list[dict[str, Any]] | None:
 
 
 def _export(run: _Run, trained: Trained) -> None:
-    """Writes the players as Keras files and SavedModels."""
+    """Writes the classifier and the attack network, if any, as Keras files and SavedModels."""
     workdir, dataset, attacker = run.workdir, run.dataset, _attacker(trained)
     if attacker is not None:
         export.save_keras(attacker, workdir.attacker_path)

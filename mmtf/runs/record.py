@@ -1,4 +1,4 @@
-"""What record.json says of a finished run."""
+"""The content of record.json, the record of a finished run."""
 
 import dataclasses
 from typing import Any
@@ -12,22 +12,23 @@ from mmtf.storage.provenance import provenance
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A finished run: what it was, what it measured, where and how fast.
+    """A finished run: its configuration, results, environment and speed.
 
     Attributes:
-      config: the run's.
-      dataset: that was played on.
-      notice: what the reader must know of the data; "" for nothing.
-      precision: that training computed in.
+      config: the run's configuration.
+      dataset: the data that the run used.
+      notice: a remark on the data for the reader, "" for none.
+      precision: dtype policy of training, such as `bfloat16`.
       jit_compile: whether XLA compiled the training steps.
-      replicas, workers: among which batches were divided.
+      replicas, workers: numbers of devices and of processes that shared each batch.
       results: a dict for each attack, see `result_of`.
-      steps: training steps in all.
-      seconds: of training.
-      images_per_second: of training, None where there was nothing to measure.
-      curve: test errors against steps, a dict for each point.
-      rounds: the cat-and-mouse matrix of a game in rounds, else None.
-      seconds_in_last_process: from the start of the last process to its table.
+      steps: total number of training steps.
+      seconds: duration of training.
+      images_per_second: training throughput, None where too few steps were timed.
+      curve: test errors during training, a dict for each point.
+      rounds: errors of every round's classifier under every round's FGSM, None for a game without
+        rounds.
+      seconds_in_last_process: from the start of the last process to its final table.
     """
 
     config: RunConfig
@@ -46,7 +47,7 @@ class RunRecord:
     seconds_in_last_process: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, with versions, hardware and commit of this process."""
+        """Returns the record as JSON types, with this process's versions, hardware and commit."""
         pace = self.images_per_second
         record = {
             "format": FORMAT,
@@ -77,18 +78,18 @@ class RunRecord:
 
 
 def result_of(measured: dict[str, Any], config: RunConfig) -> dict[str, Any]:
-    """A row of the final table: what was measured, its radius and the paper's figure beside it.
+    """Returns a row of the final table: the measurement, its radius and the paper's error.
 
     Args:
-      measured: `attack`, `error` and what belongs to it.
-      config: of the run.
+      measured: a result's dict, with `attack`, `error` (0 to 1) and its interval.
+      config: the run's configuration.
     """
     return {**measured, "eta": config.eta, "paper": _paper_figure(measured["attack"], config)}
 
 
 def _paper_figure(attack: str, config: RunConfig) -> float | None:
-    # The paper's `worst` is over other attacks than ours, its attack network is not our strongest
-    # one, and differences are another regularizer than Eq. 8's: no figures to stand beside.
+    # Not comparable with the paper: its `worst` is over other attacks, its attack network differs
+    # from our strongest one, and finite differences are another regularizer than Eq. 8's.
     if config.norm != "linf" or attack in ("worst", "attnet_curr"):
         return None
     if config.game_options.get("penalty") == "finite_difference":

@@ -1,4 +1,4 @@
-"""What a finished run can be asked besides: another run's attacks replayed, exploitability."""
+"""Measurements added to a finished run: replayed FGSM attacks and exploitability."""
 
 import dataclasses
 import os
@@ -23,21 +23,24 @@ from mmtf.threat import ThreatModel
 
 
 def replay_plan(source: str, numbers: Sequence[Any] | None) -> tuple[str, list[int]]:
-    """(folder of the kept rounds, which FGSM k to replay), checked before anything is trained.
+    """Checks which attacks of an adv_fgsm run can be replayed, before anything is trained.
 
     Args:
       source: workdir of an adv_fgsm run.
-      numbers: which k; None: 1, 2 and the last round's.
+      numbers: the k of each FGSM k to replay; None: 1, 2 and the one crafted on the last round.
+
+    Returns:
+      (folder of the rounds' classifiers, the k to replay).
 
     Raises:
-      ConfigError: no kept rounds there, or a k that is no integer or was not kept.
+      ConfigError: the folder holds no classifiers of rounds, or a k is not among them.
     """
     folder = os.path.join(os.path.expanduser(source), "rounds")
     kept = kept_rounds(folder)
     if not kept:
         raise ConfigError(
-            f"Expected --replay to name the workdir of an adv_fgsm run. Received: {source}, where "
-            f"no round's classifier is kept."
+            f"Expected --replay to name the workdir of an adv_fgsm run. Received: {source}, which "
+            f"holds no classifiers of rounds."
         )
     made = {number + 1 for number in kept}
     if numbers is None:
@@ -49,11 +52,11 @@ def replay_plan(source: str, numbers: Sequence[Any] | None) -> tuple[str, list[i
 
 
 def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> None:
-    """Raises ConfigError where the run in `source` is of another radius or other images.
+    """Raises ConfigError unless the run in `source` has the same radius and data.
 
     Args:
-      source: workdir of an adv_fgsm run, finished.
-      config, dataset: of the run that its attacks are replayed against.
+      source: workdir of a finished adv_fgsm run.
+      config, dataset: of the run whose classifier is attacked.
     """
     folder, numbers = replay_plan(source, None)
     require(is_finished(os.path.dirname(folder)), "--replay of a finished run", source)
@@ -75,15 +78,15 @@ def add_replays(
     numbers: Sequence[Any] | None,
     record: dict[str, Any],
 ) -> dict[str, Any]:
-    """Tries the FGSM k of another run's cat-and-mouse game against this run's classifier.
+    """Measures this run's classifier under the FGSM k of another run's cat-and-mouse game.
 
     Args:
-      config, workdir, dataset: of this run, finished.
+      config, workdir, dataset: of this run, which has finished.
       source, numbers: see `replay_plan`.
-      record: of this run.
+      record: this run's record.
 
     Returns:
-      The record with `replays`, also written to the workdir.
+      The record with `replays` added, also written to the workdir.
     """
     folder, numbers = replay_plan(source, numbers)
     classifier = keras.models.load_model(workdir.keras_path)
@@ -97,7 +100,7 @@ def add_replays(
 
 
 def require_attacker(config: RunConfig) -> None:
-    """Raises ConfigError where the game trains no attacker whose exploitability could be asked."""
+    """Raises ConfigError if the game trains no attack network, as exploitability requires."""
     require(
         GAMES[config.game].learns_attacker,
         "--exploitability with a game that trains an attacker "
@@ -114,19 +117,20 @@ def add_exploitability(
     *,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Measures the pair that a run trained against best responses trained afresh (Lemma 1).
+    """Measures a run's pair of players against newly trained best responses (Lemma 1).
 
-    The attacker's are the game's own network, trained on the risk itself, and the strongest
-    recipe, whichever does more on training images; the defender's is the run's net, trained from
-    another seed as long as an undefended one.
+    The attacker's best response is the stronger, on training images, of two networks: the game's
+    own architecture trained to maximize the cross-entropy risk, and the strongest recipe. The
+    defender's best response is the run's net, trained from another seed for as many steps as an
+    undefended classifier.
 
     Args:
-      config, workdir, dataset: of this run, finished.
-      record: of this run.
-      progress: show it on stderr.
+      config, workdir, dataset: of this run, which has finished.
+      record: this run's record.
+      progress: whether to show progress on stderr.
 
     Returns:
-      The record with `exploitability`, also written to the workdir.
+      The record with `exploitability` added, also written to the workdir.
     """
     require_attacker(config)
     game = make_game(config)

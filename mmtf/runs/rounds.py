@@ -1,4 +1,4 @@
-"""The cat-and-mouse matrix: FGSM k of every kept round against any defense (Tables 2, 3, 7, 8)."""
+"""The cat-and-mouse matrix: FGSM of the saved rounds against any defense (Tables 2, 3, 7, 8)."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -15,19 +15,19 @@ from mmtf.threat import ThreatModel
 
 
 def round_path(folder: str, number: int) -> str:
-    """Where the classifier of round `number` is kept, on which FGSM `number + 1` is made."""
+    """Path of the classifier of round `number`, on which FGSM `number + 1` is crafted."""
     return os.path.join(folder, f"{number:03d}.keras")
 
 
 def kept_rounds(folder: str) -> list[int]:
-    """Numbers of the rounds whose classifiers are in `folder`."""
+    """Returns the numbers of the rounds whose classifiers are in `folder`, ascending."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     stems = [name.removesuffix(".keras") for name in names if name.endswith(".keras")]
     return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def shown_rounds(rounds: int) -> list[int]:
-    """The rounds that the paper's tables show: 0 (no defense), 1, 2 and the last."""
+    """Returns the rounds that the paper's tables show: 0 (no defense), 1, 2 and the last."""
     return sorted({0, 1, 2, rounds} & set(range(rounds + 1)))
 
 
@@ -39,21 +39,21 @@ def replay(
     dataset: Dataset,
     count: int = 0,
 ) -> list[dict[str, Any]]:
-    """Test errors of `defenses` under FGSM k for each k in `numbers`.
+    """Measures test errors of `defenses` under FGSM k for each k in `numbers`.
 
     Args:
       defenses: name -> Classifier or Keras model.
-      folder: of a cat-and-mouse game's kept classifiers.
+      folder: holds the classifiers of a cat-and-mouse game's rounds.
       numbers: k >= 1; FGSM k is crafted on the classifier of round k - 1.
-      threat: l-infinity.
+      threat: with the norm `linf`.
       dataset: its test split is used.
-      count: the first so many test examples, 0 for all.
+      count: number of test examples, from the first; 0 for all.
 
     Returns:
       A list of dicts: defense, attack (`fgsm<k>`), error, ci_low, ci_high, n.
 
     Raises:
-      ConfigError: a round is not there.
+      ConfigError: the classifier of a round is missing.
     """
     x, y = dataset.test(count)
     results = []
@@ -62,7 +62,7 @@ def replay(
         if not os.path.exists(path):
             raise ConfigError(
                 f"Expected a folder with the classifier of round {number - 1}, on which FGSM"
-                f"{number} is made. Received: {folder} with rounds {kept_rounds(folder)}."
+                f"{number} is crafted. Received: {folder} with rounds {kept_rounds(folder)}."
             )
         z = perturb(keras.models.load_model(path), FGSM(threat), x, y)
         results += [_cell(name, f"fgsm{number}", one, z, y) for name, one in defenses.items()]
@@ -72,14 +72,14 @@ def replay(
 def rounds_matrix(
     folder: str, rounds: int, threat: ThreatModel, dataset: Dataset, count: int = 0
 ) -> list[dict[str, Any]]:
-    """Adv FGSM k against no attack, FGSM 1, 2, `rounds` and FGSM-curr: the rows of Table 3.
+    """Measures Adv FGSM k under no attack, FGSM 1, 2, `rounds` and FGSM-curr (rows of Table 3).
 
     Args:
       folder, threat, dataset, count: see `replay`.
-      rounds: of the game.
+      rounds: number of rounds of the game.
 
     Returns:
-      As `replay`.
+      A list of dicts as of `replay`.
     """
     x, y = dataset.test(count)
     defenses = {
@@ -96,5 +96,5 @@ def rounds_matrix(
     return results
 
 
-def _cell(defense, attack, classifier, z, y) -> dict[str, Any]:
+def _cell(defense: str, attack: str, classifier: Any, z: Any, y: Any) -> dict[str, Any]:
     return Result(attack, misclassified(classifier, z, y), defense=defense).to_dict()

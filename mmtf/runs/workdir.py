@@ -1,4 +1,4 @@
-"""The folder of one run: its config, lock, checkpoints, logs, record and exports."""
+"""The folder of one run: its configuration, lock, checkpoints, logs, record and exports."""
 
 import os
 from typing import Any, TextIO
@@ -10,18 +10,19 @@ from mmtf.registry import label_of
 from mmtf.storage.files import read_json, write_json
 from mmtf.storage.lock import hold
 
-RUN = "run.json"  # of mmtf.training.checkpoints, which is not imported for its TensorFlow
+RUN = "run.json"  # as in mmtf.training.checkpoints, whose import would load TensorFlow
 
 
 class Workdir:
-    """Claims a folder for one run; a context manager.
+    """Context manager that locks a folder for one run.
 
     Args:
-      path: made when missing.
-      config: of the run; a folder that holds another one is refused.
+      path: the folder, created if it does not exist.
+      config: the run's configuration; a folder with a run of another one is refused.
 
     Raises:
-      ConfigError: the folder cannot be written, belongs to another config, or is in use (InUse).
+      ConfigError: on entering, the folder cannot be written, holds a run of another configuration,
+        or is used by another process (InUse).
     """
 
     def __init__(self, path: str, config: RunConfig):
@@ -39,7 +40,7 @@ class Workdir:
         self.saved_model_path = self.inside("saved_model")
 
     def inside(self, name: str) -> str:
-        """The path of `name` in the folder."""
+        """Returns the path of `name` in the folder."""
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
@@ -57,12 +58,12 @@ class Workdir:
 
     def _check_config(self) -> None:
         ours, begun = self._config.to_dict(), self._has_begun()
-        if not begun:  # a config that is there is of a run that could not start
+        if not begun:  # a config.json alone is left by a run that failed to start
             self._write_config(ours)
             return
         if not os.path.exists(self.config_path):
             raise ConfigError(
-                f"Expected the config.json of what {self.path} holds. Received: none, but {begun}. "
+                f"Expected a config.json in {self.path}. Received: none, but {begun} of some run. "
                 "Give another folder, or delete this one."
             )
         changed = differences(ours, _read_config(self.config_path))
@@ -73,9 +74,9 @@ class Workdir:
             )
 
     def _has_begun(self) -> str:
-        """What a run of some config has left here; "" where nothing stands on one yet."""
+        """Name of a file or folder that an earlier run left here; "" if it left none."""
         for path in (self.record_path, self.checkpoint_dir, self.curve_path):
-            # Beside no checkpoint, the note on what they are of says nothing.
+            # A checkpoint folder with nothing but run.json holds no checkpoint.
             if os.path.isfile(path) or (os.path.isdir(path) and set(os.listdir(path)) - {RUN}):
                 return os.path.basename(path)
         return ""
@@ -89,7 +90,7 @@ class Workdir:
             ) from error
 
     def finished(self) -> dict[str, Any] | None:
-        """The record of a run that is complete, else None."""
+        """Returns the record of a finished run, None if the run has not finished."""
         if not os.path.exists(self.record_path):
             return None
         try:
@@ -99,12 +100,12 @@ class Workdir:
 
 
 def is_finished(path: str) -> bool:
-    """Whether the run in folder `path` has its record."""
+    """Whether the run in folder `path` has finished, which is when its record is written."""
     return os.path.exists(os.path.join(os.path.expanduser(path), "record.json"))
 
 
 def dataset_played(path: str, asked: str) -> str:
-    """The dataset of the finished run in `path`: `asked`, or the one that it fell back to."""
+    """Returns the dataset of the finished run in `path`: `asked`, or its substitute."""
     about = read_json(os.path.join(os.path.expanduser(path), "record.json"))["dataset"]
     return about["name"] if about["notice"] else asked
 
@@ -117,9 +118,10 @@ def _read_config(path: str) -> dict[str, Any]:
 
 
 def default_workdir(config: RunConfig) -> str:
-    """runs/<game>-<dataset>-eta<eta>-seed<seed>; norm, initializer, schedule where not default.
+    """Returns runs/<game>-<dataset>-eta<eta>-seed<seed>.
 
-    A game or dataset of the user's own is called by its label: `my_package:MyGame` by my_game.
+    Norm, initializer and schedule are added where they differ from the defaults. A user-defined
+    game or dataset is named by its label: `my_package:MyGame` is my_game.
     """
     parts = [GAMES.label(config.game), label_of(config.dataset), f"eta{config.eta:g}"]
     if config.norm != "linf":

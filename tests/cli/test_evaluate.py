@@ -131,7 +131,7 @@ def test_aims_and_losses_and_what_they_are_for(trained, tmp_path):
     done = evaluate(*flags, f"--output={tmp_path}/report")
     assert done.returncode == 1 and "a workdir of mmtf.run" in done.stderr
     done = evaluate(f"--model={folder}/net.keras", "--attacks=none", "--target=3")
-    assert done.returncode == 1 and "can be aimed" in done.stderr
+    assert done.returncode == 1 and "takes a target class" in done.stderr
     with hold(str(tmp_path / "taken")):
         done = evaluate(*flags, f"--output={tmp_path}/taken")
     assert done.returncode == 1 and "that no other process uses" in done.stderr

@@ -222,7 +222,7 @@ MISTAKES = {
     "two radii": (["--eta=0.3", "--epsilon=0.15"], "Expected --eta or --epsilon, one of them"),
     "no common scale": (
         ["--dataset=cifar10", "--epsilon=8/255"],
-        "Expected --epsilon with images whose pixels are scaled alike",
+        "Expected --epsilon with a dataset whose pixels are only scaled",
     ),
     "idle workers": (["--workers=2"], "Expected --workers with --distribution=multiworker"),
     "argument": (["extra"], "Expected flags only"),
@@ -322,12 +322,12 @@ def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_pat
     flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
     done = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("MNIST COULD NOT BE HAD")
+    assert done.stdout.startswith("MNIST COULD NOT BE LOADED")
     assert "embedded digits" in done.stdout.splitlines()[0]
     with open(tmp_path / "w" / "record.json") as source:
         record = json.load(source)
     assert record["dataset"]["name"] == record["config"]["dataset"] == "digits"
-    assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE HAD")
+    assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE LOADED")
     again = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
     assert again.returncode == 0, again.stderr  # the finished run is shown
 
