@@ -231,7 +231,7 @@ MISTAKES = {
     "no cluster": ([WORKERS], "Expected TF_CONFIG in the environment"),
     "exploitability of workers": (
         [WORKERS, "--game=minimax_attnet", "--exploitability"],
-        "on one machine",
+        "in a single process",
     ),
     "port": ([WORKERS, "--port=9000"], f"Expected --port with {WORKERS} --cluster=slurm"),
     "unwritable": (

@@ -107,7 +107,7 @@ def test_a_run_that_could_not_start_claims_nothing(tmp_path):
 
 def test_what_has_lost_its_config_is_not_taken_over(tmp_path):
     (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(ConfigError, match="Expected the config.json .* but record.json"):
+    with pytest.raises(ConfigError, match="Expected a config.json .* but record.json"):
         Workdir(str(tmp_path), CONFIG).__enter__()
 
 
