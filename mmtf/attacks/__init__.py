@@ -1,4 +1,7 @@
-"""Attacks: attack(classifier, x, y, seed=...) -> z in the ball around x and in the box (Eq. 5)."""
+"""Adversarial attacks: attack(classifier, x, y, seed=...) -> z with ||z - x||_p <= eta (Eq. 5).
+
+`ATTACKS` maps the name of an attack, as in `--attacks`, to its class.
+"""
 
 from typing import Any
 
@@ -26,7 +29,7 @@ ATTACKS = Registry(
 )
 
 # Class name -> place, for `from mmtf.attacks import PGD`: the attacks of the registry, and those
-# made of another attack, of a network or of images.
+# built from another attack, from an attack network or from a perturbation.
 _CLASSES = Registry(
     "attack class",
     {
@@ -39,8 +42,9 @@ _CLASSES = Registry(
     },
 )
 
-# Attack networks: trained against the classifier in the row by the strongest or by the paper's
-# recipe, or the one that the game itself has trained.
+# Attack networks, by who trained them: `attnet` and `attnet_paper` are trained against the
+# evaluated classifier, by the strongest known recipe and by the paper's; `attnet_met` is the one
+# that the classifier was trained against.
 NETWORK_ATTACKS = ("attnet", "attnet_paper", "attnet_met")
 
 __all__ = ["ATTACKS", "NETWORK_ATTACKS", *_CLASSES]

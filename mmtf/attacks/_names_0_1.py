@@ -1,4 +1,4 @@
-"""Helpers of attacks as mmtf 0.1 called them; kept for one release by mmtf._moved."""
+"""Deprecated helpers of attacks, under their names in mmtf 0.1; `mmtf._moved` redirects here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +21,12 @@ MADE = Registry(
 
 
 def compiled(classifier: Any, owner: Any, function: Callable) -> Callable:
-    """`Classifier.compiled`."""
+    """Use `Classifier.compiled`."""
     parts = owner if isinstance(owner, tuple) else (owner,)
     key = tuple(one.key() if isinstance(one, Attack) else one for one in parts)
     return as_classifier(classifier).compiled(key, function)
 
 
 def mean_classifier(classifier: Any, samples: int) -> Classifier:
-    """`mmtf.attacks.eot.mean_of`."""
+    """Use `mmtf.attacks.eot.mean_of`."""
     return mean_of(as_classifier(classifier), samples)

@@ -1,4 +1,4 @@
-"""Auto-PGD: projected gradient ascent that adapts its own step sizes (Croce & Hein 2020a)."""
+"""Auto-PGD: projected gradient ascent with adaptive step sizes (Croce & Hein 2020a)."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -20,16 +20,23 @@ from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice
 from mmtf.threat import ThreatModel
 
-# The first phase's share of the steps, by how much each later one is shorter, and the shortest.
+# Phases between checkpoints, as shares of all steps: the length of the first phase, by how much
+# each later phase is shorter, and the minimum length.
 FIRST, SHORTER, SHORTEST = 0.22, 0.03, 0.06
 MOMENTUM = 0.75
 
 
 def checkpoints(steps: int) -> list[int]:
-    """After which steps the step size is reviewed: 22 % of the steps, then 19 %, ... at least 6 %.
+    """The steps after which the step size may be halved.
+
+    The first phase takes 22 % of the steps; each later one is shorter by 3 % of them, and none is
+    shorter than 6 %.
 
     Args:
-      steps: > 0.
+      steps: number of steps, > 0.
+
+    Returns:
+      Step numbers in ascending order, counted from 1.
 
     Example:
       >>> checkpoints(100)[:4]
@@ -44,7 +51,21 @@ def checkpoints(steps: int) -> list[int]:
 
 
 class State(NamedTuple):
-    """Of every example; `labels` are what the loss is given besides the logits."""
+    """State of each example; tensors [N, ...].
+
+    Attributes:
+      x: the clean image.
+      labels: the arguments of the loss after the logits.
+      z: the iterate.
+      previous: the iterate before it.
+      loss: the loss at `z`.
+      gradient: its gradient at `z`.
+      best_z, best_loss, best_gradient: the iterate of the largest loss so far.
+      size: the step size.
+      rises: how many steps since the last checkpoint raised the loss.
+      loss_before: `best_loss` at the last checkpoint.
+      halved: whether the last checkpoint halved the step size.
+    """
 
     x: Tensor
     labels: tuple[Tensor, ...]
@@ -63,28 +84,29 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class APGD(TargetableAttack):
-    """max_z loss over the ball and the box, with momentum and step sizes halved on a plateau.
+    """Maximizes the loss by projected gradient ascent with momentum and adaptive step sizes.
 
-    Starts with steps of 2 eta. At every checkpoint an example whose loss rose in fewer than `rho`
-    of the steps since the last one, or whose best loss and step size have not changed since, goes
-    back to its best point with half the step size.
+    The step size starts at 2 eta. At each checkpoint it is halved, and the iterate returns to the
+    best point so far, for every example whose loss rose in fewer than a share `rho` of the steps
+    since the last checkpoint, or whose step size was not halved there and whose best loss has not
+    improved since.
 
     Args:
-      threat: the ball and the box.
-      steps: of each restart, > 0.
-      loss: `cross_entropy`, `margin` or `dlr` (`mmtf.losses`).
-      restarts: number of random starts, > 0; a later one is spent on the examples not yet
-        successfully attacked. In a graph it must be 1.
-      rho: share in (0, 1).
-      stop_early: return each example's first successful iterate and drop the example from the
-        batch; else return the iterate of the largest loss, as transfer and randomized defenses
-        want.
-      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted. `dlr` is then
-        `losses.dlr_to_target`; Eq. 7, which compares the target with the true class alone, is
-        `APGDTargeted`'s.
+      threat: threat model.
+      steps: steps of each restart, > 0.
+      loss: loss to maximize: `cross_entropy`, `margin` or `dlr` (`mmtf.losses`).
+      restarts: number of random starts, > 0; each after the first runs only on the examples not
+        yet successfully attacked. Inside a tf.function it must be 1.
+      rho: minimum share of steps that must raise the loss, in (0, 1).
+      stop_early: True: return each example's first successful iterate and drop the example from
+        the batch. False: return the iterate with the largest loss; use it for transfer attacks
+        and for randomized defenses.
+      target: target class, see `mmtf.attacks.criteria.Criterion`; None: untargeted. With a target,
+        `dlr` is `losses.dlr_to_target`. `APGDTargeted` uses Eq. 7 of Croce & Hein instead, which
+        compares the target with the true class only.
 
     Raises:
-      ConfigError: an argument outside its range.
+      ConfigError: an argument is outside its range.
 
     Source: Croce & Hein (2020a), Algorithm 1.
     """
@@ -135,7 +157,12 @@ class APGD(TargetableAttack):
         return state, self._found(z, success)
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """(weight of the step against the momentum, steps of the phase that ends here, else 0)."""
+        """Yields the settings of each step.
+
+        Yields:
+          weight: share of the gradient step, in (0, 1]; the rest is momentum.
+          length: steps since the last checkpoint if this step ends in one, else 0.
+        """
         last, at = 0, checkpoints(self.steps)
         for step in range(1, self.steps + 1):
             length = step - last if step in at else 0
@@ -169,7 +196,7 @@ class APGD(TargetableAttack):
         return state.best_z
 
     def _review(self, state, length):
-        """At a checkpoint, `length` > 0 steps after the last one: halves the step sizes."""
+        """At a checkpoint (`length` > 0) halves the step size of examples whose progress stalls."""
         if tf.get_static_value(length) == 0.0:  # in a graph of all steps
             return state
         ends = length > 0.0
@@ -187,7 +214,7 @@ class APGD(TargetableAttack):
         )
 
     def _evaluate(self, classifier, z, labels):
-        """(loss [N], its gradient, whether z succeeds)."""
+        """Returns (loss [N], its gradient with respect to z, success as bool [N])."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             logits = classifier(z, training=False)
@@ -201,15 +228,18 @@ class APGD(TargetableAttack):
 
 
 class APGDTargeted(APGD):
-    """APGD on the targeted DLR loss, for each of the most likely wrong classes in turn (APGD-T).
+    """APGD on the targeted DLR loss, one target class after the other (APGD-T).
+
+    The targets are the wrong classes with the largest logits at the clean image.
 
     Args:
-      threat: the ball and the box.
-      steps: for each target, > 0.
-      targets: how many wrong classes, by their logits at the clean image, > 0; at most all.
-      rho: as in APGD.
+      threat: threat model.
+      steps: steps for each target, > 0.
+      targets: number of target classes, > 0; capped at the number of wrong classes. AutoAttack
+        uses 9.
+      rho: see `APGD`.
 
-    Source: Croce & Hein (2020a), section 4; 9 targets in AutoAttack.
+    Source: Croce & Hein (2020a), section 4.
     """
 
     def __init__(
@@ -242,5 +272,5 @@ class APGDTargeted(APGD):
         return self._first(classifier, x, (labels, targets), z)
 
     def maximized(self, logits: Tensor, *labels: Tensor) -> Tensor:
-        """The loss of the true labels and the targets, [N]."""
+        """Targeted DLR loss [N]; `labels` are the true labels and the targets."""
         return losses.targeted_dlr(logits, *labels)

@@ -1,4 +1,4 @@
-"""A trained attack network as an attack: one forward pass an image (section 4.1)."""
+"""Attack by a trained attack network: one forward pass per image (section 4.1)."""
 
 import dataclasses
 from typing import Any
@@ -11,11 +11,11 @@ from mmtf.attacks.base import Attack
 
 @dataclasses.dataclass(eq=False, repr=False)
 class LearnedAttack(Attack):
-    """z = z(x, y; v), the output of a network that has been trained to maximize the risk.
+    """z = z(x, y; v): the output of a network trained to maximize the classifier's risk.
 
     Args:
-      threat: the ball and the box that the network's output keeps.
-      network: Keras model [images, labels] -> perturbed images, of `mmtf.nets.ATTACK_NETS`.
+      threat: threat model that the network's output satisfies.
+      network: Keras model [images, labels] -> perturbed images, as in `mmtf.nets.ATTACK_NETS`.
     """
 
     queries_model = False

@@ -15,20 +15,21 @@ from mmtf.classifiers.classifier import Classifier
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class AutoAttack(Attack):
-    """APGD on the cross-entropy, APGD-T, FAB-T and Square, one after the other.
+    """Runs APGD on the cross-entropy, APGD-T, FAB-T and Square one after the other.
 
-    Each runs on the examples not yet successfully attacked, so that the error is the per-example
-    worst case over the four. With 2 classes APGD-T, which needs 3, is left out: the only other
-    class is the target of the rest.
+    Each attack runs on the examples not yet successfully attacked, so that the error is the
+    per-example worst case over the four. With 2 classes APGD-T, which needs at least 3, is left
+    out; the other attacks then target the only wrong class.
 
     Args:
-      threat: the ball and the box.
-      steps: of the first three, for each target, > 0; 100 in the standard.
-      targets: of APGD-T and FAB-T, > 0; 9 in the standard.
-      queries: of Square, > 0; 5,000 in the standard. Its squares shrink as in its paper, relative
-        to all queries; in the authors' `standard` relative to 10,000, of which it makes half.
+      threat: threat model.
+      steps: steps of APGD, and of APGD-T and FAB-T for each target, > 0; 100 in `standard`.
+      targets: number of target classes of APGD-T and FAB-T, > 0; 9 in `standard`.
+      queries: queries of Square per example, > 0; 5,000 in `standard`. The squares shrink
+        relative to all queries, as in the paper on Square. The authors' `standard` shrinks them
+        relative to 10,000 queries and stops after half of those.
 
-    Source: Croce & Hein (2020a), the version `standard`.
+    Source: Croce & Hein (2020a), version `standard`.
     """
 
     deterministic = False
@@ -58,9 +59,9 @@ class AutoAttack(Attack):
             if tf.executing_eagerly():
                 if tf.reduce_all(done):
                     break
-                # Under another label the examples done are misclassified as they are: the part
-                # drops them at once, and the places of the others, which decide their random
-                # starts, stay.
+                # The batch keeps its size, because random starts depend on an example's position.
+                # Examples already successfully attacked get another label, under which the clean
+                # image counts as misclassified, so that the next attack drops them at once.
                 theirs = tf.where(done & ~clean, (labels + 1) % classes, labels)
             z = where_per_example(done, z, part(classifier, x, theirs, seed=own))
         return z

@@ -1,4 +1,4 @@
-"""`Attack`, what every attack is, and the queries to the classifier that attacks share."""
+"""The base class `Attack`, and the queries to the classifier that attacks share."""
 
 import dataclasses
 import functools
@@ -16,7 +16,12 @@ from mmtf.threat import ThreatModel, require_threat
 
 
 class Found(NamedTuple):
-    """Images [N, H, W, C] that a step has looked at, and which of them succeed, bool [N]."""
+    """Candidates that a step has evaluated.
+
+    Attributes:
+      images: float32 [N, H, W, C].
+      success: bool [N], whether the attack succeeds on each image.
+    """
 
     images: Tensor
     success: Tensor
@@ -24,30 +29,32 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Attack:
-    """Maximizes the risk of a fixed classifier over Z under a threat model (Eq. 4).
+    """Base class: maximizes the risk of a fixed classifier over Z under a threat model (Eq. 4).
 
     `attack(classifier, x, y, seed=...)` returns adversarial examples z, float32 [N, H, W, C], with
-    ||z - x||_p <= eta and z in the box. It calls the classifier with training=False and never
-    changes it. It runs eagerly or inside a tf.function (without AutoGraph, as in Keras' own loops:
-    tf.cond or tf.where, not `if`, on a tensor's value), and a seed fixes the result.
+    ||z - x||_p <= eta and every pixel in the box (the pixel range). It calls the classifier with
+    training=False and never changes it. The seed determines the result. An attack runs eagerly or
+    inside a tf.function; AutoGraph is off, so code that depends on a tensor's value uses tf.cond
+    or tf.where instead of `if`.
 
-    A subclass defines `run`. An iterative one defines `init`, `step`, `schedule` and `result`, and
-    its `run` calls `mmtf.attacks.loop.attempt`, which runs them eagerly and in graphs.
+    A subclass defines `run`. An iterative subclass defines `init`, `schedule`, `step` and
+    `result`, and its `run` calls `mmtf.attacks.loop.attempt`, which runs them eagerly or as a
+    graph.
 
     Args:
-      threat: the ball and the box.
+      threat: threat model.
 
     Attributes:
-      norms: the norms for which the attack is defined.
-      deterministic: whether the seed is without effect.
-      compiles_itself: whether an eager call runs compiled programs of its own; of an iterative
-        attack one program a step, on the examples not yet successfully attacked.
-      keeps_successful: whether an image on which the attack succeeds without a perturbation is
-        returned as it is.
+      norms: norms that the attack supports.
+      deterministic: whether the result is the same for every seed.
+      compiles_itself: whether an eager call compiles its own programs. An iterative attack
+        compiles one step and runs it on the examples not yet successfully attacked.
+      keeps_successful: whether a clean image on which the attack already succeeds is returned
+        unchanged.
       queries_model: whether the result depends on the classifier's outputs.
 
     Raises:
-      ConfigError: a norm for which the attack is not defined.
+      ConfigError: the attack does not support the threat model's norm.
     """
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
@@ -66,14 +73,20 @@ class Attack:
             )
 
     def __call__(self, classifier: Any, x: Any, y: Any, *, seed: Any = (0, 0)) -> Tensor:
-        """Adversarial examples for the images `x`.
+        """Computes adversarial examples for the images `x`.
 
         Args:
           classifier: a Classifier, a Keras model or a function; see `as_classifier`. Inside a
-            tf.function a model computes in the precision of that function's other parts.
+            tf.function a Keras model keeps that function's precision; else it computes in float32.
           x: float32 [N, H, W, C] in the box.
-          y: int [N], the true labels.
+          y: int [N], true labels.
           seed: int [2].
+
+        Returns:
+          float32 [N, H, W, C], the adversarial examples.
+
+        Raises:
+          ConfigError: see `supports`.
         """
         classifier = self._subject(classifier)
         self.supports(classifier, x)
@@ -81,60 +94,68 @@ class Attack:
         return self.run(classifier, x, y, seed)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Any:
-        """The attack itself, on tensors; arguments as those of a call."""
+        """Runs the attack on tensors; same arguments as `__call__`."""
         raise NotImplementedError(f"{type(self).__name__} must define run.")
 
     def supports(self, classifier: Any, x: Any) -> None:
-        """Checks, before anything is compiled, that the attack is defined for this classifier.
+        """Checks, before anything is compiled, that the attack supports this classifier.
 
         Args:
-          classifier: as in a call.
-          x: images [N, H, W, C], at least one.
+          classifier: see `__call__`.
+          x: images [N, H, W, C], N > 0.
 
         Raises:
           ConfigError: the classifier has too few classes.
         """
 
     def init(self, classifier: Classifier, x: Any, labels: Any, start: Any) -> tuple[Any, Any]:
-        """(state before the first step, Found or None).
+        """Computes the state before the first step.
 
         Args:
-          classifier: the one attacked.
-          x: float32 [N, H, W, C], the images.
-          labels: int [N], the true labels, or the targets of a targeted attack.
-          start: what `attempt` was given: tensors [N, ...] in a structure of `tf.nest`.
+          classifier: the classifier under attack.
+          x: float32 [N, H, W, C], clean images.
+          labels: int [N], true labels, or the target classes of a targeted attack.
+          start: the argument `start` of `attempt`: a nested structure (`tf.nest`) of tensors
+            [N, ...].
 
-        The state is any structure of `tf.nest` of tensors [N, ...].
+        Returns:
+          The state, any nested structure of tensors [N, ...], and the candidates evaluated
+          (`Found`) or None.
         """
         raise NotImplementedError(f"{type(self).__name__} must define init.")
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[Any]:
-        """For every step what it needs besides the state: tensors in a structure of `tf.nest`."""
+        """Yields the settings of each step, a nested structure (`tf.nest`) of tensors."""
         raise NotImplementedError(f"{type(self).__name__} must define schedule.")
 
     def step(self, classifier: Classifier, state: Any, settings: Any) -> tuple[Any, Any]:
-        """(next state, Found, or None where no example is to leave); compiled in an eager run.
+        """Computes the next state; compiled when the attack runs eagerly.
 
         Args:
-          classifier: the one attacked.
-          state: of the examples not yet successfully attacked.
-          settings: this step's of `schedule`.
+          classifier: the classifier under attack.
+          state: state of the examples not yet successfully attacked.
+          settings: the element of `schedule` for this step.
+
+        Returns:
+          The next state, and the candidates evaluated (`Found`), or None if no example is to be
+          dropped from the batch.
         """
         raise NotImplementedError(f"{type(self).__name__} must define step.")
 
     def result(self, state: Any) -> Tensor:
-        """The images of examples that no step reports as a success; the state's `z` by default."""
+        """Images returned for examples without a successful candidate; by default `state.z`."""
         return state.z
 
     def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
-        """bool [N]: whether `z` is what the attack looks for, here misclassified."""
+        """bool [N]: whether the attack succeeds; by default, whether `z` is misclassified."""
         return misclassified_fn(classifier)(z, labels) > 0
 
     def key(self) -> Hashable:
-        """Equal for attacks of one class with equal attributes, which share compiled programs.
+        """Key of the attack's compiled programs.
 
-        An attack made anew for every batch is thereby not compiled anew. Attributes that are not
-        hashable are equal only if they are the same object.
+        Attacks of one class with equal attributes have equal keys and share compiled programs, so
+        that constructing an attack again for every batch does not compile it again. Attributes
+        that are not hashable are compared by identity.
         """
         attributes = sorted(vars(self).items())
         return type(self), tuple((name, _hashable(value)) for name, value in attributes)
@@ -150,17 +171,22 @@ class Attack:
         made = as_classifier(classifier)
         if made is classifier or tf.executing_eagerly():
             return made
-        # A bare model inside a training step computes in that step's precision.
+        # Inside a training step a Keras model computes in that step's precision.
         return made.at(None)
 
 
 def program(classifier: Classifier, key: Hashable, function: Callable) -> Callable:
-    """`function` of this classifier: compiled where called eagerly, else a part of the graph.
+    """Binds `function` to a classifier; compiles it if called eagerly.
+
+    Inside a tf.function the bound function becomes part of that graph.
 
     Args:
-      classifier: passed to `function` as its first argument.
-      key: of the compiled program, see `Classifier.compiled`.
+      classifier: first argument of `function`.
+      key: key of the compiled program, see `Classifier.compiled`.
       function: called as function(classifier, *tensors).
+
+    Returns:
+      A function of the remaining arguments, `tensors`.
     """
     if tf.executing_eagerly():
         return classifier.compiled(key, function)
@@ -168,22 +194,31 @@ def program(classifier: Classifier, key: Hashable, function: Callable) -> Callab
 
 
 def misclassified_fn(classifier: Any) -> Callable[[Tensor, Tensor], Tensor]:
-    """(z, y) -> float32 [N], 1 where `classifier` gets `z` wrong, else 0; a compiled program."""
+    """Returns (z, y) -> float32 [N], 1 where `z` is misclassified, else 0; compiled if eager."""
     return program(as_classifier(classifier), "errors", errors_at)
 
 
 def errors_at(classifier: Callable, z: Tensor, y: Tensor) -> Tensor:
-    """1.0 [N] where `classifier` gets `z` wrong, else 0.0."""
+    """float32 [N]: 1 where `classifier` misclassifies `z`, else 0."""
     return losses.errors(classifier(z, training=False), y)
 
 
 def input_gradient(
     classifier: Callable, x: Any, y: Any, loss: losses.Loss = losses.cross_entropy
 ) -> tuple[Tensor, Tensor]:
-    """(logits, d loss_i / d x_i) at `x`; the gradient has the shape of `x`.
+    """Input gradient of the loss.
 
-    Each example's gradient is its own: the losses are summed, not averaged, so that the batch
-    size does not scale it (and tiny gradients do not vanish in float32).
+    The losses are summed rather than averaged, so that the batch size does not scale an example's
+    gradient and tiny gradients do not vanish in float32.
+
+    Args:
+      classifier: called as classifier(x, training=False).
+      x: float [N, ...].
+      y: int [N], labels passed to `loss`.
+      loss: (logits, labels) -> [N].
+
+    Returns:
+      logits [N, C], and the gradient d loss_i / d x_i with the shape of `x`.
     """
     x = tf.convert_to_tensor(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -194,17 +229,17 @@ def input_gradient(
 
 
 def gradient_of(tape: tf.GradientTape, total: Tensor, x: Tensor) -> Tensor:
-    """d total / dx; zeros, not None, where `total` does not depend on `x`."""
+    """d total / dx; zeros if `total` does not depend on `x`."""
     return tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def where_per_example(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """tf.where with a condition [N] for arrays [N, ...]."""
+    """tf.where for tensors `a` and `b` [N, ...] with one condition per example, bool [N]."""
     return tf.where(per_example(condition, a), a, b)
 
 
 def per_example(values: Tensor, like: Tensor) -> Tensor:
-    """Values [N] as [N, 1, ..., 1], to be broadcast against `like` [N, ...]."""
+    """Reshapes `values` [N] to [N, 1, ..., 1], so that they broadcast against `like` [N, ...]."""
     return tf.reshape(values, [-1] + [1] * (len(like.shape) - 1))
 
 
@@ -221,7 +256,7 @@ def _hashable(value):
 
 
 class _SameObject:
-    """Keeps the object alive, for another one could take its place in memory afterwards."""
+    """Compares by identity. Keeps the object alive, so that its id is not reused."""
 
     def __init__(self, value):
         self.value = value

@@ -1,4 +1,4 @@
-"""Carlini and Wagner's l2 attack: the smallest perturbation by optimization (2017)."""
+"""Carlini and Wagner's l2 attack: minimal perturbation by optimization (2017)."""
 
 import dataclasses
 import itertools
@@ -13,13 +13,22 @@ from mmtf.attacks.criteria import TargetableAttack
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
-# tanh is not inverted at the very edge of the box, where its inverse is infinite.
+# Pixels are kept this far from the edge of the box, where the inverse of tanh is infinite.
 EDGE = 1e-6
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class State(NamedTuple):
-    """Of every example: c and its bounds so far, the nearest successful image and its distance."""
+    """State of each example; tensors [N, ...].
+
+    Attributes:
+      x: the clean image.
+      labels: the true label, or the target.
+      low, high: bounds of the bisection for c.
+      c: weight of the margin term.
+      best: the nearest successful image so far.
+      distance: squared l2 distance from `x` to `best`; inf while there is none.
+    """
 
     x: Tensor
     labels: Tensor
@@ -32,30 +41,31 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class CarliniWagner(TargetableAttack):
-    """min ||z - x||_2^2 + c max(z_y - max_{i != y} z_i, -confidence), c by bisection.
+    """Minimizes ||z - x||_2^2 + c max(f_y(z) - max_{i != y} f_i(z), -confidence), f the logits.
 
-    z = tanh(w) on the box, w by Adam; each example has its own c, raised until it is misclassified
-    and lowered while it is. The nearest misclassified image is kept. With a `target` class t the
-    objective is ||z - x||_2^2 + c max(max_{i != t} z_i - z_t, -confidence), and the nearest image
-    classified as t is kept.
+    The image is parametrized as z = tanh(w), scaled to the box, and Adam optimizes w. Each example
+    has its own c, found by bisection: c is raised after a search without success and lowered after
+    a success. The result is the nearest misclassified image. With a target class t the objective
+    is ||z - x||_2^2 + c max(max_{i != t} f_i(z) - f_t(z), -confidence), and the result is the
+    nearest image classified as t.
 
     Args:
-      threat: l2. A result outside the ball is projected onto it, and then may not be
-        misclassified.
-      steps: of Adam for each c, > 0.
-      searches: values of c tried, > 0.
-      learning_rate: Adam's, > 0.
-      initial_c: the first c, > 0.
-      confidence: the margin by which an image must be misclassified, or taken for the target, >= 0.
-      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
+      threat: threat model with norm l2. A result outside the ball is projected onto it and may
+        then be classified correctly.
+      steps: Adam steps for each value of c, > 0.
+      searches: number of values of c, > 0.
+      learning_rate: learning rate of Adam, > 0.
+      initial_c: first value of c, > 0.
+      confidence: minimum margin of a success, in logits, >= 0.
+      target: target class, see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
-    Source: Carlini & Wagner (2017), section VI-A with f_6. For l-infinity take their margin loss
-    inside PGD: PGD(threat, loss="margin").
+    Source: Carlini & Wagner (2017), section VI-A with f_6. For l-infinity, use their margin loss
+    in PGD: PGD(threat, loss="margin").
     """
 
     norms = ("l2",)
     compiles_itself = True
-    keeps_successful = False  # `run` does: each batch stays whole
+    keeps_successful = False  # `run` restores these images, so that no example is dropped
     steps: int = 200
     searches: int = 6
     learning_rate: float = 0.05
@@ -73,7 +83,7 @@ class CarliniWagner(TargetableAttack):
         return where_per_example(self.succeeds(classifier, x, labels), x, z)
 
     def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
-        """bool [N]: misclassified, or classified as the target, by the confidence."""
+        """bool [N]: misclassified, or classified as the target, by a margin above `confidence`."""
         if not self.confidence:
             return super().succeeds(classifier, z, labels)
         return program(classifier, (self.key(), "succeeds"), self._is_confident)(z, labels)
@@ -104,15 +114,15 @@ class CarliniWagner(TargetableAttack):
         return self.criterion.loss("margin")(logits, labels) > self.confidence
 
     def _search(self, classifier, x, y, c, best, distance):
-        """All steps for one c: (nearest successful image, its distance, whether one was found)."""
+        """Runs Adam for one c; returns (best, distance, whether this search had a success)."""
         low, high = self.threat.box
         middle, half = (low + high) / 2.0, (high - low) / 2.0
         w = tf.atanh(tf.clip_by_value((x - middle) / half, -1.0 + EDGE, 1.0 - EDGE))
         first, second = tf.zeros_like(w), tf.zeros_like(w)
-        fell = tf.zeros_like(c, tf.bool)
+        success = tf.zeros_like(c, tf.bool)
         axes = list(range(1, x.shape.rank))
 
-        def body(step, w, first, second, best, distance, fell):
+        def body(step, w, first, second, best, distance, success):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(w)
                 z = middle + half * tf.tanh(w)
@@ -123,18 +133,18 @@ class CarliniWagner(TargetableAttack):
             wrong = (margin > self.confidence) if self.confidence else margin > 0
             nearer = wrong & (squares < distance)
             best, distance = where_per_example(nearer, z, best), tf.where(nearer, squares, distance)
-            fell |= wrong
+            success |= wrong
             gradient = gradient_of(tape, total, w)
             first = BETA_1 * first + (1.0 - BETA_1) * gradient
             second = BETA_2 * second + (1.0 - BETA_2) * tf.square(gradient)
             power = tf.cast(step, tf.float32)
             rate = tf.sqrt(1.0 - BETA_2**power) / (1.0 - BETA_1**power)
             w -= self.learning_rate * rate * first / (tf.sqrt(second) + EPSILON)
-            return step + 1, w, first, second, best, distance, fell
+            return step + 1, w, first, second, best, distance, success
 
-        *_, best, distance, fell = tf.while_loop(
+        *_, best, distance, success = tf.while_loop(
             lambda step, *_: step <= self.steps,
             body,
-            (tf.constant(1), w, first, second, best, distance, fell),
+            (tf.constant(1), w, first, second, best, distance, success),
         )
-        return best, distance, fell
+        return best, distance, success

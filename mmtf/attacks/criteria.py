@@ -1,4 +1,4 @@
-"""When an attack succeeds: on any wrong class, or on one target class."""
+"""Success criteria of attacks: misclassification, or classification as a target class."""
 
 import dataclasses
 import numbers
@@ -15,24 +15,24 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require
 
 TARGETS = "target None, 'least_likely', 'random' or a class >= 0"
-# Keeps the draw of random targets apart from the draw of random starts.
+# Folded into the seed, so that random targets are independent of random starts.
 TARGET_STREAM = 1 << 20
 
 
 class Criterion:
-    """What counts as success, and the loss whose maximization leads there.
+    """Defines when an attack succeeds, and the loss it maximizes.
 
-    Untargeted: raise l(z, y) until z is misclassified. Targeted: lower l(z, t) until z is
-    classified as the target t. Both are written with one label per example, y or t, and a loss
-    that is maximized.
+    An untargeted attack raises l(z, y) until z is misclassified. A targeted attack lowers l(z, t)
+    until z is classified as the target t. Both take one label per example, y or t, and maximize a
+    loss of the logits and that label.
 
     Args:
       target: None: untargeted. `least_likely`: the wrong class with the smallest logit at the
-        clean image. `random`: one of the wrong classes, by the attack's seed. A class: this one;
-        an example of this very class keeps its clean image.
+        clean image. `random`: a wrong class drawn with the attack's seed. An integer: this class
+        for all examples; the clean image is returned for examples whose true class it is.
 
     Raises:
-      ConfigError: another target.
+      ConfigError: `target` has another value.
 
     Source: Kurakin et al. (2017), section 2.3, for the least likely class.
     """
@@ -51,10 +51,16 @@ class Criterion:
         return hash(self.target)
 
     def labels(self, classifier: Classifier, x: Tensor, y: Any, seed: Any) -> Tensor:
-        """int [N]: y, or each example's target class.
+        """The label of each example, int [N]: y if untargeted, else the target class.
+
+        Args:
+          classifier: the classifier under attack.
+          x: float32 [N, H, W, C], clean images.
+          y: int [N], true labels.
+          seed: int [2], seed for random targets.
 
         Raises:
-          ConfigError: the target is none of the classifier's classes.
+          ConfigError: the classifier does not have the target class, or has fewer than 2 classes.
         """
         y = tf.convert_to_tensor(y)
         if not self.targeted:
@@ -75,15 +81,18 @@ class Criterion:
         return tf.fill(tf.shape(y), tf.cast(self.target, y.dtype))
 
     def loss(self, name: str) -> losses.Loss:
-        """The loss that is maximized, (logits, labels) -> [N], by its name in `losses.LOSSES`."""
+        """The loss to maximize, (logits, labels) -> [N], for a name in `losses.LOSSES`."""
         return losses.loss_to_target(name) if self.targeted else losses.LOSSES[name]
 
     def reached(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """bool [N]: misclassified, or classified as the target. NaN logits are misclassified."""
+        """bool [N]: misclassified, or classified as the target.
+
+        NaN logits count as misclassified.
+        """
         return (losses.errors(logits, labels) > 0) != self.targeted
 
     def keep_own(self, z: Tensor, x: Tensor, y: Tensor, labels: Tensor) -> Tensor:
-        """z, and x where the target is the example's own class."""
+        """Returns z, with x in place of the examples whose true class is the target."""
         if isinstance(self.target, numbers.Integral):
             return where_per_example(y == labels, x, z)
         return z
@@ -91,18 +100,18 @@ class Criterion:
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class TargetableAttack(Attack):
-    """An attack that takes a `target`.
+    """Base class of attacks with an optional target class.
 
-    A subclass is iterative, or defines a `run` whose `labels` are those of the criterion: the true
-    labels, or the targets.
+    A subclass is iterative, or defines `run`. The argument `labels` of `run` holds the true
+    labels if untargeted, else the target classes.
 
     Args:
-      threat: the ball and the box.
+      threat: threat model.
       target: see `Criterion`; None: untargeted.
 
     Attributes:
-      loss: what is maximized, by its name in `mmtf.losses.LOSSES`.
-      restarts: number of starts, > 0; in a graph it must be 1.
+      loss: loss to maximize, a name in `mmtf.losses.LOSSES`.
+      restarts: number of starts, > 0; inside a tf.function it must be 1.
     """
 
     loss = "cross_entropy"
@@ -135,15 +144,15 @@ class TargetableAttack(Attack):
         return loop.restarted(self, classifier, x, labels, seed, self.restarts, start)
 
     def start(self, x: Tensor, seed: Tensor) -> Tensor:
-        """Where the iterates start; the images themselves unless a subclass says otherwise."""
+        """Starting points of the iterates; by default the clean images."""
         return x
 
     def starts(self, x: Tensor, rows: Tensor | None, seed: Tensor) -> Tensor:
-        """Where the iterates of the examples `rows` start; None stands for all."""
+        """Starting points of the examples with indices `rows`, int [n]; None: all examples."""
         return loop.rows_of(self.start(x, seed), rows)
 
     def maximized(self, logits: Tensor, *labels: Tensor) -> Tensor:
-        """The value of `loss`, [N]; `labels` are those of `run`."""
+        """Per-example loss to maximize, [N]; `labels` as in `run`."""
         return self.criterion.loss(self.loss)(logits, *labels)
 
     def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
@@ -152,13 +161,13 @@ class TargetableAttack(Attack):
 
 
 def require_restarts(restarts: int, stop_early: bool) -> None:
-    """Raises ConfigError for no restarts, or several of an attack that does not stop early."""
+    """Raises ConfigError unless restarts > 0, and = 1 for an attack without early stopping."""
     require(restarts > 0, "restarts > 0", restarts)
     require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
 
 
 def wrong_classes(classifier: Callable, x: Tensor, y: Tensor) -> Tensor:
-    """int32 [N, C - 1]: the wrong classes, the most likely first."""
+    """int32 [N, C - 1]: the wrong classes in descending order of their logits."""
     logits = tf.cast(classifier(x, training=False), tf.float32)
     classes = logits.shape[-1]
     true = tf.one_hot(y, classes, on_value=True, off_value=False, dtype=tf.bool)
@@ -166,11 +175,11 @@ def wrong_classes(classifier: Callable, x: Tensor, y: Tensor) -> Tensor:
 
 
 def wrong_classes_fn(classifier: Any) -> Callable[[Tensor, Tensor], Tensor]:
-    """`wrong_classes` of this classifier as a compiled program."""
+    """`wrong_classes` bound to this classifier; compiled if called eagerly."""
     return program(as_classifier(classifier), "wrong classes", wrong_classes)
 
 
 def count_classes(classifier: Any, x: Any) -> int:
-    """How many logits `classifier` gives for images like `x`."""
+    """Number of logits that `classifier` returns for images like `x`, [N, H, W, C] with N > 0."""
     known = getattr(classifier, "num_classes", None)
     return known or int(classifier(x[:1], training=False).shape[-1])

@@ -17,7 +17,7 @@ TINY = 1e-12
 
 
 class State(NamedTuple):
-    """Of every example: image, label and the perturbation so far, without the overshoot."""
+    """Clean image, true label, and the perturbation so far without the overshoot; [N, ...]."""
 
     x: Tensor
     labels: Tensor
@@ -26,17 +26,19 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class DeepFool(Attack):
-    """Moves each image over the nearest of its linearized class boundaries until it crosses one.
+    """Steps to the nearest linearized class boundary until the image is misclassified.
 
-    For the class k that minimizes |f_k - f_y| / ||w_k||_q, with f the logits, w_k the gradient of
-    f_k - f_y and q the dual norm, adds the smallest step that reaches f_k = f_y, from the iterate.
-    An example is done once its result, projected onto the ball, is misclassified.
+    Each step chooses the class k that minimizes |f_k - f_y| / ||w_k||_q, with f the logits, w_k
+    the gradient of f_k - f_y and q the dual norm, and adds the smallest step from the iterate that
+    reaches f_k = f_y on the linearized logits. An example is finished once its result, projected
+    onto the ball, is misclassified. The attack searches for a small perturbation, not for a large
+    loss.
 
     Args:
-      threat: the ball and the box; a result outside the ball is projected onto it, and then may
-        not be misclassified: the attack looks for small perturbations, not for the largest loss.
-      steps: at most, > 0.
-      overshoot: how far beyond the boundary, >= 0.
+      threat: threat model. A result outside the ball is projected onto it and may then be
+        classified correctly.
+      steps: maximum number of steps, > 0.
+      overshoot: the perturbation is multiplied by 1 + overshoot, >= 0.
 
     Source: Moosavi-Dezfooli et al. (2016), Algorithm 2 and section 3.2 for other norms.
     """
@@ -67,8 +69,8 @@ class DeepFool(Attack):
 
     def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, Found]:
         x, y, moved = state
-        # Where the result so far lies, as in the authors' code: from x + moved each further step
-        # would cover the overshoot a second time.
+        # Linearize at the result with overshoot, as in the authors' code: linearizing at x + moved
+        # would make each further step cover the overshoot again.
         z = self.threat.clip_box(x + (1.0 + self.overshoot) * moved)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(z)
@@ -87,7 +89,7 @@ class DeepFool(Attack):
         nearest = tf.argmin(distance, 1, tf.int32)
         length = tf.gather(distance, nearest, axis=1, batch_dims=1)
         normal = tf.gather(normals, nearest, axis=1, batch_dims=1)
-        # A hair more than the distance, so that a linear boundary is crossed and not just met.
+        # Slightly more than the distance, so that a linear boundary is crossed, not just reached.
         length = per_example(length * (1.0 + 1e-4) + 1e-6, x)
         state = State(x, y, moved + length * self.threat.steepest_step(normal))
         z = self.result(state)

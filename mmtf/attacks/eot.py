@@ -1,4 +1,4 @@
-"""Expectation over transformation: randomized defenses attacked as what they are on average."""
+"""Expectation over transformation: attacks the mean prediction of a randomized defense."""
 
 import math
 from typing import Any
@@ -11,27 +11,27 @@ from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require
 
-# Where a Classifier keeps its means.
+# Attribute of a Classifier in which `mean_of` caches its results.
 KEPT = "__mmtf_means__"
 
 
 class ExpectationOverTransformation(Attack):
-    """`attack` on E_t[f(x; t)], the mean over the draws t that a defense makes in its call.
+    """Runs `attack` on E_t[f(x; t)], the mean over the random draws t of a defense.
 
-    The gradient on a single draw leads to errors of that draw, and the next call makes another.
-    Here every call is `samples` calls, f their mean probabilities: the attack sees
-    log(mean softmax) as logits, whose cross-entropy is -log E[p_y]. A defense is still judged by
-    single draws, so that an attack must not stop where the mean is just misclassified: half of the
-    draws would be right there. The seed fixes the attack's draws, not the defense's.
-    Costs `samples` times the attack, in time and memory.
+    A gradient of a single draw fools that draw only, and each call of the defense makes another.
+    Here every query calls the classifier `samples` times, and the attack sees log(mean softmax)
+    as logits; their cross-entropy is -log E[p_y]. The evaluation still uses single draws. The
+    attack therefore has to continue after the mean is misclassified: right at that boundary about
+    half of the draws are still correct. The seed determines the attack's random numbers, not the
+    defense's. Time and memory are `samples` times those of `attack`.
 
     Args:
-      attack: any that goes on beyond the boundary (`stop_early=False` where it has the choice);
-        its threat model is this attack's.
-      samples: calls averaged, > 0.
+      attack: an attack that continues beyond the decision boundary, with `stop_early=False` if it
+        has that argument. Its threat model is used.
+      samples: number of calls averaged, > 0.
 
     Raises:
-      ConfigError: an attack that stops early, or samples <= 0.
+      ConfigError: `attack` stops early, or samples <= 0.
 
     Source: Athalye, Carlini & Wagner (2018), section 4.2: grad E f(t(x)) = E grad f(t(x)).
     """
@@ -42,7 +42,7 @@ class ExpectationOverTransformation(Attack):
         require(samples > 0, "samples > 0", samples)
         require(
             not getattr(attack, "stop_early", False),
-            "an attack that goes on where the mean of the draws is just wrong, stop_early=False",
+            "an attack that continues once the mean is misclassified, stop_early=False",
             attack,
         )
         super().__init__(attack.threat)
@@ -58,21 +58,24 @@ class ExpectationOverTransformation(Attack):
 
 
 def mean_of(classifier: Any, samples: int) -> Classifier:
-    """log(mean softmax) over `samples` calls of a classifier, as a Classifier.
+    """Classifier whose logits are log(mean softmax) over `samples` calls of a classifier.
 
-    One and the same as long as the classifier lives, so that what attacks compile for it is found
-    again for every batch.
+    The result is cached with the classifier, so that programs compiled for it are reused for every
+    batch.
 
     Args:
       classifier: a Classifier, a Keras model or a function.
-      samples: > 0.
+      samples: number of calls averaged, > 0.
+
+    Returns:
+      A Classifier; the same object for the same arguments.
     """
     classifier = as_classifier(classifier)
     kept = vars(classifier).setdefault(KEPT, {})
     if samples not in kept:
 
         def mean(x, training=False):
-            # Calls of their own, not one large batch: a defense may draw once for a whole batch.
+            # Separate calls, not one large batch: a defense may draw once per batch.
             draws = [classifier(x, training=training) for _ in range(samples)]
             logs = tf.nn.log_softmax(tf.cast(tf.stack(draws), tf.float32))
             return tf.reduce_logsumexp(logs, 0) - math.log(samples)

@@ -1,4 +1,4 @@
-"""FAB: the nearest point across the decision boundary (Croce & Hein 2020b), targeted form."""
+"""FAB-T: minimal perturbations by linearized decision boundaries (Croce & Hein 2020b)."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,16 @@ from mmtf.errors import require
 
 
 class State(NamedTuple):
-    """Of every example; `best` is the nearest misclassified point, inf its distance if none is."""
+    """State of each example; tensors [N, ...].
+
+    Attributes:
+      x: the clean image.
+      labels: the true label.
+      targets: the target class.
+      z: the iterate.
+      best: the nearest misclassified point so far; `x` while there is none.
+      distance: ||best - x||_p; inf while there is none.
+    """
 
     x: Tensor
     labels: Tensor
@@ -28,21 +37,23 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class FAB(Attack):
-    """min ||z - x||_p with z misclassified, by linearizing the boundary; FAB-T of AutoAttack.
+    """Minimizes ||z - x||_p over misclassified z by linearizing the boundary (AutoAttack's FAB-T).
 
-    For each of the most likely wrong classes in turn: projects the iterate and the clean image
-    onto the linearized boundary {z: logit_t(z) = logit_y(z)} within the box, steps a little beyond
-    a weighted mean of both, and comes back towards the clean image once it is misclassified. It
-    looks for small perturbations, not for a large loss, so small gradients do not stop it.
+    The targets are the wrong classes with the largest logits at the clean image, attacked one
+    after the other. Each step projects the iterate and the clean image onto the linearized
+    boundary {z: f_t(z) = f_y(z)} within the box, with f the logits, and moves slightly beyond a
+    weighted mean of the two projections. If the new point is misclassified, the iterate moves back
+    towards the clean image. The attack searches for a small perturbation, not for a large loss, so
+    small gradients do not stop it.
 
     Args:
-      threat: the ball and the box. An example is done once a misclassified point within the ball
-        is found; where none is, the nearest one found is projected onto the ball.
-      steps: for each target, > 0.
-      targets: how many wrong classes, by their logits at the clean image, > 0; at most all.
+      threat: threat model. An example is finished once a misclassified point within the ball is
+        found; if there is none, the nearest one found is projected onto the ball.
+      steps: steps for each target, > 0.
+      targets: number of target classes, > 0; capped at the number of wrong classes.
       alpha_max: largest weight of the clean image's projection, in (0, 1].
-      overshoot: how far beyond the boundary, >= 1.
-      beta: how much of a successful perturbation is kept, in (0, 1).
+      overshoot: factor of the steps onto the boundary, >= 1; above 1 they cross it.
+      beta: share of the perturbation kept after a success, in (0, 1).
 
     Source: Croce & Hein (2020b), Algorithm 1.
     """
@@ -81,7 +92,7 @@ class FAB(Attack):
         return itertools.repeat((), self.steps)
 
     def result(self, state: State) -> Tensor:
-        """The nearest misclassified point; the last iterate where none was found."""
+        """The nearest misclassified point, or the last iterate if there is none; in the ball."""
         found = tf.math.is_finite(state.distance)
         return self.threat.project(where_per_example(found, state.best, state.z), state.x)
 
@@ -124,11 +135,12 @@ class FAB(Attack):
     def _to_plane(self, point, normal, offset):
         """The smallest step from `point` onto {p: normal . p + offset = 0} within the box.
 
-        Pixel i moves by min(t q_i, room_i) towards the plane, with q = 1 (linf) or |normal| (l2):
-        t is where sum_i |normal_i| min(t q_i, room_i) makes up for the point's distance. That sum
-        is concave and piecewise linear in t, so Newton's iteration from below never passes the
-        root and ends on it once no further pixel reaches the box, without sorting them. Out of
-        reach: as near as it gets.
+        Pixel i moves by min(t q_i, room_i) towards the plane, with q = 1 (linf) or |normal| (l2)
+        and room_i its distance to the edge of the box. t solves
+        sum_i |normal_i| min(t q_i, room_i) = |normal . point + offset|. The sum is concave and
+        piecewise linear in t, so Newton's method started at 0 never exceeds the root, and reaches
+        it exactly once no further pixel meets the box; pixels need not be sorted. If the plane
+        does not intersect the box, the step leads as near to it as the box allows.
         """
         size = tf.reduce_prod(tf.shape(point)[1:])
         flat, w = tf.reshape(point, [-1, size]), tf.reshape(normal, [-1, size])
@@ -144,7 +156,7 @@ class FAB(Attack):
             free = tf.cast(t[:, None] * speed < room, t.dtype)
             left = wanted - tf.reduce_sum(full * (1.0 - free), 1)
             ahead = tf.math.divide_no_nan(left, tf.reduce_sum(rate * free, 1))
-            # No pixel is free: the plane is out of reach.
+            # No pixel can move further: the plane does not intersect the box.
             ahead = tf.where(tf.reduce_any(free > 0, 1), ahead, t)
             return tf.maximum(ahead, t), tf.reduce_any(ahead > t)
 

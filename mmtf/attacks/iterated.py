@@ -15,8 +15,8 @@ from mmtf.attacks.criteria import TargetableAttack, require_restarts
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice
 
-# Name -> the step size of iteration k of K over the first one, as a function of k / K in [0, 1).
-# With a constant step size an iterate ends up swinging about the maximum by the length of a step.
+# Name -> step size of iteration k of K relative to the first one, as a function of k / K in [0, 1).
+# With a constant step size, iterates end up oscillating about the maximum by one step.
 DECAYS = {
     "constant": lambda share: 1.0,
     "linear": lambda share: 1.0 - share,
@@ -25,11 +25,11 @@ DECAYS = {
 
 
 def decay_factors(decay: str, steps: int) -> list[float]:
-    """Each of `steps` step sizes over the first; the first is 1, none is 0.
+    """The size of each step relative to the first; all are > 0.
 
     Args:
-      decay: name in DECAYS.
-      steps: > 0.
+      decay: a name in DECAYS.
+      steps: number of steps, > 0.
 
     Example:
       >>> decay_factors("linear", 4)
@@ -39,7 +39,7 @@ def decay_factors(decay: str, steps: int) -> list[float]:
 
 
 class State(NamedTuple):
-    """Of every example: the iterate, the label and the region of the threat model."""
+    """Iterate, label (or target), and `ThreatModel.region` of the image; tensors [N, ...]."""
 
     z: Tensor
     labels: Tensor
@@ -48,26 +48,27 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class IteratedAttack(TargetableAttack):
-    """z <- project(z + step_size * steepest(grad_z l)), `steps` times, from the clean image.
+    """Repeats z <- project(z + step_size * steepest(grad_z l)), starting at the clean image.
 
     Args:
-      threat: the ball and the box.
-      steps: > 0.
-      step_size: of the first step, > 0; by default all steps together are 2.5 eta (Madry et al.
-        2018), which lets an example cross the ball and come back: 2.5 eta / steps each where the
-        step size is constant.
-      decay: of the step size: `constant`, `linear` or `cosine` towards 0.
-      loss: what is maximized: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017; its
+      threat: threat model.
+      steps: number of steps, > 0.
+      step_size: size of the first step, > 0; None: the steps add up to 2.5 eta (Madry et al.
+        2018), enough to cross the ball and return. With a constant step size each is
+        2.5 eta / steps.
+      decay: decay of the step size: `constant`, or `linear` or `cosine` towards 0.
+      loss: loss to maximize: `cross_entropy` (the risk), `margin` (Carlini & Wagner 2017; its
         gradient does not vanish where the classifier is confident) or `dlr`.
-      stop_early: return each example's first successful iterate and, run eagerly, drop the example
-        from the batch; else return the last iterate of every example, as training does.
-      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
+      stop_early: True: return each example's first successful iterate and, when run eagerly, drop
+        the example from the batch. False: return the last iterate of every example, as training
+        does.
+      target: target class, see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
     Raises:
-      ConfigError: steps, step size, decay, loss or target are none of these.
+      ConfigError: an argument is outside its range, or decay, loss or target is unknown.
     """
 
-    keeps_successful = False  # the clean image is no iterate, or the first one
+    keeps_successful = False  # IFGSM evaluates the clean image as its first iterate; PGD does not
     steps: int
     step_size: float | None = None
     decay: str = "constant"
@@ -85,7 +86,7 @@ class IteratedAttack(TargetableAttack):
         self.compiles_itself = self.stop_early
 
     def step_sizes(self) -> list[float]:
-        """The step size of every step."""
+        """The size of each step."""
         first = cast(float, self.step_size)
         return [first * factor for factor in decay_factors(self.decay, self.steps)]
 
@@ -95,7 +96,7 @@ class IteratedAttack(TargetableAttack):
         return State(start, labels, self.threat.region(x)), None
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[Tensor]:
-        # Tensors: a compiled step would be traced anew for each Python number.
+        # Tensors, because a compiled step would be traced again for each Python number.
         return (tf.constant(size, x.dtype) for size in self.step_sizes())
 
     def step(
@@ -113,8 +114,8 @@ class IFGSM(IteratedAttack):
     """The iterative fast gradient sign method: FGSM in `steps` small steps (Kurakin et al. 2017).
 
     Args:
-      threat: the ball and the box; l-infinity.
-      steps: > 0.
+      threat: threat model with norm linf.
+      steps: number of steps, > 0.
       step_size, decay, stop_early, target: see `IteratedAttack`.
     """
 
@@ -127,18 +128,19 @@ class IFGSM(IteratedAttack):
 class PGD(IteratedAttack):
     """Projected gradient descent on the negative loss from random starts (Madry et al. 2018).
 
-    The image itself is not among the iterates; `worst` of mmtf.evaluation counts it.
+    The clean image is not among the iterates; `worst` of mmtf.evaluation also counts the clean
+    image.
 
     Args:
-      threat: the ball and the box.
-      steps: of each restart, > 0.
+      threat: threat model.
+      steps: steps of each restart, > 0.
       step_size, decay, loss, target: see `IteratedAttack`.
-      restarts: number of random starts, > 0. Run eagerly, a later one is spent only on examples
-        not yet successfully attacked. In a graph it must be 1.
-      stop_early: see `IteratedAttack`; restarts > 1 need it.
+      restarts: number of random starts, > 0; each after the first runs only on examples not yet
+        successfully attacked. Inside a tf.function it must be 1.
+      stop_early: see `IteratedAttack`; must be True if restarts > 1.
 
     Raises:
-      ConfigError: as `IteratedAttack`, or impossible restarts.
+      ConfigError: see `IteratedAttack`; or restarts <= 0, or restarts > 1 without stop_early.
 
     Example:
       >>> from mmtf.threat import ThreatModel
@@ -160,5 +162,5 @@ class PGD(IteratedAttack):
         return self.threat.random_start(x, seed)
 
     def starts(self, x: Tensor, rows: Tensor | None, seed: Tensor) -> Tensor:
-        # Drawn by the place among the examples that remain.
+        # The draw depends on the position among the remaining examples.
         return self.start(loop.rows_of(x, rows), seed)

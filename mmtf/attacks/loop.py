@@ -1,8 +1,8 @@
-"""The one loop of all iterative attacks: eager or as a graph, with restarts.
+"""The loop that runs iterative attacks, eagerly or as a graph, with random restarts.
 
-Run eagerly, every step is one call of a compiled program, and examples leave the batch once they
-are successfully attacked, so that later steps cost less. Inside a tf.function all steps become one
-graph, from which no example leaves; the images returned are the same.
+Run eagerly, each step is one call of a compiled program, and examples are dropped from the batch
+once successfully attacked, so that later steps cost less. Inside a tf.function all steps form one
+graph on the whole batch. Both return the same images.
 """
 
 import contextlib
@@ -17,16 +17,19 @@ from tensorflow import Tensor
 from mmtf.attacks.base import Attack, program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 
-# When fewer than this share of the batch remain to be attacked, the others are taken out. That
-# costs a tenth of a step of PGD on 500 images, the first step of a new size included.
+# The batch is compacted once the share of examples still to be attacked is below this. Compacting
+# costs a tenth of a PGD step on 500 images, including the first step at the new batch size.
 COMPACT_BELOW = 0.97
 _WATCHER: contextvars.ContextVar = contextvars.ContextVar("watcher", default=None)
 
 
 @contextlib.contextmanager
 def watching(watcher: Callable[[int], None]) -> Iterator[None]:
-    """Context manager: inside it every step first calls `watcher` with the number of examples of
-    the batch that are not yet successfully attacked."""
+    """Context manager: inside it, each eager step first calls `watcher` with the batch's progress.
+
+    Args:
+      watcher: called with the number of examples not yet successfully attacked.
+    """
     token = _WATCHER.set(watcher)
     try:
         yield
@@ -35,10 +38,17 @@ def watching(watcher: Callable[[int], None]) -> Iterator[None]:
 
 
 def run(attack: Attack, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor:
-    """The attack's images as evaluations want them: always by compiled programs.
+    """Runs an attack in compiled programs only, as evaluations do.
 
-    Arguments as those of `Attack.__call__`. An attack without compiled programs of its own
-    becomes one program, kept with the classifier.
+    An attack that does not compile its own programs is compiled as a whole, and the program is
+    cached with the classifier.
+
+    Args:
+      attack: the attack.
+      classifier, x, y, seed: see `Attack.__call__`.
+
+    Returns:
+      float32 [N, H, W, C], the adversarial examples.
     """
     if attack.compiles_itself or not tf.executing_eagerly():
         return attack(classifier, x, y, seed=seed)
@@ -57,15 +67,19 @@ def attempt(
     seed: Tensor,
     check_clean: bool = True,
 ) -> Tensor:
-    """One run of an iterative attack from one starting point of each example.
+    """Runs an iterative attack once, from one starting point per example.
 
     Args:
       attack: defines `init`, `schedule`, `step` and `result`.
-      classifier: the one attacked.
+      classifier: the classifier under attack.
       x, labels: see `Attack.init`.
       start: passed on to `Attack.init`.
-      seed: int [2], for `Attack.schedule`.
-      check_clean: False where it is known that the attack succeeds on no image of `x` as it is.
+      seed: int [2], passed on to `Attack.schedule`.
+      check_clean: whether to check if the attack already succeeds on clean images; False if it is
+        known to succeed on none.
+
+    Returns:
+      float32 [N, H, W, C], the adversarial examples.
     """
     check_clean &= attack.keeps_successful
     if tf.executing_eagerly() and attack.compiles_itself:
@@ -112,13 +126,18 @@ def restarted(
     count: int,
     start: Callable[[int, Tensor | None], Any],
 ) -> Tensor:
-    """Attempts 0, ..., count - 1, each on the examples not yet successfully attacked.
+    """Calls `attempt` `count` times, each time on the examples not yet successfully attacked.
+
+    Inside a tf.function every attempt runs on the whole batch; the images are the same.
 
     Args:
-      attack, classifier, x, labels, seed: as in `attempt`.
-      count: how many attempts, > 0; in a graph all examples take part in all of them.
-      start: start(number, rows), the starting points of attempt `number` for the examples `rows`,
-        int [n]; None stands for all examples.
+      attack, classifier, x, labels, seed: see `attempt`.
+      count: number of attempts, > 0.
+      start: start(number, rows) -> the starting points of attempt `number`, from 0, for the
+        examples with indices `rows`, int [n]; None: all examples.
+
+    Returns:
+      float32 [N, H, W, C], the adversarial examples.
     """
     z = attempt(attack, classifier, x, labels, start(0, None), seed)
     for number in range(1, count):
@@ -137,20 +156,20 @@ def restarted(
 
 
 def restart_seed(seed: Tensor, number: int) -> Tensor:
-    """The seed of restart `number`; the first one's is the attack's own."""
+    """The seed of restart `number`, counted from 0; restart 0 uses `seed` itself."""
     return tf.random.experimental.stateless_fold_in(seed, number) if number else seed
 
 
 def rows_of(tensor: Tensor, rows: Tensor | None) -> Tensor:
-    """The rows of a tensor [N, ...]; None stands for all."""
+    """The `rows`, int [n], of a tensor [N, ...]; None: all rows."""
     return tensor if rows is None else tf.gather(tensor, rows)
 
 
 class ActiveSet:
-    """The examples of a batch not yet successfully attacked, and the images of the others.
+    """Tracks the examples of a batch not yet successfully attacked, and collects the results.
 
     Args:
-      images: [N, H, W, C], the result for examples of which nothing else is said.
+      images: [N, H, W, C], the results of examples for which no other image is recorded.
     """
 
     def __init__(self, images: Any):
@@ -160,20 +179,20 @@ class ActiveSet:
 
     @property
     def any(self) -> bool:
-        """Whether an example remains to be attacked."""
+        """Whether any example remains to be attacked."""
         return bool(self._active.any())
 
     @property
     def count(self) -> int:
-        """How many examples remain to be attacked."""
+        """Number of examples that remain to be attacked."""
         return int(self._active.sum())
 
     def note(self, images: Any, success: Any) -> None:
-        """Keeps the images of the examples on which the attack has just succeeded.
+        """Records the images of examples on which the attack succeeds for the first time.
 
         Args:
-          images: [n, H, W, C] of the examples still in the batch.
-          success: bool [n].
+          images: [n, H, W, C], candidates of the examples still in the batch.
+          success: bool [n], whether the attack succeeds on each.
         """
         new = self._active & np.asarray(success)
         if new.any():
@@ -181,7 +200,14 @@ class ActiveSet:
             self._active &= ~new
 
     def compact(self, state: Any) -> Any:
-        """The state, tensors [n, ...], without the examples done, once there are enough of them."""
+        """Drops finished examples from the state once there are enough of them.
+
+        Args:
+          state: nested structure (`tf.nest`) of tensors [n, ...].
+
+        Returns:
+          The state of the remaining examples, or `state` itself if nothing was dropped.
+        """
         if self._active.mean() >= COMPACT_BELOW:
             return state
         kept = tf.nest.map_structure(lambda one: tf.boolean_mask(one, self._active), state)
@@ -190,14 +216,14 @@ class ActiveSet:
         return kept
 
     def finish(self, images: Any = None) -> Tensor:
-        """All results, with `images` [n, H, W, C] for the examples that remain."""
+        """Returns all results, [N, H, W, C]; `images` [n, H, W, C] fills in remaining examples."""
         if images is not None:
             self.images[self.rows[self._active]] = np.asarray(images)[self._active]
         return tf.constant(self.images)
 
 
 def _kept(images, done, found):
-    """The first successful images of each example so far, and which examples have them."""
+    """Updates each example's first successful image, and which examples have one."""
     if found is None:
         return images, done
     new = found.success if done is None else found.success & ~done

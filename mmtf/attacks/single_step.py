@@ -1,4 +1,4 @@
-"""Attacks of at most one gradient step: none, Eq. 3's unnormalized step, FGSM and FGM."""
+"""Attacks with at most one gradient step: NoAttack, GradientStep (Eq. 3), FGSM and FGM."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from mmtf.classifiers.classifier import Classifier
 
 
 class NoAttack(Attack):
-    """z = x, the paper's `No attack` column.
+    """Returns the clean images, z = x: the column `No attack` of the paper's tables.
 
     Args:
-      threat: the ball and the box.
+      threat: threat model.
     """
 
     queries_model = False
@@ -26,10 +26,11 @@ class NoAttack(Attack):
 class GradientStep(Attack):
     """z = clip(x + eta grad_x l), Eq. 3: a single-step approximation to the maximum of Eq. 4.
 
-    Not normalized, so it is weak where gradients are small; `FGSM` and `FGM` use the whole ball.
+    The gradient is not normalized, so the attack is weak where gradients are small; `FGSM` and
+    `FGM` step to the surface of the ball.
 
     Args:
-      threat: the ball and the box.
+      threat: threat model.
     """
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ class GradientStep(Attack):
 
 
 class SteepestStep(TargetableAttack):
-    """z = clip(x + eta argmax_{||d|| <= 1} <grad_x l, d>), what FGSM and FGM share."""
+    """Base class of FGSM and FGM: z = clip(x + eta argmax_{||d||_p <= 1} <grad_x l, d>)."""
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         _, gradient = input_gradient(classifier, x, labels, self.maximized)
@@ -48,11 +49,11 @@ class SteepestStep(TargetableAttack):
 class FGSM(SteepestStep):
     """The fast gradient sign method, z = clip(x + eta sign(grad_x l)), Eq. 1.
 
-    The exact maximizer for a linear loss in the l-infinity ball. With a `target` class t:
+    It is the exact maximizer of a linear loss over the l-infinity ball. With a target class t:
     z = clip(x - eta sign(grad_x l(x, t))) (Kurakin et al. 2017).
 
     Args:
-      threat: the ball and the box; l-infinity.
+      threat: threat model with norm linf.
       target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
     Source: Goodfellow et al. (2015).
@@ -71,13 +72,13 @@ class FGSM(SteepestStep):
 class FGM(SteepestStep):
     """The fast gradient method, z = clip(x + eta grad_x l / ||grad_x l||_2): FGSM for the l2 ball.
 
-    The exact maximizer for a linear loss where the box does not bind.
+    It is the exact maximizer of a linear loss if the box constraint is inactive.
 
     Args:
-      threat: the ball and the box; l2.
+      threat: threat model with norm l2.
       target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
-    Source: Goodfellow et al. (2015), in the l2 ball.
+    Source: Goodfellow et al. (2015), with the l2 ball in place of the l-infinity ball.
     """
 
     norms = ("l2",)

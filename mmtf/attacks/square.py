@@ -1,4 +1,4 @@
-"""Square: a black-box attack by random search over squares (Andriushchenko et al. 2020)."""
+"""Square: black-box attack by random search over squares (Andriushchenko et al. 2020)."""
 
 import dataclasses
 import functools
@@ -15,14 +15,14 @@ from mmtf.attacks.criteria import TargetableAttack
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require
 
-# The share p of changed pixels is halved after these queries of 10,000.
+# The share p of changed pixels is halved after each of these queries, for 10,000 queries in all.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 SMALLEST_L2 = 3
 TINY = 1e-12
 
 
 class State(NamedTuple):
-    """Of every example: image, label, the best point so far and its value."""
+    """Clean image, label (or target), best point so far and its objective; tensors [N, ...]."""
 
     x: Tensor
     labels: Tensor
@@ -32,18 +32,18 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class Square(TargetableAttack):
-    """Tries squares of +-eta (linf) or bumps of mass (l2), and keeps what raises the margin.
+    """Adds random squares of +-eta (linf) or bumps (l2), and keeps those that raise the margin.
 
-    A black-box attack: it uses the logits, no gradient, so that where it beats a gradient-based
-    attack, gradients are masked. All examples of a batch try the same squares, each from its own
-    start.
+    This black-box attack uses logits and no gradients: if it beats a gradient-based attack, the
+    classifier masks its gradients. All examples of a batch try the same squares, each from its own
+    starting point.
 
     Args:
-      threat: the ball and the box.
-      steps: queries of each example, > 0.
+      threat: threat model.
+      steps: number of queries per example, > 0.
       p: share of the pixels in the first square, in (0, 1].
-      target: see `mmtf.attacks.criteria.Criterion`; None: untargeted, which maximizes
-        the margin; with a target its cross-entropy is minimized.
+      target: target class, see `mmtf.attacks.criteria.Criterion`; None: untargeted. An untargeted
+        attack maximizes the margin, a targeted one minimizes the target's cross-entropy.
 
     Source: Andriushchenko et al. (2020), Algorithms 1 to 3.
     """
@@ -59,20 +59,20 @@ class Square(TargetableAttack):
         require(0 < self.p <= 1, "0 < p <= 1", self.p)
 
     def share(self, step: int) -> float:
-        """The share of pixels that query `step` changes, from 1 on."""
+        """The share of pixels that query `step`, counted from 1, changes."""
         scaled = 10_000 * (step - 1) // self.steps
         return self.p / 2 ** sum(scaled > bound for bound in HALVINGS)
 
     def side(self, step: int, shape: tuple) -> int:
-        """The side in pixels of the square of query `step`, for images of shape (H, W, C)."""
+        """Side length in pixels of the square of query `step`, for images of shape (H, W, C)."""
         height, width = shape[0], shape[1]
         side = max(int(round(float(np.sqrt(self.share(step) * height * width)))), 1)
         if self.threat.norm == "l2":
-            side = max(side, SMALLEST_L2) | 1  # odd: its middle is a pixel
+            side = max(side, SMALLEST_L2) | 1  # odd, so that its center is a pixel
         return min(side, height, width)
 
     def start(self, x: Tensor, seed: Tensor) -> Tensor:
-        """linf: columns of +-eta; l2: a tiling by bumps of random sign."""
+        """Starting points: columns of +-eta (linf), or a tiling of bumps of random sign (l2)."""
         shape = tf.shape(x)
         if self.threat.norm == "linf":
             signs = _signs([shape[0], 1, shape[2], shape[3]], seed)
@@ -99,7 +99,13 @@ class Square(TargetableAttack):
         return State(x, labels, start, best), Found(start, best > 0)
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
-        """(seed, side of the square, bump in the corner of an image) of every query."""
+        """Yields the settings of each query.
+
+        Yields:
+          seed: int [2], seed of the query.
+          side: side length of the square in pixels.
+          bump: float32 [H, W], the bump in the top left corner of an image; zeros for linf.
+        """
         height, width = x.shape[1:3]
         for step in range(1, self.steps + 1):
             side = self.side(step, x.shape[1:])
@@ -120,7 +126,7 @@ class Square(TargetableAttack):
         return self._value(classifier(z, training=False), labels)
 
     def _value(self, logits, labels):
-        """What is maximized, [N]; > 0 exactly where z succeeds."""
+        """Objective to maximize, [N]; > 0 exactly where the attack succeeds."""
         margin = self.criterion.loss("margin")(logits, labels)
         if not self.criterion.targeted:
             return margin
@@ -142,7 +148,7 @@ class Square(TargetableAttack):
         return self._move_mass(z, x, here, there, signs * bump)
 
     def _move_mass(self, z, x, here, there, bump):
-        """Algorithm 3: the mass of the window `there` moves to the window `here`."""
+        """Algorithm 3: moves the l2 budget spent in window `there` to window `here`."""
         delta = z - x
         channels = delta.shape[-1]
         inside = _length(delta * here, [1, 2])
@@ -153,7 +159,7 @@ class Square(TargetableAttack):
         return self._scaled(x, delta * (1.0 - here) * (1.0 - there) + new * here)
 
     def _scaled(self, x, delta):
-        """x + delta stretched to the ball's surface, in the box."""
+        """Projects x + eta delta / ||delta||_2 onto the ball and the box."""
         length = _length(delta, [1, 2, 3])
         return self.threat.project(x + self.threat.eta * delta / (length + TINY), x)
 
@@ -168,7 +174,7 @@ def _length(delta, axes):
 
 
 def _window(height, width, top, left, side):
-    """1 inside a square, else 0; [1, H, W, 1]."""
+    """Mask of a square, [1, H, W, 1]: 1 inside, 0 outside."""
     rows, columns = tf.range(height), tf.range(width)
     down = (rows >= top) & (rows < top + side)
     across = (columns >= left) & (columns < left + side)
@@ -177,7 +183,7 @@ def _window(height, width, top, left, side):
 
 @functools.cache
 def _placed_bump(side, height, width, norm):
-    """The bump in the top left corner of an image; nothing for linf."""
+    """The bump in the top left corner of an image, [H, W]; zeros for linf."""
     placed = np.zeros([height, width], np.float32)
     if norm == "l2":
         placed[:side, :side] = _bump(side)
@@ -186,14 +192,14 @@ def _placed_bump(side, height, width, norm):
 
 @functools.cache
 def _bump(side):
-    """eta of Algorithm 3: two concentric pyramids of opposite sign, side by side; length 1."""
+    """The pattern eta of Algorithm 3: two adjacent pyramids of opposite sign; l2 norm 1."""
     upper = side // 2
     bump = np.concatenate([_pyramid(upper, side), -_pyramid(side - upper, side)])
     return (bump / max(np.linalg.norm(bump), TINY)).astype(np.float32)
 
 
 def _pyramid(height, width):
-    """Sum over k of 1 / (k + 1)^2 on centered rectangles of half-width k; length 1."""
+    """Sum over k of 1 / (k + 1)^2 on centered rectangles of half-width k; l2 norm 1."""
     pyramid = np.zeros([height, width])
     if not pyramid.size:
         return pyramid

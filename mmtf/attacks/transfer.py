@@ -1,4 +1,4 @@
-"""Adversarial examples crafted on a surrogate model: the oldest black-box attack."""
+"""Transfer attack: adversarial examples crafted on a surrogate model."""
 
 from typing import Any
 
@@ -10,17 +10,16 @@ from mmtf.classifiers.classifier import as_classifier
 
 
 class Transfer(Attack):
-    """z of `attack` on another classifier, whatever the one attacked (Papernot et al. 2017).
+    """Crafts adversarial examples with `attack` on a surrogate model (Papernot et al. 2017).
 
-    Queries the attacked classifier for nothing, neither gradient nor prediction. FGSM k of the
-    paper's tables is Transfer(the classifier of round k - 1, FGSM(threat)). An attack that stops
-    at the surrogate's boundary (`stop_early`, DeepFool, FAB, Carlini-Wagner) transfers less than
-    one that goes on.
+    The classifier under attack is never queried, neither for gradients nor for predictions.
+    `FGSM k` of the paper's tables is Transfer(classifier of round k - 1, FGSM(threat)). An attack
+    that stops at the surrogate's decision boundary (`stop_early=True`, DeepFool, FAB,
+    Carlini-Wagner) transfers less than one that continues.
 
     Args:
-      source: the surrogate model, a Classifier, a Keras model or a function; it computes in
-        float32.
-      attack: run on the surrogate; its threat model is this attack's.
+      source: surrogate model: a Classifier, a Keras model or a function. It computes in float32.
+      attack: the attack to run on the surrogate. Its threat model is used.
 
     Example:
       >>> import tensorflow as tf

@@ -1,4 +1,4 @@
-"""One perturbation for all images (Moosavi-Dezfooli et al. 2017)."""
+"""Universal adversarial perturbations (Moosavi-Dezfooli et al. 2017)."""
 
 import dataclasses
 from typing import Any
@@ -17,11 +17,11 @@ BLOCK = 500
 
 
 class UniversalPerturbation(Attack):
-    """z = clip(x + v): the same v, of norm eta at most, for every image.
+    """z = clip(x + v): adds one perturbation v with ||v||_p <= eta to every image.
 
     Args:
-      threat: the ball and the box.
-      perturbation: v, float [H, W, C]; `universal_perturbation` finds one.
+      threat: threat model.
+      perturbation: v, float [H, W, C], such as `universal_perturbation` computes.
     """
 
     queries_model = False
@@ -36,14 +36,16 @@ class UniversalPerturbation(Attack):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UniversalRecipe:
-    """How a universal perturbation is found.
+    """Settings of `universal_perturbation`.
 
     Attributes:
-      images: number of training images, > 0; at most all are used.
-      delta: in [0, 1); the search ends once the share 1 - delta of the images is fooled.
-      passes: largest number of passes over the images, > 0.
-      batch_size: images whose smallest steps are found together, > 0; 1 is the paper's algorithm.
-      steps, overshoot: of DeepFool, > 0 and >= 0.
+      images: number of training images, > 0; capped at the number available.
+      delta: in [0, 1); the search ends once a share of 1 - delta of the images is fooled.
+      passes: maximum number of passes over the images, > 0.
+      batch_size: number of images whose DeepFool steps are computed at the same v, > 0; 1 gives
+        the paper's algorithm.
+      steps: maximum number of DeepFool steps, > 0.
+      overshoot: overshoot of DeepFool, >= 0.
     """
 
     images: int = 1000
@@ -53,13 +55,14 @@ class UniversalRecipe:
     steps: int = 10
     overshoot: float = 0.02
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("images", "passes", "batch_size", "steps"):
             require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
         require(0 <= self.delta < 1, "0 <= delta < 1", self.delta)
         require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
 
     def to_dict(self) -> dict:
+        """The settings by name, in JSON types."""
         return dataclasses.asdict(self)
 
 
@@ -74,28 +77,33 @@ def universal_perturbation(
     *,
     seed: int = 0,
 ) -> tuple[np.ndarray, float]:
-    """v that changes the classifier's prediction on most of `x`, and on which share of it.
+    """Computes a perturbation v that changes the classifier's prediction on most images.
 
-    For every image that x + v does not fool, v moves by the smallest step (DeepFool) that would
-    fool it, and is projected onto the ball, pass after pass. The paper goes image by image; here
-    the steps of a batch are found at the same v and their sum is added. A pass may undo an earlier
-    one: the best v at the end of a pass is returned. The result is exact on one linear boundary:
-    eta times the ball's steepest step across it.
+    In each pass, every image whose prediction v does not change adds to v the smallest step
+    (DeepFool) that would change it, and v is projected onto the ball. The paper handles one image
+    at a time; here the steps of a batch are computed at the same v and their sum is added. A pass
+    may undo progress of an earlier one, so the best v at the end of a pass is returned. With a
+    single linear boundary the result is exact: eta times the steepest step across it.
 
     Args:
-      classifier: a Classifier, a Keras model or a function; its predictions on clean images are
-        to change.
-      x: float32 [N, H, W, C] in the box; the first `recipe.images` are used.
-      threat: the ball and the box.
-      recipe: how.
-      seed: seed for the order of the images in a pass.
+      classifier: a Classifier, a Keras model or a function.
+      x: float32 [N, H, W, C] in the box, N > 0; the first `recipe.images` are used.
+      threat: threat model.
+      recipe: settings of the search.
+      seed: seed for the order of the images in each pass.
+
+    Returns:
+      v, float32 [H, W, C], and the share of images whose prediction it changes, in [0, 1].
+
+    Raises:
+      ConfigError: `x` is empty.
 
     Source: Moosavi-Dezfooli et al. (2017), Algorithm 1.
     """
     x = np.asarray(x[: recipe.images], np.float32)
     require(len(x) > 0, "at least one image", len(x))
     low, high = threat.box
-    # Room for any step inside the box: the ball is v's, not one image's.
+    # A ball that contains the whole box: eta bounds v, not DeepFool's step for one image.
     everywhere = dataclasses.replace(threat, eta=(high - low) * float(np.sqrt(x[0].size)))
     deepfool = DeepFool(everywhere, steps=recipe.steps, overshoot=recipe.overshoot)
     classifier = as_classifier(classifier)
@@ -127,6 +135,6 @@ def _all(predict, x):
 
 
 def _into_ball(threat, v):
-    """The nearest point of the ball around 0; the box is the images', not v's."""
+    """Projects v onto the ball around 0. The box constrains images, not v."""
     wide = dataclasses.replace(threat, box=(-float("inf"), float("inf")))
     return wide.project(v[None], tf.zeros_like(v[None]))[0].numpy()
