@@ -98,7 +98,7 @@ def _keras_model(path):
         return keras.models.load_model(path, compile=False)
     except Exception as error:
         raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} For a "
-            "model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} For "
+            "a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
             "writes a SavedModel that loads without their code."
         ) from error
