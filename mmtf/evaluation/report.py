@@ -1,5 +1,6 @@
 """The outputs of an evaluation: a record as plain data, text for the terminal, and files."""
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -100,9 +101,7 @@ def write_report(folder: str, record: dict[str, Any], matrix: Matrix) -> list[st
         "report.html": evaluation_html(record, galleries),
     }
     for name, text in texts.items():
-        write_atomically(
-            os.path.join(folder, name), lambda path, text=text: _write_text(path, text)
-        )
+        write_atomically(os.path.join(folder, name), functools.partial(_write_text, text=text))
     return [*texts, "record.json", "examples.npz"]
 
 

@@ -42,7 +42,7 @@ def write_atomically(path: str, write: Callable[[str], Any]) -> None:
 
 
 def to_disk(path: str) -> None:
-    """Flushes a file, or a folder and its contents, to disk, so that they survive a power failure."""
+    """Flushes a file, or a folder and its contents, to disk, to survive a power failure."""
     paths = [path]
     for folder, _, names in os.walk(path):
         paths += [folder, *(os.path.join(folder, name) for name in names)]
