@@ -66,7 +66,7 @@ class ComputedAttack(FittedAttack):
         return self.attack
 
     def identity(self) -> str:
-        """The attack's arguments and source code, and for transfer the surrogate's weights."""
+        """The attack's arguments and source code, and the weights of a transfer's surrogate."""
         if isinstance(self.attack, Transfer):
             source = as_classifier(self.attack.source).fingerprint
             inner = self.attack.attack

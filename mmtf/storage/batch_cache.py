@@ -1,4 +1,4 @@
-"""An attack's images, block by block on disk, so that a stopped cell goes on where it stood."""
+"""Stores an attack's images batch by batch, so that an interrupted evaluation can resume."""
 
 import os
 import shutil
@@ -10,10 +10,12 @@ from mmtf.storage.files import UNREADABLE, write_atomically
 
 
 class BatchCache(MutableMapping):
-    """Block number -> float32 images, one file each; a file that cannot be read is as if absent.
+    """A mapping of batch numbers to float32 images, one file per batch.
+
+    Reading a file that is damaged or missing raises KeyError.
 
     Args:
-      folder: made with the first block.
+      folder: where the files are; created with the first batch.
     """
 
     def __init__(self, folder: str):
@@ -41,7 +43,7 @@ class BatchCache(MutableMapping):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        """Once the whole cell is kept."""
+        """Deletes the folder with all batches."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number):

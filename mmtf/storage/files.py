@@ -1,4 +1,4 @@
-"""JSON files that are whole or absent."""
+"""Reads JSON files, and writes files atomically: complete or not at all."""
 
 import json
 import os
@@ -11,19 +11,20 @@ from typing import Any
 from mmtf.errors import ConfigError
 
 FORMAT = 1
-# What readers of NumPy's and Keras' files raise where the file is cut short or another's.
+# Exceptions of NumPy's and Keras' readers for files that are truncated or of another format.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes `value` to `path` at once: a kill or a full disk leaves the old file."""
+    """Writes `value` to `path` as JSON; a kill or a full disk leaves the old file intact."""
     write_atomically(path, lambda temporary: _dump(value, temporary))
 
 
 def write_atomically(path: str, write: Callable[[str], Any]) -> None:
     """Calls write(temporary path) and renames the result to `path`.
 
-    The temporary file keeps the suffix of `path`, which some writers look at.
+    The temporary file has the suffix of `path`, by which some writers choose the format. If
+    `write` raises, `path` is left as it was.
     """
     folder = os.path.dirname(os.path.abspath(path))
     suffix = "".join(os.path.splitext(path)[1:])
@@ -31,7 +32,7 @@ def write_atomically(path: str, write: Callable[[str], Any]) -> None:
     os.close(handle)
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are the owner's alone
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp lets only the owner read
         to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:
@@ -41,7 +42,7 @@ def write_atomically(path: str, write: Callable[[str], Any]) -> None:
 
 
 def to_disk(path: str) -> None:
-    """Returns when a file, or a folder with all in it, would outlast a power failure."""
+    """Flushes a file, or a folder and its contents, to disk, to survive a power failure."""
     paths = [path]
     for folder, _, names in os.walk(path):
         paths += [folder, *(os.path.join(folder, name) for name in names)]
@@ -50,17 +51,18 @@ def to_disk(path: str) -> None:
         try:
             os.fsync(handle)
         except OSError:
-            if not os.path.isdir(one):  # some network disks have none for folders
+            if not os.path.isdir(one):  # some network disks cannot flush folders
                 raise
         finally:
             os.close(handle)
 
 
 def read_json(path: str) -> Any:
-    """The value in `path`.
+    """Reads the value in the JSON file `path`.
 
     Raises:
-      ConfigError: the file is no JSON; the message names it.
+      ConfigError: the file is not valid JSON.
+      OSError: it cannot be read.
     """
     with open(path) as source:
         try:
