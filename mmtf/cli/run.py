@@ -286,8 +286,8 @@ def _dataset() -> tuple[Any, str]:
         if FLAGS.dataset is not None:
             raise NotPreparedError(
                 f"{error}. Three ways out: (1) name the folder of the prepared files with "
-                f"--data_dir or TFDS_DATA_DIR, (2) run once where there is a network, (3) use the embedded "
-                f"real digits with --dataset={EMBEDDED}."
+                f"--data_dir or TFDS_DATA_DIR, (2) run once where there is a network, (3) use the "
+                f"embedded real digits with --dataset={EMBEDDED}."
             ) from error
         notice = (
             f"MNIST COULD NOT BE LOADED: {error}. This run uses the embedded {EMBEDDED} "
