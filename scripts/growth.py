@@ -113,8 +113,8 @@ def draw(record: dict) -> None:
     """Draws a panel an axis: time, work and memory over those of its first point, log scales."""
     plt = plots.pyplot()
     groups = by_axis(record)
-    columns = -(-(len(groups) + 1) // 2)
-    figure, panels = plt.subplots(2, columns, figsize=(3.3 * columns, 6.6), squeeze=False)
+    rows_high = -(-(len(groups) + 1) // 2)
+    figure, panels = plt.subplots(rows_high, 2, figsize=(7, 2.9 * rows_high), squeeze=False)
     for axes in panels.flat[len(groups) :]:
         axes.set_axis_off()
     kinds = {
@@ -136,7 +136,8 @@ def draw(record: dict) -> None:
         axes.set_ylabel("times the first point")
     panels.flat[-1].legend(*panels.flat[0].get_legend_handles_labels(), loc="center", fontsize=14)
     figure.suptitle(
-        "Cost of a Minimax-Grad step on MNIST (steps of PGD: of that attack), one axis at a time"
+        "Cost of a Minimax-Grad step on MNIST as one size grows\n"
+        f"({record['hardware']['cores']} cores of {record['hardware']['cpu']}; PGD: of the attack)"
     )
     plots.save(figure, FIGURE)
     plt.close(figure)

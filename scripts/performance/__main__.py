@@ -8,7 +8,7 @@ benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write.
 
 from absl import app
 
-from scripts.performance.chart import draw
+from scripts.performance.chart import draw, draw_summary
 from scripts.performance.page import FIGURES, PAGE, ROOT, peer_records, rendered
 
 
@@ -17,7 +17,8 @@ def main(_: list[str]) -> None:
     records = peer_records()
     for kind, record in records.items():
         draw(record, FIGURES / f"performance-{kind}.png")
-    print(f"rendered {PAGE.relative_to(ROOT)} and {len(records)} figures")
+    draw_summary(records, FIGURES / "performance.png")
+    print(f"rendered {PAGE.relative_to(ROOT)} and {len(records) + 1} figures")
 
 
 if __name__ == "__main__":

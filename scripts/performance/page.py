@@ -4,7 +4,7 @@ import pathlib
 
 from mmtf.reports import read_json
 from mmtf.reports.markdown import replace_block
-from scripts.performance import gpu, peers, robust
+from scripts.performance import gpu, peers, robust, summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "results" / "benchmarks"
@@ -40,6 +40,8 @@ def rendered() -> str:
             for kind, record in records.items()
         ),
     }
+    runs = [read_json(path) for path in sorted(RECORDS.glob("time_to_robust*.json"))]
+    generated["summary"] = summary.block(records, runs, read_json(RECORDS / "gpu.json"))
     for name, pattern, of in (("robust", "time_to_robust*", robust), ("gpu", "gpu", gpu)):
         tables = [of.section(read_json(path)) for path in sorted(RECORDS.glob(f"{pattern}.json"))]
         generated[name] = "\n\n".join(tables) or NOT_MEASURED

@@ -106,9 +106,9 @@ def section(kind: str, record: dict, figure: str) -> str:
     fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
     if fallen:
         notes.append(
-            f"Examples that have fallen leave mmtf's batch, {fallen[0]:.0%} of them by PGD's end "
-            "on this classifier; the peers take every step with every image, and `of peak` counts "
-            "all of them for everybody."
+            "mmtf drops images from the batch once they are misclassified, "
+            f"{fallen[0]:.0%} of them by the end of PGD on this classifier; the peers take every "
+            "step with every image, and `of peak` counts all images for everybody."
         )
     if left:
         notes.append(f"Left out, not installed: {', '.join(left)}.")
@@ -134,28 +134,60 @@ def ratios(records: dict[str, dict]) -> str:
     return markdown_table(header, lines)
 
 
-def _ratio(rows: list[dict], work: str, ours: str, theirs: str, peer: str | None) -> str:
-    """`1.21 CleverHans`; in brackets by other penalties, where there are any."""
-    rates = {}
-    for row in rows:
-        if row["work"] == work:
-            rates[row["precision"], row["variant"]] = row["per_second"]
+def fastest(
+    rows: list[dict], work: str, ours: str, theirs: str, peer: str | None = None
+) -> tuple[float, str] | None:
+    """mmtf's rate over that of the fastest peer, and which peer; None where one has no rate.
+
+    Args:
+      rows: of a record.
+      work: of WORKS.
+      ours: mmtf's precision.
+      theirs: the peers' precision.
+      peer: compares with this variant alone.
+    """
+    rates = _rates(rows, work)
     others = {
         who: speed
         for (precision, who), speed in rates.items()
         if precision == theirs and who not in OURS and who == (peer or who)
     }
     if not others or (ours, "mmtf") not in rates:
+        return None
+    who = max(others, key=lambda name: others[name])
+    return rates[ours, "mmtf"] / others[who], who
+
+
+def short_name(variant: str) -> str:
+    """The first word of a peer's name.
+
+    Example:
+      >>> short_name("torch"), short_name("cleverhans")
+      ('PyTorch', 'CleverHans')
+    """
+    return NAMES[variant].split(" ")[0].rstrip(",")
+
+
+def _rates(rows: list[dict], work: str) -> dict[tuple[str, str], float]:
+    """Units of work a second by precision and variant."""
+    of_work = (row for row in rows if row["work"] == work)
+    return {(row["precision"], row["variant"]): row["per_second"] for row in of_work}
+
+
+def _ratio(rows: list[dict], work: str, ours: str, theirs: str, peer: str | None) -> str:
+    """`1.21 CleverHans`; in brackets by other penalties, where there are any."""
+    found = fastest(rows, work, ours, theirs, peer)
+    if found is None:
         return ""
-    who = max(others, key=others.get)
-    said = f"{rates[ours, 'mmtf'] / others[who]:.2f}"
+    ratio, who = found
+    rates = _rates(rows, work)
     more = [
-        f"{by} {rates[ours, variant] / others[who]:.2f}"
+        f"{by} {rates[ours, variant] / rates[theirs, who]:.2f}"
         for variant, (by, _) in PENALTIES.items()
         if by and (ours, variant) in rates
     ]
-    said += f" ({', '.join(more)})" if more else ""
-    return said if peer else f"{said} {NAMES[who].split(' ')[0].rstrip(',')}"
+    said = f"{ratio:.2f}" + (f" ({', '.join(more)})" if more else "")
+    return said if peer else f"{said} {short_name(who)}"
 
 
 def prices(rows: list[dict]) -> list[str]:

@@ -61,18 +61,20 @@ def section(record: dict) -> str:
 
 def _today(run: dict) -> str:
     """What --who is to be for such a run: the default had the penalty on all examples once."""
-    return "mmtf_all" if run["who"] == "mmtf" and _every(run) == 1 else run["who"]
+    return "mmtf_all" if run["who"] == "mmtf" and penalty_every(run) == 1 else run["who"]
 
 
 def _by(run: dict) -> str:
     """Who trained, and on how many examples Minimax-Grad's penalty was."""
     if not run["who"].startswith("mmtf"):
         return ROBUST[run["who"]]
-    examples = "all examples" if _every(run) == 1 else f"one example in {_every(run)}"
+    every = penalty_every(run)
+    examples = "all examples" if every == 1 else f"one example in {every}"
     return f"{ROBUST[run['who']]}, penalty on {examples}"
 
 
-def _every(run: dict) -> int:
+def penalty_every(run: dict) -> int:
+    """On which example out of how many Minimax-Grad's penalty was: k, for one example in k."""
     return run["config"]["game_options"].get("penalty_every", 1)
 
 

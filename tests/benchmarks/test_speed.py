@@ -21,7 +21,7 @@ from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
 from mmtf.training.trainer import Trainer
-from scripts.performance import chart, peers
+from scripts.performance import chart, peers, summary
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 THREAT = ThreatModel(eta=works.ETA)
@@ -266,6 +266,19 @@ def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
     minimax = "1.50 (fused 1.60, one in two 1.80) PyTorch"
     assert f"| Minimax-Grad step, float32 : float32 | {minimax} | {minimax} |" in lines
     assert len(lines) == 2 + 6  # a row that no record has is left out
+
+
+def test_the_summary_keeps_the_ratios_of_all_records_of_a_cpu():
+    def record(ours):
+        row = {"work": "pgd", "precision": "float32"}
+        rates = {"mmtf": ours, "torch": 5.0, "cleverhans": 10.0}
+        rows = [row | {"variant": who, "per_second": rate} for who, rate in rates.items()]
+        return {"rows": rows, "hardware": {"cpu": "AMD EPYC", "instructions": "avx2"}}
+
+    records = {"avx2": record(13.0), "avx2-PGD": record(12.0)}
+    assert summary.ratios(records, "pgd") == {"AMD EPYC, AVX2": [1.2, 1.3]}
+    assert summary.ratios(records, "pgd", "bfloat16") == {}
+    assert set(summary.COMPARED) <= set(works.WORKS)
 
 
 def test_a_minimax_step_is_priced_in_steps_with_fgsm():

@@ -1,0 +1,133 @@
+"""The conclusions at the top of docs/performance.md, from the committed records."""
+
+import re
+
+from scripts.performance import peers, robust
+
+# What users compare, with the works' names for readers.
+COMPARED = {
+    "fgsm_step": "Training step with FGSM",
+    "minimax_grad_step": "Training step of Minimax-Grad",
+    "pgd": "PGD, 40 steps",
+    "apgd": "APGD, 50 steps",
+    "autoattack": "AutoAttack",
+}
+INSTRUCTIONS = {"amx_bf16": "AMX", "avx2": "AVX2", "avx512_bf16": "AVX-512"}
+
+
+def cpu_name(hardware: dict) -> str:
+    """The CPU's product name and its vector instructions.
+
+    Example:
+      >>> cpu_name({"cpu": "Intel(R) Xeon(R) Processor", "instructions": "amx_bf16"})
+      'Intel Xeon, AMX'
+    """
+    product = re.sub(r"\(R\)| Processor", "", hardware["cpu"]).strip()
+    return f"{product}, {INSTRUCTIONS[hardware['instructions']]}"
+
+
+def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[str, list[float]]:
+    """mmtf's speed over the fastest peer's in float32, ascending, by the name of the CPU.
+
+    Args:
+      records: by kind of CPU, as `benchmarks.peers.speed` writes them.
+      work: of WORKS.
+      ours: the precision in which mmtf computes.
+    """
+    found: dict[str, list[float]] = {}
+    for record in records.values():
+        against = peers.fastest(record["rows"], work, ours, "float32")
+        if against:
+            found.setdefault(cpu_name(record["hardware"]), []).append(against[0])
+    return {cpu: sorted(values) for cpu, values in found.items()}
+
+
+def block(records: dict[str, dict], robustness: list[dict], gpu: dict) -> str:
+    """Markdown: a list, one conclusion a line.
+
+    Args:
+      records: of the peers, by kind of CPU.
+      robustness: as `benchmarks.time_to_robust` writes them.
+      gpu: as `benchmarks.gpu` writes it.
+    """
+    lines = [_work(records, work, title) for work, title in COMPARED.items()]
+    lines += [_bfloat16(records), _start(records), *_robustness(robustness), _gpu(gpu)]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _span(values: list[float], digits: int = 2) -> str:
+    """`1.05` or `1.05 to 1.19`."""
+    ends = dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return " to ".join(ends)
+
+
+def _work(records: dict[str, dict], work: str, title: str) -> str:
+    found = ratios(records, work)
+    each = "; ".join(f"{cpu}: {_span(values)}" for cpu, values in found.items())
+    named = {peers.fastest(one["rows"], work, "float32", "float32") for one in records.values()}
+    who = " or ".join(sorted({peers.NAMES[one[1]] for one in named if one}))
+    together = _span([value for values in found.values() for value in values])
+    return f"**{title}**: {together} times as fast as {who} ({each})."
+
+
+def _bfloat16(records: dict[str, dict]) -> str:
+    said = []
+    for work in ("fgsm_step", "pgd", "apgd"):
+        values = [one for each in ratios(records, work, "bfloat16").values() for one in each]
+        said.append(f"{COMPARED[work]} {_span(values)}")
+    return (
+        "**bfloat16** where the CPU computes in it, over the fastest peer in float32: "
+        f"{'; '.join(said)} times as fast."
+    )
+
+
+def _start(records: dict[str, dict]) -> str:
+    seconds: dict[str, list[float]] = {"mmtf": [], "torch": []}
+    for record in records.values():
+        for row in record["rows"]:
+            if row["work"] == "start_up" and row["variant"] in seconds:
+                seconds[row["variant"]].append(1 / row["per_second"])
+    ours, theirs = (_span(values, 1) for values in seconds.values())
+    return (
+        f"**Start-up** is slower than PyTorch's: a new process has made its first FGSM step after "
+        f"{ours} s, one of PyTorch after {theirs} s."
+    )
+
+
+def _robustness(records: list[dict]) -> list[str]:
+    """Seconds to the paper's errors: by the default schedule, and beside ART."""
+    default_lines, beside_art = [], []
+    for record in records:
+        cpu = cpu_name(record["hardware"])
+        ours = [run for run in record["runs"] if run["who"] == "mmtf"]
+        default = [run for run in ours if robust.penalty_every(run) == 2]
+        if default:
+            clean, fgsm = (record["targets"][name] for name in ("clean", "fgsm"))
+            met = sum(run["met"] for run in default)
+            seconds = _span([run["seconds"] for run in default], 0)
+            default_lines.append(
+                f"**Time to robustness**: Minimax-Grad's default schedule on MNIST takes {seconds} "
+                f"s ({default[0]['precision']}; {cpu}) and then has the paper's errors at eta "
+                f"{record['eta']:g}, at most {clean:g} on clean images and {fgsm:g} under FGSM, "
+                f"with {met} of {len(default)} seeds."
+            )
+        by = {run["who"]: run for run in record["runs"]}
+        if "art" in by:
+            ours, art, constant = (by[who] for who in ("mmtf", "art_scheduled", "art"))
+            missed = "misses" if not constant["met"] else "meets"
+            beside_art.append(
+                f"**Beside ART** ({ours['precision']}; {cpu}; one seed): the same errors after "
+                f"{ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, after "
+                f"{art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; at a "
+                f"constant rate ART {missed} them in {constant['seconds']:,.0f} s."
+            )
+    return default_lines + beside_art
+
+
+def _gpu(record: dict) -> str:
+    run = record["paper"]
+    return (
+        f"**GPU**: the paper's {run['steps']:,} Minimax-Grad steps of 128 images take "
+        f"{run['seconds']:.1f} s on one {record['device']} ({run['precision']}, XLA; tracing and "
+        "compiling included)."
+    )
