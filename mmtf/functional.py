@@ -1,15 +1,16 @@
-"""Keras models as functions of tensors: what makes f(u, v) out of two networks.
+"""Keras models as functions of their weights, to define f(u, v) from two networks.
 
-Rules that look ahead or keep several attackers need f at other values than those the models
-hold. `call` evaluates a model at tensors in place of its trainable variables, differentiably;
-`substitute` does so for a block of code, to reach a model's regularization losses, for instance.
+Update rules that look ahead or keep several attackers evaluate f at other weights than those that
+the models hold. `call` evaluates a model with tensors in place of its trainable variables and is
+differentiable in them; inside `substitute` a model can also be used in other ways, for example to
+read its regularization losses.
 
     f = lambda u, v: risk(call(classifier, u, call(attacker, v, images)), labels)
     solver.build(classifier.trainable_variables, attacker.trainable_variables)
     solver.step(f)
 
-State that the call updates (the seeds of dropout, the moving averages of batch normalization)
-is updated as in an ordinary call, once for every call.
+State that a call updates (dropout seeds, moving averages of batch normalization) is updated once
+per call, as in an ordinary call.
 """
 
 import contextlib
@@ -21,7 +22,18 @@ import tensorflow as tf
 
 
 def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs: Any) -> Any:
-    """model(*args, **kwargs) with `tensors` in place of its trainable variables, in their order.
+    """Calls model(*args, **kwargs) with `tensors` in place of its trainable variables.
+
+    Args:
+      model: a built Keras model.
+      tensors: one for each of `model.trainable_variables`, in their order, of the same shape.
+      *args, **kwargs: arguments of the model.
+
+    Returns:
+      The output of the model.
+
+    Raises:
+      ValueError: the number of tensors differs from the number of variables.
 
     >>> model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
     >>> weights = [tf.constant([[2.0]]), tf.constant([1.0])]
@@ -36,17 +48,17 @@ def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs:
 def substitute(
     variables: Iterable[keras.Variable], tensors: Iterable[tf.Tensor | tf.Variable]
 ) -> Iterator[None]:
-    """Context manager: inside it Keras `variables` read as `tensors`.
+    """Context manager: inside it, Keras `variables` have the values `tensors`.
 
-    An inner block hides the substitutes of an outer one, so give the variables of several models as
-    one list.
+    An inner `substitute` hides the values of an outer one: to replace the variables of several
+    models, pass them all in one call.
 
     Args:
-      variables: trainable or not.
-      tensors: as many, of the same shapes and in the same order.
+      variables: Keras variables, trainable or not.
+      tensors: one for each variable, in the same order, of the same shape.
 
     Raises:
-      ValueError: another number of tensors than of variables.
+      ValueError: the number of tensors differs from the number of variables.
     """
     variables, tensors = list(variables), list(tensors)
     if len(variables) != len(tensors):
@@ -62,13 +74,13 @@ def substitute(
 
 
 class RememberingScope(keras.StatelessScope):
-    """A StatelessScope that remembers which variables were assigned to, not only their values."""
+    """A StatelessScope that also lists the variables that were assigned inside it (`updated`)."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.updated = {}
 
     def add_update(self, update: tuple[keras.Variable, Any]) -> None:
-        """Keras calls this with (variable, value) where a variable is assigned to."""
+        """Called by Keras with (variable, value) when a variable is assigned."""
         super().add_update(update)
         self.updated[id(update[0])] = update[0]

@@ -1,1 +1,1 @@
-"""Several devices and several worker processes."""
+"""Training on several devices and in several worker processes."""

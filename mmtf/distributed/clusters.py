@@ -34,8 +34,8 @@ class Cluster:
     index: int
 
     def resolver(self) -> tf.distribute.cluster_resolver.ClusterResolver:
-        """The cluster as MultiWorkerMirroredStrategy takes it."""
-        # Counted without making a logical device, which would start TensorFlow too early.
+        """The cluster resolver of this cluster for MultiWorkerMirroredStrategy."""
+        # Physical devices: listing logical devices would initialize TensorFlow too early.
         gpus = len(tf.config.get_visible_devices("GPU"))
         return RESOLVERS.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(self.addresses)}),
@@ -49,18 +49,19 @@ class Cluster:
 def find_cluster(
     name: str = "tf_config", *, workers: int = 0, pods: str = PODS, port: int = PORT
 ) -> Cluster:
-    """The cluster that this process belongs to.
+    """Finds the cluster that this process belongs to.
 
     Args:
-      name: where to look: `tf_config` in the environment variable TF_CONFIG; `slurm` in the
-        environment variables of the Slurm step; `kubernetes` at the API server.
-      workers: number of workers, >= 0; 0: as many as are found. `kubernetes` needs it, and waits
-        until so many pods run.
+      name: where the workers are listed: `tf_config`, the environment variable TF_CONFIG; `slurm`,
+        the environment variables of the Slurm step; `kubernetes`, the Kubernetes API server.
+      workers: expected number of workers, >= 0; 0 accepts any number. `kubernetes` requires it and
+        waits until that many pods run.
       pods: label selector of the workers' pods, for `kubernetes`.
-      port: port of the workers, for `slurm` (of the first worker of a node) and `kubernetes`.
+      port: port of the workers, for `kubernetes`; for `slurm`, port of the first worker on each
+        node.
 
     Raises:
-      ConfigError: the environment does not name the workers, or names another number of them.
+      ConfigError: the workers cannot be found, or their number differs from `workers`.
     """
     require_choice("cluster", name, CLUSTERS)
     require(workers >= 0, "workers >= 0", workers)
@@ -115,8 +116,9 @@ def _tf_config(workers, pods, port):
 
 def _slurm(workers, pods, port):
     try:
-        # Slurm itself binds GPUs to tasks; the resolver's own way fails without any GPU. It
-        # must be told of one "GPU" a task or more, for it numbers the tasks of a node by them.
+        # Slurm itself binds GPUs to tasks; the resolver's own assignment fails without GPUs. The
+        # resolver numbers the tasks of a node by their GPUs, so it must be given at least one "GPU"
+        # per task.
         tasks = max(_tasks_per_node())
         resolver = RESOLVERS.SlurmClusterResolver(
             port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
@@ -170,14 +172,14 @@ def _kubernetes(workers, pods, port):
     resolver = RESOLVERS.KubernetesClusterResolver(
         {"worker": [pods]}, tf_server_port=port, override_client=client
     )
-    # The resolver sorts by name too.
+    # The resolver sorts the pods by name, too.
     return resolver.cluster_spec().as_dict()["worker"], running.index(name)
 
 
 class _LivingPods:
-    """The API as the resolver asks it, without other namespaces' pods and those that have ended.
+    """Kubernetes API client for the resolver: lists live pods of this pod's namespace only.
 
-    A pod that was evicted stays listed, as Failed, beside the one that takes its place.
+    An evicted pod remains listed, as Failed, beside the pod that replaces it.
     """
 
     def __init__(self, client):

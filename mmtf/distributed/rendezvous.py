@@ -1,7 +1,7 @@
-"""All workers of a cluster meet at the chief's address before TensorFlow starts there.
+"""Rendezvous: all workers of a cluster connect to the chief before TensorFlow starts there.
 
-TensorFlow would wait for missing workers too, but for an hour, without naming them, and without
-releasing Python's lock, so that no signal handler of Python runs meanwhile.
+TensorFlow itself would wait an hour for missing workers, without naming them. It would also hold
+Python's global interpreter lock, so that no Python signal handler could run during the wait.
 """
 
 import contextlib
@@ -14,19 +14,20 @@ from mmtf.errors import ConfigError
 
 GO = b"go"
 POLL_SECONDS = 0.5
-# Then a worker calls again: the chief may have been started anew meanwhile.
+# After this time a worker reconnects, since the chief may have been restarted.
 CALL_SECONDS = 30.0
 
 
 def meet(cluster: Cluster, seconds: float) -> None:
-    """Returns on every worker once all of them have called it.
+    """Blocks until all workers of the cluster have called it.
 
     Args:
       cluster: the workers; the chief's port must be free on its machine.
-      seconds: how long to wait, > 0.
+      seconds: time limit of the wait, in seconds, > 0.
 
     Raises:
-      ConfigError: not all workers came in time, or the port is taken.
+      ConfigError: the time limit was reached, the chief's port is in use, or its address is not
+        of the form host:port.
     """
     deadline = time.monotonic() + seconds
     host, _, port = cluster.addresses[0].rpartition(":")
@@ -39,14 +40,16 @@ def meet(cluster: Cluster, seconds: float) -> None:
 
 
 def _receive(cluster, port, deadline, seconds):
-    """The chief's part: waits for a call from each, then answers all."""
+    """Runs on the chief: waits for a connection from each worker, then answers all of them."""
     calls = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(_listening(port))
         while True:
             missing = _missing(cluster, calls)
             if not missing:
-                time.sleep(POLL_SECONDS)  # one that was killed while it called has hung up by then
+                time.sleep(
+                    POLL_SECONDS
+                )  # a worker killed while connecting has disconnected by then
                 calls = _present(calls)
                 if not _missing(cluster, calls):
                     break
@@ -56,19 +59,19 @@ def _receive(cluster, port, deadline, seconds):
                     f"Expected all {len(cluster.addresses)} workers within {seconds:.0f} s. "
                     f"Received: nothing from worker {names}."
                 )
-            with contextlib.suppress(OSError, ValueError):  # nobody, or a stranger
+            with contextlib.suppress(OSError, ValueError):  # no connection, or another program
                 caller = stack.enter_context(server.accept()[0])
                 caller.settimeout(POLL_SECONDS)
                 calls.append((int(caller.recv(16)), caller))
                 caller.setblocking(False)
             calls = _present(calls)
         for _, caller in calls:
-            with contextlib.suppress(OSError):  # gone just now: TensorFlow will say so
+            with contextlib.suppress(OSError):  # just disconnected: TensorFlow reports it
                 caller.sendall(GO)
 
 
 def _missing(cluster, calls):
-    """Indices of the workers that have not called, the chief's own left out."""
+    """Indices of the workers, other than the chief, that have not connected."""
     return sorted(set(range(1, len(cluster.addresses))) - {index for index, _ in calls})
 
 
@@ -77,7 +80,7 @@ def _present(calls):
 
 
 def _holds_on(caller):
-    """Whether the other side of a silent call is still there."""
+    """Whether an idle connection is still open on the other side."""
     try:
         return caller.recv(1) != b""
     except BlockingIOError:
@@ -102,7 +105,7 @@ def _listening(port):
 
 
 def _report(cluster, host, port, deadline, seconds):
-    """Another worker's part: calls the chief until it answers."""
+    """Runs on the other workers: connects to the chief until it answers."""
     found = "no answer"
     while time.monotonic() < deadline:
         try:

@@ -15,7 +15,7 @@ from mmtf.errors import ConfigError, require_choice
 from mmtf.runtime.devices import default_strategy
 
 ASSEMBLY_SECONDS = 900.0
-# Once all workers have met, TensorFlow would wait an hour for one that has died since.
+# After the rendezvous TensorFlow would wait an hour for a worker that has died since.
 CONNECTION_SECONDS = 300
 
 
@@ -26,19 +26,19 @@ def make_strategy(
     assembly_seconds: float = ASSEMBLY_SECONDS,
     say: Callable[[str], object] = print,
 ) -> tf.distribute.Strategy:
-    """The strategy of that name; call it before any other operation of TensorFlow.
+    """Makes a tf.distribute strategy; call it before any other operation of TensorFlow.
 
     Args:
       distribution: `auto`: all GPUs of this machine, or its CPU; `mirrored`: a MirroredStrategy of
         the GPUs of this machine, at least one; `multiworker`: all devices of all workers of
         `cluster`.
       cluster: the workers (`mmtf.distributed.clusters.find_cluster`), for `multiworker`.
-      assembly_seconds: how long to wait for the other workers, in seconds.
+      assembly_seconds: time limit for all workers to connect, in seconds.
       say: called with lines of text for the user.
 
     Raises:
-      ConfigError: there is no GPU, no cluster was given, not all workers came, or TensorFlow has
-        begun already.
+      ConfigError: no GPU for `mirrored`, no cluster for `multiworker`, workers that do not connect
+        in time, or TensorFlow already initialized.
     """
     require_choice("distribution", distribution, DISTRIBUTIONS)
     if distribution == "mirrored" and not tf.config.list_physical_devices("GPU"):
@@ -75,11 +75,11 @@ def make_strategy(
 
 @contextlib.contextmanager
 def _default_signals():
-    """Context manager: inside it SIGINT and SIGTERM end the process at once.
+    """Context manager: inside it, SIGINT and SIGTERM end the process at once.
 
     No Python handler runs while TensorFlow connects. An alarm ends the process after
-    CONNECTION_SECONDS. Afterwards the handlers are those of before, SIGTERM's too, which TensorFlow
-    replaces.
+    CONNECTION_SECONDS. On exit the previous handlers are restored, also that of SIGTERM, which
+    TensorFlow replaces.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -90,7 +90,7 @@ def _default_signals():
     try:
         yield
     finally:
-        # A timer of the caller's goes on.
+        # An alarm that the caller had set continues.
         signal.alarm(theirs and max(1, theirs - int(time.monotonic() - began)))
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The processes that train together: who is chief, what they agree on, what if one dies."""
+"""The worker processes of a training run: the chief, common decisions, loss of a worker."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mmtf.errors import ConfigError, RunError
 
-# How TensorFlow reports that a peer of a collective is gone: by these types, or by this text.
+# TensorFlow reports a lost peer of a collective operation by these types or by this text.
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -22,7 +22,7 @@ ABORTED = "Collective ops is aborted by: "
 
 
 class WorkerLost(RunError):
-    """Another worker of the run died or left: the message says what to do."""
+    """Another worker of the run died or exited; the message says how to continue."""
 
 
 class Workers:
@@ -36,7 +36,7 @@ class Workers:
 
     Attributes:
       count: number of workers.
-      index: index of this one.
+      index: index of this worker.
       chief: whether this is worker 0, the only one that writes files.
 
     >>> alone = Workers()
@@ -59,7 +59,7 @@ class Workers:
         """The `values` of every worker, a list for each.
 
         Args:
-          values: numbers that float32 represents exactly; as many on every worker.
+          values: numbers that float32 represents exactly; equally many on every worker.
         """
         if self.count == 1:
             return [values]
@@ -74,11 +74,12 @@ class Workers:
 
         Args:
           due: whether a checkpoint is due.
-          number: signal that this worker received; None: none.
+          number: number of the signal that this worker received; None: no signal.
           seconds: time per step.
 
         Returns:
-          (the chief's `due`, the largest signal of any worker or None, the chief's `seconds`).
+          (the chief's `due`, the largest signal number of all workers or None, the chief's
+          `seconds`).
         """
         if self.count == 1:
             return due, number, seconds
@@ -87,16 +88,16 @@ class Workers:
         return bool(rows[0][0]), number or None, rows[0][2]
 
     def require_same(self, values: dict, advice: str) -> None:
-        """Raises ConfigError on all workers unless they have the same values.
+        """Raises ConfigError on all workers if their values differ.
 
         Args:
           values: JSON values by name.
-          advice: last sentence of the message.
+          advice: last sentence of the error message.
         """
         if self.count == 1:
             return
         sums = [zlib.crc32(json.dumps(one, sort_keys=True).encode()) for one in values.values()]
-        # In halves, for float32 has 24 bits.
+        # Each checksum of 32 bits as two halves, since float32 represents 24 bits exactly.
         rows = self.share([half for one in sums for half in divmod(one, 2**16)])
         chief = rows[0]
         others = [f"worker {index}" for index, row in enumerate(rows) if row != chief]
@@ -111,10 +112,10 @@ class Workers:
         )
 
     def wait(self) -> None:
-        """Returns when all workers have called it.
+        """Blocks until all workers have called it.
 
-        A worker other than the chief must have ended its work: from here on a signal ends it at
-        once, for no Python handler runs while TensorFlow waits.
+        Workers other than the chief must have finished their work: after this call a signal ends
+        them at once, since no Python handler runs while TensorFlow waits.
         """
         if not self.chief and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -123,19 +124,19 @@ class Workers:
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Context manager: raises WorkerLost for the errors of TensorFlow after a lost peer."""
+        """Context manager: turns TensorFlow's errors about a lost peer into WorkerLost."""
         try:
             yield
         except tf.errors.OpError as error:
             text = str(error).strip()
             if self.count == 1 or not (isinstance(error, LOST) or ABORTED in text):
                 raise
-            # What comes before is our own traceback.
+            # The text before ABORTED is the traceback of this package.
             reason = (text.partition(ABORTED)[2] or text).splitlines()[0][:160]
             raise WorkerLost(
-                f"Worker {self.index} of {self.count} stops, for another worker is gone "
-                f"({type(error).__name__}: {reason}). See what that one said, then start all "
-                f"workers again with the same command: they go on from the chief's last checkpoint."
+                f"Worker {self.index} of {self.count} stops, because another worker is gone "
+                f"({type(error).__name__}: {reason}). See its output, then start all "
+                "workers again with the same command: they resume from the chief's last checkpoint."
             ) from error
 
     def _all_rows(self, values):

@@ -1,7 +1,7 @@
-"""Games between a classifier and its attacker: who plays, over which risk, by which step.
+"""Games between a classifier and an attacker: their players, objective and update step.
 
-`mmtf.games.MinimaxGrad(threat)` makes a game for `mmtf.train`; `GAMES` has the same classes under
-the names that the command line knows. `mmtf.games.Game` says how to write one's own.
+`mmtf.games.MinimaxGrad(threat)` makes a game for `mmtf.train`. `GAMES` maps the names used on the
+command line to the classes. `mmtf.games.Game` documents how to define another game.
 """
 
 import importlib
@@ -24,7 +24,7 @@ GAMES = Registry(
     bases=("mmtf.games.base:Game",),
 )
 
-# Class -> its module; imported when first asked for, since TensorFlow takes seconds.
+# Class -> its module, imported on first use, since importing TensorFlow takes seconds.
 _CLASSES = {
     "AdvFGSM": "mmtf.games.adv_fgsm",
     "AdvPGD": "mmtf.games.adv_pgd",

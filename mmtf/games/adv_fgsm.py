@@ -1,4 +1,4 @@
-"""The cat-and-mouse game of section 3.1."""
+"""FGSM adversarial training in rounds: the cat-and-mouse game of section 3.1."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,14 +18,14 @@ from mmtf.threat import ThreatModel
 class AdvFGSM(Game):
     """Adversarial training in rounds, each against the FGSM of the round before (Tables 2, 3).
 
-    Round 0 trains the undefended classifier. In round k = 1, ..., `rounds` the attacker makes
-    FGSM k on the frozen classifier k - 1, and the defender trains, from classifier k - 1 on, with
-    a fresh optimizer, on a 1:1 mixture of clean images and those frozen adversarial images: every
-    other example of a batch is perturbed.
+    Round 0 trains the undefended classifier. In round k = 1, ..., `rounds` the attacker computes
+    FGSM examples (FGSM k) on the frozen classifier k - 1. The defender starts from classifier
+    k - 1, with a new optimizer, and trains on a 1:1 mixture of clean images and these adversarial
+    examples: every other example of a batch is perturbed.
 
     Args:
-      threat: the constraint of Eq. 5, l-infinity.
-      rounds: number of rounds after round 0, > 0; the paper has 80 (MNIST) and 40 (CIFAR-10).
+      threat: the constraint of Eq. 5, with the norm `linf`.
+      rounds: number of rounds after round 0, > 0; the paper uses 80 (MNIST) and 40 (CIFAR-10).
     """
 
     batch_divisor = 2

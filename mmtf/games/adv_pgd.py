@@ -8,11 +8,11 @@ from mmtf.threat import ThreatModel
 
 
 class AdvPGD(Game):
-    """min_u f(u, Z) with Z by PGD from a random start (Madry et al. 2018, reference [17]).
+    """min_u f(u, Z), Z computed by PGD from a random start (Madry et al. 2018, reference [17]).
 
     Args:
       threat: the constraint of Eq. 5.
-      max_steps: steps of PGD in the inner maximization, > 0; with 1 it is one step from a random
+      max_steps: steps of PGD in the inner maximization, > 0; 1 is a single step from a random
         start.
     """
 
@@ -20,7 +20,7 @@ class AdvPGD(Game):
         super().__init__(threat)
         require(max_steps > 0, "max_steps > 0", max_steps)
         self.max_steps = max_steps
-        # With one or two steps 2.5 eta / steps would overshoot the ball and always land on it.
+        # A single step of 2.5 eta would end on the surface of the ball from every start.
         step_size = threat.eta * min(2.5 / max_steps, 1.25)
         self._attack = PGD(threat, steps=max_steps, step_size=step_size, stop_early=False)
 

@@ -4,6 +4,6 @@ from mmtf.games.network_game import NetworkGame
 
 
 class AltAttNet(NetworkGame):
-    """u descends f, v ascends f, in turn (Eq. 19): a saddle point where it converges."""
+    """Alternating descent of u and ascent of v on f (Eq. 19); converges to saddle points only."""
 
     default_solver = "alternating"

@@ -1,4 +1,4 @@
-"""The interface of every game: what the training loop asks of it."""
+"""The interface between a game and the training loop."""
 
 import inspect
 from collections.abc import Callable
@@ -24,9 +24,9 @@ class Game:
     the optimizer down the gradient of `objective` with Z held constant. Overriding these two makes
     most games; games whose attacker is a network that learns override `step`.
 
-    All methods see all players. Images are those of the box [-1, 1]; `players.classifier` maps them
-    to the pixels of a model given as `Classifier(model, bounds=(0, 1))`, so that radii, gradients
-    in the images and penalties on these gradients are on the scale of the box.
+    All methods have access to all players. Images are in the box [-1, 1]; `players.classifier` maps
+    them to the pixel range of a model given as `Classifier(model, bounds=(0, 1))`, so that radii,
+    gradients with respect to images and penalties on these gradients are on the scale of the box.
 
     Args:
       threat: the constraint of Eq. 5 on the attacker.
@@ -73,7 +73,7 @@ class Game:
         num_classes: int,
         seed: int = 0,
     ) -> Players:
-        """Makes the players; called once, inside the strategy's scope, before any step.
+        """Makes the players; called once, inside the strategy's scope, before the first step.
 
         Args:
           classifier: the defender, around a built Keras model, or the model itself.
@@ -82,7 +82,7 @@ class Game:
             updates=k declares that it is applied k times a step.
           image_shape: (H, W, C).
           num_classes: number of logits.
-          seed: seed for the initial weights of other networks than the classifier.
+          seed: seed for the initial weights of networks other than the classifier.
         """
         classifier = as_classifier(classifier)
         players = Players({"classifier": classifier.model}, {}, classifier)
@@ -95,7 +95,8 @@ class Game:
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         """Takes one max step and one min step.
 
-        It is traced without AutoGraph: tf.cond or tf.where, not `if`, on the value of a tensor.
+        It is traced without AutoGraph: to branch on the value of a tensor use tf.cond or tf.where,
+        not `if`.
 
         Returns:
           The metrics: this replica's shares of means over the global batch, float32 scalars.
@@ -111,9 +112,9 @@ class Game:
         return metrics
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        """The max step: the perturbed images Z, with their labels.
+        """The max step: computes the perturbed images Z and returns them with their labels.
 
-        A game may return the examples in another order, or leave some of them clean.
+        A game may reorder the examples, or leave some of them unperturbed.
 
         Args:
           players: all of them.
@@ -125,29 +126,29 @@ class Game:
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """What the min step descends: here the mean risk f(u, Z) of Eq. 2.
+        """The loss that the min step descends; by default the mean risk f(u, Z) of Eq. 2.
 
         Args:
           players: all of them; call the classifier with training=True.
           clean: the batch that `perturb` was given.
           perturbed: what `perturb` returned, held constant.
-          context: of this step; `context.mean` makes a mean over the global batch of values of
-            single examples, whatever the number of replicas.
+          context: of this step; `context.mean` averages per-example values over the global batch,
+            for any number of replicas.
 
         Returns:
-          (loss, metrics). The weight penalties of the classifier's own layers are added to the loss
-          afterwards.
+          (loss, metrics). `step` adds the weight penalties of the classifier's own layers to the
+          loss.
         """
         logits = players.classifier(perturbed.x, training=True)
         risk = context.mean(losses.cross_entropy(logits, perturbed.y))
         return risk, {"risk": risk}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        """The variables that the min step changes: here those of the classifier."""
+        """The variables that the min step updates; by default those of the classifier."""
         return players.models["classifier"].trainable_variables
 
     def deployed(self, players: Players) -> Classifier:
-        """What is attacked, evaluated and exported after training: here the classifier."""
+        """The model to attack, evaluate and export after training; by default the classifier."""
         return players.classifier.at("float32")
 
     def __repr__(self) -> str:
@@ -157,16 +158,16 @@ class Game:
 
 
 def regularization(model: keras.Model) -> tf.Tensor | float:
-    """The sum of the weight penalties of a model's layers; 0 without any."""
+    """The sum of the weight penalties of a model's layers; 0 if there are none."""
     return tf.add_n(model.losses) if model.losses else 0.0
 
 
 def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
-    """The inner maximization: one step of steepest ascent (FGSM or FGM), or `steps` smaller ones.
+    """The attack of the inner maximization: one steepest-ascent step (FGSM, FGM) or several.
 
     Args:
-      threat: ball and box; its norm decides between FGSM and FGM.
-      steps: > 0.
+      threat: the constraint of Eq. 5; with one step, FGSM for its norm `linf`, else FGM.
+      steps: number of steps, > 0; several steps are smaller than the single one.
     """
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)

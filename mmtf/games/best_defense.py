@@ -12,11 +12,11 @@ from mmtf.threat import ThreatModel
 
 
 class BestDefense(Game):
-    """min_u f(u, v) for a fixed attacker v, the u*(v) of Lemma 1.
+    """min_u f(u, v) for a fixed attacker v; its solution is u*(v) of Lemma 1.
 
     Args:
       threat: the constraint that the images of `attacker` satisfy.
-      attacker: Keras model [images, labels] -> perturbed images; it is not changed.
+      attacker: Keras model [images, labels] -> perturbed images; its weights are not updated.
     """
 
     def __init__(self, threat: ThreatModel, *, attacker: keras.Model):

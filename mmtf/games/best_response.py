@@ -28,8 +28,8 @@ class BestResponse(Game):
       loss: what the attacker maximizes: `cross_entropy` (the paper's risk) or `margin` (the largest
         logit of a wrong class minus that of the label, whose gradient does not vanish where the
         classifier is confident).
-      attacker_seed: seed for the network's initial weights, >= 0; with another one, training
-        restarts from another network.
+      attacker_seed: seed for the network's initial weights, >= 0; different seeds give independent
+        restarts.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class BestResponse(Game):
         attacker = players.models["attacker"]
         variables = self.trainable(players)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # Of the attacker's variables alone: gradients of the classifier's would take time.
+            # Only the attacker's variables: gradients of the classifier's would take time.
             tape.watch([variable.value for variable in variables])
             with context.dropout(attacker):
                 z = attacker([batch.x, batch.y], training=True)

@@ -10,11 +10,12 @@ from mmtf.functional import substitute
 
 
 class FrozenClassifier:
-    """Stored weights of a classifier, with which its own model is called.
+    """A copy of a classifier's weights, evaluated by calling the classifier's own model with them.
 
-    A clone would be built from the model's config, and so loses what is not in there (the mean and
-    variance of an adapted Normalization layer) and cannot be made of every model. Calling the same
-    model with other weights works for every model and computes what the classifier did.
+    A clone of the model would be built from its config, which lacks some state (the mean and
+    variance of an adapted Normalization layer), and not every model can be cloned. Calling the
+    model itself with the stored weights works for every model and gives the outputs that the
+    classifier had when they were stored.
 
     Args:
       classifier: built. All weights are stored, trainable or not (moving statistics, for example).
@@ -22,7 +23,7 @@ class FrozenClassifier:
 
     Attributes:
       weights: the stored weights, in the order of the model's.
-      checkpoint: what to save: the stored weights under the names that a clone of the model has.
+      checkpoint: trackable object to save: the stored weights under the names of the model's own.
 
     Example:
       >>> import keras
@@ -48,7 +49,7 @@ class FrozenClassifier:
             return self._classifier(x, training=training)
 
     def store(self) -> None:
-        """Stores the classifier's present weights in place of the earlier ones."""
+        """Replaces the stored weights by the classifier's current weights."""
         for stored, current in zip(self.weights, self._originals, strict=True):
             stored.assign(tf.convert_to_tensor(current))
 
@@ -58,9 +59,10 @@ class FrozenClassifier:
 
 
 def _tree(model: tf.Module, originals: list, copies: list[tf.Variable]) -> tf.Module:
-    """Trackable objects named like those of `model`, with copies in place of its weights.
+    """Trackable objects with the names of those of `model` and copies in place of its weights.
 
-    Only what leads to a weight has a counterpart. Checkpoints of a clone can be restored into it.
+    Only objects that lead to a weight have a counterpart. Checkpoints of a clone of the model can
+    be restored into the result.
     """
     view = tf.train.TrackableView(model)
     children = {id(one): view.children(one) for one in view.descendants()}

@@ -1,4 +1,4 @@
-"""Maximin-AttNet: the attacker leads."""
+"""Maximin-AttNet: the maximin game, in which the attack network is the leader."""
 
 from collections.abc import Callable
 

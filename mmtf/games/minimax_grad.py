@@ -21,27 +21,27 @@ DIFFERENCE_LENGTH = 0.1
 class MinimaxGrad(Game):
     """min_u f(u, Z) + gamma (eta / 2N) sum_i ||dl_i / dz_i||^2 with Z = FGSM(X; u), Eq. 8.
 
-    The max step makes Z, the min step descends the penalized risk with Z held constant. The
-    penalty's gradient is the term of the total derivative df/du (Eq. 7) that plain adversarial
-    training (`LWA`) drops: what the attacker gains by responding to the defender's step. Gradients
-    in z, and so the penalty, are on the scale of the box [-1, 1], also for a model whose own pixels
-    are on another one.
+    The max step computes Z; the min step descends the penalized risk with Z held constant. The
+    gradient of the penalty is the term of the total derivative df/du (Eq. 7) that plain adversarial
+    training (`LWA`) omits: how the attacker's gain changes with the defender's step. Gradients in
+    z, and so the penalty, are on the scale of the box [-1, 1], also for a model with another pixel
+    range.
 
     Args:
       threat: the constraint of Eq. 5; its eta is also the eta of Eq. 8.
       gamma: multiplies the penalty, >= 0; 1 is Eq. 8, 0 is LWA.
       max_steps: steps of the inner maximization, > 0; 1 is FGSM (Eq. 1), as in the paper.
-      penalty: how the penalty is differentiated. `nested` differentiates ||dl/dz||^2 by nested
-        tapes: Eq. 8. `finite_difference` replaces the penalty's gradient by the difference of dl/du
-        along dl/dz: the same on smooth nets, another regularizer on nets with ReLU or max-pooling,
-        whose kinks contribute too. `fused`, deprecated, is `nested` with the kernels' gradients of
-        risk and penalty taken in one product, which adds an error of second order in
-        gamma eta dl/dz; `penalty_every` saves more time without a bias.
-      difference_length: L2 norm of the step of that difference, > 0.
-      penalty_every: k > 0: the penalty is summed over every k-th example of a batch only, and
-        multiplied by N over their number. Batches are drawn at random, so its expectation is that
-        of Eq. 8 for every k. Layers that combine the examples of a batch (BatchNormalization) are
-        called on the two parts separately.
+      penalty: how the penalty is differentiated. `nested` differentiates ||dl/dz||^2 exactly, by
+        nested tapes (Eq. 8). `finite_difference` replaces the penalty's gradient by the finite
+        difference of dl/du along dl/dz: the same on smooth nets, but another regularizer on nets
+        with ReLU or max-pooling, whose kinks also contribute. `fused`, deprecated, is `nested` with
+        the kernel gradients of risk and penalty computed in one product, which adds an error of
+        second order in gamma eta dl/dz; `penalty_every` saves more time and is unbiased.
+      difference_length: L2 norm of the step of `finite_difference`, > 0.
+      penalty_every: k > 0: the penalty is computed on every k-th example of a batch only, and
+        multiplied by N divided by the number of these examples. Batches are drawn at random, so the
+        expectation of the penalty is that of Eq. 8 for every k. Layers that combine the examples of
+        a batch (BatchNormalization) are called on the two parts separately.
     """
 
     metrics = ("risk", "sensitivity")
@@ -93,14 +93,14 @@ class MinimaxGrad(Game):
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
     def _penalized(self, players, z, y, context, scale=1.0):
-        """What these examples add to the objective, their penalty times `scale`, and metrics."""
+        """(risk + `scale` times the penalty of these examples, metrics)."""
         classifier, model = players.classifier, players.models["classifier"]
         fused = self.penalty == "fused"
         opened = fused_kernel_gradients(model) if fused else contextlib.nullcontext()
         with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
             each = losses.cross_entropy(classifier(z, training=True), y)
-            # `fused` needs the tensor that is itself a summand of the objective.
+            # `fused` requires the differentiated tensor to be itself a summand of the objective.
             risk = context.mean(each)
         sensitivity = context.global_batch_size * tape.gradient(risk, z)
         factor = self.gamma * self.threat.eta * scale

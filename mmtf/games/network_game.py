@@ -31,16 +31,16 @@ class NetworkGame(Game):
       threat: the constraint of Eq. 5.
       net: name of the attack network in `mmtf.nets.ATTACK_NETS`; the paper's is `mlp`.
       net_options: keyword arguments of that net.
-      solver: name of the update rule in `mmtf.solvers.SOLVERS`; None: the game's own.
+      solver: name of the update rule in `mmtf.solvers.SOLVERS`; None: `default_solver`.
       gamma: >= 0; for the solver `sensitivity`, weight of the sensitivity term of Eq. 16; for the
         solver `consensus`, weight of the consensus term.
       order: order of the two steps of Algorithm 1, `simultaneous` as printed or `sequential`; for
         the solver `sensitivity`.
       attacker_rate: learning rate of the attacker divided by that of the defender, > 0; the paper
-        has 1e-3 / 1e-4.
+        uses 1e-3 / 1e-4.
 
     Attributes:
-      default_solver: the game's own solver.
+      default_solver: name of the solver that the game uses by default.
       risk_sign: -1 where the solver descends minus the risk, else 1.
     """
 
@@ -105,7 +105,7 @@ class NetworkGame(Game):
         return Players(models, {"solver": solver}, classifier)
 
     def _own(self):
-        """The solver's options among the game's."""
+        """The options of the game that its solver accepts."""
         takes = inspect.signature(SOLVERS[self.solver].__init__).parameters
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
@@ -113,7 +113,7 @@ class NetworkGame(Game):
         return [variable for model in players.networks for variable in model.trainable_variables]
 
     def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
-        """(leader, follower): the leader descends, the follower is the one who responds.
+        """(leader, follower): the leader descends; the follower ascends in response.
 
         Args:
           defender, attacker: (variables, optimizer) of each.
@@ -128,7 +128,7 @@ class NetworkGame(Game):
         }
 
     def solve(self, solver: Solver, risk_of: Callable[..., tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step of the solver: u descends its risk, v ascends the one without dropout.
+        """One step of the solver: u descends the risk with dropout, v ascends it without dropout.
 
         Args:
           solver: built for the players in the order of `order_players`.

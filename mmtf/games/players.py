@@ -1,4 +1,4 @@
-"""What a game works with: its players, a batch, and what it may know of a training step."""
+"""The arguments of a game's methods: players, a batch, and the context of a training step."""
 
 import contextlib
 import dataclasses
@@ -27,14 +27,14 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Players:
-    """The models of a game and what updates them; all of it is saved in checkpoints.
+    """The models of a game and their optimizers or solvers; checkpoints save all of them.
 
     Attributes:
       models: by name. `classifier` is the defender's Keras model; a game may add others, such as
         `attacker`, an attack network, or `frozen`, the classifier with earlier weights.
       updaters: by name, the optimizer of a player, or the solver that moves several players.
-      adapted: the Classifier around `models["classifier"]`, for a model whose pixels are not those
-        of [-1, 1] or are preprocessed; None: a model of images in [-1, 1].
+      adapted: the Classifier around `models["classifier"]`, for a model with another pixel range
+        than [-1, 1] or with a preprocessing; None: the model takes images in [-1, 1].
     """
 
     models: dict[str, keras.Model | FrozenClassifier]
@@ -58,7 +58,7 @@ class Players:
 
 @dataclasses.dataclass(frozen=True)
 class StepContext:
-    """What a game may know of the training step it is asked to take, on one replica.
+    """The context of a training step on one replica.
 
     Attributes:
       round: number of the round, int32 scalar.
@@ -66,8 +66,8 @@ class StepContext:
       global_batch_size: number of examples over all replicas.
       replicas: number of replicas.
       dropout: dropout(*models) is a context manager: inside it the dropout masks of the models
-        follow from `seed`, so that entering it again draws the same masks again. With
-        also=[(variable, tensor)] these variables read as the tensors.
+        follow from `seed`, so that entering it again gives the same masks. With
+        also=[(variable, tensor)] these variables have the values of the tensors.
     """
 
     round: tf.Tensor
@@ -77,7 +77,7 @@ class StepContext:
     dropout: Callable[..., contextlib.AbstractContextManager[None]]
 
     def mean(self, per_example: tf.Tensor) -> tf.Tensor:
-        """This replica's share of the mean over the global batch; the sum of shares is the mean.
+        """This replica's share of the mean over the global batch: the shares sum to the mean.
 
         Args:
           per_example: [N], a value for each example of this replica.

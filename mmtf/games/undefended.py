@@ -8,7 +8,7 @@ class Undefended(Game):
     """min_u f(u, X): the paper's `No defense` row (Table 1).
 
     Args:
-      threat: the constraint of Eq. 5 that other games are compared under; without effect here.
+      threat: the constraint of Eq. 5; it has no effect on this game.
     """
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:

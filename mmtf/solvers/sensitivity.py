@@ -19,8 +19,8 @@ class Sensitivity(Solver):
 
         f(u, v) + (gamma / 2) ||df/dv (u, v)||^2,
 
-    whose gradient is df/du + gamma (d2f/du dv) df/dv. To first order in gamma = sigma it is the
-    gradient of f(u, v + sigma df/dv), the risk after v's next step (Eq. 15). v ascends f (Eq. 14).
+    whose gradient is df/du + gamma (d2f/du dv) df/dv. With gamma = sigma it is the gradient in
+    Eq. 15, of the risk f(u, v + sigma df/dv) after v's next step. v ascends f (Eq. 14).
 
     Args:
       gamma: weight of the penalty: a number, or a function of the iteration (such as a Keras
