@@ -15,7 +15,7 @@ from mmtf.classifiers.export import save_serving
 from mmtf.classifiers.loading import load_classifier
 from mmtf.data import load_digits
 from mmtf.errors import ConfigError
-from mmtf.evaluation import payoff
+from mmtf.evaluation import cells, payoff
 from mmtf.evaluation.admission import attack_precision, validate_classifier
 from mmtf.evaluation.options import EvalOptions
 from mmtf.nets import NETS
@@ -80,7 +80,7 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
         record = json.load(source)
     assert record["comparisons"]["0.1"][0]["a"] == "net"
     # Again, in another process: read back, not measured.
-    monkeypatch.setattr(payoff, "_measure", None)
+    monkeypatch.setattr(cells, "_measure", None)
     again = payoff.payoff_matrix(
         {one: load_classifier(f"{folder}/{path}") for one, path in NAMES.items()},
         {"none": {}, "fgsm": {}, "pgd": record["attacks"]["pgd"]},
