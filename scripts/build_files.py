@@ -19,6 +19,7 @@ Without --write nothing is written: the exit status is 1 if a BUILD file differs
 import argparse
 import ast
 import dataclasses
+import functools
 import pathlib
 import re
 import sys
@@ -31,6 +32,7 @@ FOLDERS = (LIBRARY, "tests", "benchmarks", "scripts")
 ROOT_FILES = ("README.md", "pyproject.toml", "setup.py")
 ROOT_FOLDERS = ("docs", "flags")
 RUNNER = "//tests:run_pytest"
+GROUP = 'filegroup(\n    name = "{0}",\n    srcs = glob(["{0}/**"]),\n)'
 
 
 class BuildError(ValueError):
@@ -93,6 +95,8 @@ def build_files(root: pathlib.Path) -> dict[str, str]:
     if RUNNER in targets:
         folder, _, name = RUNNER[2:].partition(":")
         rules[folder].insert(0, f'exports_files(["{name}.py"])')
+    for folder in filter(functools.partial(_has_data, root), rules):
+        rules[folder].insert(0, GROUP.format("data"))
     rules[""] = _root_rules(targets.values())
     return {
         f"{folder}/BUILD".lstrip("/"): "\n\n".join([HEADER + PACKAGE, *texts]) + "\n"
@@ -104,9 +108,8 @@ def _root_rules(targets: Iterable[Target]) -> list[str]:
     modules = {target.label for target in targets if target.rule == "py_library"}
     ours = {label for label in modules if re.match(rf"//{LIBRARY}[/:]", label)}
     whole = Target("py_library", f"//:{LIBRARY}", deps=ours)
-    group = 'filegroup(\n    name = "{0}",\n    srcs = glob(["{0}/**"]),\n)'
     exports = [f'exports_files(["{name}"])' for name in ROOT_FILES]
-    return [*exports, *map(group.format, ROOT_FOLDERS), whole.render()]
+    return [*exports, *map(GROUP.format, ROOT_FOLDERS), whole.render()]
 
 
 def _literal(value: str | list[str]) -> str:
@@ -137,8 +140,16 @@ def _target(root: pathlib.Path, path: pathlib.Path, labels: dict[str, str]) -> T
         beside = [folder / "conftest.py" for folder in path.parents]
         target.data |= {_label(file) for file in beside if _module(file) in labels}
     target.deps -= {target.label}
+    if _has_data(root, path.parent.as_posix()):
+        target.data.add(f"//{path.parent.as_posix()}:data")
     target.data -= {target.label, *target.deps}
     return target
+
+
+def _has_data(root: pathlib.Path, folder: str) -> bool:
+    """Whether a folder has a subfolder `data` of files to read, no package of its own."""
+    data = root / folder / "data"
+    return data.is_dir() and not any(data.glob("*.py"))
 
 
 def _imports(node: ast.AST, path: pathlib.Path) -> list[list[str]]:

@@ -121,3 +121,14 @@ def test_refuses_what_bazel_would(text, message, checkout, capsys):
         build_files.build_files(checkout)
     assert build_files.main(checkout, ["--write"]) == 1
     assert message in capsys.readouterr().out
+
+
+def test_files_to_read_in_a_folder_named_data_go_with_its_targets(checkout):
+    (checkout / "tests/nets/data").mkdir()
+    (checkout / "tests/nets/data/kept.json").write_text("{}")
+    (checkout / "tests/data").mkdir()
+    (checkout / "tests/data/test_source.py").write_text("")  # a package, no files to read
+    files = build_files.build_files(checkout)
+    assert 'name = "data",\n    srcs = glob(["data/**"]),' in files["tests/nets/BUILD"]
+    assert '":data",' in files["tests/nets/BUILD"]
+    assert "data/**" not in files["tests/BUILD"]
