@@ -1,4 +1,4 @@
-"""Faster TensorFlow operations for the layers of a Keras model; `optimized` switches them on."""
+"""Faster TensorFlow operations for the layers of a Keras model; `optimized` enables them."""
 
 from mmtf.kernels.backends import BACKENDS, optimized
 

@@ -9,11 +9,12 @@ from mmtf.kernels.keras_internals import adam_slots
 
 
 class Adam(keras.optimizers.Adam):
-    """keras.optimizers.Adam with the update of a variable as one kernel instead of a dozen.
+    """keras.optimizers.Adam that updates a variable by one kernel instead of a dozen.
 
-    The same update, m <- m + (1 - b1)(g - m), v <- v + (1 - b2)(g^2 - v), u <- u - rate m /
-    (sqrt(v) + epsilon) with both corrections for the start (Kingma & Ba 2015), by TensorFlow's
-    ResourceApplyAdam. Sparse gradients and AMSGrad, which that kernel lacks, are left to Keras.
+    The update is that of Adam with bias correction (Kingma & Ba 2015), m <- m + (1 - b1)(g - m),
+    v <- v + (1 - b2)(g^2 - v), u <- u - rate m / (sqrt(v) + epsilon) with both means corrected for
+    their start, computed by TensorFlow's ResourceApplyAdam. Sparse gradients and AMSGrad, which
+    that kernel does not support, use the update of Keras.
 
     Example:
       >>> weight, optimizer = keras.Variable([1.0, 2.0]), Adam(0.5)
@@ -27,7 +28,7 @@ class Adam(keras.optimizers.Adam):
 
         Args:
           gradient: tensor of the variable's shape, or tf.IndexedSlices.
-          variable: tf.Variable; under a tf.distribute strategy that of one replica.
+          variable: tf.Variable; under a tf.distribute strategy, the variable of one replica.
           learning_rate: scalar.
         """
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):

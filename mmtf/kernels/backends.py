@@ -1,4 +1,4 @@
-"""Which faster operations a model's layers get on which backend."""
+"""The faster operations of each backend, and the context manager that enables them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ BACKENDS: dict[str, tuple[Callable[[Any], AbstractContextManager], ...]] = {
 def optimized(model: Any, backend: str) -> Iterator[None]:
     """Context manager: inside it the layers of `model` use the faster operations of a backend.
 
-    What a tf.function traces inside keeps them for good. Each computes what the layer's own
-    operation computes, sums in float32 up to their order.
+    A tf.function that is traced inside keeps these operations. Their results are those of the
+    layer's own operations, up to the order of summation in float32.
 
     Args:
-      model: a built Keras model. Other callables stay as they are.
+      model: a built Keras model. Other callables are not changed.
       backend: `cpu` for training steps and `inference` for attacks and evaluations, both for
-        TensorFlow's own kernels on CPUs, so that a machine with a GPU changes nothing; `xla` for
-        training steps that XLA compiles, on any device.
+        TensorFlow's kernels on CPUs and without effect on a machine with a GPU; `xla` for training
+        steps that XLA compiles, on any device.
 
     Raises:
       ConfigError: an unknown backend.

@@ -1,4 +1,4 @@
-"""Operations linear in their inputs and in a kernel, with gradient operations of one's choice."""
+"""Operations that are bilinear in inputs and kernel, with replaceable gradient operations."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -8,16 +8,15 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Bilinear:
-    """y = forward(x, kernel), linear in each argument, with the two gradients given; twice
-    differentiable.
+    """y = forward(x, kernel), linear in each argument, with given gradients; twice differentiable.
 
-    `fused=True` is for objectives l + c ||dl/dx||^2 / 2, l itself a summand, and cannot be
-    differentiated a third time. Let b be the gradient of l
-    at y, and x', b' the derivatives of x and b along c dl/dx, as the gradient of the penalty hands
-    them from layer to layer. The kernel's gradient is to_kernel(x, b) of l, and of the penalty
-    to_kernel(x, b') + to_kernel(x', b). Fused, it is to_kernel(x + x', b + b'), one product, which
-    is more than the three by to_kernel(x', b'), of second order in c dl/dx. In bfloat16 the sum
-    x + x' is rounded, too.
+    `fused=True` is for objectives l + c ||dl/dx||^2 / 2 in which l itself is a summand; it cannot
+    be differentiated a third time. Let b be the gradient of l with respect to y, and x', b' the
+    derivatives of x and b along c dl/dx, which the gradient of the penalty passes from layer to
+    layer. The kernel gradient of l is to_kernel(x, b), and that of the penalty is
+    to_kernel(x, b') + to_kernel(x', b). Fused, it is the single product to_kernel(x + x', b + b'),
+    which exceeds the sum of these three by to_kernel(x', b'), of second order in c dl/dx. In
+    bfloat16 the sum x + x' is also rounded.
 
     Attributes:
       forward: (x, kernel) -> y.
@@ -48,10 +47,10 @@ class Bilinear:
 
         @tf.custom_gradient
         def inputs_gradient(upstream, kernel, y):
-            """Linear in the first two arguments again.
+            """Gradient with respect to x, bilinear in `upstream` and `kernel`.
 
-            It depends on y for the tape's sake: a tape then differentiates it before `value`, even
-            where nothing else leads from y to `upstream`.
+            It takes y as an argument so that a tape differentiates it before `value`, even where
+            `upstream` does not depend on y otherwise.
             """
 
             def gradient(direction):

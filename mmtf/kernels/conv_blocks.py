@@ -15,7 +15,7 @@ from mmtf.kernels.patching import kernel_tensor, patched
 
 # The matrix grows with the fourth power of the kernel's width.
 MAX_KERNEL_SIZE = 7
-# A kernel's gradient is a sum over the pixels of all images, taken in at most so many parts.
+# Maximum number of partial sums of a kernel gradient, a sum over the pixels of all images.
 MAX_PARTS = 16
 
 
@@ -23,10 +23,10 @@ def block_convolutions(model: Any) -> AbstractContextManager[None]:
     """Context manager: inside it, convolutions over few channels are matrix products.
 
     A convolution over 1 to 4 channels uses a small part of a GPU's matrix units, and its gradients
-    still less. Here the (t - 1) x (t - 1) output pixels of a block, all their channels, are one row
-    of a product: 2 x 2 blocks of the image times a matrix that holds the t x t kernel once for each
-    pixel. That is (2 - 2 / t)^2 times the arithmetic, 2.6 times for t = 5, in one product of a
-    shape that suits matrix units, and the same sums up to their order.
+    use even less. Here the (t - 1) x (t - 1) output pixels of a block, with all channels, are one
+    row of a matrix product: 2 x 2 blocks of the image times a matrix that contains the t x t kernel
+    once for each pixel. This takes (2 - 2 / t)^2 times the arithmetic (2.6 times for t = 5), but in
+    one product of a shape that suits matrix units. Results are equal up to the order of summation.
 
     Args:
       model: a built Keras model. Replaced are its Conv2D layers of stride 1 over at most 4 channels
@@ -58,7 +58,7 @@ def _operation(layer: keras.layers.Conv2D) -> Callable:
 
 
 def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -> Bilinear:
-    """tf.nn.conv2d(x, kernel, 1, padding) and its gradients, which are summed in float32.
+    """tf.nn.conv2d(x, kernel, 1, padding) as a Bilinear; its gradients are summed in float32.
 
     Args:
       size: (H, W, C) of the images.
@@ -76,14 +76,14 @@ def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -
     lost = [0 if padding == "SAME" else one - 1 for one in taps]
     out = [have - less for have, less in zip(size[:2], lost, strict=True)]
     count = [-(-length // one) for length, one in zip(out, block, strict=True)]
-    # A block of outputs sees its own and the next block of the padded image.
+    # A block of outputs depends on its own and the next block of the padded image.
     whole = [(one + 1) * length for one, length in zip(count, block, strict=True)]
     corners = [(i, j) for i in range(2) for j in range(2)]
     pixels = [(a, b) for a in range(block[0]) for b in range(block[1])]
     rows, columns = 4 * len(pixels) * channels, len(pixels) * filters
 
     def windows(x):
-        """[N, H, W, C] -> [N * blocks, rows]: the 2 x 2 blocks that each block of outputs sees."""
+        """[N, H, W, C] -> [N * blocks, rows]: the 2 x 2 blocks for each block of outputs."""
         pads = [
             [first, total - first - have]
             for first, total, have in zip(before, whole, size[:2], strict=True)
@@ -137,7 +137,7 @@ def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -
         return tf.cast(to_image(seen), upstream.dtype)
 
     def to_kernel(x, upstream):
-        # A small matrix of long sums: in parts, so that more of a GPU has work.
+        # A small matrix of long sums, split into parts to occupy more of a GPU.
         parts = math.gcd(x.shape[0] or 1, MAX_PARTS)
         left, right = (
             tf.reshape(one, [parts, -1, one.shape[1]]) for one in (windows(x), by_block(upstream))
@@ -169,6 +169,6 @@ def _from_blocks(x: tf.Tensor, block: Sequence[int]) -> tf.Tensor:
 
 
 def _product(x: tf.Tensor, y: tf.Tensor, **adjoint: bool) -> tf.Tensor:
-    """A matrix product that is summed and returned in float32 for bfloat16 factors, too."""
+    """Batched matrix product; bfloat16 factors are accumulated and returned in float32."""
     dtype = tf.float32 if x.dtype == tf.bfloat16 else x.dtype
     return tf.raw_ops.BatchMatMulV3(x=x, y=y, Tout=dtype, **adjoint)

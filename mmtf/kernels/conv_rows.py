@@ -1,4 +1,4 @@
-"""A cheaper input gradient of convolutions over few channels, for CPUs."""
+"""Faster input gradients of convolutions over few channels, for CPUs."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -13,20 +13,20 @@ from mmtf.kernels.bilinear import conv2d_of
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.kernels.patching import kernel_tensor, patched
 
-# Images have at most this many channels; more of them fill a vector unit without help.
+# Maximum number of channels; more fill a vector unit anyway.
 FEW_CHANNELS = 4
 # Output channels that a convolution should have: about the width of a vector unit.
 VECTOR_WIDTH = 16
 
 
 def fast_input_gradients(model: Any) -> AbstractContextManager[None]:
-    """Context manager: inside it, input gradients of few-channel convolutions are two wide ones.
+    """Context manager: inside it, convolutions over few channels have faster input gradients.
 
     The gradient of a convolution with respect to images of 1 to 4 channels is a convolution with
-    1 to 4 output channels, which leaves most of each vector unit idle. Here it is two strided
-    convolutions, along the columns, then along the rows, whose output channels are what they
-    compute for a block of pixels: the same sums, up to their order in float32; in bfloat16 the
-    result in between is rounded once more. Faster on CPUs only.
+    1 to 4 output channels, which leaves most of each vector unit idle. Here it is computed by two
+    strided convolutions, first along the columns, then along the rows, whose output channels are
+    the results for a block of pixels. Results are equal up to the order of summation in float32; in
+    bfloat16 the intermediate result is rounded once more. It is faster on CPUs only.
 
     Args:
       model: a built Keras model. Replaced are its Conv2D layers of stride 1 over at most 4
@@ -40,7 +40,7 @@ def fast_input_gradients(model: Any) -> AbstractContextManager[None]:
 
 
 def has_few_channels(layer: Any) -> bool:
-    """Whether `layer` is a Conv2D that this module can replace, over at most 4 channels.
+    """Whether `layer` is a Conv2D over at most 4 channels that this module supports.
 
     Example:
       >>> layer = keras.layers.Conv2D(8, 3)
@@ -75,7 +75,7 @@ def _operation(layer: keras.layers.Conv2D) -> Callable:
 def few_channel_conv(
     x: tf.Tensor, kernel: tf.Tensor, padding: str, *, fused: bool = False
 ) -> tf.Tensor:
-    """tf.nn.conv2d(x, kernel, 1, padding) with the cheaper input gradient; twice differentiable.
+    """tf.nn.conv2d(x, kernel, 1, padding) with a faster input gradient; twice differentiable.
 
     Args:
       x: [N, H, W, C], H, W and C known.

@@ -1,4 +1,4 @@
-"""Narrow dense layers as fused multiplications and sums, for XLA."""
+"""Narrow dense layers as elementwise products and sums that XLA fuses."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,17 +11,17 @@ from mmtf.kernels.bilinear import Bilinear
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.kernels.patching import kernel_tensor, patched
 
-# A narrow layer has at most so many outputs.
+# Maximum number of outputs of a narrow layer.
 NARROW = 16
 
 
 def narrow_dense_layers(model: Any) -> AbstractContextManager[None]:
     """Context manager: inside it, narrow dense layers are multiplications and sums.
 
-    The logits of ten classes are float32 even where all else is bfloat16, and their three matrix
-    products have so few rows or columns that a library's kernel leaves most of a GPU idle. XLA
-    fuses multiplications and sums with what surrounds them, and computes them in float32 proper,
-    not in TF32.
+    The logits of ten classes are float32 even if all other layers compute in bfloat16. The three
+    matrix products of such a layer have so few rows or columns that a library kernel leaves most of
+    a GPU idle. XLA fuses multiplications and sums with the operations around them, and computes
+    them in full float32, not in TF32.
 
     Args:
       model: a built Keras model. Replaced are its Dense layers of at most 16 units that compute in
@@ -41,11 +41,11 @@ def narrow_dense_layers(model: Any) -> AbstractContextManager[None]:
 def dense_call(layer: keras.layers.Dense, product: Bilinear, *, fused: bool = False) -> Callable:
     """A `call` for a Dense layer that multiplies by `product`.
 
-    Inputs that are not vectors of the kernel's type are left to the layer's own `call`.
+    Inputs that are not [N, K] of the kernel's type are passed to the layer's own `call`.
 
     Args:
       layer: built.
-      product: of inputs and kernel.
+      product: the product of inputs and kernel.
       fused: see `Bilinear`.
 
     Returns:

@@ -16,13 +16,13 @@ from mmtf.kernels.patching import kernel_tensor, patched
 
 
 def fused_kernel_gradients(model: Any) -> AbstractContextManager[None]:
-    """Context manager: inside it, kernel gradients of both orders are one product.
+    """Context manager: inside it, first- and second-order kernel gradients are one product.
 
-    For objectives l + c ||dl/dx||^2 / 2 only, l itself a summand: the gradient with respect to a
-    kernel is the objective's up to a term of second order in c dl/dx, see `Bilinear`. Gradients
-    with respect to x and to biases are unchanged, and so are all where l is differentiated once.
-    On CPUs convolutions over few channels are those of `fast_input_gradients`, inside that context
-    or not, unless inside `block_convolutions`.
+    Only for objectives l + c ||dl/dx||^2 / 2 in which l itself is a summand: the gradient with
+    respect to a kernel is that of the objective up to a term of second order in c dl/dx (see
+    `Bilinear`). Gradients with respect to x and to biases are unchanged, and so are all gradients
+    where l is differentiated once. On CPUs, convolutions over few channels use the operations of
+    `fast_input_gradients`, except inside `block_convolutions`.
 
     Args:
       model: a built Keras model. Replaced are its Dense layers over vectors and its channels-last
@@ -32,7 +32,7 @@ def fused_kernel_gradients(model: Any) -> AbstractContextManager[None]:
     changes = []
     for layer in layers_of(model):
         name, operation = _operation(layer)
-        # Replicas are traced in turns: one may find that another has replaced it already.
+        # The tracing of replicas interleaves: another one may already have replaced it.
         if name is not None and not hasattr(vars(layer).get(name), "fused"):
             operation.fused = True
             changes.append((layer, name, operation))

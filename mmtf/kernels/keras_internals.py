@@ -1,7 +1,7 @@
-"""Everything that this package uses of Keras beyond its public interface.
+"""All uses of Keras' private interface in this package.
 
-Each function hides one private name of Keras, so that a new version of Keras can break this file
-alone; tests/kernels/test_keras_internals.py says which name has gone.
+Each function wraps one private name of Keras, so that a new version of Keras can break only this
+file; tests/kernels/test_keras_internals.py shows which name is missing.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_g
 
 
 def layers_of(model: Any, *, include_self: bool = False) -> list[keras.layers.Layer]:
-    """The layers of a model or layer at any depth: those of models inside it, too.
+    """All layers inside a model or layer, at any depth.
 
     Args:
       model: a Keras model or layer. Other callables have no layers.
-      include_self: whether `model` itself is the first of them.
+      include_self: whether the list starts with `model` itself.
 
     Example:
       >>> inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -30,13 +30,13 @@ def layers_of(model: Any, *, include_self: bool = False) -> list[keras.layers.La
 
 
 def producer_of(tensor: Any) -> Any:
-    """The layer or operation whose output a symbolic tensor of a functional model is.
+    """The layer or operation that outputs a symbolic tensor of a functional model.
 
     Args:
       tensor: one of `model.inputs`, `model.outputs` or `input_tensors_of(...)`.
 
     Returns:
-      A keras.layers.Layer or a keras.Operation; None for what is not a symbolic tensor of Keras.
+      A keras.layers.Layer or a keras.Operation; None if `tensor` is not a symbolic Keras tensor.
 
     Example:
       >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="logits")])
@@ -48,10 +48,10 @@ def producer_of(tensor: Any) -> Any:
 
 
 def input_tensors_of(tensor: Any) -> list[Any]:
-    """The symbolic tensors from which its producer computes a symbolic tensor.
+    """The inputs of the layer or operation that outputs a symbolic tensor.
 
     Args:
-      tensor: of a functional model, see `producer_of`.
+      tensor: a symbolic tensor of a functional model, see `producer_of`.
 
     Example:
       >>> inputs = keras.Input((2,))
@@ -78,14 +78,14 @@ def adam_slots(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[Any, An
 
 
 def make_global_seed_generator() -> None:
-    """Makes Keras' generator of the layers without one of their own, where there is none yet.
+    """Creates Keras' global seed generator, used by layers without their own, if it is missing.
 
-    To be called outside of what tf.function traces: inside, its variable cannot be made.
+    Call it outside of tf.function: its variable cannot be created while a function is traced.
     """
     global_seed_generator()
 
 
 def global_seed_state() -> keras.Variable | None:
-    """The state of Keras' global seed generator; None where this thread has none yet."""
+    """The state of Keras' global seed generator; None if this thread has none yet."""
     generator = get_global_attribute(GLOBAL_SEED_GENERATOR)
     return None if generator is None else generator.state

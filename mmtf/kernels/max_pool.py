@@ -1,9 +1,9 @@
-"""Max pools whose second derivatives are cheap: on CPUs, and compiled by XLA.
+"""Max pooling with fast second derivatives, on CPUs and compiled by XLA.
 
 A penalty on an input gradient is differentiated through the gradient of each layer. The gradient
-of a max pool moves the upstream gradient to the maximum of each window, so the second derivative is
-a gather at the maxima. In both pools here the first maximum of a window, row by row, has the
-gradient, as in TensorFlow.
+of max pooling moves the upstream gradient to the maximum of each window, so the second derivative
+is a gather at the maxima. In both implementations the first maximum of a window, row by row,
+receives the gradient, as in TensorFlow.
 """
 
 import functools
@@ -15,10 +15,10 @@ import tensorflow as tf
 def max_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
     """tf.nn.max_pool2d(x, size, strides, padding) for CPUs; equal to the bit, derivatives included.
 
-    Only the gather at the maxima is replaced: TensorFlow's kernel takes value by value.
+    Only the gather at the maxima is replaced, which TensorFlow's kernel does value by value.
 
     Args:
-      x: [N, H, W, C]; TensorFlow's own second derivative where H or W is not known.
+      x: [N, H, W, C]; if H or W is not known, TensorFlow's own second derivative is used.
       size, strides: (rows, columns).
       padding: `SAME` or `VALID`.
 
@@ -64,10 +64,10 @@ def _gather(x, y, direction, size, strides, padding):
 def xla_max_pool(
     x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str
 ) -> tf.Tensor:
-    """tf.nn.max_pool2d(x, size, strides, padding) of slices and comparisons, for XLA.
+    """tf.nn.max_pool2d(x, size, strides, padding) by slices and comparisons, for XLA.
 
-    XLA's own second derivative of a max pool exists in float32 only, and compares a window's values
-    rounded to bfloat16, so that it may follow another pixel than the maximum.
+    XLA's own second derivative of max pooling exists in float32 only. It compares the values of a
+    window rounded to bfloat16, so that it may select another pixel than the maximum.
 
     Args:
       x: [N, H, W, C], H and W known.
@@ -88,13 +88,13 @@ def xla_max_pool(
         first = (view == top) & ~taken
         pooled += tf.where(first, view, tf.zeros_like(view))
         taken |= first
-    return tf.where(taken, pooled, top)  # a NaN, which equals nothing
+    return tf.where(taken, pooled, top)  # NaN, which is not equal to itself
 
 
 def _tiled_max_pool(x: tf.Tensor, size: Sequence[int], padding: str) -> tf.Tensor:
-    """`xla_max_pool` of windows that do not overlap.
+    """`xla_max_pool` for windows that do not overlap.
 
-    The places of the maxima are found once, and are all that both derivatives need.
+    The positions of the maxima are computed once; both derivatives need nothing else.
     """
     out, pads = _windows(x.shape[1:3], size, size, padding)
     places = tf.reshape(tf.range(size[0] * size[1]), [1, 1, size[0], 1, size[1], 1])
@@ -146,7 +146,7 @@ def _tiled_max_pool(x: tf.Tensor, size: Sequence[int], padding: str) -> tf.Tenso
 def window_views(
     x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str, outside: float
 ) -> list[tf.Tensor]:
-    """The pixels of all pooling windows: an array for each place in the window, row by row.
+    """The pixels of all pooling windows: one array per position in the window, row by row.
 
     Args:
       x: [N, H, W, C], H and W known.

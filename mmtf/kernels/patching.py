@@ -1,4 +1,4 @@
-"""Layers whose operations are replaced for as long as a context is open."""
+"""Temporary replacement of the operations of layers."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ _ABSENT = object()
 
 @contextlib.contextmanager
 def patched(changes: Iterable[tuple[keras.layers.Layer, str, Callable]]) -> Iterator[None]:
-    """Context manager: inside it the named attributes of layers are replaced.
+    """Context manager: inside it, the named attributes of layers are replaced.
 
     Args:
       changes: (layer, name of the attribute, its replacement); each layer and name once.

@@ -1,4 +1,4 @@
-"""Max pools and ReLUs that are cheap to differentiate twice, in the layers of a model."""
+"""Max-pooling and ReLU layers with fast second derivatives."""
 
 import functools
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from mmtf.kernels.patching import patched
 
 
 def cpu_second_derivatives(model: Any) -> AbstractContextManager[None]:
-    """Context manager: inside it, second derivatives of max pools and ReLUs are cheap on CPUs.
+    """Context manager: inside it, max-pooling and ReLU layers have fast second derivatives on CPUs.
 
-    For penalties on an input gradient. TensorFlow's second derivative of a max pool is slow
-    (`mmtf.kernels.max_pool`), and for pools and ReLUs alike it adds an array of zeros, the
-    derivative of a piecewise constant function, to the gradient. Values and derivatives are equal
-    to the bit.
+    For penalties on an input gradient. TensorFlow's second derivative of max pooling is slow
+    (`mmtf.kernels.max_pool`). For both kinds of layers it also adds an array of zeros, the second
+    derivative of a piecewise linear function, to the gradient. Values and derivatives are equal to
+    the bit.
 
     Args:
       model: a built Keras model. Replaced are its channels-last MaxPooling2D layers and its ReLU
@@ -27,7 +27,7 @@ def cpu_second_derivatives(model: Any) -> AbstractContextManager[None]:
     """
     changes = []
     for layer in layers_of(model):
-        # What another context has replaced stays.
+        # Layers that another context has replaced are left unchanged.
         if "call" not in vars(layer):
             if is_max_pool(layer):
                 changes.append((layer, "call", _pool_call(layer, max_pool)))
@@ -37,7 +37,7 @@ def cpu_second_derivatives(model: Any) -> AbstractContextManager[None]:
 
 
 def xla_second_derivatives(model: Any) -> AbstractContextManager[None]:
-    """Context manager: inside it, XLA differentiates max pools twice, correctly in bfloat16, too.
+    """Context manager: inside it, XLA's second derivatives of max pooling work in bfloat16, too.
 
     Args:
       model: a built Keras model. Replaced are its channels-last MaxPooling2D layers. Other
@@ -51,12 +51,12 @@ def xla_second_derivatives(model: Any) -> AbstractContextManager[None]:
 
 
 def is_max_pool(layer: Any) -> bool:
-    """Whether it is a channels-last MaxPooling2D, and no subclass of it."""
+    """Whether `layer` is a channels-last MaxPooling2D, not of a subclass."""
     return type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last"
 
 
 def is_plain_relu(layer: Any) -> bool:
-    """Whether it is a ReLU without slope, threshold or maximum, and no subclass of it."""
+    """Whether `layer` is a ReLU without slope, threshold or maximum, not of a subclass."""
     return (
         type(layer) is keras.layers.ReLU
         and layer.max_value is None

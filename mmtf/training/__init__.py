@@ -1,1 +1,1 @@
-"""The training loop: many steps a call, checkpointed, resumable; it knows of no adversary."""
+"""The training loop, independent of the game: compiled steps, checkpoints, resuming."""

@@ -1,4 +1,4 @@
-"""Checks of a model before it is trained: each says what was expected, what came, what to do."""
+"""Validation of a model, its precision and the batch size before training."""
 
 from typing import Any
 
@@ -23,16 +23,18 @@ CALL_ERRORS = (tf.errors.InvalidArgumentError, ValueError, TypeError)
 
 
 def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
-    """The defender of the argument `model` of `mmtf.train`; call it inside the strategy's scope.
+    """Makes the defender from the argument `model` of `mmtf.train`.
+
+    Call it inside the strategy's scope.
 
     Args:
-      model: a Keras model, a Classifier of one, or a function that makes either; None: the net for
-        the dataset.
-      dataset: decides on that net.
-      seed: seed for its initial weights.
+      model: a Keras model, a Classifier of one, or a function that makes either; None: the default
+        net for the dataset.
+      dataset: decides on the default net and its shapes.
+      seed: seed for the initial weights of the default net.
 
     Raises:
-      ConfigError: something else.
+      ConfigError: `model` is of another type, or the Classifier has no Keras model.
     """
     if model is None:
         name = default_net(dataset.name)
@@ -51,10 +53,10 @@ def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
 
 
 def usable_precision(precision: str, classifier: Classifier, dataset: Dataset) -> str:
-    """The precision to train in; for `auto` float32 where the model's layers take no bfloat16.
+    """The precision of training; `auto` gives float32 if the model does not run in bfloat16.
 
     Raises:
-      ConfigError: the model does not compute in the precision asked for.
+      ConfigError: the model does not run in the requested precision.
     """
     resolved = resolve_precision(precision)
     images, _ = dataset.train(2)
@@ -76,14 +78,14 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
 
     Args:
       classifier: around a Keras model.
-      game: its threat model says in which box the images must be.
-      dataset: the first training images are looked at.
+      game: its threat model defines the box of the images.
+      dataset: its first training images are checked.
       replicas: number of replicas of the strategy.
 
     Raises:
-      ConfigError: a model that is not built, does not give a logit for each class, has losses of
-        activations, was made outside of a strategy of several replicas, or has variables that are
-        not float32; images outside the box.
+      ConfigError: the model is not built, does not output one logit per class, has losses of
+        activations, was made outside the strategy of several replicas, or has variables that are
+        not float32; or images are outside the box.
     """
     model = classifier.model
     if not model.built:
@@ -111,7 +113,7 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
 
 
 def refuse_local_statistics(model: keras.Model, replicas: int) -> None:
-    """Raises ConfigError where moving statistics would differ from replica to replica."""
+    """Raises ConfigError if moving statistics would differ between replicas."""
     if replicas == 1:
         return
     for layer in layers_of(model):

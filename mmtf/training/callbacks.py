@@ -1,4 +1,4 @@
-"""What the training loop calls back."""
+"""Callbacks of the training loop."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,9 +9,9 @@ class Callbacks:
     """Functions that the training loop calls between steps; each is optional.
 
     Attributes:
-      on_metrics: on_metrics(step, metrics), after every call of many steps.
+      on_metrics: on_metrics(step, metrics), after every compiled call, which takes many steps.
       on_evaluation: on_evaluation(step), at step 0, every `evaluate_every` steps and at the end.
-      evaluate_every: number of steps, > 0.
+      evaluate_every: number of steps between two evaluations, > 0.
       on_round_end: on_round_end(number), after the last step of a round.
     """
 

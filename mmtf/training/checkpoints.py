@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole or not at all; a damaged one is passed over."""
+"""Checkpoints of a run: written atomically; restoring skips damaged ones."""
 
 import dataclasses
 import glob
@@ -21,23 +21,23 @@ NOT_RECORDED = "not recorded"
 
 
 class CheckpointError(RunError):
-    """A checkpoint cannot be written or read: the message says why and what to do."""
+    """A checkpoint cannot be written or read; the message says why and what to do."""
 
 
 class Checkpoints:
     """Keeps the newest `keep` checkpoints of a game's players, their step and the time spent.
 
-    Models, updaters and the step are all there is to save: batches, dropout masks and random starts
-    are functions of (seed, step).
+    Models, updaters and the step are the whole state: batches, dropout masks and random starts are
+    functions of (seed, step).
 
     Args:
-      folder: made when missing.
+      folder: folder of the checkpoints, created if missing.
       players: the models and updaters.
       keep: number of checkpoints, > 0.
-      run: what decides the training; it is kept as JSON beside the checkpoints, and checkpoints of
-        another run are refused. None: any are accepted.
-      precision: precision in which this process trains.
-      writes: whether this process writes; False where another one does.
+      run: settings that determine the training. They are saved as JSON beside the checkpoints, and
+        checkpoints of a run with other settings are refused. None: all checkpoints are accepted.
+      precision: precision of this process's training steps.
+      writes: whether this process writes checkpoints; False if another process writes them.
 
     Attributes:
       folder: as given.
@@ -69,14 +69,14 @@ class Checkpoints:
             self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
     def save(self, step: int, seconds: float) -> str | None:
-        """Writes a checkpoint; the ones before stay valid until it is complete.
+        """Writes a checkpoint; earlier ones stay valid until it is complete.
 
         Args:
           step: number of steps taken.
           seconds: time spent in steps.
 
         Returns:
-          Its path; None where another process writes.
+          Its path; None if another process writes.
 
         Raises:
           CheckpointError: it cannot be written.
@@ -101,14 +101,14 @@ class Checkpoints:
             ) from error
 
     def restore(self, report: Callable[[str], None]) -> int:
-        """Loads the newest readable checkpoint and returns its step, 0 where there is none.
+        """Loads the newest readable checkpoint and returns its step; 0 without checkpoints.
 
         Args:
-          report: called with a line for every checkpoint that had to be passed over.
+          report: called with a line of text for every checkpoint that is skipped.
 
         Raises:
           CheckpointError: there are checkpoints, and none can be read.
-          ConfigError: they are of another run.
+          ConfigError: they belong to another run.
         """
         paths = self._paths()
         if paths:
@@ -140,14 +140,14 @@ class Checkpoints:
         try:
             known = read_json(self._run_path)
             run, self.precisions = known["run"], known["precisions"]
-        except FileNotFoundError:  # of an older mmtf
+        except FileNotFoundError:  # written by an older mmtf
             run, self.precisions = None, [NOT_RECORDED]
         except (ValueError, KeyError, TypeError, OSError) as error:
             report(f"WARNING: {self._run_path} cannot be read ({type(error).__name__}: {error}).")
             run, self.precisions = None, [NOT_RECORDED]
         if self._run is None or run is None:
             return
-        # What an older mmtf did not write down cannot be compared.
+        # Settings that an older mmtf did not record cannot be compared.
         changed = differences({name: self._run[name] for name in self._run if name in run}, run)
         if changed:
             raise ConfigError(
@@ -156,7 +156,7 @@ class Checkpoints:
             )
 
     def _paths(self) -> list[str]:
-        # By the files, not by the manager's own list, which may be the damaged one.
+        # From the files, not from the manager's list, which may itself be damaged.
         found = {}
         for index in glob.glob(os.path.join(glob.escape(self.folder), "ckpt-*.index")):
             match = re.fullmatch(r"ckpt-(\d+)\.index", os.path.basename(index))
@@ -166,7 +166,7 @@ class Checkpoints:
 
 
 def plain_json(values: Any) -> Any:
-    """`values` as JSON has them: NumPy numbers as Python's, dataclasses as dicts.
+    """Converts `values` to JSON types: NumPy numbers to Python numbers, dataclasses to dicts.
 
     Other objects become the name of their type.
 

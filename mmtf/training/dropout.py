@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of (seed, step, replica): nothing to checkpoint."""
+"""Dropout masks as functions of (seed, step, replica), without state to checkpoint."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -16,22 +16,21 @@ def seeded_dropout(
     seed: tf.Tensor,
     also: Iterable[tuple[keras.Variable, tf.Tensor]] = (),
 ) -> Iterator[None]:
-    """Context manager: inside it the models' seed generators start from `seed`.
+    """Context manager: inside it, the models' seed generators start from `seed`.
 
     Their own states are neither read nor changed, so that masks do not depend on earlier calls.
     Other variables that layers update in the forward pass (moving statistics, kernels that are
     normalized in place) keep their updates. Layers that draw from Keras' global generator are
-    seeded too, if it exists
-    (`mmtf.kernels.keras_internals.make_global_seed_generator`).
+    seeded, too, if it exists (`mmtf.kernels.keras_internals.make_global_seed_generator`).
 
     Args:
       models: the models that are called inside.
       seed: int32 [2].
-      also: pairs (variable, tensor); inside, these variables read as the tensors.
+      also: pairs (variable, tensor); inside, these variables have the values of the tensors.
     """
     generators = [state for model in models for state in seed_variables(model)]
     shared = global_seed_state()
-    if shared is not None:  # a replica's thread has none, and none can be made while traced
+    if shared is not None:  # a replica's thread has none; tracing cannot create one
         generators.append(shared)
     mapping = list(also)
     for number, state in enumerate(generators):

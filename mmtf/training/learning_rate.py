@@ -14,8 +14,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
       schedule: peak rate, steps of warm-up, and decay (`constant` or `cosine`).
-      steps: number of steps at which the cosine reaches 0; `set_steps` changes it where rounds
-        differ in length.
+      steps: number of steps at which the cosine reaches 0; `set_steps` changes it if rounds differ
+        in length.
       scale: multiplies the rate.
       updates: how often the optimizer is applied in one training step, >= 1.
 
@@ -33,12 +33,12 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self._steps = tf.Variable(float(steps), trainable=False)
 
     def set_steps(self, steps: int) -> None:
-        """Lets the cosine end at another step."""
+        """Changes the step at which the cosine reaches 0."""
         self._steps.assign(float(steps))
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate of the optimizer's update number `step` = 0, 1, ...; a float32 scalar."""
-        # The first step already moves: with step + 1 the warm-up's rate is never 0.
+        # Counted from 1, so that the rate of the first warm-up step is not 0.
         step = tf.floor(tf.cast(step, tf.float32) / self.updates) + 1.0
         warmup = float(self.schedule.warmup_steps)
         rate = self.scale * self.schedule.learning_rate * tf.minimum(1.0, step / max(warmup, 1.0))

@@ -12,11 +12,11 @@ from tensorboard.plugins.hparams import api as hparams
 class Logs:
     """Writes scalars, images, the config and its hyperparameters under one folder.
 
-    No result depends on them: where they cannot be written (a full disk, for example), a warning is
-    printed once and the run goes on.
+    If the logs cannot be written (a full disk, for example), a warning is printed once and the run
+    continues: no result depends on them.
 
     Args:
-      folder: made when missing; a resumed run adds to it.
+      folder: folder of the logs, created if missing; a resumed run appends to it.
       config: settings by name, nested; shown as text and as TensorBoard's HParams.
     """
 
@@ -27,7 +27,7 @@ class Logs:
             hparams.hparams(dict(_flat(config)))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes `values` by tag at once, so that a killed process loses none."""
+        """Writes scalars by tag and flushes them, so that a killed process loses none."""
         with self._writing():
             for tag, value in values.items():
                 tf.summary.scalar(tag, value, step=step)
@@ -62,7 +62,7 @@ class Logs:
             self._told = True
 
     def close(self) -> None:
-        """Ends writing."""
+        """Closes the log file."""
         with contextlib.suppress(tf.errors.OpError):
             self._writer.close()
 

@@ -1,4 +1,4 @@
-"""The training loop: calls of many steps, checkpoints, rounds, signals, a risk that diverges."""
+"""The training loop: compiled calls of many steps, checkpoints, rounds, signals, divergence."""
 
 import time
 from typing import NamedTuple
@@ -12,22 +12,22 @@ from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
 from mmtf.training.trainer import Trainer
 
-# Duration of a call of many steps: a signal is answered after it.
+# Target duration of a call of many steps; signals are handled after it.
 CALL_SECONDS = 2.0
 FIRST_CALL_STEPS = 10
 
 
 class RiskNotFinite(RunError):
-    """The risk became NaN or infinite: the message says at which step and what to try."""
+    """The risk became NaN or infinite; the message says at which step and what to try."""
 
 
 class Pace(NamedTuple):
-    """How fast a run was.
+    """The duration and speed of a run.
 
     Attributes:
-      seconds: time spent in steps, tracing included, before a resumed checkpoint too.
-      steps_per_second: in this process, without its first call, which traces; None: there was no
-        other call.
+      seconds: time spent in steps, including tracing and, for a resumed run, earlier processes.
+      steps_per_second: speed in this process without its first call, which traces; None if there
+        was no other call.
     """
 
     seconds: float
@@ -44,19 +44,19 @@ def fit(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: Workers | None = None,
 ) -> Pace:
-    """Takes all steps from `first` on; all of several workers call it at the same time.
+    """Trains from step `first` to the last step; with several workers, all of them call it.
 
     Args:
       trainer: takes the steps.
-      checkpoints: where the state is saved; None: nowhere.
+      checkpoints: where the state is saved; None: it is not saved.
       callbacks: called between steps.
-      progress: shows how far the run is.
-      first: the number of steps taken before.
+      progress: display of the progress; None: no display.
+      first: number of steps already taken.
       checkpoint_seconds: time between two checkpoints, in seconds.
-      workers: the processes that train together; None: this one alone.
+      workers: the worker processes of the run; None: this process only.
 
     Raises:
-      Interrupted: SIGINT or SIGTERM came; the state was saved where there are checkpoints.
+      Interrupted: SIGINT or SIGTERM was received; the state was saved if there are checkpoints.
       RiskNotFinite: the risk was NaN or infinite; earlier checkpoints are kept.
       CheckpointError: a checkpoint could not be written.
       WorkerLost: another worker died.
@@ -68,10 +68,10 @@ def fit(
     saved_at, saved_step = time.monotonic(), first
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
-    # All workers must call for the same steps.
+    # All workers must take the same steps in each call.
     evaluate_every = int(workers.share([callbacks.evaluate_every])[0][0])
     with StopRequest() as stop:
-        # Not at 0 alone: the process before may have been stopped just short of it.
+        # Also when resuming: the previous process may have stopped before this evaluation.
         if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
             callbacks.on_evaluation(step)
         while step < total:
@@ -87,7 +87,7 @@ def fit(
                 metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
             spent = time.monotonic() - began
             seconds += spent
-            # The first call traces and compiles: its pace says nothing.
+            # The first call includes tracing and compilation, so its speed is not used.
             traced = per_step is None
             per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
             if not traced:
@@ -108,12 +108,12 @@ def fit(
                 checkpoints.save(step, seconds)
                 saved_at, saved_step = time.monotonic(), step
             if signal:
-                # Where one's end ends all, none may leave before the chief has saved.
+                # The exit of one worker stops all, so all wait until the chief has saved.
                 workers.share([0])
                 raise Interrupted(signal, step, saved_step == step)
             if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
                 callbacks.on_evaluation(step)
-    if stop.number:  # it came during the last evaluation: the final state is saved
+    if stop.number:  # received during the last evaluation: the final state is saved
         raise Interrupted(stop.number, step, saved_step == step)
     return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None)
 

@@ -1,4 +1,4 @@
-"""How a game is trained: what does not change which game it is."""
+"""Options of training that are independent of the game."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,18 +20,18 @@ class TrainOptions:
     Attributes:
       seed: seed for the net's initial weights, the batches, dropout and random starts, in
         [0, 2^31).
-      precision: of the training steps: `float32`, `bfloat16`, or `auto`, which is bfloat16 where
-        the hardware and the model's layers compute in it. Evaluation is always in float32.
+      precision: of the training steps: `float32`, `bfloat16`, or `auto`: bfloat16 if the
+        hardware and the model's layers support it, else float32. Evaluation is always in float32.
       strategy: a strategy of tf.distribute; None: all GPUs of this machine, or its CPU. With a
         strategy of several workers (processes, `mmtf.distributed.strategy.make_strategy`), all of
         them call `mmtf.train` with the same arguments.
-      in_memory: whether the training images are held in the devices' memory; None: where they fit
+      in_memory: whether the training images are kept in device memory; None: if they fit
         (`mmtf.data.Batches`).
       jit_compile: whether XLA compiles the steps; None: for a long run on a single GPU
         (`mmtf.runtime.devices.resolve_jit`).
       checkpoint_dir: folder where checkpoints are saved. If it has checkpoints of the same game,
         schedule, seed, model and data, training resumes from the newest. None: no checkpoints.
-        All of several workers read them; the chief alone writes them.
+        With several workers, all read them, and only the chief writes them.
       checkpoint_seconds: time between two checkpoints in seconds, >= 0; the last step is always
         saved.
       events: `mmtf.training.callbacks.Callbacks`, or a function that makes them from the Trainer;
@@ -39,7 +39,7 @@ class TrainOptions:
       progress: whether progress is shown on stderr; or the Progress that shows it.
 
     Raises:
-      ConfigError: a seed out of range, or `events` that are no Callbacks.
+      ConfigError: a seed out of range, or `events` of another type.
     """
 
     seed: int = 0
@@ -62,5 +62,5 @@ class TrainOptions:
         )
 
     def callbacks(self, trainer: Any) -> Callbacks:
-        """`events` for this trainer."""
+        """The Callbacks given by `events` for this trainer."""
         return self.events(trainer) if callable(self.events) else self.events or Callbacks()

@@ -18,7 +18,7 @@ class Progress:
       label: shown before the number of steps.
       unit: name of a step, in the singular.
       last: whether a line is always printed after the last step.
-      stream: where to write, by default stderr: a bar on a terminal, else a line every ten seconds.
+      stream: where to write, by default stderr: a bar on a terminal, else a line every 10 s.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Progress:
         parts = [f"{self._label} {step}/{self._total}", f"{rate:.1f} {self._unit}s/s"]
         parts += [f"{name} {_shown(value)}" for name, value in metrics.items()]
         parts.append(f"{left:.0f} s left")
-        # Before the first step is done there is no rate.
+        # The rate is unknown before the first step.
         self.note("  ".join(parts if rate else [parts[0], *parts[2:-1]]))
 
     def note(self, text: str) -> None:
@@ -72,7 +72,7 @@ class Progress:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Leaves the bar as it is and ends it."""
+        """Closes the bar and leaves it visible."""
         if self._bar is not None:
             self._bar.close()
 

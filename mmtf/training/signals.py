@@ -1,17 +1,17 @@
-"""SIGINT and SIGTERM as a request to stop, which the loop answers between two calls."""
+"""SIGINT and SIGTERM as a request to stop, which the loop handles between two calls."""
 
 import signal
 import threading
 
 
 class StopRequest:
-    """Context manager: inside it, the first SIGINT or SIGTERM is noted and not acted on.
+    """Context manager: inside it, the first SIGINT or SIGTERM is recorded and has no other effect.
 
-    A second one acts as it would outside. In a thread other than the main one, where Python allows
-    no signal handlers, it does nothing.
+    A second signal acts as it would outside. In threads other than the main one, where Python
+    allows no signal handlers, the context manager does nothing.
 
     Attributes:
-      number: the signal that came; None: none.
+      number: number of the signal received; None: no signal.
     """
 
     def __init__(self):

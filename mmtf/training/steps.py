@@ -1,7 +1,7 @@
-"""Many steps in one graph: a loop of TensorFlow's, or programs of XLA's that take many steps each.
+"""Many training steps in one graph: a TensorFlow loop, or XLA programs of many steps each.
 
-Both loops carry the sums of the metrics and the first bad step, the first whose risk was not
-finite, -1 if there was none.
+Both loops carry the sums of the metrics and the first bad step: the first step whose risk was not
+finite, or -1.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from mmtf.data.batches import Batches
 
-# Steps in one program of XLA's at most; more would draw many batches for a short call.
+# Maximum number of steps in an XLA program; batches are drawn for all of them, needed or not.
 PROGRAM_STEPS = 500
 
 Metrics = dict[str, tf.Tensor]
 
 
 def start(names: Iterable[str]) -> tuple[Metrics, tf.Tensor]:
-    """What a loop carries before its first step: (sums of the metrics, first bad step)."""
+    """The initial loop state: (sums of the metrics, first bad step)."""
     return {name: tf.constant(0.0) for name in names}, tf.constant(-1)
 
 
@@ -28,10 +28,10 @@ def loop(
     totals: Metrics,
     bad: tf.Tensor,
 ) -> tuple[Metrics, tf.Tensor]:
-    """Steps first, ..., first + count - 1.
+    """Takes steps first, ..., first + count - 1 in a TensorFlow loop.
 
     Args:
-      play: play(step) takes a step: (its metrics, whether its risk is not finite).
+      play: play(step) takes a step and returns (metrics, whether the risk is not finite).
       first: number of the first step, int32 scalar.
       count: number of steps, int32 scalar.
       totals: sums of the metrics so far.
@@ -53,7 +53,7 @@ def loop(
 
 
 def takes_programs(jit_compile: bool, in_memory: bool) -> bool:
-    """Whether a program of XLA's takes many steps, not one: on GPUs, where each call costs time.
+    """Whether an XLA program takes many steps: on GPUs, where every call of a program costs time.
 
     XLA's loops are slow on CPUs. The batches of a program are drawn before it starts, so they must
     be in memory.
@@ -66,7 +66,7 @@ def takes_programs(jit_compile: bool, in_memory: bool) -> bool:
 
 
 class Programs:
-    """The same loop by programs of XLA's, of PROGRAM_STEPS steps at most, compiled once.
+    """The loop of `loop` as calls of an XLA program of at most PROGRAM_STEPS steps, compiled once.
 
     Args:
       play: play(step, number, batch) takes a step of round `number`, see `loop`.
@@ -85,13 +85,13 @@ class Programs:
         totals: Metrics,
         bad: tf.Tensor,
     ) -> tuple[Metrics, tf.Tensor]:
-        """Steps first, ..., first + count - 1 of round `number`; otherwise as `loop`."""
+        """Takes steps first, ..., first + count - 1 of round `number`; see `loop`."""
         last, batch = first + count, self._batches.batch_size
         longest = max(min(self._batches.size // batch, PROGRAM_STEPS), 1)
 
         def body(step, totals, bad):
-            # Outside of the program, for XLA has no such operation; all at once, so that the host
-            # draws nothing between steps.
+            # Drawn outside the program, since XLA lacks the operation, and for all steps at once,
+            # so that the host does no work between steps.
             drawn = self._batches.indices(step, 0, longest * batch)
             table = tf.cast(tf.reshape(drawn, [longest, batch]), tf.int32)
             steps = tf.minimum(last - step, longest)
@@ -103,7 +103,7 @@ class Programs:
 
     def _steps(self, table, first, count, number, totals, bad):
         def play(step):
-            # Not a slice: XLA would compile it anew for each place.
+            # A gather, since XLA would compile a slice anew for each position.
             indices = tf.gather(table, step - first)
             return self._play(step, number, self._batches.take(indices))
 

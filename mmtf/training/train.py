@@ -26,17 +26,17 @@ from mmtf.training.trainer import Trainer
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained classifier and how it was trained.
+    """The result of `train`: the classifier, the trainer and statistics of the run.
 
     Attributes:
-      classifier: the defender, to be attacked, evaluated and saved: the Keras model, trained in
-        place; or a Classifier where images of [-1, 1] have to be adapted to the model, or where the
-        game deploys something else than the model alone.
-      trainer: holds all players.
+      classifier: the defender, to attack, evaluate and save: the Keras model, trained in place; or
+        a Classifier, if images in [-1, 1] must be adapted to the model or if the game deploys more
+        than the model.
+      trainer: the Trainer, which holds all players.
       seconds: time spent in steps, tracing included, over all processes of a resumed run.
       steps: number of steps in all.
-      precision: precision of the steps; of a run resumed in another one, both in order.
-      images_per_second: over all replicas, in this process, tracing excluded; None: too few steps.
+      precision: precision of the steps; if the run was resumed in another one, both in order.
+      images_per_second: over all replicas, in this process, without tracing; None: too few steps.
     """
 
     classifier: keras.Model | Classifier
@@ -61,26 +61,26 @@ def train(
     options: TrainOptions | None = None,
     **changes: Any,
 ) -> Trained:
-    """Plays `game` on the training split of `dataset`.
+    """Trains a classifier by playing `game` on the training split of `dataset`.
 
     Args:
-      game: a game of `mmtf.games`, e.g. mmtf.games.MinimaxGrad(ThreatModel(eta=0.3)), or one's own.
-      dataset: of `mmtf.load_data`, or one's own.
+      game: a game of `mmtf.games`, e.g. mmtf.games.MinimaxGrad(ThreatModel(eta=0.3)), or your own.
+      dataset: from `mmtf.load_data`, or your own.
       schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
-      model: what is trained, in place: a built Keras model with float32 variables that gives
-        logits; a Classifier of one, for a model of other pixels than [-1, 1], as
-        `Classifier(model, bounds=(0, 1))` or with a preprocessing; or a function without arguments
-        that makes either, which a strategy of several devices needs. Radii, and gradients in the
-        images with the penalties on them, stay on the scale [-1, 1] of the box. None: the net of
-        the schedule `fast` for the dataset.
+      model: the model to train in place: a built Keras model with float32 variables that outputs
+        logits; a Classifier of one, for a model with another pixel range than [-1, 1], as
+        `Classifier(model, bounds=(0, 1))`, or with a preprocessing; or a function without arguments
+        that makes either, which is required under a strategy of several devices. Radii, gradients
+        with respect to images and penalties on these gradients stay on the scale of the box
+        [-1, 1]. None: the net of the schedule `fast` for the dataset.
       options: seed, precision, devices, checkpoints, callbacks, progress; None: the defaults.
       **changes: fields of TrainOptions by name, in place of those of `options`.
 
     Raises:
-      ConfigError: a model whose output does not fit or whose activations have losses, one made
-        outside of a strategy of several devices, a layer without the derivatives that the game
-        needs, a batch size that cannot be divided, images outside the game's box, checkpoints of
-        another run.
+      ConfigError: a model whose output does not fit or whose activations have losses; a model made
+        outside of a strategy of several devices; a layer without the derivatives that the game
+        needs; a batch size that cannot be divided among the replicas; images outside the game's
+        box; checkpoints of another run.
       RiskNotFinite, Interrupted, CheckpointError, WorkerLost: see `mmtf.training.loop.fit`.
 
     Example:
@@ -141,7 +141,7 @@ def train(
 
 
 def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
-    # Each of several workers has the images at hand, and TensorFlow cannot broadcast uint8.
+    # With several workers each has its own images, and TensorFlow cannot broadcast uint8.
     place = strategy.scope if workers.count == 1 else contextlib.nullcontext
     with strategy.scope():
         classifier = make_classifier(model, dataset, options.seed)
@@ -167,7 +167,7 @@ def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
 
 
 def _checkpoints(trainer, dataset, schedule, options, workers):
-    """(the run's checkpoints or None, the step to go on from)."""
+    """(the run's checkpoints or None, the step to resume from)."""
     first, checkpoints = 0, None
     if options.checkpoint_dir is not None:
         checkpoints = Checkpoints(
@@ -188,7 +188,7 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
 
 
 def _identity(trainer, dataset, schedule, seed) -> dict:
-    """What a run that goes on from a checkpoint must have in common with the one that wrote it."""
+    """The settings that must be the same when a run is resumed from a checkpoint."""
     game, classifier = trainer.game, trainer.players.classifier
     settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     identity = {
@@ -212,11 +212,11 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
 
 
 def _takes_the_box(classifier) -> bool:
-    """Whether the model is called on images of [-1, 1] as they are."""
+    """Whether the model takes images in [-1, 1] without any conversion."""
     return classifier.bounds == BOX and classifier.preprocessing is None
 
 
 def _plain(classifier):
-    """The Keras model alone where that computes what the classifier does."""
+    """The Keras model if it computes the same as the classifier, else the classifier."""
     plain = type(classifier) is Classifier and _takes_the_box(classifier)
     return classifier.model if plain and classifier.keras_model is not None else classifier

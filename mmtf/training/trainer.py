@@ -25,25 +25,25 @@ from mmtf.training.steps import Programs, loop, start, takes_programs
 
 
 class Trainer:
-    """Takes the steps of a game; holds its players.
+    """Takes the training steps of a game and holds its players.
 
     The batch, the dropout masks and the random starts of a step are functions of
-    (seed, step, replica) alone, so a run that was stopped after any step goes on as if it had not
-    been: bitwise on a CPU; on a GPU XLA may choose other kernels than before, unless its choices
-    were kept.
+    (seed, step, replica) alone, so a run that was stopped after any step and resumed gives the same
+    result as an uninterrupted one: bitwise on a CPU; on a GPU only if XLA chooses the same kernels
+    again, as it does when its autotuning results were kept.
 
     Args:
       game: see `mmtf.games.Game`.
       classifier: the defender, a built Keras model with float32 variables or a Classifier of one,
         made inside the strategy's scope.
-      batches: the source of examples, made inside the strategy's scope, or, by each of several
-        workers, outside of it.
+      batches: the source of examples, made inside the strategy's scope; with several workers, each
+        makes it outside of that scope.
       schedule: steps and learning rate.
-      strategy: of tf.distribute; the global batch is divided among its replicas.
+      strategy: a tf.distribute strategy; the global batch is divided among its replicas.
       precision: `float32` or `bfloat16`, precision of the steps.
       seed: seed for dropout, random starts and the initial weights of a game's attack network.
-      jit_compile: whether XLA compiles the steps, which draws other random numbers; with the
-        default strategy alone.
+      jit_compile: whether XLA compiles the steps, which changes the random numbers; only with the
+        default strategy.
 
     Attributes:
       game: as given.
@@ -56,7 +56,7 @@ class Trainer:
 
     Raises:
       ConfigError: a batch size that cannot be divided among the replicas, or moving statistics that
-        would differ from replica to replica.
+        would differ between replicas.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Trainer:
             self.players = game.make_players(
                 classifier, make_optimizer, batches.image_shape, batches.num_classes, seed
             )
-        # AutoGraph off: translating what is traced, layers and all, takes longer than tracing it.
+        # AutoGraph off: converting the code, layers included, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
         self._programs: Programs | None = None
         self._play: Callable[..., dict[str, tf.Tensor]] = self._play_step
@@ -132,11 +132,11 @@ class Trainer:
         return len(self.round_lengths) - 1, first - self.round_lengths[-1]
 
     def enter_round(self, number: int, *, begin: bool) -> None:
-        """Sets the learning rate for a round; with `begin`, the game begins it.
+        """Sets the learning rate for a round; with `begin`, also calls the game's `begin_round`.
 
         Args:
-          number: of the round.
-          begin: True before its first step, False where a run resumes within it.
+          number: number of the round.
+          begin: True before the first step of the round; False if a run resumes within the round.
         """
         for rate in self._rates:
             rate.set_steps(self.round_lengths[number])
@@ -147,9 +147,9 @@ class Trainer:
         """Takes steps first, ..., first + count - 1, all of one round.
 
         Returns:
-          The metrics' means over these steps, and `first_bad_step`: the first step whose risk was
-          not finite; the step after the last one where the risks were finite and the weights are
-          not; -1 where all are.
+          The means of the metrics over these steps, and `first_bad_step`: the first step whose risk
+          was not finite; if all risks were finite but the weights are not, the step after the last
+          one; else -1.
         """
         number, _ = self.round_of(first)
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
@@ -157,7 +157,7 @@ class Trainer:
             return self._run(*arguments)
 
         def stream(context):
-            # One pipeline a worker, for the replicas of that worker.
+            # One input pipeline per worker, for all replicas of that worker.
             local = self.replicas // context.num_input_pipelines
             own = context.input_pipeline_id * local
             return self.batches.stream(first, first + count, self.replicas, own, local)
