@@ -1,12 +1,13 @@
-"""How many steps the brief schedule takes: errors on held-out training images by step.
+"""Choice of the brief schedule's number of steps: held-out errors during training.
 
     python -m benchmarks.brief_steps
 
-Plays the cat and mouse of MNIST at the brief schedule's rate, from the tutorial's initializer and
-without dropout, on all but 5,000 training images; measures on those the clean error, FGSM on the
-classifier of the moment, and FGSM k made before round k. Round 0 is the undefended net: the brief
-schedule gives it the steps at which its clean error is nearest the paper's 0.026. The test split
-is not used. Writes results/benchmarks/brief_steps.json.
+Plays MNIST's cat-and-mouse game at the brief schedule's learning rate, from the tutorial's
+initializer and without dropout, on all but 5,000 training images. On those it measures the clean
+error, the error under FGSM crafted on the current classifier, and the error under each FGSM k,
+which was crafted before round k. Round 0 is the undefended net: the brief schedule gives it the
+number of steps at which its clean error is nearest the paper's 0.026. The test split is not used.
+Writes results/benchmarks/brief_steps.json.
 """
 
 import json
@@ -18,24 +19,24 @@ from mmtf.cli.errors import in_one_line
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
-CLEAN = 0.026  # of the paper's undefended MNIST net, Table 1
+CLEAN = 0.026  # clean error of the paper's undefended MNIST net, Table 1
 BATCH = 500
 
 
 def define_flags() -> None:
-    """Not on import: tests import several scripts."""
-    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
-    flags.DEFINE_float("eta", 0.3, "Radius.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_float("eta", 0.3, "Radius, for pixels in [-1, 1].")
     flags.DEFINE_integer("held_out", 5000, "Training images to measure on.", lower_bound=1)
-    flags.DEFINE_integer("first_steps", 1500, "Of round 0.", lower_bound=1)
-    flags.DEFINE_integer("steps", 400, "Of each round after it.", lower_bound=1)
-    flags.DEFINE_integer("rounds", 2, "After round 0.", lower_bound=1)
+    flags.DEFINE_integer("first_steps", 1500, "Steps of round 0.", lower_bound=1)
+    flags.DEFINE_integer("steps", 400, "Steps of each later round.", lower_bound=1)
+    flags.DEFINE_integer("rounds", 2, "Number of rounds after round 0.", lower_bound=1)
     flags.DEFINE_integer("every", 100, "Steps between two measurements.", lower_bound=1)
-    flags.DEFINE_string("output", "results/benchmarks/brief_steps.json", "The record.")
+    flags.DEFINE_string("output", "results/benchmarks/brief_steps.json", "Path of the record.")
 
 
 def nearest(points: list[dict], first_steps: int) -> int:
-    """The step of round 0 whose clean error is nearest the paper's; the first of equals.
+    """Returns the step of round 0 whose clean error is nearest the paper's; the first in a tie.
 
     Example:
       >>> nearest([{"step": 0, "none": 0.9}, {"step": 5, "none": 0.03}, {"step": 9, "none": 0}], 5)
@@ -46,7 +47,7 @@ def nearest(points: list[dict], first_steps: int) -> int:
 
 
 def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int) -> list[dict]:
-    """The points of one game on `data`, measured on its test split."""
+    """Plays one game on `data`; returns its errors on the test split, a dict for each point."""
     import tensorflow as tf
 
     from mmtf.attacks.single_step import FGSM

@@ -1,14 +1,18 @@
-"""Training on a GPU: steps per second, share of the peak, and the paper's 100,000 steps.
+"""Training on a GPU: steps per second, share of peak FLOP/s, and the paper's 100,000 steps.
 
     pip install '.[gpu]' && python -m benchmarks.gpu
 
-`--game=minimax_grad` at eta 0.3, batch 128: a few steps, for the seconds of a first compilation;
-then, in a process of its own, all of the paper's --paper_steps steps, with their seconds,
-compilation included, and their errors. Then FGSM (LWA) and Minimax-Grad steps of MNIST's
-net, in float32 (on tensor cores as TF32) and bfloat16, by XLA at each of --batches, without it at
-the first of them: medians of --blocks blocks. One GPU; several are what `python -m scripts.scaling`
-compares. Writes results/benchmarks/gpu.json; `python -m scripts.performance` renders it.
-`--device=cpu` tries the same on a machine without a GPU, where --output must be named.
+Three parts, each in its own process, all at eta 0.3 on MNIST's net:
+
+1. first: a few steps of `--game=minimax_grad`, batch 128: the seconds of a first compilation.
+2. paper: --paper_steps steps of the same game: seconds, compilation included, and test errors.
+3. rows: steps of FGSM training (LWA) and of Minimax-Grad in float32 (TF32 on tensor cores) and
+   bfloat16, compiled by XLA at each of --batches, and without XLA at the first of them: medians of
+   --blocks blocks.
+
+Uses one GPU; `python -m scripts.scaling` compares several. Writes results/benchmarks/gpu.json,
+which `python -m scripts.performance` renders. `--device=cpu` runs the same without a GPU and
+requires --output.
 """
 
 import contextlib
@@ -24,6 +28,8 @@ from absl import app, flags
 
 from benchmarks.growth import forward_flops
 from benchmarks.records import write_record
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import ConfigError
 from mmtf.reports import read_json
 from mmtf.runtime import startup
 
@@ -34,7 +40,7 @@ BATCH = 128
 GAMES_TIMED = {"minimax_grad": 8, "lwa": 5}
 PRECISIONS = ("bfloat16", "float32")
 PAPER_PRECISION = "bfloat16"
-# Each in a process of its own: seconds of a first compilation, the paper's run, rows of steps.
+# Each in its own process: seconds of a first compilation, the paper's run, rows of steps.
 PARTS = ("first", "paper", "rows")
 FIRST_STEPS = 1000
 MATMUL = 8192
@@ -71,7 +77,7 @@ def trainer_of(data, game, precision, batch, jit_compile):
 
 
 def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
-    """A row: steps per second of blocks of FLAGS.steps steps, each one call."""
+    """Returns a row: the median rate of blocks of FLAGS.steps steps, each block one call."""
     trainer = trainer_of(data, game, precision, batch, jit_compile)
 
     def block(number):
@@ -100,7 +106,7 @@ def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
 
 
 def play(data, steps) -> tuple[dict, object]:
-    """Minimax-Grad at the paper's rate: (seconds of training, the classifier)."""
+    """Plays Minimax-Grad at the paper's learning rate; returns (its record, the classifier)."""
     import mmtf
     from mmtf.games import GAMES
     from mmtf.nets import NETS
@@ -110,7 +116,7 @@ def play(data, steps) -> tuple[dict, object]:
     trained = mmtf.train(
         GAMES["minimax_grad"](mmtf.ThreatModel(eta=ETA)),
         data,
-        model=NETS[default_net(data.name)](),  # dropout as the paper has it
+        model=NETS[default_net(data.name)](),  # with the paper's dropout
         schedule=schedule,
         precision=PAPER_PRECISION,
         jit_compile=True,
@@ -128,7 +134,7 @@ def play(data, steps) -> tuple[dict, object]:
 
 
 def play_the_paper(data) -> dict:
-    """All steps, then the errors."""
+    """Trains for all of --paper_steps, then measures test errors."""
     import mmtf
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
@@ -143,7 +149,7 @@ def play_the_paper(data) -> dict:
 
 
 def _device_name(gpus):
-    """Of the one device that is used, whatever else there is."""
+    """Returns the name of the one device that is used."""
     import tensorflow as tf
 
     if FLAGS.device == "cpu":
@@ -152,28 +158,38 @@ def _device_name(gpus):
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
-    flags.DEFINE_enum("device", "gpu", ["gpu", "cpu"], "cpu: to try this script without a GPU.")
-    flags.DEFINE_list("batches", ["128", "1024", "8192"], "Images of a step.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_enum(
+        "device", "gpu", ["gpu", "cpu"], "Device; cpu tries this script without a GPU."
+    )
+    flags.DEFINE_list("batches", ["128", "1024", "8192"], "Images in a step.")
     flags.register_validator(
         "batches",
         lambda given: len(given) > 0 and all(one.isdigit() and int(one) for one in given),
         message="Expected whole numbers > 0, separated by commas.",
     )
-    flags.DEFINE_integer("steps", 200, "Of one timed block.", lower_bound=1)
-    flags.DEFINE_integer("blocks", 5, "Timed blocks; the median counts.", lower_bound=1)
-    flags.DEFINE_integer("paper_steps", 100_000, "Of the whole run.", lower_bound=1)
-    flags.DEFINE_integer("matmul", MATMUL, "Size of the matrices of the peak.", lower_bound=1)
-    flags.DEFINE_enum("only", None, PARTS, "One part, added to the record; default all, in turns.")
-    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
-    flags.DEFINE_string("output", None, "The record; default results/benchmarks/gpu.json.")
+    flags.DEFINE_integer("steps", 200, "Steps in a timed block.", lower_bound=1)
+    flags.DEFINE_integer(
+        "blocks", 5, "Timed blocks, of which the median is reported.", lower_bound=1
+    )
+    flags.DEFINE_integer("paper_steps", 100_000, "Steps of the paper's run.", lower_bound=1)
+    flags.DEFINE_integer(
+        "matmul", MATMUL, "Side of the matrices whose product measures the peak.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "only", None, PARTS, "Measure one part and add it to the record; default: all."
+    )
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_string("output", None, "Path of the record; default results/benchmarks/gpu.json.")
 
 
-def main(_):
+@in_one_line("benchmarks.gpu")
+def main(_: list[str]) -> None:
+    """Measures all parts, or the one of --only, and writes the record."""
     if FLAGS.device == "cpu" and FLAGS.output is None:
-        raise app.UsageError("Expected --output with --device=cpu. Received: none.")
+        raise ConfigError("Expected --output with --device=cpu. Received: none.")
     with contextlib.ExitStack() as stack:
-        if FLAGS.only is None:  # where XLA has kept nothing yet
+        if FLAGS.only is None:  # an empty cache of XLA's autotuning
             os.environ["XDG_CACHE_HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
         startup.import_tensorflow()
         _run()
@@ -186,7 +202,7 @@ def _run():
 
     gpus = tf.config.list_physical_devices("GPU")
     if FLAGS.device == "gpu" and not gpus:
-        raise app.UsageError(
+        raise ConfigError(
             "Expected a GPU that TensorFlow sees: pip install '.[gpu]'. Received: none. "
             "--device=cpu tries this script without one."
         )
@@ -201,7 +217,7 @@ def _run():
     data = load_data(FLAGS.dataset)
     path = FLAGS.output or "results/benchmarks/gpu.json"
     record = _begun(path, _device_name(gpus), data.name)
-    # Before anything else is compiled: its seconds count it all.
+    # Nothing else has been compiled yet, so these seconds include all of the compilation.
     if FLAGS.only == "first":
         record["first"], _ = play(data, min(FIRST_STEPS, FLAGS.paper_steps))
     elif FLAGS.only == "paper":
@@ -213,7 +229,7 @@ def _run():
 
 
 def _begun(path, device, dataset) -> dict:
-    """The record to add a part to; the first part begins a new one."""
+    """Returns the record to which a part is added; the first part begins a new record."""
     from mmtf.storage.provenance import provenance
 
     found = provenance()
@@ -223,7 +239,7 @@ def _begun(path, device, dataset) -> dict:
         record = read_json(path)
         for name in ("device", "dataset", "eta", "versions", "hardware", "environment", "commit"):
             if record.get(name) != about[name]:
-                raise app.UsageError(
+                raise ConfigError(
                     f"Expected a record with {name} {about[name]} in {path}, to add "
                     f"--only={FLAGS.only} to. Received: {record.get(name)}. Give another --output."
                 )
@@ -232,7 +248,7 @@ def _begun(path, device, dataset) -> dict:
 
 
 def time_rows(data, record, path) -> None:
-    """Adds the peaks and the rows, one by one."""
+    """Measures the peaks and the rows; writes the record after every row."""
     from mmtf.runtime.devices import matmul_rate
 
     peaks = {name: matmul_rate(name, FLAGS.matmul) for name in PRECISIONS}

@@ -1,12 +1,13 @@
-"""How time and memory grow with the work, one axis at a time.
+"""Growth of time and memory with the amount of work, one axis at a time.
 
     python -m benchmarks.growth [--axes=batch,size,...]
 
-Every point is a process of its own: a Minimax-Grad training step (on the axis attack_steps a PGD
-attack) on MNIST's images, resized, repeated over channels or repeated as often as a point asks.
-Blocks of about a second alternate between the points of an axis. Time is the median of --blocks
-blocks, memory the process's peak. "work" is the arithmetic of the net and the attack; nothing
-should grow faster. Writes results/benchmarks/growth.json; `python -m scripts.growth` renders it.
+Every point runs in its own process: a Minimax-Grad training step (on the axis attack_steps a PGD
+attack) on MNIST's images, which are resized, copied to several channels or repeated as the point
+requires. Blocks of about a second alternate between the points of an axis. Time is the median of
+--blocks blocks, memory the process's peak. "work" is the arithmetic of the net and the attack: time
+and memory should grow no faster. Writes results/benchmarks/growth.json, which
+`python -m scripts.growth` renders.
 """
 
 import dataclasses
@@ -14,6 +15,8 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -21,6 +24,8 @@ from absl import app, flags
 from benchmarks.interleave import TimedProcess, interleaved
 from benchmarks.peers.speed.worker import peak_mib
 from benchmarks.records import write_record
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import ConfigError
 from mmtf.runtime import startup
 
 FLAGS = flags.FLAGS
@@ -29,15 +34,15 @@ OUTPUT = "results/benchmarks/growth.json"
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """What one process times; the default is what every axis starts from.
+    """The work that one process times; each axis varies one field of the default.
 
     Attributes:
       batch: images in a step.
-      size: their height and width.
-      channels, classes: of the net.
-      attack_steps: of PGD on `batch` images; 0: a training step of Minimax-Grad instead.
-      examples: in the training set.
-      streamed: they come by tf.data, not from memory.
+      size: height and width of the images.
+      channels, classes: input channels and number of classes of the net.
+      attack_steps: steps of PGD on `batch` images; 0: a training step of Minimax-Grad instead.
+      examples: images in the training set.
+      streamed: whether the images are streamed by tf.data instead of held in memory.
     """
 
     batch: int = 32
@@ -49,7 +54,7 @@ class Point:
     streamed: bool = False
 
 
-# Axis -> the field of Point that grows and its values.
+# Axis -> (field of Point, its values).
 AXES = {
     "batch": ("batch", (8, 16, 32, 64, 128, 256, 512)),
     "size": ("size", (28, 40, 56, 72, 96)),
@@ -62,14 +67,14 @@ AXES = {
 
 
 def points_of(axis: str) -> list[Point]:
-    """The points of an axis, in growing order."""
+    """Returns the points of an axis, in ascending order."""
     field, values = AXES[axis]
     base = Point(streamed=axis.startswith("streamed"))
     return [dataclasses.replace(base, **{field: value}) for value in values]
 
 
 def forward_flops(classifier) -> int:
-    """Multiplications and additions of one image's forward pass, of its weights alone.
+    """Counts the multiplications and additions by weights in one image's forward pass.
 
     Example:
       >>> import keras
@@ -85,10 +90,11 @@ def forward_flops(classifier) -> int:
     return total
 
 
-def serve(point: Point, turns) -> None:
-    """Prints a point's arithmetic as JSON; then, for each of `turns`, the seconds of a unit.
+def serve(point: Point, turns: Iterable[str]) -> None:
+    """Times a point: the process that `time_axis` starts.
 
-    With the peak memory of this process so far.
+    Prints the point's arithmetic as one line of JSON; then, for each line of `turns`, runs a block
+    and prints its seconds per step (or attack) and the process's peak memory so far.
     """
     import tensorflow as tf
 
@@ -130,7 +136,7 @@ def serve(point: Point, turns) -> None:
         print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}), flush=True)
 
 
-def _dataset(point):
+def _dataset(point: Point) -> Any:
     import tensorflow as tf
 
     from mmtf.data import Dataset, load_data
@@ -155,7 +161,7 @@ def _dataset(point):
     )
 
 
-def _steps(trainer):
+def _steps(trainer: Any) -> Callable[[int], None]:
     done = [0]
 
     def run(count):
@@ -165,8 +171,8 @@ def _steps(trainer):
     return run
 
 
-def _pgd(net, threat, point, x, y):
-    """An attack that cannot succeed, so that no image leaves: its logits are those of y alone."""
+def _pgd(net: Any, threat: Any, point: Point, x: Any, y: Any) -> Callable[[int], None]:
+    """PGD that cannot succeed, so that every image takes all steps: y's logit is always largest."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import perturb
 
@@ -191,7 +197,7 @@ def _process(point: Point) -> TimedProcess:
 
 
 def time_axis(axis: str, blocks: int) -> list[dict]:
-    """A row for each point of an axis, their blocks in turns."""
+    """Returns a row for each point of an axis; blocks of the points alternate."""
     field, values = AXES[axis]
     processes = {getattr(point, field): _process(point) for point in points_of(axis)}
     answers = {value: [] for value in values}
@@ -209,28 +215,42 @@ def time_axis(axis: str, blocks: int) -> list[dict]:
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
-    flags.DEFINE_list("axes", None, "Any of the axes; default: all.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_list("axes", None, f"Axes, separated by commas: {', '.join(AXES)}; default: all.")
     flags.register_validator(
         "axes",
         lambda given: set(given or ()) <= set(AXES),
         message=f"Expected any of {', '.join(AXES)}, separated by commas.",
     )
-    flags.DEFINE_integer("blocks", 7, "Timed blocks of a point; the median counts.", lower_bound=1)
-    flags.DEFINE_string("dataset", "mnist", "Whose images are used.")
-    flags.DEFINE_string("point", None, "A point as JSON: time it here, once for each line.")
-    flags.DEFINE_string("output", None, f"The record; default {OUTPUT}, for all axes.")
+    flags.DEFINE_integer(
+        "blocks", 7, "Timed blocks of a point, of which the median is reported.", lower_bound=1
+    )
+    flags.DEFINE_string("dataset", "mnist", "Dataset whose images are used.")
+    flags.DEFINE_string(
+        "point", None, "Internal: a point as JSON, timed once for each line of stdin."
+    )
+    flags.DEFINE_string(
+        "output", None, f"Path of the record; default, if all axes are measured: {OUTPUT}."
+    )
     flags.register_multi_flags_validator(
         ["axes", "output"],
         lambda given: given["output"] or set(given["axes"] or AXES) == set(AXES),
-        message="Expected --output=FILE with a part of the axes: the committed record has all.",
+        message="Expected --output=FILE with only some of the axes: the committed record has all.",
     )
 
 
-def main(_):
+@in_one_line("benchmarks.growth")
+def main(_: list[str]) -> None:
+    """Times all points of the axes and writes the record after every axis."""
     startup.import_tensorflow()
     if FLAGS.point:
-        serve(Point(**json.loads(FLAGS.point)), sys.stdin)
+        try:
+            point = Point(**json.loads(FLAGS.point))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"Expected --point as JSON of the fields of Point. Received: {FLAGS.point}."
+            ) from error
+        serve(point, sys.stdin)
         return
     from mmtf.storage.provenance import provenance
 

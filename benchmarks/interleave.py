@@ -1,4 +1,4 @@
-"""Timed processes whose blocks alternate, so that other load on the machine meets all of them."""
+"""Timed processes whose blocks alternate, so that other load affects all of them alike."""
 
 import json
 import subprocess
@@ -8,20 +8,23 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from mmtf.errors import RunError
+
 
 class TimedProcess:
-    """A `python -m ...` that prints a line of JSON when it is ready, and one after each "go".
+    """A Python process that prints a line of JSON when it is ready, and one after each "go".
 
     Args:
-      name: in error messages.
-      arguments: of Python.
+      name: name of the process in error messages.
+      arguments: arguments of the Python interpreter.
 
     Attributes:
-      began: time.perf_counter() before it was started.
-      ready: its first line.
+      began: time.perf_counter() before the process was started.
+      ready: the first line, decoded.
 
     Raises:
-      RuntimeError: it ends before a line that is due; with the end of its stderr.
+      RunError: the process ended before it printed an expected line; the message has the end of
+        its stderr.
 
     Example:
       >>> code = "print('{}', flush=True); [print('{\\"a\\": 1}', flush=True) for _ in open(0)]"
@@ -44,16 +47,16 @@ class TimedProcess:
         self.ready = self._answer()
 
     def go(self) -> dict[str, Any]:
-        """Has it run one block; what it prints of that."""
+        """Makes the process run one block; returns the decoded line that it prints."""
         try:
             self._process.stdin.write("go\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended: _answer tells why
+            pass  # the process has ended; _answer raises its stderr
         return self._answer()
 
     def close(self) -> None:
-        """Ends it: no further block comes."""
+        """Ends the process."""
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
@@ -63,12 +66,12 @@ class TimedProcess:
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
-            raise RuntimeError(f"{self._name} died: {self._errors.read()[-3000:]}")
+            raise RunError(f"{self._name} died: {self._errors.read()[-3000:].strip()}")
         return json.loads(line)
 
 
 def interleaved(names: list[Any], rounds: int) -> Iterator[Any]:
-    """All of `names` in each round, forwards and backwards in turn, so that none is always first.
+    """Yields all of `names` in each round, in alternating order, so that none is always first.
 
     Example:
       >>> list(interleaved(["a", "b"], 2))

@@ -1,11 +1,12 @@
-"""Of how many examples one counts in Minimax-Grad's penalty: errors on held-out training images.
+"""Minimax-Grad with its penalty on one example in k: errors on held-out training images.
 
     python -m benchmarks.penalty_every
 
-Plays `--game=minimax_grad` by its fast schedule with `--penalty_every` of each --every on all but
-5,000 training images; measures on those the clean error and FGSM, and on the first 1,000 of them
-PGD-40. The test split is not used. Seed after seed, all of --every in turns. Writes
-results/benchmarks/penalty_every.json after every run, and goes on from it on the same commit and
+Trains `--game=minimax_grad` by its fast schedule, with `--penalty_every` set to each value of
+--every, on all but 5,000 training images. On those it measures the clean error and the error under
+FGSM, and on the first 1,000 of them the error under PGD-40. The test split is not used. For each
+seed all values of --every are run before the next seed. Writes
+results/benchmarks/penalty_every.json after every run, and resumes from it on the same commit and
 machine. `python -m scripts.gradient_games` renders it.
 """
 
@@ -21,11 +22,13 @@ FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    """Not on import: tests import several scripts."""
-    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
-    flags.DEFINE_list("etas", ["0.3"], "Radii.")
-    flags.DEFINE_list("every", ["1", "2", "4"], "One example in so many has the penalty.")
-    flags.DEFINE_list("seeds", ["0", "1", "2"], "Of each.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_list("etas", ["0.3"], "Radii, for pixels in [-1, 1].")
+    flags.DEFINE_list(
+        "every", ["1", "2", "4"], "The values k: the penalty is computed on one example in k."
+    )
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each setting.")
     for name, kind in (("etas", float), ("every", int), ("seeds", int)):
         flags.register_validator(
             name,
@@ -35,9 +38,11 @@ def define_flags() -> None:
             message="Expected numbers, separated by commas; --every > 0, --etas > 0, --seeds >= 0.",
         )
     flags.DEFINE_integer("held_out", 5000, "Training images to measure on.", lower_bound=1)
-    flags.DEFINE_integer("pgd_examples", 1000, "Of them for PGD-40.", lower_bound=1)
-    flags.DEFINE_integer("steps", None, "Of the schedule, where not the default.", lower_bound=1)
-    flags.DEFINE_string("output", "results/benchmarks/penalty_every.json", "The record.")
+    flags.DEFINE_integer(
+        "pgd_examples", 1000, "How many of them PGD-40 is measured on.", lower_bound=1
+    )
+    flags.DEFINE_integer("steps", None, "Training steps; default: the schedule's.", lower_bound=1)
+    flags.DEFINE_string("output", "results/benchmarks/penalty_every.json", "Path of the record.")
 
 
 def _is(text, kind, least):
@@ -48,7 +53,7 @@ def _is(text, kind, least):
 
 
 def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=None) -> dict:
-    """One training, and its errors on the test split of `data`."""
+    """Trains once; returns the row of its errors on the test split of `data`."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
     from mmtf.presets import run_config
@@ -85,7 +90,8 @@ def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=No
 
 
 @in_one_line("benchmarks.penalty_every")
-def main(_):
+def main(_: list[str]) -> int:
+    """Trains every combination that the record lacks."""
     startup.import_tensorflow()
     from mmtf.data import load_data
 

@@ -1,4 +1,4 @@
-"""The JSON records that benchmarks write: whole, or run by run, going on where they stopped."""
+"""JSON records of benchmarks, written at once or run by run, and resumable."""
 
 import contextlib
 import os
@@ -11,22 +11,24 @@ from mmtf.storage.lock import hold_file
 
 
 def write_record(path: str, record: dict[str, Any]) -> None:
-    """Writes `record` to `path`, atomically; makes its folder where there is none."""
+    """Writes `record` to `path` atomically; creates its folder if it does not exist."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     write_json(path, record)
 
 
 @contextlib.contextmanager
 def resumable_record(path: str, about: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Context manager: the record at `path`, locked, whose `runs` the caller appends to and writes.
+    """Context manager that locks and yields the record at `path`.
+
+    The caller appends to its `runs` and writes it by `write_record`.
 
     Args:
-      path: of the record, which need not exist.
-      about: what all of its runs have in common, beside versions, machine and commit.
+      path: path of the record, which need not exist.
+      about: the settings that all of its runs share, beside versions, machine and commit.
 
     Raises:
-      ConfigError: the record there is of another commit, machine or job, or another process is
-        writing it.
+      ConfigError: an existing record is of another commit, machine or settings, or another process
+        is writing it.
     """
     from mmtf.storage.provenance import provenance
 
@@ -41,14 +43,14 @@ def resumable_record(path: str, about: dict[str, Any]) -> Iterator[dict[str, Any
 
 
 def begin(path: str, about: dict[str, Any]) -> dict[str, Any]:
-    """The record at `path` to go on with, or a new one.
+    """Returns the record at `path` to resume from, or a new one.
 
     Args:
-      path: of the record, which need not exist.
-      about: what all of its runs have in common.
+      path: path of the record, which need not exist.
+      about: the settings that all of its runs share.
 
     Raises:
-      ConfigError: the record there is of another commit, machine or job.
+      ConfigError: an existing record has other settings.
     """
     if not os.path.exists(path):
         return {**about, "runs": []}
@@ -56,7 +58,7 @@ def begin(path: str, about: dict[str, Any]) -> dict[str, Any]:
     for name, value in about.items():
         if record.get(name) != value:
             raise ConfigError(
-                f"Expected a record with {name} {value} in {path}, to go on from. Received: "
+                f"Expected a record with {name} {value} in {path}, to resume from. Received: "
                 f"{record.get(name)}. Move it away, or give another --output."
             )
     return record

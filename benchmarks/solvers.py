@@ -1,14 +1,14 @@
-"""How far from the minimax set every solver ends on every test surface, over many starts.
+"""Distance from the minimax set at which each solver ends on each test surface.
 
     python -m benchmarks.solvers [--starts=100] [--steps=1000] [--rules NAME ...] [--output=...]
                                  [--render]
 
-For each rule: every setting of its grid from `TUNING_STARTS` starts; the best one setting for all
-surfaces, and the best setting for each surface, then again from `--starts` other starts, which
-are what is reported. The starts of all surfaces run as one batch of independent games. Writes
-the record (JSON), the tables of docs/solvers.md and the figure; `--render` makes the tables
-again from the record, without running anything; `--rules` measures these again and keeps the
-other rules' cells of the record.
+Each rule is tuned by running every setting of its grid from `TUNING_STARTS` starts. The setting
+that is best for all surfaces, and the one that is best for each surface, are then run from
+`--starts` other starts, whose results are reported. The starts of all surfaces run as one batch of
+independent games. Writes the record (JSON), the tables of docs/solvers.md and the figure.
+`--render` only makes the tables from the record; `--rules` measures the named rules and keeps the
+record's cells of all others.
 """
 
 import argparse
@@ -22,7 +22,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import solvers
-from mmtf.reports import plots
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import require
+from mmtf.reports import plots, read_json
 from mmtf.solvers.surfaces import HIGH, LOW, SURFACES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -41,7 +43,7 @@ RATES = {
 }
 GAMMAS = {"gamma": [0.1, 0.3, 1.0, 3.0]}
 SPREADS = {"spread": [1.0, 3.0]}
-# label -> (rule, what is fixed, what is searched besides the rates)
+# label -> (rule, fixed options, options searched besides the rates)
 RULES = {
     "simultaneous": ("simultaneous", {}, {}),
     "alternating": ("alternating", {}, {}),
@@ -61,20 +63,20 @@ DRAWN = ["alternating", "sensitivity (Alg. 1)", "extragradient", "K-beam, K = 10
 
 
 def settings_of(label, rates=RATES):
-    """Every setting of a rule's grid, as dictionaries."""
+    """Returns every setting of a rule's grid, as dictionaries."""
     _, fixed, searched = RULES[label]
     grid = {**rates, **searched}
     return [{**fixed, **dict(zip(grid, x, strict=True))} for x in itertools.product(*grid.values())]
 
 
 def make(label, setting, steps):
-    """The solver of one setting, on the box |u|, |v| <= 1/2."""
+    """Returns the solver of one setting, on the box |u|, |v| <= 1/2."""
     own = dict(setting)
     box = solvers.Box(LOW, HIGH)
     rule = solvers.SOLVERS[RULES[label][0]]
     rates = [own.pop("u_rate"), own.pop("v_rate")]
     if own.pop("schedule") == "cosine":
-        # Over the optimizer's own steps, of which a rule may take several a step.
+        # The decay counts optimizer updates, of which a rule may make several in each step.
         each = [rule.updates, rule.updates * own.get("v_steps", 1)]
         rates = [
             keras.optimizers.schedules.CosineDecay(rate, steps * updates)
@@ -84,17 +86,18 @@ def make(label, setting, steps):
 
 
 def all_surfaces(u, v):
-    """Row i of u and v plays surface i; every entry is a game of its own."""
+    """Values of all surfaces: row i of u and v is on surface i, each entry an independent game."""
     return tf.stack([surface.f(u[i], v[i]) for i, surface in enumerate(SURFACES.values())])
 
 
 def starts_of(seed, starts):
+    """Returns uniform starts of (u, v): float32 [2, surfaces, starts]."""
     shape = (2, len(SURFACES), starts)
     return np.random.default_rng(seed).uniform(LOW, HIGH, shape).astype("float32")
 
 
 def ends(label, setting, seed, starts, steps):
-    """After `steps` steps: |u - u*|, and max_v f(u, .) - f(u, v); arrays [surfaces, starts]."""
+    """Runs `steps` steps; returns |u - u*| and max_v f(u, .) - f(u, v), each [surfaces, starts]."""
     if RULES[label][0] == "k_beam":
         setting = {**setting, "seed": seed}
     u0, v0 = starts_of(seed, starts)
@@ -108,13 +111,17 @@ def ends(label, setting, seed, starts, steps):
 
 
 def choose(means):
-    """From mean distances [settings, surfaces]: the best setting for all, and for each."""
+    """Returns the best setting for all surfaces, and for each, by their mean distances.
+
+    Args:
+      means: [settings, surfaces].
+    """
     overall = min(range(len(means)), key=lambda i: (-np.sum(means[i] < SOLVED), means[i].mean()))
     return overall, [int(i) for i in np.argmin(means, axis=0)]
 
 
 def measure(label, *, starts, steps, rates=RATES):
-    """Tunes one rule and measures what was chosen: a list of records, one for each cell."""
+    """Tunes one rule and measures the chosen settings; returns a dict for each cell."""
     settings = settings_of(label, rates)
     tuning = [ends(label, x, TUNING_SEED, TUNING_STARTS, steps)[0] for x in settings]
     means = np.mean(tuning, axis=2)
@@ -140,7 +147,7 @@ def measure(label, *, starts, steps, rates=RATES):
 
 
 def table(record, tuned_on, text):
-    """A Markdown table, rules x surfaces, of `text` of each cell; solved ones in bold."""
+    """Returns a Markdown table, rules x surfaces, of text(cell); solved cells are bold."""
     lines = ["| rule | " + " | ".join(SURFACES) + " |", "|---" * (len(SURFACES) + 1) + "|"]
     for label in record["grids"]:
         cells = [c for c in record["cells"] if (c["rule"], c["tuned_on"]) == (label, tuned_on)]
@@ -150,15 +157,17 @@ def table(record, tuned_on, text):
 
 
 def distance_text(cell):
+    """Mean ± standard deviation of the distance."""
     return f"{cell['mean']:.4f} ± {cell['sd']:.4f}"
 
 
 def gap_text(cell):
+    """Mean of max_v f(u, .) - f(u, v), at least 0."""
     return f"{max(cell['v_gap'], 0.0):.3f}"
 
 
 def settings_table(record):
-    """A Markdown table of the one setting chosen for all surfaces."""
+    """Returns a Markdown table of the setting that each rule uses for all surfaces."""
     lines = ["| rule | u rate | v rate | schedule | rule's own |", "|---|---|---|---|---|"]
     for label in record["grids"]:
         setting = next(
@@ -173,7 +182,7 @@ def settings_table(record):
 
 
 def surfaces_table():
-    """A Markdown table of the surfaces and their solutions."""
+    """Returns a Markdown table of the surfaces and their solutions."""
     lines = ["| surface | f(u, v) | minimax u | value | saddle point |", "|---|---|---|---|---|"]
     for name, s in SURFACES.items():
         u_star = ", ".join(f"{u:g}" for u in s.u_star)
@@ -183,7 +192,7 @@ def surfaces_table():
 
 
 def render(record):
-    """The generated part of docs/solvers.md."""
+    """Returns the generated part of docs/solvers.md."""
     run = (
         f"{record['starts']} starts, {record['steps']} steps; made by `{record['command']}` "
         f"with TensorFlow {record['versions']['tensorflow']}. Bold: below {SOLVED}."
@@ -207,7 +216,7 @@ def render(record):
 
 
 def insert(text, generated):
-    """`text` with what stands between its two markers replaced."""
+    """Returns `text` with the part between its two markers replaced by `generated`."""
     begin, end = "<!-- generated: begin -->\n", "<!-- generated: end -->"
     head, rest = text.split(begin)
     _, tail = rest.split(end)
@@ -215,7 +224,7 @@ def insert(text, generated):
 
 
 def draw(record, path, paths=6):
-    """Contours of every surface with the trajectories of a few rules, as settings chose them."""
+    """Draws every surface's contours with trajectories of a few rules at their chosen settings."""
     plt = plots.pyplot()
     steps = record["steps"]
     grid = np.linspace(LOW, HIGH, 201).astype("float32")
@@ -267,20 +276,30 @@ def draw(record, path, paths=6):
     plt.close(page)
 
 
-def main(arguments=None):
+@in_one_line("benchmarks.solvers")
+def main(arguments: list[str] | None = None) -> None:
+    """Measures the rules, or only renders the record.
+
+    Args:
+      arguments: of the command line; None: of this process.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.solvers", description=__doc__)
-    parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--output", type=pathlib.Path, default=RECORD)
-    parser.add_argument("--rules", nargs="+", choices=RULES, help="only these; default: all")
+    parser.add_argument("--starts", type=int, default=100, help="starts of each surface")
+    parser.add_argument("--steps", type=int, default=1000, help="steps from each start")
+    parser.add_argument("--output", type=pathlib.Path, default=RECORD, help="the record")
+    parser.add_argument(
+        "--rules", nargs="+", choices=RULES, help="measure only these; default: all"
+    )
     parser.add_argument("--render", action="store_true", help="only render the record")
     options = parser.parse_args(arguments)
+    for name in ("starts", "steps"):
+        require(getattr(options, name) > 0, f"--{name} > 0", getattr(options, name))
     if options.render:
-        record = json.loads(options.output.read_text())
+        record = read_json(options.output)
     else:
         kept = []
         if options.rules:
-            before = json.loads(options.output.read_text())
+            before = read_json(options.output)
             if (before["starts"], before["steps"]) != (options.starts, options.steps):
                 parser.error(f"--rules with the starts and steps of {options.output}")
             kept = before["cells"]
@@ -306,7 +325,7 @@ def main(arguments=None):
             },
             "cells": cells,
         }
-        if options.rules:  # the others' cells are as they were
+        if options.rules:  # all other cells are those of the earlier record
             record["measured_again"] = options.rules
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(record, indent=1) + "\n")

@@ -1,17 +1,21 @@
-"""Seconds of training from nothing to the paper's own Minimax-Grad figures on MNIST at eta 0.3.
+"""Seconds of training until the paper's Minimax-Grad errors are reached, MNIST at eta 0.3.
 
     python -m benchmarks.time_to_robust                      # mmtf, three seeds
     pip install '.[bench]' && python -m benchmarks.time_to_robust --who=mmtf,art,art_scheduled
 
-Both errors, clean <= 0.008 and FGSM-curr <= 0.036 (Table 3), of all 10,000 test images. mmtf plays
-`--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
-training images; `mmtf_all` has the penalty on all examples (`--penalty_every=1`), `mmtf_fused`
-also by `--penalty=fused`; PGD-40 (one start, 1,000 test images) stands beside. ART trains the same
-net by its AdversarialTrainer with its FastGradientMethod around a training step that the user has
-compiled: `art` at a constant rate, epoch after epoch until both are met or --limit;
-`art_scheduled` by mmtf's schedule, to its end. The clock stands still while errors are measured;
-tracing counts. Every run is a process of its own, seed after seed, all of --who in turns. Writes
-results/benchmarks/time_to_robust.json after every run, and goes on from it on the same commit and
+The targets are a clean error <= 0.008 and an FGSM-curr error <= 0.036 (Table 3) on all 10,000 test
+images. The error under PGD-40 (one random start, 1,000 test images) is reported as well. --who:
+
+- mmtf: `--game=minimax_grad` by its default schedule, which was chosen on a validation split of the
+  training images. mmtf_all: with the penalty on all examples (`--penalty_every=1`). mmtf_fused: the
+  same with `--penalty=fused`.
+- art: ART's AdversarialTrainer with its FastGradientMethod on the same net, with a compiled
+  training step, at a constant learning rate, epoch by epoch until both targets are met or --limit
+  seconds have passed. art_scheduled: by mmtf's schedule, to its end.
+
+The clock is stopped while errors are measured; tracing is counted. Every run is its own process;
+for each seed all of --who are run before the next seed. Writes
+results/benchmarks/time_to_robust.json after every run, and resumes from it on the same commit and
 machine. `python -m scripts.performance` renders it.
 """
 
@@ -22,11 +26,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 
 from absl import app, flags
 
 from benchmarks.records import resumable_record, write_record
 from mmtf.cli.errors import in_one_line
+from mmtf.errors import ConfigError, RunError
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 
@@ -45,17 +51,19 @@ FLAGS = flags.FLAGS
 
 
 class Clock:
-    """Seconds since it was started, without those inside `stopped`."""
+    """A stopwatch: seconds since its creation, without the time spent inside `stopped()`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._began, self._out = time.perf_counter(), 0.0
 
     @property
     def seconds(self) -> float:
+        """Seconds counted so far."""
         return time.perf_counter() - self._began - self._out
 
     @contextlib.contextmanager
-    def stopped(self):
+    def stopped(self) -> Iterator[None]:
+        """Context manager whose duration is not counted."""
         began = time.perf_counter()
         try:
             yield
@@ -64,7 +72,7 @@ class Clock:
 
 
 class Watch:
-    """Points of (step, seconds of training, errors) of one run."""
+    """Measures one run during training: step, seconds of training and test errors."""
 
     def __init__(self, classifier, data, eta=ETA):
         from mmtf.attacks import ATTACKS
@@ -76,6 +84,7 @@ class Watch:
         self.clock, self.points = Clock(), []
 
     def look(self, step: int) -> None:
+        """Adds a point for `step`, with the clock stopped."""
         from mmtf.evaluation.runner import measure
 
         with self.clock.stopped():
@@ -92,7 +101,7 @@ class Watch:
 
 
 def met(point: dict) -> bool:
-    """Whether a point keeps to both targets.
+    """Whether the errors of a point meet both targets.
 
     Example:
       >>> met({"clean": 0.008, "fgsm": 0.036}), met({"clean": 0.008, "fgsm": 0.037})
@@ -102,7 +111,7 @@ def met(point: dict) -> bool:
 
 
 def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
-    """One run of the default schedule."""
+    """Trains by mmtf's default schedule; returns the run's row."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
     from mmtf.presets import run_config
@@ -143,11 +152,13 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
 
 
 def play_art(data, seed: int, scheduled: bool = False) -> dict:
-    """AdversarialTrainer of ART, an epoch at a time, in float32.
+    """Trains by ART's AdversarialTrainer in float32, one epoch at a time; returns the run's row.
 
     Args:
-      scheduled: by the rates of mmtf's schedule over as many whole epochs as it has begun, to the
-        end, and not at a constant rate until both are met.
+      data: the dataset.
+      seed: of initial weights and batches.
+      scheduled: use the learning rates of mmtf's schedule, rounded up to whole epochs, to its end;
+        False: a constant rate until both targets are met or --limit.
     """
     import keras
     import numpy as np
@@ -206,24 +217,28 @@ def _row(who, seed, watch, seconds):
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
+    """Defines the command's flags; a function, because one test may import several scripts."""
     flags.DEFINE_list("who", ["mmtf"], f"Any of: {', '.join(WHO)}.")
     flags.register_validator(
         "who",
         lambda given: len(given) > 0 and set(given) <= set(WHO),
         message=f"Expected any of {', '.join(WHO)}, separated by commas.",
     )
-    flags.DEFINE_list("seeds", ["0", "1", "2"], "Of each.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of each.")
     flags.register_validator(
         "seeds",
         lambda given: len(given) > 0 and all(one.isdigit() for one in given),
         message="Expected whole numbers >= 0, separated by commas.",
     )
-    flags.DEFINE_float("limit", 900.0, "Seconds of training after which ART is given up.")
-    flags.DEFINE_integer("steps", None, "Of mmtf's schedule, where not the default.")
-    flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
-    flags.DEFINE_string("output", "results/benchmarks/time_to_robust.json", "The record.")
-    flags.DEFINE_string("row", None, "One run, --who and --seeds of one: write its row here.")
+    flags.DEFINE_float(
+        "limit", 900.0, "Seconds of training after which ART is stopped.", lower_bound=0
+    )
+    flags.DEFINE_integer("steps", None, "Training steps; default: the schedule's.", lower_bound=1)
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_string("output", "results/benchmarks/time_to_robust.json", "Path of the record.")
+    flags.DEFINE_string(
+        "row", None, "Internal: do one run, of the first of --who and --seeds; write its row here."
+    )
 
 
 def _play(who, seed) -> dict:
@@ -242,14 +257,17 @@ def _in_a_process(who, seed) -> dict:
         command += [f"--who={who}", f"--seeds={seed}", f"--dataset={FLAGS.dataset}"]
         command += [f"--limit={FLAGS.limit}"]
         command += [f"--steps={FLAGS.steps}"] if FLAGS.steps else []
-        subprocess.run(command, check=True)
+        done = subprocess.run(command)
+        if done.returncode:
+            raise RunError(f"{who}, seed {seed}: its process ended with status {done.returncode}.")
         return read_json(row)
 
 
 @in_one_line("benchmarks.time_to_robust")
-def main(_):
+def main(_: list[str]) -> int:
+    """Does the runs that the record lacks."""
     if {"art", "art_scheduled"} & set(FLAGS.who) and importlib.util.find_spec("art") is None:
-        raise app.UsageError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
+        raise ConfigError("Expected ART for --who=art: pip install '.[bench]'. Received: none.")
     startup.import_tensorflow()
     if FLAGS.row:
         write_json(FLAGS.row, _play(FLAGS.who[0], int(FLAGS.seeds[0])))

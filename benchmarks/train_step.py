@@ -1,10 +1,10 @@
-"""Steps/s of the loop that `mmtf.run` uses, against the bare step on one staged batch.
+"""Training loop of `mmtf.run` against its bare step on one batch already in memory: steps/s.
 
     python -m benchmarks.train_step
 
-For every game and precision the two are timed in turn, block by block, in one process; the ratio
-is that of their medians. Then `--memory_steps` steps of one game show that memory stays flat.
-Writes results/benchmarks/train_step.json and prints the table.
+For every game and precision, blocks of the two alternate in one process; reported is the ratio of
+their median rates. Then `--memory_steps` steps of one game check that resident memory does not
+grow. Writes results/benchmarks/train_step.json and prints the table.
 """
 
 import functools
@@ -15,16 +15,20 @@ import time
 from absl import app, flags
 
 from benchmarks.records import write_record
-from mmtf.runtime import startup
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import require_choice
+from mmtf.runtime import PRECISIONS, startup
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", "mnist", "As in mmtf.run.")
-flags.DEFINE_integer("batch_size", 128, "Examples a step.")
-flags.DEFINE_integer("blocks", 7, "Timed blocks of each variant; the median counts.")
-flags.DEFINE_integer("steps", 20, "Steps in a block.")
-flags.DEFINE_integer("memory_steps", 2000, "Steps over which memory is watched.")
-flags.DEFINE_list("precisions", "float32,bfloat16", "Of training.")
-flags.DEFINE_string("output", "results/benchmarks/train_step.json", "Where the record goes.")
+flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+flags.DEFINE_integer("batch_size", 128, "Examples in a step.", lower_bound=1)
+flags.DEFINE_integer(
+    "blocks", 7, "Timed blocks of each variant, of which the median is reported.", lower_bound=1
+)
+flags.DEFINE_integer("steps", 20, "Steps in a block.", lower_bound=1)
+flags.DEFINE_integer("memory_steps", 2000, "Steps over which memory is measured.", lower_bound=10)
+flags.DEFINE_list("precisions", "float32,bfloat16", "Precisions of training.")
+flags.DEFINE_string("output", "results/benchmarks/train_step.json", "Path of the record.")
 
 GAMES = {
     "plain": ("undefended", {}),
@@ -35,7 +39,7 @@ GAMES = {
 
 
 def make_trainer(dataset, game, options, precision):
-    """The trainer that `mmtf.run` would build for a game of these options."""
+    """Returns the trainer that `mmtf.run` builds for a game with these options."""
     import tensorflow as tf
 
     from mmtf.config import Schedule
@@ -61,7 +65,7 @@ def make_trainer(dataset, game, options, precision):
 
 
 def bare_step(trainer):
-    """The same game's step compiled alone, on one batch that stays where it is."""
+    """Returns the game's step as one compiled function, on one batch already in memory."""
     import tensorflow as tf
 
     from mmtf.classifiers.precision import computing_in
@@ -89,7 +93,7 @@ def bare_step(trainer):
 
 
 def compare(trainer) -> dict:
-    """Median seconds a step of both, in alternating blocks."""
+    """Times the loop and the bare step in alternating blocks: median steps per second of both."""
     step, at = bare_step(trainer), 0
     step()
     trainer.run(0, 2)
@@ -115,12 +119,13 @@ def compare(trainer) -> dict:
 
 
 def resident_bytes() -> int:
+    """Returns the resident memory of this process."""
     with open("/proc/self/statm") as source:
         return int(source.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def watch_memory(trainer) -> dict:
-    """Resident memory after each tenth of the steps; the first is where it starts."""
+    """Returns resident memory after each tenth of the steps, and its growth since the first."""
     part = FLAGS.memory_steps // 10
     sizes = []
     for number in range(10):
@@ -133,7 +138,11 @@ def watch_memory(trainer) -> dict:
     }
 
 
-def main(_):
+@in_one_line("benchmarks.train_step")
+def main(_: list[str]) -> None:
+    """Times every game in every precision and writes the record."""
+    for precision in FLAGS.precisions:
+        require_choice("precisions", precision, PRECISIONS)
     startup.import_tensorflow()
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""Writes docs/api/*.md: a page for each room of mmtf, which mkdocstrings fills from the docstrings.
+"""Writes docs/api/*.md: a page for each package of mmtf, which mkdocstrings fills in.
 
-python -m scripts.api_pages            # says which pages are out of date
+python -m scripts.api_pages            # only list pages that are out of date
 python -m scripts.api_pages --write
 """
 
@@ -11,7 +11,7 @@ from absl import app, flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "api"
-# Rooms with a page of their own; the other modules share one.
+# Packages with their own page; all other modules share one.
 ROOMS = (
     "attacks",
     "classifiers",
@@ -29,7 +29,7 @@ _WRITE = flags.DEFINE_boolean("write", False, "Write the pages instead of compar
 
 
 def public_modules(root: pathlib.Path) -> list[str]:
-    """Dotted names of all modules of mmtf but those whose name begins with an underscore."""
+    """Returns the dotted names of mmtf's modules, without those that begin with an underscore."""
     found = []
     for path in sorted((root / "mmtf").rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -40,7 +40,7 @@ def public_modules(root: pathlib.Path) -> list[str]:
 
 
 def pages(root: pathlib.Path) -> dict[str, str]:
-    """The text of every page by its name."""
+    """Returns page name -> text, for every page."""
     modules: dict[str, list[str]] = {name: [] for name in (*ROOMS, OTHERS)}
     for module in public_modules(root):
         room = (module.split(".") + [""])[1]
@@ -58,13 +58,13 @@ def pages(root: pathlib.Path) -> dict[str, str]:
     return text
 
 
-def _page(name, modules):
+def _page(name: str, modules: list[str]) -> str:
     title = "The rest" if name == OTHERS else f"mmtf.{name}"
     return f"# {title}\n\n" + "\n\n".join(f"::: {module}" for module in modules) + "\n"
 
 
 def main(_) -> None:
-    """Writes the pages, or exits with 1 where one is out of date."""
+    """Writes the pages with --write; otherwise exits with status 1 if one is out of date."""
     wanted = pages(ROOT)
     stale = [
         name
@@ -78,7 +78,7 @@ def main(_) -> None:
         print(f"wrote {len(stale)} of {len(wanted)} pages")
     elif stale:
         print(
-            f"Expected docs/api as the modules are. Received other pages: {', '.join(stale)}. "
+            f"Expected docs/api to match the modules. Received outdated pages: {', '.join(stale)}. "
             "Run python -m scripts.api_pages --write.",
             file=sys.stderr,
         )

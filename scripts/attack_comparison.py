@@ -1,12 +1,12 @@
-"""mmtf's attacks beside those of ART, Foolbox and the original AutoAttack, on the same weights.
+"""Compares mmtf's attacks with those of ART, Foolbox and the original AutoAttack, on equal weights.
 
     python -m scripts.attack_comparison --model=NAME=PATH [--model=...] [--max_examples=200]
     python -m scripts.attack_comparison --render
 
-A PATH is what `mmtf.evaluate` takes. Needs the extra `peers`. Writes
-results/evaluation/comparison.json after every row, and goes on from the rows that are there;
-`--render` only makes the block of docs/evaluation.md from the record. On a busy machine set
-OMP_NUM_THREADS=1: PyTorch's threads wait for each other in loops.
+PATH is a model as `mmtf.evaluate` takes it. Requires the extra `peers`. Writes
+results/evaluation/comparison.json after every row and resumes from its rows; `--render` only makes
+the block of docs/evaluation.md from the record. On a busy machine set OMP_NUM_THREADS=1, because
+PyTorch's threads wait for each other in busy loops.
 """
 
 import importlib.util
@@ -16,6 +16,7 @@ from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
 from mmtf.config import NORMS
+from mmtf.errors import ConfigError
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table
 from mmtf.runtime import startup
@@ -32,7 +33,7 @@ FLAGS = flags.FLAGS
 
 @in_one_line("scripts.attack_comparison")
 def main(_: list[str]) -> None:
-    """Runs the comparisons that are missing, and renders them."""
+    """Runs the comparisons that the record lacks, and renders the tables."""
     if not FLAGS.render:
         run()
     if FLAGS.output == str(RECORD):
@@ -42,18 +43,21 @@ def main(_: list[str]) -> None:
 
 
 def blocks() -> dict[str, str]:
-    """The page's block by its name, as the committed record has it."""
+    """Returns name -> Markdown of the page's block, from the committed record."""
     return {"peers": block(read_json(RECORD))}
 
 
 def run() -> None:
+    """Runs the comparisons that the record lacks, and writes it after each.
+
+    Raises:
+      ConfigError: no --model, a peer that is not installed, or a record with other settings.
+    """
     if not FLAGS.model:
-        raise app.UsageError(
-            "Expected --model=NAME=PATH once or more, or --render. Received: none."
-        )
+        raise ConfigError("Expected --model=NAME=PATH, once or more, or --render. Received: none.")
     lacks = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if lacks:
-        raise app.UsageError(
+        raise ConfigError(
             f"Expected the peers: pip install '.[peers]'. Received: no {', '.join(lacks)}."
         )
     startup.import_tensorflow()
@@ -78,7 +82,7 @@ def run() -> None:
         kept = {"name": classifier.name, "digest": classifier.fingerprint}
         kept["logits_difference"] = check_copy(classifier.model, subject.torch_copy, x)
         record["classifiers"] = _replaced(record["classifiers"], kept, ("name",))
-        # Another classifier had the name before: its rows go with it.
+        # Drops the rows of another classifier that had this name before.
         record["rows"] = [
             row
             for row in record["rows"]
@@ -108,14 +112,14 @@ def run() -> None:
 
 
 def _opened() -> dict:
-    """The record so far, or an empty one; one of other examples is refused."""
+    """Returns the record to resume from, or an empty one; rejects one with other settings."""
     shared = {name: getattr(FLAGS, name) for name in SHARED}
     if not os.path.exists(FLAGS.output):
         return {**shared, "classifiers": [], "rows": []}
     record = read_json(FLAGS.output)
     found = {name: record[name] for name in SHARED}
     if found != shared:
-        raise app.UsageError(f"Expected {found}, as in {FLAGS.output}. Received: {shared}.")
+        raise ConfigError(f"Expected {found}, as in {FLAGS.output}. Received: {shared}.")
     return record
 
 
@@ -143,7 +147,7 @@ def _told(row):
 
 
 def block(record: dict) -> str:
-    """The tables of every classifier in the record, and what they were made with."""
+    """Returns Markdown: the tables of every classifier in the record, and their versions."""
     parts = []
     for one in record["classifiers"]:
         name, digest = one["name"], one["digest"]
@@ -169,7 +173,7 @@ def block(record: dict) -> str:
 
 
 def table(rows: list[dict]) -> str:
-    """One line for each attack and peer."""
+    """Returns a Markdown table with a line for each attack and peer."""
     header = ["attack", "norm, eta", "iterations", "runs", "mmtf", "peer", "its error"]
     header += ["images more", "mmtf alone", "peer alone", "s", "peer's s"]
     lines = []
@@ -196,14 +200,14 @@ def table(rows: list[dict]) -> str:
 
 
 def _gain(cell: dict) -> str:
-    """By how many images mmtf's attack breaks more, with its standard error."""
+    """By how many more images than the peer's mmtf's attack succeeds, with its standard error."""
     gain = cell["ours_alone"] - cell["theirs_alone"]
     error = cell.get("gain_se")
     return f"{gain:+.3g}" + (f" ± {error:.2g}" if error else "")
 
 
 def _distances(rows: list[dict]) -> str:
-    """Of the attacks that look for the nearest image, without a ball."""
+    """Median distances of the minimal-perturbation attacks, run without a radius."""
     lines = []
     for row in rows:
         for one in [{"peer": "mmtf", **row["ours"]}, *row["peers"]]:
@@ -233,17 +237,17 @@ def _pixels(rows: list[dict]) -> str:
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
-    flags.DEFINE_multi_string("model", [], "NAME=PATH of a classifier; again for another.")
-    flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
-    flags.DEFINE_integer("max_examples", 200, "Test examples.")
-    flags.DEFINE_float("eta", 0.3, "Radius in linf.")
-    flags.DEFINE_float("eta_l2", 2.0, "Radius in l2.")
-    flags.DEFINE_integer("steps", 50, "Of APGD, and of APGD-T and FAB-T for each target.")
-    flags.DEFINE_integer("queries", 500, "Of Square.")
-    flags.DEFINE_integer("seed", 0, "Of random starts.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_multi_string("model", [], "NAME=PATH of a classifier. Repeat for several.")
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_integer("max_examples", 200, "Number of test examples, from the first.")
+    flags.DEFINE_float("eta", 0.3, "l-infinity radius, for pixels in [-1, 1].")
+    flags.DEFINE_float("eta_l2", 2.0, "l2 radius, for pixels in [-1, 1].")
+    flags.DEFINE_integer("steps", 50, "Steps of APGD, and of APGD-T and FAB-T for each target.")
+    flags.DEFINE_integer("queries", 500, "Queries of Square.")
+    flags.DEFINE_integer("seed", 0, "Seed of random starts.")
     flags.DEFINE_list("only", [], "Titles of attacks; default: all.")
-    flags.DEFINE_string("output", str(RECORD), "The record.")
+    flags.DEFINE_string("output", str(RECORD), "Path of the record.")
     flags.DEFINE_bool("render", False, "Only make the tables from the record.")
 
 

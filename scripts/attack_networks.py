@@ -1,11 +1,11 @@
-"""What makes a learned attack strong: one change at a time from the strongest recipe.
+"""Ablation of learned attacks: one change at a time from the strongest recipe.
 
     python -m scripts.attack_networks --classifiers=glorot=runs/undefended-mnist-eta0.3-seed0,...
 
-Each recipe trains a network afresh against each classifier on 55,000 training images; its error is
-measured on the 5,000 training images held out, by which recipes may be compared and chosen, and on
-the test split. Writes results/section4/attack_networks.json after every cell; cells that are there
-are not trained again. `python -m scripts.network_games` renders docs/attack_networks.md from it.
+Each recipe trains a new network against each classifier on 55,000 training images. Its error is
+measured on the 5,000 held-out training images, by which recipes may be selected, and on the test
+split. Writes results/section4/attack_networks.json after every cell; existing cells are not trained
+again. `python -m scripts.network_games` renders docs/attack_networks.md from it.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ FLAGS = flags.FLAGS
 
 
 def recipes() -> dict:
-    """Name -> AttNetRecipe: the strongest, one change each, other networks, the paper's."""
+    """Returns name -> AttNetRecipe: the strongest, single changes, other networks, the paper's."""
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST, AttNetRecipe
 
     half = dataclasses.replace(ATTNET.schedule, steps=ATTNET.schedule.steps // 2)
@@ -127,7 +127,7 @@ def main(_: list[str]) -> None:
             found = measure(classifiers[classifier], attack, x, y, name=name)
             told = found.to_dict()
             results[split] = {one: told[one] for one in ("error", "ci_low", "ci_high", "n")}
-        names = ("classifier", "recipe", "eta")  # with other settings before
+        names = ("classifier", "recipe", "eta")  # replaces a cell with other settings
         cells[:] = [cell for cell in cells if any(cell[one] != key[one] for one in names)]
         cells.append({**key, **results, **about, "commit": made["commit"]})
         write_json(FLAGS.output, {"cells": cells, **made})
@@ -155,8 +155,8 @@ def main(_: list[str]) -> None:
 
 
 def _done(key, cells) -> bool:
-    """Whether the cell is there; cells of another classifier by the same name are refused."""
-    key = json.loads(json.dumps(key))  # as a file has it
+    """Whether the cell exists; raises ConfigError for another classifier of the same name."""
+    key = json.loads(json.dumps(key))  # as JSON stores it
     for cell in cells:
         if (cell["classifier"], cell["eta"]) == (key["classifier"], key["eta"]):
             for name in ("digest", "dataset", "max_examples"):
@@ -164,7 +164,7 @@ def _done(key, cells) -> bool:
                     cell.get(name) == key[name],
                     f"{name} {key[name]} in the cells of {key['classifier']!r} in {FLAGS.output}; "
                     "give another NAME or --output",
-                    cell.get(name, "none: older cells, which do not say"),
+                    cell.get(name, "none, in older cells"),
                 )
     return any(key.items() <= cell.items() for cell in cells)
 
@@ -177,17 +177,17 @@ def _check_folders():
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
+    """Defines the command's flags; a function, because one test may import several scripts."""
     flags.DEFINE_list(
         "classifiers",
         ["glorot=runs/undefended-mnist-eta0.3-seed0"],
-        "NAME=FOLDER of finished runs of mmtf.run.",
+        "NAME=FOLDER of finished runs of mmtf.run, separated by commas.",
     )
     flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper 30000 steps.")
-    flags.DEFINE_string("dataset", "mnist", "That the classifiers were trained on.")
-    flags.DEFINE_float("eta", 0.3, "Radius of the attacks.")
-    flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
-    flags.DEFINE_string("output", str(RECORD), "Where the cells are kept.")
+    flags.DEFINE_string("dataset", "mnist", "Dataset on which the classifiers were trained.")
+    flags.DEFINE_float("eta", 0.3, "Radius of the attacks, for pixels in [-1, 1].")
+    flags.DEFINE_integer("max_examples", 0, "Number of test examples, from the first; 0 for all.")
+    flags.DEFINE_string("output", str(RECORD), "Path of the record.")
 
 
 if __name__ == "__main__":

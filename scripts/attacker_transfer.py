@@ -1,11 +1,12 @@
-"""The matrix of attack-network architectures against defenses trained against each of them.
+"""Transfer matrix: attack-network architectures against defenses trained with each of them.
 
     python -m scripts.attacker_transfer [--dataset=mnist] [--eta=0.3] [--steps=1000]
 
-Rows: the undefended classifier, and one Minimax-AttNet for each architecture. Columns: a best
-response of each architecture, trained afresh against the classifier in the row by one recipe.
-Classifiers are runs of mmtf.run under --runs and are not trained twice; neither are best responses.
-Writes results/section4/transfer.json after every row, then docs/figures/transfer.png.
+Rows: the undefended classifier, and the classifier of Minimax-AttNet for each architecture.
+Columns: a best response of each architecture, newly trained against the classifier in the row; all
+by one recipe. Classifiers are runs of mmtf.run under --runs; finished classifiers and best
+responses are reused. Writes results/section4/transfer.json after every row, then
+docs/figures/transfer.png.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from scripts.blocks import FIGURES, RESULTS
 
 RECORD = RESULTS / "section4" / "transfer.json"
 FIGURE = FIGURES / "transfer.png"
-# Name -> (attack net, its options); one output map for all, so that only the architecture differs.
+# Name -> (attack net, its options); all have the same output map: only architectures differ.
 ARCHITECTURES = {
     "universal": ("universal", {"output": "full"}),
     "mlp": ("mlp", {"output": "full", "layer_norm": True, "dropout": 0.0}),
@@ -111,18 +112,18 @@ def _row(defense, config, data, threat, folder):
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
-    flags.DEFINE_string("dataset", "mnist", "Any that mmtf.run takes.")
-    flags.DEFINE_float("eta", 0.3, "Radius.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
+    flags.DEFINE_float("eta", 0.3, "Radius, for pixels in [-1, 1].")
     flags.DEFINE_integer(
         "steps", None, "Training steps of the defenses; default: the fast schedule's."
     )
     flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
-    flags.DEFINE_integer("max_examples", 0, "Test examples, 0 for all.")
-    flags.DEFINE_integer("seed", 0, "Of everything.")
-    flags.DEFINE_string("runs", "runs/transfer", "Where the runs and best responses are kept.")
-    flags.DEFINE_string("output", str(RECORD), "The record.")
-    flags.DEFINE_string("figure", str(FIGURE), "The heat map.")
+    flags.DEFINE_integer("max_examples", 0, "Number of test examples, from the first; 0 for all.")
+    flags.DEFINE_integer("seed", 0, "Seed of the games, the best responses and random starts.")
+    flags.DEFINE_string("runs", "runs/transfer", "Folder of the runs and best responses.")
+    flags.DEFINE_string("output", str(RECORD), "Path of the record.")
+    flags.DEFINE_string("figure", str(FIGURE), "Path of the heat map.")
 
 
 if __name__ == "__main__":

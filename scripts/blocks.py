@@ -1,4 +1,4 @@
-"""Blocks of pages, from `<!-- name -->` to `<!-- /name -->`, rendered from committed records."""
+"""Generated blocks of pages, `<!-- name -->` to `<!-- /name -->`, and texts that they share."""
 
 import pathlib
 import statistics
@@ -9,12 +9,12 @@ from mmtf.reports.markdown import replace_block
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"
 FIGURES = DOCS / "figures"
-# What a table of errors says below itself.
+# Printed below tables of errors.
 ACCURACY = "Test errors; robust accuracy is 1 - error."
 
 
 def rendered(page: pathlib.Path, blocks: dict[str, str]) -> str:
-    """The text of `page` with those of `blocks`, name -> Markdown, that it has."""
+    """Returns the text of `page`, its blocks replaced by those of `blocks` (name -> Markdown)."""
     text = page.read_text()
     for name, content in blocks.items():
         if f"<!-- {name} -->" in text:
@@ -23,26 +23,26 @@ def rendered(page: pathlib.Path, blocks: dict[str, str]) -> str:
 
 
 def rewrite(page: pathlib.Path, blocks: dict[str, str]) -> None:
-    """Writes `rendered` to the page and says so."""
+    """Writes `rendered` to the page and prints its path."""
     page.write_text(rendered(page, blocks))
     print(f"rendered {page.relative_to(ROOT)}")
 
 
 def command(record: dict, module: str = "mmtf.run") -> str:
-    """What to type for the same record."""
+    """Returns the command line that made the record."""
     return f"python -m {module} " + " ".join(record["command"][1:])
 
 
 def commands(records: list[dict]) -> str:
-    """A list of the records' commands, each with its versions and machine."""
+    """Returns a Markdown list of the records' commands, with versions and machines."""
     return "\n".join(f"- `{command(record)}`: {where(record)}" for record in records)
 
 
 def where(record: dict) -> str:
-    """Versions, machine, precision, seed and commit of a record, as far as it has them."""
+    """Returns versions, machine, precision, seed and commit of a record, those that it has."""
     versions, hardware = record["versions"], record["hardware"]
     commit, plus, changes = (record["commit"] or "unknown").partition("+")
-    instructions = hardware.get("instructions")  # older records do not say
+    instructions = hardware.get("instructions")  # not in older records
     cores = f"{hardware['cores']} cores of {hardware['cpu']}"
     cores += f" ({instructions})" if instructions else ""
     parts = [f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}, {cores}"]
@@ -54,7 +54,7 @@ def where(record: dict) -> str:
 
 
 def error_text(cell: dict, digits: int = 4) -> str:
-    """An error with its 95 % interval.
+    """Formats an error with its 95 % interval.
 
     Example:
       >>> error_text({"error": 0.1, "ci_low": 0.08, "ci_high": 0.12}, 2)
@@ -67,7 +67,7 @@ def error_text(cell: dict, digits: int = 4) -> str:
 def spread_text(
     values: list[float], digits: int, middle: Callable[[list[float]], float] = statistics.mean
 ) -> str:
-    """The middle of some values with [least, largest], which one value alone has not.
+    """Formats the mean (or `middle`) of values with [least, largest]; one value stands alone.
 
     Example:
       >>> spread_text([1.0, 2.0], 1), spread_text([1.0], 1)

@@ -1,19 +1,19 @@
-"""Writes the BUILD files of the repository from its files and their imports.
+"""Generates the repository's BUILD files from its source files and their imports.
 
     python -m scripts.build_files [--write]
 
 Each module and test has one target, named after it (`__init__` after its folder):
 
-- py_test for test_*.py, py_binary for what runs as a script, py_library for the others;
+- rule: py_test for test_*.py, py_binary for files that run as a script, py_library otherwise;
 - deps: what the file imports from this repository, inside functions too;
-- data: modules that a registry names as "mmtf.module:attribute" and tables and texts of its folder
-  that the file names; outside mmtf also modules started by name (`python -m`), a neighbor's file
-  name, conftest.py, and the files and folders of the root that it reads;
-- tags = ["slow"] where some of its tests are marked so.
+- data: modules that a registry names as "mmtf.module:attribute", and .csv and .md files of the
+  folder that the source names; outside mmtf also modules started by name (`python -m`), named files
+  of the same folder, conftest.py, and named files and folders of the root;
+- tags = ["slow"] if some of its tests are marked slow.
 
 //:mmtf is the whole library, for `import mmtf`, which imports the rest by name when first used.
 Packages from elsewhere, such as TensorFlow, come from the Python that runs the targets.
-Without --write nothing is written: the exit status is 1 if a BUILD file differs.
+Without --write nothing is written, and the exit status is 1 if a BUILD file differs.
 """
 
 import argparse
@@ -36,12 +36,12 @@ GROUP = 'filegroup(\n    name = "{0}",\n    srcs = glob(["{0}/**"]),\n)'
 
 
 class BuildError(ValueError):
-    """No BUILD files can be written for these sources."""
+    """The sources do not allow BUILD files: an unknown module or a dependency cycle."""
 
 
 @dataclasses.dataclass
 class Target:
-    """A rule as a source file needs it; labels in full, a file's label is //folder:file."""
+    """A Bazel rule for one source file; labels are absolute, those of files //folder:file."""
 
     rule: str
     label: str
@@ -51,7 +51,7 @@ class Target:
     slow: bool = False
 
     def render(self) -> str:
-        """The rule's text, attributes and labels in the order of Bazel's formatter."""
+        """Returns the rule's text, attributes and labels in the order of Bazel's formatter."""
         name, test = self.label.partition(":")[2], self.rule == "py_test"
         attributes = {
             "name": name,
@@ -67,7 +67,7 @@ class Target:
         return "\n".join([f"{self.rule}(", *lines, ")"])
 
     def _short(self, label: str) -> str:
-        """The label as it is written in this target's folder."""
+        """Returns the label as it is written in this target's folder."""
         folder, _, name = label[2:].partition(":")
         if label.startswith(self.label.partition(":")[0] + ":"):
             return name if "." in name else f":{name}"
@@ -78,11 +78,11 @@ class Target:
 
 
 def build_files(root: pathlib.Path) -> dict[str, str]:
-    """The path of each BUILD file of the repository in `root` -> its text.
+    """Returns path -> text of each BUILD file of the repository in `root`.
 
     Raises:
-      BuildError: a file imports a module of the repository that does not exist, or files need
-        each other in a circle, which Bazel refuses.
+      BuildError: a file imports a module of the repository that does not exist, or the imports
+        form a cycle, which Bazel rejects.
     """
     found = [path for folder in FOLDERS for path in (root / folder).rglob("*.py")]
     paths = sorted(path.relative_to(root) for path in found)
@@ -121,7 +121,7 @@ def _literal(value: str | list[str]) -> str:
 
 
 def _target(root: pathlib.Path, path: pathlib.Path, labels: dict[str, str]) -> Target:
-    """What the source file `path` needs; `labels`: module -> label, of all modules."""
+    """Returns the target of the source file `path`; `labels` maps every module to its label."""
     tree = ast.parse((root / path).read_text())
     target = Target(
         _rule(path, tree), _label(path), srcs={f"//{path.parent.as_posix()}:{path.name}"}
@@ -131,7 +131,7 @@ def _target(root: pathlib.Path, path: pathlib.Path, labels: dict[str, str]) -> T
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             target.data |= set(_named(root, node.value, path, labels))
     if path.parent == pathlib.Path(LIBRARY) and path.stem.startswith("_"):
-        target.data.clear()  # //:mmtf has all that it names
+        target.data.clear()  # //:mmtf contains every module that it names
     if target.rule == "py_test":
         target.srcs.add(f"{RUNNER}.py")
         target.deps.add(RUNNER)
@@ -153,7 +153,7 @@ def _has_data(root: pathlib.Path, folder: str) -> bool:
 
 
 def _imports(node: ast.AST, path: pathlib.Path) -> list[list[str]]:
-    """What each import may mean, longest first: `from mmtf.x import y`: y may be a module of x."""
+    """Candidate modules of each import, longest first: `from a import b` may mean module a.b."""
     if isinstance(node, ast.Import):
         return [[alias.name] for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -164,7 +164,7 @@ def _imports(node: ast.AST, path: pathlib.Path) -> list[list[str]]:
 
 
 def _imported(names: list[str], path: pathlib.Path, labels: dict[str, str]) -> str:
-    """The label of what is imported, or nothing for a package from elsewhere."""
+    """Returns the label of the imported module; "" for a package from elsewhere."""
     ours = path.parts[0] == LIBRARY
     folders = [] if ours else [".".join(folder.parts) for folder in path.parents[:-1]]
     for name in names:
@@ -179,7 +179,7 @@ def _imported(names: list[str], path: pathlib.Path, labels: dict[str, str]) -> s
 
 
 def _named(root: pathlib.Path, text: str, path: pathlib.Path, labels: dict) -> Iterator[str]:
-    """Labels of what a string in the file `path` names."""
+    """Yields the labels of modules and files that a string in the file `path` names."""
     member = re.fullmatch(rf"({LIBRARY}[\w.]*):\w+", text)
     if member and member[1] in labels:
         yield labels[member[1]]
@@ -228,7 +228,7 @@ def _refuse_cycles(targets: dict[str, Target]) -> None:
 
 
 def differing(root: pathlib.Path) -> dict[str, str | None]:
-    """Paths of the BUILD files that differ -> the text each should have, None: it should go."""
+    """Returns path -> wanted text of the BUILD files that differ; None: the file is superfluous."""
     wanted = build_files(root)
     found = [root / "BUILD", *(path for one in FOLDERS for path in (root / one).rglob("BUILD"))]
     has = {path.relative_to(root).as_posix(): path.read_text() for path in found if path.is_file()}
@@ -237,7 +237,7 @@ def differing(root: pathlib.Path) -> dict[str, str | None]:
 
 
 def main(root: pathlib.Path, arguments: list[str]) -> int:
-    """Runs the command on the repository in `root`; returns the exit status."""
+    """Checks or writes the BUILD files of the repository in `root`; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write the files that differ")
     write = parser.parse_args(arguments).write

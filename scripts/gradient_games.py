@@ -4,14 +4,14 @@
 
 Reads results/section3/*.json (each the record.json of the run that its own `command` names) and
 train_step.json, fused_penalty.json and penalty_every.json of results/benchmarks; rewrites the
-marked blocks of docs/gradient_games.md and docs/figures/minimax_grad.png. Needs no
-TensorFlow.
+marked blocks of docs/gradient_games.md and docs/figures/minimax_grad.png. Imports no TensorFlow.
 """
 
 import statistics
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import paper_figure, plots, read_json
 from mmtf.reports.markdown import games_table, markdown_table, matrix_table
 from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, commands, rewrite, spread_text, where
@@ -25,12 +25,12 @@ CURVES = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD, 10 steps"}
 
 
 def records(dataset: str) -> dict[str, dict]:
-    """The committed records of one dataset by file name."""
+    """Returns file name -> committed record, of one dataset."""
     return {path.stem: read_json(path) for path in sorted(RECORDS.glob(f"{dataset}_*.json"))}
 
 
 def blocks() -> dict[str, str]:
-    """The content of every generated block by its name."""
+    """Returns name -> Markdown of every generated block."""
     mnist, cifar = records("mnist"), records("cifar10")
     content = {
         "mnist": games_table(list(mnist.values())),
@@ -97,7 +97,7 @@ def _fused(record: dict) -> str:
 
 
 def every(record: dict) -> str:
-    """Markdown: errors on held-out images by radius and share of examples with the penalty.
+    """Returns Markdown: held-out errors by radius and share of examples with the penalty.
 
     Args:
       record: as `benchmarks.penalty_every` writes it.
@@ -144,6 +144,7 @@ def draw() -> None:
     plt.close(figure)
 
 
+@in_one_line("scripts.gradient_games")
 def main(_: list[str]) -> None:
     """Rewrites the pages and draws the figure."""
     content = blocks()

@@ -2,12 +2,13 @@
 
     python -m scripts.growth
 
-Reads results/benchmarks/growth.json, which `python -m benchmarks.growth` writes. Needs no
+Reads results/benchmarks/growth.json, which `python -m benchmarks.growth` writes. Imports no
 TensorFlow.
 """
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import plots, read_json
 from mmtf.reports.markdown import markdown_table
 from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, rewrite, where
@@ -15,9 +16,9 @@ from scripts.blocks import DOCS, FIGURES, RESULTS, ROOT, rewrite, where
 RECORD = RESULTS / "benchmarks" / "growth.json"
 PAGE = DOCS / "performance.md"
 FIGURE = FIGURES / "growth.png"
-# Blocks of one point differ by a few per cent from each other on a machine with other guests.
+# Blocks of one point differ by a few percent from each other on a shared machine.
 TOLERANCE = 1.1
-# What memory may be proportional to, beside a constant: value to this power.
+# Memory may grow in proportion to the axis value to this power, plus a constant; default 1.
 MEMORY_POWER = {"size": 2}
 TITLES = {
     "batch": "images in a batch",
@@ -31,7 +32,7 @@ TITLES = {
 
 
 def by_axis(record: dict) -> dict[str, list[dict]]:
-    """Rows by axis, with `time_growth`, `work_growth` and `memory_growth` over the first."""
+    """Groups rows by axis; adds time_growth, work_growth and memory_growth over the first row."""
     groups = {}
     for row in record["rows"]:
         rows = groups.setdefault(row["axis"], [])
@@ -46,9 +47,10 @@ def by_axis(record: dict) -> dict[str, list[dict]]:
 
 
 def outgrown(rows: list[dict]) -> tuple[float, dict]:
-    """(by how much time outgrows the work, at which row), over the cheapest point before it.
+    """Returns (factor by which time outgrows the work, the row where this is largest).
 
-    Not over the first, whose fixed costs would hide what a later one loses.
+    The factor compares time per unit of work with the cheapest point before the row; compared with
+    the first point, its fixed costs would hide the loss of later ones.
     """
     worst, cheapest = (0.0, rows[0]), rows[0]["seconds"] / rows[0]["flops"]
     for row in rows:
@@ -59,7 +61,7 @@ def outgrown(rows: list[dict]) -> tuple[float, dict]:
 
 
 def bend(axis: str, rows: list[dict]) -> float:
-    """Peak memory at the last point over that of the straight line through the first and middle."""
+    """Ratio of the last point's peak memory to a straight line through the first and middle."""
     power = MEMORY_POWER.get(axis, 1)
     shown = (rows[0], rows[len(rows) // 2], rows[-1])
     a, b, c = ((row["value"] ** power, row["peak_mib"]) for row in shown)
@@ -70,7 +72,7 @@ def bend(axis: str, rows: list[dict]) -> float:
 
 
 def block(record: dict) -> str:
-    """A table of every point, and what grew faster than the work."""
+    """Returns Markdown: a table of every point, and the axes on which cost outgrew the work."""
     lines, faster, bent = [], [], []
     for axis, rows in by_axis(record).items():
         for row in rows:
@@ -110,7 +112,7 @@ def block(record: dict) -> str:
 
 
 def draw(record: dict) -> None:
-    """Draws a panel an axis: time, work and memory over those of its first point, log scales."""
+    """Draws one panel per axis: time, work and memory relative to its first point, log scales."""
     plt = plots.pyplot()
     groups = by_axis(record)
     rows_high = -(-(len(groups) + 1) // 2)
@@ -144,10 +146,11 @@ def draw(record: dict) -> None:
 
 
 def _short(value: int) -> str:
-    """Thousands as k: 15,000 is 15k."""
+    """Formats whole thousands with a k: 15,000 is 15k."""
     return f"{value // 1000}k" if value >= 1000 and value % 1000 == 0 else str(value)
 
 
+@in_one_line("scripts.growth")
 def main(_: list[str]) -> None:
     """Rewrites the block of the page and draws the figure."""
     record = read_json(RECORD)

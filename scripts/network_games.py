@@ -3,7 +3,7 @@
     python -m scripts.network_games
 
 Reads results/section4/*.json; rewrites the marked blocks of docs/network_games.md and
-docs/attack_networks.md, docs/figures/convergence.png and docs/figures/transfer.png. Needs no
+docs/attack_networks.md, docs/figures/convergence.png and docs/figures/transfer.png. Imports no
 TensorFlow.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import lemma_table, plots, read_json, risk_table
 from mmtf.reports.heat_map import heat_map
 from mmtf.reports.markdown import games_table, markdown_table, matrix_table
@@ -28,7 +29,7 @@ ARCHITECTURES |= {"mlp, no label": "MLP, no label", "unet": "U-Net"}
 
 
 def blocks() -> dict[str, str]:
-    """The content of every generated block by its name, of the records that are there."""
+    """Returns name -> Markdown of every generated block whose record exists."""
     games = {path.stem: read_json(path) for path in sorted(RECORDS.glob("mnist_*.json"))}
     content = {
         "network games": games_table(list(games.values()), ATTACKS),
@@ -125,6 +126,7 @@ def draw_transfer(record: dict, path: str | os.PathLike) -> None:
     heat_map(cells, str(path), columns, "trained against", title)
 
 
+@in_one_line("scripts.network_games")
 def main(_: list[str]) -> None:
     """Rewrites the pages and draws the figures."""
     content = blocks()

@@ -2,11 +2,12 @@
 
     python -m scripts.readme
 
-Needs no TensorFlow.
+Imports no TensorFlow.
 """
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json
 from mmtf.reports.markdown import markdown_table
 from scripts.blocks import DOCS, RESULTS, ROOT, rewrite
@@ -22,7 +23,7 @@ COLUMNS = {"none": "clean images", "fgsm_curr": "FGSM", "pgd_curr": "PGD-40"}
 
 
 def four_games() -> str:
-    """Markdown: accuracy and error of four games without an attack, under FGSM and under PGD."""
+    """Returns Markdown: accuracy and error of four games on clean images, under FGSM and PGD."""
     rows, sizes, commands = [], set(), set()
     for game, place in RECORDS.items():
         record = read_json(str(RESULTS / place))
@@ -35,7 +36,6 @@ def four_games() -> str:
         rows.append([f"`{game}`", *cells])
         command = " ".join(record["command"][1:])
         commands.add(f"python -m mmtf.run {command.replace(f'--game={game}', '--game=GAME')}")
-    (n,) = sizes
     (n,), (command,) = sizes, commands
     table = markdown_table(["game", *COLUMNS.values()], rows)
     return (
@@ -46,11 +46,12 @@ def four_games() -> str:
 
 
 def blocks() -> dict[str, str]:
-    """The content of every generated block by its name."""
+    """Returns name -> Markdown of every generated block."""
     return {"four games": four_games()}
 
 
-def main(_) -> None:
+@in_one_line("scripts.readme")
+def main(_: list[str]) -> None:
     """Rewrites the block of both pages."""
     for page in PAGES:
         rewrite(page, blocks())

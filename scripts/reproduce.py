@@ -1,11 +1,11 @@
-"""The paper's tables and figures: prints a plan, measures what is missing, renders all of it.
+"""Reproduces the paper's tables and figures: prints a plan, measures missing cells, renders.
 
     python -m scripts.reproduce --all
     python -m scripts.reproduce --tables=1,3 --etas=0.1,0.3 --init=keras,tutorial
     python -m scripts.reproduce --all --dry_run
 
-Records lie under results/cells, trained classifiers under runs/store; neither is made twice.
-Stopped by any means, the same command goes on.
+Records are kept in results/cells, trained classifiers in runs/store; both are reused. However the
+command was stopped, the same command resumes.
 """
 
 import os
@@ -16,7 +16,7 @@ import sys
 from absl import app, flags
 
 from mmtf.config import SCHEDULES
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, RunError, require
 from mmtf.runtime import startup
 from scripts.paper import selection
 from scripts.paper.cells import Track
@@ -28,59 +28,75 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = str(ROOT / "results" / "cells")
 DOCS = str(ROOT / "docs" / "generated")
 FLAGS = flags.FLAGS
-# Flags that make a trial, whose records do not belong among the committed ones.
+# Flags that make a run a trial: its records must not be written among the committed ones.
 TRIAL = ("dataset", "steps", "max_examples", "pgd_steps", "autoattack_steps", "autoattack_queries")
 TRIAL += ("attnet_steps", "rounds", "pgd_examples", "autoattack_examples")
 
 
 def define_flags() -> None:
-    """Not on import: tests import several scripts."""
+    """Defines the command's flags; a function, because one test may import several scripts."""
     flags.DEFINE_bool("all", False, "Every table and figure.")
     flags.DEFINE_list("tables", [], "Numbers of the paper's tables, 1 to 10.")
     flags.DEFINE_list("figures", [], "Numbers of the paper's figures, 1 to 5.")
     flags.DEFINE_enum(
-        "schedule", "fast", SCHEDULES, "Minutes a run, the paper's, or its rate alone."
+        "schedule",
+        "fast",
+        SCHEDULES,
+        "Training schedule: fast (minutes per run), paper, or brief (the paper's learning rate, "
+        "fewer steps).",
     )
-    flags.DEFINE_list("init", None, "keras, tutorial or both; default: keras, shown: all.")
-    flags.DEFINE_integer("seeds", 1, "How many: 0, 1, ...")
-    flags.DEFINE_list("etas", None, "Only these radii.")
-    flags.DEFINE_list("defenses", None, "To measure: only these rows, e.g. lwa,minimax_grad.")
-    flags.DEFINE_list("attacks", None, "To measure: only these columns, e.g. none,fgsm_curr.")
-    flags.DEFINE_integer("rounds", None, "Trial: of cat and mouse; default 80, CIFAR-10 40.")
-    flags.DEFINE_bool("measure", True, "Measure what is missing; --nomeasure only renders.")
-    flags.DEFINE_bool("rerun", False, "Measure what is there, too; trained classifiers stay.")
-    flags.DEFINE_bool("dry_run", False, "Print the plan and stop.")
+    flags.DEFINE_list(
+        "init", None, "Initializers: keras, tutorial or both; default: measure keras, show all."
+    )
+    flags.DEFINE_integer("seeds", 1, "Number of seeds; they are 0, 1, and so on.")
+    flags.DEFINE_list("etas", None, "Measure and show only these radii.")
+    flags.DEFINE_list("defenses", None, "Measure only these rows, e.g. lwa,minimax_grad.")
+    flags.DEFINE_list("attacks", None, "Measure only these columns, e.g. none,fgsm_curr.")
+    flags.DEFINE_integer(
+        "rounds", None, "Trial: rounds of the cat-and-mouse game; default 80, CIFAR-10 40."
+    )
+    flags.DEFINE_bool("measure", True, "Measure missing cells; --nomeasure only renders.")
+    flags.DEFINE_bool(
+        "rerun", False, "Measure existing cells again, on the same trained classifiers."
+    )
+    flags.DEFINE_bool("dry_run", False, "Print the plan and exit.")
     flags.DEFINE_bool("render_only", False, "Only render the pages from the records.")
-    flags.DEFINE_enum("engine", "local", ENGINES, "Processes of this machine, or Dask.")
-    flags.DEFINE_integer("jobs", None, "At once; default: one for four cores, at least two.")
-    flags.DEFINE_string("scheduler", None, "Address of Dask's; default: one started here.")
-    flags.DEFINE_integer("pgd_examples", None, "Trial: images of PGD-40; default 1,000.")
-    flags.DEFINE_integer("autoattack_examples", None, "Trial: images of AutoAttack; default 200.")
+    flags.DEFINE_enum("engine", "local", ENGINES, "Run jobs as local processes or on Dask.")
+    flags.DEFINE_integer(
+        "jobs", None, "Jobs at once; default: one for every four cores, at least two."
+    )
+    flags.DEFINE_string("scheduler", None, "Address of Dask's scheduler; default: start one here.")
+    flags.DEFINE_integer("pgd_examples", None, "Trial: images attacked by PGD-40; default 1,000.")
+    flags.DEFINE_integer(
+        "autoattack_examples", None, "Trial: images attacked by AutoAttack; default 200."
+    )
     flags.DEFINE_string("dataset", None, "Trial: another dataset for every table.")
     flags.DEFINE_integer("steps", None, "Trial: training steps of every game and round.")
     flags.DEFINE_integer("max_examples", None, "Trial: test images of every column.")
-    flags.DEFINE_integer("pgd_steps", None, "Trial: of PGD.")
-    flags.DEFINE_integer("autoattack_steps", None, "Trial: of AutoAttack's parts.")
-    flags.DEFINE_integer("autoattack_queries", None, "Trial: of Square.")
-    flags.DEFINE_integer("attnet_steps", None, "Trial: of attack networks.")
+    flags.DEFINE_integer("pgd_steps", None, "Trial: steps of PGD.")
+    flags.DEFINE_integer("autoattack_steps", None, "Trial: steps of AutoAttack's attacks.")
+    flags.DEFINE_integer("autoattack_queries", None, "Trial: queries of Square.")
+    flags.DEFINE_integer("attnet_steps", None, "Trial: training steps of attack networks.")
     flags.DEFINE_string("results", RESULTS, "Folder of the records.")
     flags.DEFINE_string("store", "runs/store", "Folder of the trained runs.")
-    flags.DEFINE_string("adopt", None, "Copy this finished run of mmtf.run into the store; stop.")
     flags.DEFINE_string(
-        "output", None, "Folder of what is rendered; default docs/generated, for --all."
+        "adopt", None, "Copy this finished run of mmtf.run into the store, and exit."
+    )
+    flags.DEFINE_string(
+        "output", None, "Folder of rendered files; default with --all: docs/generated."
     )
 
 
 def main(argv: list[str]) -> int:
-    """The command, a user's mistake told in one line; returns the exit status."""
+    """Runs the command; prints errors that a user can fix as one line. Returns the exit status."""
     try:
         status = _reproduce(argv)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # `| head` has read enough: end as other tools do, without a word
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ConfigError, OSError) as error:
+    except (ConfigError, RunError, OSError) as error:
         print(f"scripts.reproduce: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -89,7 +105,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(name: str) -> None:
-    """A script over flags/reproduction/<name>.flags; the command line's flags come after."""
+    """Runs the command with flags/reproduction/<name>.flags; the command line overrides them."""
     define_flags()
     flagfile = ROOT / "flags" / "reproduction" / f"{name}.flags"
     app.run(main, [sys.argv[0], f"--flagfile={flagfile}", *sys.argv[1:]])
@@ -118,7 +134,7 @@ def _reproduce(argv: list[str]) -> int:
         if figures and not FLAGS.dry_run:
             from mmtf.reports.plots import require_matplotlib
 
-            require_matplotlib()  # before hours of measuring
+            require_matplotlib()  # fails now, not after hours of measuring
         status = _measure(cells)
         if FLAGS.dry_run:
             return status
@@ -143,12 +159,12 @@ def _refuse_trial():
 
 
 def _refuse_measuring():
-    """Flags of a measurement that rendering has no use for."""
+    """Rejects flags of measurements, which have no effect on rendering."""
     for name in ("seeds", "defenses", "attacks"):
         if FLAGS[name].present:
             raise ConfigError(
-                f"Expected --measure, --rerun or --dry_run with --{name}: what is rendered has all "
-                "that the records have. Received: neither."
+                f"Expected --measure, --rerun or --dry_run with --{name}: tables and figures show "
+                "all records. Received: none of them."
             )
 
 
@@ -236,14 +252,14 @@ def _show(tables, figures) -> int:
 
 
 def _tracks(results, dataset):
-    """Those with records among what was asked for; the first of them where none has."""
+    """The requested tracks that have records; the first requested one if none has."""
     dataset = FLAGS.dataset or dataset
     asked = [Track(dataset, init, FLAGS.schedule) for init in FLAGS.init or ["keras", "tutorial"]]
     return [track for track in asked if track in results.tracks()] or asked[:1]
 
 
 def _drawn(tracks):
-    """All of them, but for what --init and --schedule ask for."""
+    """The tracks that --init and --schedule select; all by default."""
     schedule = FLAGS.schedule if FLAGS["schedule"].present else None
     return [
         track

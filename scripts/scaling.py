@@ -1,46 +1,47 @@
-"""Scaling efficiency of runs of the same job on more and more replicas.
+"""Scaling efficiency of runs of one job on increasing numbers of replicas.
 
     python -m scripts.scaling runs/one runs/two runs/four
 
 Reads the workdirs' records and prints images/s over all replicas and, against the first run,
-efficiency = (images/s per replica) / (images/s per replica of the first). Needs no TensorFlow.
+efficiency = (images/s per replica) / (images/s per replica of the first). Imports no TensorFlow.
 """
 
 import os
-import sys
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import ConfigError
 from mmtf.reports import read_json
 
-# What may differ between runs whose rates are compared, besides the replicas.
-# --jit_compile: what it comes to is compared by itself.
+# Settings that may differ between compared runs, besides the replicas. --jit_compile is one because
+# the record's jit_compile, which it resolves to, is compared instead.
 MAY_DIFFER = ("seed", "attacks", "max_examples", "pgd_steps", "pgd_restarts", "schedule")
 MAY_DIFFER += ("jit_compile",)
 
 
 def rows(records: dict[str, dict]) -> list[dict]:
-    """One row a run, the first as the baseline.
+    """Returns one row for each run; the first run is the baseline.
 
     Args:
-      records: by name; all with a rate.
+      records: name of the run -> its record, which must have a throughput.
 
     Raises:
-      ValueError: fewer than two runs, one without a rate, or runs of different jobs.
+      ConfigError: fewer than two runs, a run without a throughput, or runs of different jobs.
     """
     if len(records) < 2:
-        raise ValueError(f"Expected two runs or more. Received: {len(records)}.")
+        raise ConfigError(f"Expected two runs or more. Received: {len(records)}.")
     first = next(iter(records.values()))
     table = []
     for name, record in records.items():
         rate = _rate(record)
         if not rate:
-            raise ValueError(
+            raise ConfigError(
                 f"Expected records of mmtf.run, of more than ten steps after the last start. "
                 f"Received: {name}, which has no images_per_second."
             )
         if _job(record) != _job(first):
-            raise ValueError(
+            raise ConfigError(
                 "Expected runs of one job (game, net, data, precision, compiler). "
                 f"Received: {name}, another."
             )
@@ -67,20 +68,15 @@ def _job(record):
     return config, record["precision"], record.get("jit_compile"), hardware
 
 
+@in_one_line("scaling")
 def main(argv: list[str]) -> int:
-    """Paths of workdirs -> a table. Returns the exit status."""
+    """Prints the table of the workdirs that the command line names; returns the exit status."""
     try:
         table = rows({path: read_json(os.path.join(path, "record.json")) for path in argv[1:]})
     except OSError as error:
-        print(
-            f"scaling: Expected workdirs of finished runs. Received: {error.filename} "
-            f"({error.strerror}).",
-            file=sys.stderr,
-        )
-        return 1
-    except ValueError as error:
-        print(f"scaling: {error}", file=sys.stderr)
-        return 1
+        raise ConfigError(
+            f"Expected workdirs of finished runs. Received: {error.filename} ({error.strerror})."
+        ) from error
     print(f"{'run':24} workers replicas batch  images/s  efficiency")
     for row in table:
         print(

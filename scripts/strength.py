@@ -3,11 +3,12 @@
     python -m scripts.strength
 
 Reads results/evaluation/strength*.json and autoattack*.json, each a record.json of
-`python -m mmtf.evaluate` whose `command` says how it was made. Needs no TensorFlow.
+`python -m mmtf.evaluate` whose `command` says how it was made. Imports no TensorFlow.
 """
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from mmtf.reports import read_json
 from mmtf.reports.markdown import markdown_table
 from scripts.blocks import ACCURACY, DOCS, RESULTS, command, error_text, rewrite, where
@@ -18,7 +19,7 @@ ENSEMBLE, OVERALL, CLEAN = "autoattack", "worst", "none"
 
 
 def table(record: dict) -> str:
-    """Attacks x classifiers: error and 95 % interval."""
+    """Returns a Markdown table, attacks x classifiers: error and 95 % interval."""
     cells = {(cell["attack"], cell["defense"]): cell for cell in record["cells"]}
     defenses = list(dict.fromkeys(cell["defense"] for cell in record["cells"]))
     attacks = list(dict.fromkeys(cell["attack"] for cell in record["cells"]))
@@ -30,7 +31,10 @@ def table(record: dict) -> str:
 
 
 def beaten(record: dict) -> list[tuple[str, str, int]]:
-    """(classifier, attack, how many images more) where a single attack breaks more than AutoAttack.
+    """Lists the single attacks that succeed on more images than AutoAttack.
+
+    Returns:
+      (classifier, attack, number of additional images) for each such attack.
 
     Example:
       >>> cells = [{"defense": "a", "attack": attack, "error": error, "n": 100}
@@ -48,7 +52,7 @@ def beaten(record: dict) -> list[tuple[str, str, int]]:
 
 
 def block(record: dict) -> str:
-    """The table, the verdict, the signs and how it was made."""
+    """Returns Markdown: table, comparison with AutoAttack, gradient masking checks, command."""
     more = beaten(record)
     told = [f"{attack} on {defense} by {count}" for defense, attack, count in more]
     verdict = (
@@ -66,12 +70,12 @@ def block(record: dict) -> str:
 
 
 def made_by(record: dict) -> str:
-    """The command, the versions, the machine."""
+    """Returns the record's command, versions and machine."""
     return f"`{command(record, 'mmtf.evaluate')}`: {where(record)}."
 
 
 def timing(record: dict) -> str:
-    """How long AutoAttack took on each classifier of the record."""
+    """Returns a sentence on AutoAttack's minutes and error on each classifier of the record."""
     told = [
         f"{cell['n']:,} images of {cell['defense']}: {cell['seconds'] / 60:.1f} minutes, error "
         f"{error_text(cell)}"
@@ -85,7 +89,7 @@ def timing(record: dict) -> str:
 
 
 def blocks() -> dict[str, str]:
-    """The page's block by its name."""
+    """Returns name -> Markdown of the page's block."""
     texts = [block(read_json(path)) for path in sorted(RECORDS.glob("strength*.json"))]
     for path in sorted(RECORDS.glob("autoattack*.json")):
         record = read_json(path)
@@ -93,6 +97,7 @@ def blocks() -> dict[str, str]:
     return {"strength": "\n\n".join(texts)}
 
 
+@in_one_line("scripts.strength")
 def main(_: list[str]) -> None:
     """Rewrites the page."""
     rewrite(PAGE, blocks())

@@ -1,4 +1,4 @@
-"""Puts records of the old form, a JSON file for each cell, into JSON lines.
+"""Converts records of the old form, a JSON file for each cell, to JSON lines.
 
     python -m scripts.paper.convert results/cells
 

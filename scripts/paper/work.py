@@ -1,4 +1,4 @@
-"""`python -m scripts.paper.work JOB.json`: one job of a reproduction, in its own process."""
+"""`python -m scripts.paper.work JOB.json`: runs one job of a reproduction."""
 
 import contextlib
 import os
@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from mmtf.cli.errors import in_one_line
+from mmtf.errors import require
 from mmtf.runtime import startup
 from mmtf.storage.files import read_json
 from mmtf.storage.lock import InUse
@@ -19,8 +21,10 @@ from scripts.paper.store import Store, classifier_config
 PATIENCE_SECONDS = 60
 
 
+@in_one_line("scripts.paper.work")
 def main(argv: list[str]) -> int:
-    """Does the job in argv[1]; 0 where all of it is done."""
+    """Does the job in the file argv[1]; returns 0 if all of it is done."""
+    require(len(argv) == 2, "one file JOB.json", argv[1:])
     _leave_with_parent()
     given = read_json(argv[1])
     job, settings = Job.from_dict(given["job"]), Settings(**given["settings"])
@@ -36,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def train(job: Job, settings: Settings, store: Store) -> None:
-    """Plays the job's game to its end, from where its folder stands."""
+    """Plays the job's game to its end, resuming from its folder's last checkpoint."""
     from mmtf.data import load_data
     from mmtf.runs.experiment import run_experiment
     from mmtf.runs.rounds import kept_rounds, round_path, shown_rounds
@@ -46,7 +50,7 @@ def train(job: Job, settings: Settings, store: Store) -> None:
         workdir = _enter_when_free(stack, store.workdir(config))
         if workdir.finished() is None:
             run_experiment(config, workdir, load_data(job.track.dataset))
-        # What the tables show, and the classifier before the last, on which FGSM 80 is made.
+        # Rounds that tables show, and the one before the last, on which FGSM 80 is crafted.
         needed = {*shown_rounds(settings.rounds), settings.rounds - 1}
         for number in kept_rounds(workdir.round_dir):
             if number not in needed:
@@ -55,7 +59,7 @@ def train(job: Job, settings: Settings, store: Store) -> None:
 
 
 def measure(job: Job, settings: Settings, store: Store, root: str, again: bool) -> dict[str, str]:
-    """Measures the job's cells; attack -> reason of those that failed."""
+    """Measures the job's cells; returns attack -> reason, of the cells that failed."""
     from scripts.paper.gallery import write_gallery
     from scripts.paper.measuring import Bench, measure_cells, write_curve
 
@@ -72,7 +76,7 @@ def measure(job: Job, settings: Settings, store: Store, root: str, again: bool) 
 
 
 def _enter_when_free(stack, workdir):
-    """Enters the run's folder once no other process trains it: what that one leaves is used."""
+    """Enters the run's folder, waiting while another process trains in it."""
     told = False
     while True:
         try:
@@ -85,7 +89,7 @@ def _enter_when_free(stack, workdir):
 
 
 def _leave_with_parent() -> None:
-    """Ends this process soon after the one that started it, saving what a signal lets it save."""
+    """Sends this process SIGTERM when its parent has ended; kills it PATIENCE_SECONDS later."""
     parent = os.getppid()
 
     def watch():

@@ -3,16 +3,20 @@
     python -m scripts.performance
 
 Reads peers-*.json, time_to_robust*.json and gpu.json of results/benchmarks, which `python -m
-benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. No TensorFlow.
+benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. Imports no
+TensorFlow.
 """
 
 from absl import app
 
+from mmtf.cli.errors import in_one_line
 from scripts.performance.chart import draw, draw_summary
 from scripts.performance.page import FIGURES, PAGE, ROOT, peer_records, rendered
 
 
+@in_one_line("scripts.performance")
 def main(_: list[str]) -> None:
+    """Rewrites the page and draws the charts."""
     PAGE.write_text(rendered())
     records = peer_records()
     for kind, record in records.items():
