@@ -1,4 +1,4 @@
-"""Packaging of mmtf. `pip install .`; extras are named below."""
+"""Packaging of mmtf: `pip install .`, with extras by `pip install '.[test]'`."""
 
 import pathlib
 import re
@@ -50,10 +50,10 @@ setuptools.setup(
     package_data={"mmtf": ["py.typed"], "mmtf.reports": ["*.csv"]},
     install_requires=[
         "absl-py>=2.1",
-        # Later etils sends pip's resolver into minutes of backtracking on Python 3.10.
+        # With later versions pip's resolver backtracks for minutes on Python 3.10.
         'etils<1.14; python_version < "3.11"',
         "importlib_resources>=6.0",  # tensorflow-datasets needs it to build from archives
-        # mmtf uses private names of Keras: the cap is the next release, which is untested.
+        # mmtf uses private names of Keras, so the next, untested release is excluded.
         "keras>=3.12,<3.16",
         "numpy>=2.0",
         "pandas>=2.2",
@@ -64,7 +64,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",  # 4.9.9 cannot read its metadata with protobuf 7
         "tqdm>=4.66",
     ],
-    # On disks that ignore case, setuptools' own `build` would be Bazel's BUILD.
+    # On case-insensitive disks setuptools' default folder `build` collides with Bazel's BUILD.
     options={"build": {"build_base": "_build"}},
     extras_require={
         "test": [
@@ -76,11 +76,11 @@ setuptools.setup(
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
-        # What mmtf's attacks are compared with; PyTorch's CPU build suffices.
+        # Libraries that mmtf's attacks are compared with; PyTorch's CPU build suffices.
         "peers": PEERS,
         "bench": [*PEERS, "cleverhans>=4.0", "matplotlib>=3.9"],
         "cluster": ["dask[distributed]>=2025.1"],
-        # Drawing figures from records needs no peers.
+        # Enough to draw figures from committed records.
         "figures": ["matplotlib>=3.9"],
     },
 )

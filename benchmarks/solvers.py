@@ -16,6 +16,7 @@ import itertools
 import json
 import pathlib
 import platform
+import sys
 
 import keras
 import numpy as np
@@ -336,4 +337,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

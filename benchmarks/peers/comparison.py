@@ -1,6 +1,6 @@
-"""mmtf's attacks beside those of ART, Foolbox and the original AutoAttack, on the same weights.
+"""Compares mmtf's attacks with those of ART, Foolbox and the original AutoAttack, on equal weights.
 
-COMPARISONS is the table: a new comparison is one line. `compare` makes its row for one classifier.
+A new comparison is one entry of COMPARISONS. `compare` makes its row for one classifier.
 """
 
 import copy
@@ -24,35 +24,35 @@ from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import full_float32
 from mmtf.threat import ThreatModel
 
-# Peer -> (the distribution its version is read from, its attacks).
+# Peer -> (distribution from which its version is read, module of its attacks).
 PEERS = {
     "ART": ("adversarial-robustness-toolbox", art_attacks),
     "Foolbox": ("foolbox", foolbox_attacks),
     "AutoAttack": ("pyautoattack", original_attacks),
 }
-# The whole box and more: an attack that seeks the nearest image is not stopped by this ball.
+# A ball larger than the box, so that minimal-perturbation attacks are not limited by it.
 EVERYWHERE = 1e3
-# Pixels within SAME are equal. A gradient's sign is in doubt below DOUBT times the largest
-# rounding error of its image: another order of sums may be a few times worse than ours.
+# Pixels that differ by at most SAME count as equal. A gradient's sign is uncertain below DOUBT
+# times the largest rounding error of its image, as another order of sums may have a larger error.
 SAME, DOUBT = 1e-5, 4.0
-# Of attacks with one random start; random search differs from itself by two or three images.
+# Numbers of runs with different random starts: results of Square vary by two or three images.
 SEEDS, SQUARE_SEEDS = 3, 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One attack of mmtf and its peers'.
+    """One attack of mmtf and the same attack of its peers.
 
     Attributes:
-      title: in tables.
+      title: title in tables.
       norm: `linf` or `l2`.
       ours: its name in ATTACKS.
       options: settings -> the attack's keyword arguments.
-      peers: peer -> the function's name in its module.
-      nearest: the attack seeks the smallest perturbation: it runs without a ball, succeeds where
-        it stays within eta, and its distances are compared too.
-      seeds: how many runs from other random starts are averaged; one image more or less is what
-        such an attack differs by from itself.
+      peers: peer -> name of the function in its module.
+      nearest: whether the attack minimizes the perturbation: it then runs without a ball, succeeds
+        where the perturbation is within eta, and its distances are compared too.
+      seeds: number of runs with different random starts that are averaged, because single runs
+        vary by an image or more.
     """
 
     title: str
@@ -151,13 +151,16 @@ COMPARISONS = (
 
 
 def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings: Settings) -> dict:
-    """A row: the errors of mmtf's attack and of every peer's on the same images, as JSON types.
+    """Measures the errors of mmtf's attack and of every peer's on the same images.
 
-    An example counts as broken by an attack where the image it returns keeps to the ball and the
-    box in float64 and is misclassified; a peer's where the Keras model or its copy errs. One
-    that the classifier gets wrong unmoved is broken by every attack. Errors and counts are means
-    over the comparison's seeds, seconds those of one run; `gain_se` is the standard error of
-    the mean of (images broken by mmtf - by the peer).
+    An attack succeeds on an example if the image that it returns is within the ball and the box in
+    float64 and is misclassified; for a peer, by the Keras model or by its PyTorch copy. Every
+    attack succeeds on examples whose clean image is misclassified. Errors and counts are means over
+    the comparison's seeds, seconds are those of one run; `gain_se` is the standard error of the
+    mean of (successes of mmtf - successes of the peer).
+
+    Returns:
+      A row of the record, of JSON types.
     """
     threat = ThreatModel(eta=eta, norm=comparison.norm)
     free = ThreatModel(eta=EVERYWHERE, norm=comparison.norm) if comparison.nearest else threat
@@ -166,7 +169,7 @@ def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings
     unmoved = misclassified(subject.classifier, x, y)
 
     def judged(z, errs):
-        """Of one run: (images broken, what else the record says of it)."""
+        """Returns (mask of successes, further entries of the record) of one run."""
         broken = unmoved | (errs & ~threat.violations(z, x))
         return broken, _distances(threat, z, x, errs & ~unmoved) if comparison.nearest else {}
 
@@ -217,12 +220,12 @@ def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings
 
 
 def _standard_error(values):
-    """Of their mean; None for one value."""
+    """Standard error of the mean; None for one value."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _timed(run, seeds):
-    """([run(seed) for each], seconds of one)."""
+    """Returns ([run(seed) for each seed], mean seconds of a run)."""
     began = time.monotonic()
     found = [run(seed) for seed in seeds]
     return found, round((time.monotonic() - began) / len(seeds), 1)
@@ -233,20 +236,21 @@ def _error(judged):
 
 
 def shortfall(cell: dict) -> float:
-    """By how many images mmtf's attack breaks fewer than the peer's; negative: more."""
+    """Returns on how many fewer images than the peer's mmtf's attack succeeds; negative: more."""
     return cell["theirs_alone"] - cell["ours_alone"]
 
 
 def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
-    """Where two FGSM images differ, and how small the gradient is there.
+    """Counts pixels in which two FGSM images differ, and those with an uncertain gradient sign.
 
-    Two float32 programs agree on the sign of a gradient only where it is larger than the error
-    that rounding leaves in it. That error is measured against the gradient in float64.
+    Two float32 programs agree on the sign of a gradient only where it is larger than its rounding
+    error, which is measured against the gradient in float64.
 
     Returns:
-      `largest_difference`: over the pixels whose sign is beyond doubt; `pixels_differing`: all by
-      more than 1e-5; `pixels_in_doubt`: smaller than DOUBT times the image's largest error of
-      float32, not 0 in float64; `pixels_unexplained`: differing without being in doubt.
+      A dict. `largest_difference`: over pixels whose sign is certain; `pixels_differing`: those
+      that differ by more than 1e-5; `pixels_in_doubt`: those whose gradient is not 0 in float64 and
+      smaller than DOUBT times the image's largest float32 error; `pixels_unexplained`: those that
+      differ although their sign is certain.
     """
     exact = gradient64(subject, x, y)
     with full_float32(), as_classifier(subject.classifier).computing():
@@ -267,7 +271,7 @@ def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
 
 
 def gradient64(subject: Subject, x, y) -> np.ndarray:
-    """d cross-entropy_i / d x_i in float64, by the PyTorch copy; NHWC."""
+    """Returns d cross-entropy_i / d x_i in float64, by the PyTorch copy; NHWC."""
     exact_copy = copy.deepcopy(subject.torch_copy).double()
     images = nchw(np.asarray(x, np.float64)).requires_grad_()
     labels = torch.from_numpy(np.asarray(y, np.int64))
@@ -276,7 +280,7 @@ def gradient64(subject: Subject, x, y) -> np.ndarray:
 
 
 def _distances(threat, z, x, broke):
-    """Of the images that an attack without a ball broke: how many, and their median size."""
+    """Number and median perturbation size of the images on which an unlimited attack succeeds."""
     sizes = threat.size(np.asarray(z, np.float64) - x)[broke]
     return {
         "broke_at_all": int(broke.sum()),

@@ -1,7 +1,7 @@
-"""What every peer attacks, and how hard.
+"""The classifier that every peer attacks, and the numbers of iterations.
 
 A peer's attack is a function (subject, x, y, threat, settings) -> images float32 NHWC, with x NHWC
-in [-1, 1] and y int [N]. It keeps to the ball and the box as well as the peer does.
+in [-1, 1] and y int [N]. Ball and box are enforced by the peer's own code alone.
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ class Settings:
     """Iterations, the same for mmtf and its peers.
 
     Attributes:
-      pgd_steps: of PGD, in steps of 2.5 eta / pgd_steps.
-      steps: of APGD, and of APGD-T and FAB-T for each target.
-      targets: of APGD-T and FAB-T.
-      queries: of Square.
-      deepfool_steps: at most.
-      cw_steps, cw_searches, cw_rate, cw_first: of C&W: Adam's steps for each c, values of c,
-        learning rate, first c.
+      pgd_steps: steps of PGD, with step size 2.5 eta / pgd_steps.
+      steps: steps of APGD, and of APGD-T and FAB-T for each target.
+      targets: number of target classes of APGD-T and FAB-T.
+      queries: queries of Square.
+      deepfool_steps: maximum number of steps of DeepFool.
+      cw_steps, cw_searches, cw_rate, cw_first: Carlini-Wagner: Adam's steps for each c, number of
+        values of c, learning rate, first c.
     """
 
     pgd_steps: int = 40
@@ -43,10 +43,10 @@ class Subject:
 
     Attributes:
       classifier: the Keras model.
-      torch_copy, unit_copy: the same in PyTorch, for images in [-1, 1] and in [0, 1].
+      torch_copy, unit_copy: PyTorch copies of it, for images in [-1, 1] and in [0, 1].
       shape: (H, W, C).
       classes: number of logits.
-      seed: of a peer's random starts.
+      seed: seed of the peers' random starts.
     """
 
     classifier: Any
@@ -57,12 +57,12 @@ class Subject:
     seed: int
 
     def copy_errs(self, z, y) -> np.ndarray:
-        """bool [N]: where the net that the peers attack gets `z` wrong."""
+        """Returns bool [N]: whether the PyTorch copy misclassifies each image of `z`."""
         return copy_logits(self.torch_copy, np.asarray(z, np.float32)).argmax(1) != np.asarray(y)
 
 
 def subject_of(classifier, seed: int = 0) -> Subject:
-    """`classifier`: Keras Sequential as `torch_copy_of` takes."""
+    """Returns the Subject of `classifier`, a Keras Sequential as `torch_copy_of` takes it."""
     copy = torch_copy_of(classifier)
     unit = TorchCopy(copy.layers, unit=True).eval()
     shape = tuple(classifier.input_shape[1:])
@@ -70,13 +70,15 @@ def subject_of(classifier, seed: int = 0) -> Subject:
 
 
 def to_unit(x) -> np.ndarray:
-    """[-1, 1] -> [0, 1], float32."""
+    """Maps images from [-1, 1] to [0, 1], float32."""
     return (np.asarray(x, np.float32) + np.float32(1.0)) / np.float32(2.0)
 
 
 def from_unit(x) -> np.ndarray:
+    """Maps images from [0, 1] to [-1, 1], float32."""
     return np.float32(2.0) * np.asarray(x, np.float32) - np.float32(1.0)
 
 
 def order_of(threat) -> float:
+    """Returns the order of the threat model's norm, as in numpy.linalg.norm."""
     return np.inf if threat.norm == "linf" else 2

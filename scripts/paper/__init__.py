@@ -1,5 +1,5 @@
-"""The paper's tables and figures, cell by cell: planned, measured, rendered, judged.
+"""Reproduction of the paper's tables and figures: plans, measures, renders, tests its claims.
 
-What renders (tables, records, render, figures, claims, judging, pages) imports no TensorFlow; what
-measures (store, measuring, work) does. Texts for people are in claims.md and known_gaps.md.
+The modules that render (tables, records, render, figures, claims, judging, pages) import no
+TensorFlow; those that measure (store, measuring, work) do. claims.md and known_gaps.md hold texts.
 """

@@ -1,4 +1,4 @@
-"""One measured number of the paper's tables and figures: which it is, and its record's file."""
+"""Keys of measured numbers of the paper's tables and figures, and the files of their records."""
 
 import dataclasses
 import os
@@ -9,12 +9,12 @@ from mmtf.errors import require_choice
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Track:
-    """What the cells of one column of measured numbers have in common.
+    """Dataset, initializer and schedule, which cells of one rendered table share.
 
     Attributes:
       dataset: its name.
-      init: how the classifiers' weights begin: `keras`, or the paper's `tutorial`.
-      schedule: `fast` or `paper`.
+      init: initializer of the classifiers: `keras`, or the paper's `tutorial`.
+      schedule: `fast`, `brief` or `paper`.
     """
 
     dataset: str
@@ -30,16 +30,16 @@ class Track:
 
     @classmethod
     def parse(cls, name: str) -> "Track":
-        """The track whose str is `name`."""
+        """Returns the track whose str is `name`."""
         return cls(*name.rsplit("-", 2))
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Cell:
-    """The error of one defense under one attack, or another measurement of the same players.
+    """The key of a measurement: one defense under one attack, or a curve or images of a run.
 
     Attributes:
-      track, eta, seed: of the run.
+      track, eta, seed: track, radius and seed of the run.
       defense: in the paper's words: `no_defense`, `adv_fgsm80`, `minimax_grad`, ...
       attack: `none`, `fgsm1`, `fgsm_curr`, `attnet_paper_curr`, ...; `curve` for test errors
         during training (Figures 1, 2, 4, 5), `images` for adversarial images (Figure 3).
@@ -52,15 +52,18 @@ class Cell:
     seed: int = 0
 
     def path(self, root: str) -> str:
-        """The file under `root` with its record, one line of it."""
+        """Returns the file under `root` that has the record as one of its lines."""
         return os.path.join(root, str(self.track), f"eta{self.eta:g}.jsonl")
 
 
 def is_mixed(records: list[dict]) -> bool:
-    """Whether a row's records of one seed stand on different trainings of a run.
+    """Whether records of one row and seed come from different trainings of the same run.
 
-    By the fingerprints of all runs that they name, and by the seconds of the row's own training,
-    which records from before there were fingerprints have, too.
+    Compares the fingerprints of the runs that the records name, and the seconds of the row's own
+    training, which older records without fingerprints also have.
+
+    Args:
+      records: the records of one row.
     """
     seen: dict[tuple, set] = {}
     for one in records:

@@ -1,4 +1,4 @@
-"""What claims are made of: comparisons of two measured errors, told with their numbers."""
+"""Comparisons of measured errors, of which claims consist, with a text that has the numbers."""
 
 import dataclasses
 import functools
@@ -13,11 +13,13 @@ SAME = 0.01  # "different values", "comparable": errors closer than this count a
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Attributes:
-    text: with the numbers.
-    judge: judge(checks=1) -> verdict, one of `estimates`; of several `checks` at the level at which
-      all of them are right together in 95 %.
-    beyond: it goes beyond what the paper claims and does not count.
+    """A comparison and the function that decides it.
+
+    Attributes:
+      text: the comparison with its numbers.
+      judge: judge(checks=1) -> verdict, a constant of `mmtf.stats.estimates`; its intervals hold
+        for that number of checks together with 95 %.
+      beyond: whether it goes beyond the paper's claim and is not counted.
     """
 
     text: str
@@ -26,13 +28,13 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """By itself."""
+        """The verdict of this check alone."""
         return self.judge()
 
 
 @dataclasses.dataclass(frozen=True)
 class Error:
-    """A measured error by its name, `value` None where there is no record."""
+    """A named error; `value` is None if it has not been measured."""
 
     name: str
     value: Estimate | None
@@ -44,14 +46,14 @@ class Error:
 
 
 def error(view: View, defense: str, attack: str, name: str | None = None) -> Error:
-    """The error of `defense` under `attack`, which `worst` may be; `name` in place of both."""
+    """Returns the error of `defense` under `attack` or `worst`, called `name` if that is given."""
     if attack == "worst":
         return Error(name or f"worst of {defense}", view.worst(defense))
     return Error(name or f"{defense} under {attack}", view.find(defense, attack))
 
 
 def less(a: Error, b: Error, beyond: bool = False) -> Check:
-    """Whether a < b."""
+    """Returns the check that a < b."""
     text = f"{a} < {b}{decider(b, a)}"
     return Check(text, functools.partial(smaller, a.value, b.value), beyond)
 
@@ -59,7 +61,7 @@ def less(a: Error, b: Error, beyond: bool = False) -> Check:
 def gap_within(
     a: Error, b: Error, low: float, high: float, text: str, beyond: bool = False
 ) -> Check:
-    """Whether low <= a - b <= high."""
+    """Returns the check that low <= a - b <= high."""
 
     def judge(checks: int = 1) -> str:
         if a.value is None or b.value is None:
@@ -70,7 +72,7 @@ def gap_within(
 
 
 def at_most(a: Error, high: float, why: str) -> Check:
-    """Whether a <= high."""
+    """Returns the check that a <= high."""
 
     def judge(checks: int = 1) -> str:
         if a.value is None:
@@ -81,7 +83,7 @@ def at_most(a: Error, high: float, why: str) -> Check:
 
 
 def decider(a: Error, b: Error) -> str:
-    """The difference a - b in words, where both are measured."""
+    """Returns the difference a - b with its interval as text; "" unless both are measured."""
     if a.value is None or b.value is None or not a.value.n or not b.value.n:
         return ""
     gap, low, high = difference(a.value, b.value)
@@ -89,9 +91,9 @@ def decider(a: Error, b: Error) -> str:
 
 
 def half_of_reported(view: View, defense: str, attack: str) -> list[Check]:
-    """Whether the attack adds at least half of what it adds to the clean error in the paper.
+    """Checks that the attack adds to the clean error at least half of what it adds in the paper.
 
-    Empty where the paper does not have both errors.
+    Returns no check if the paper lacks one of the two errors.
     """
     paper = reported_view(view.dataset, view.eta)
     reported, before = paper.find(defense, attack), paper.find(defense, "none")
@@ -104,10 +106,10 @@ def half_of_reported(view: View, defense: str, attack: str) -> list[Check]:
 
 
 def twice_reported(view: View, defense: str, attack: str) -> list[Check]:
-    """Whether the attack adds at most twice what it adds to the clean error in the paper.
+    """Checks that the attack adds to the clean error at most twice what it adds in the paper.
 
-    Where the paper has no clean error, of the error itself; empty where it has no error, and where
-    twice of it says nothing.
+    If the paper has no clean error, the errors themselves are compared. Returns no check if the
+    paper has no error, or one of at least 0.5, twice of which is no bound.
     """
     paper = reported_view(view.dataset, view.eta)
     reported, before = error(paper, defense, attack).value, paper.find(defense, "none")

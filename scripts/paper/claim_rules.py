@@ -1,4 +1,4 @@
-"""Claim by claim: the checks that decide it at one radius. claims.md has the paper's words."""
+"""The checks that decide each claim at one radius; claims.md has the paper's words."""
 
 import math
 
@@ -17,7 +17,7 @@ from scripts.paper.checks import (
 from scripts.paper.selection import NETWORK_GAMES
 from scripts.paper.views import View, reported_view
 
-# The levels that the claims' words leave open; SAME is another.
+# Numerical levels that the claims leave open; SAME is another.
 REPAIRED = 0.02  # "back to the level (1-2%) before attack", of MNIST
 SIMILAR = 0.05
 HARDENED_FROM = 0.2  # AttNet incurs "significant error" on hardened MNIST classifiers from here on
@@ -26,7 +26,7 @@ ATTNETS = ("attnet_paper_curr", "attnet_curr")  # the paper's network; the U-Net
 
 def _fgsm_breaks(view: View) -> list[Check]:
     clean, fgsm = (error(view, "no_defense", attack) for attack in ("none", "fgsm_curr"))
-    # The second where it is not a radius or dataset of the paper.
+    # The comparison with clean error is for radii and datasets that are not in the paper.
     return half_of_reported(view, "no_defense", "fgsm_curr") or [less(clean, fgsm)]
 
 
@@ -122,7 +122,7 @@ def _network_games_resist(view: View) -> list[Check]:
 
 
 def _more_robust(view: View, game: str, attack: str, beyond: bool) -> Check:
-    """Than Minimax-Grad; an attack that may do nothing to Minimax-Grad cannot tell."""
+    """Checks game < Minimax-Grad; undecided for an attack that may not harm Minimax-Grad."""
     ours, clean = error(view, "minimax_grad", attack), error(view, "minimax_grad", "none", "")
     check = less(error(view, game, attack), ours, beyond)
     harm = gap_within(ours, clean, SAME, math.inf, "").verdict

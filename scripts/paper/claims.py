@@ -1,6 +1,6 @@
-"""The paper's claims as checks over records: each holds, does not hold, or is undecided.
+"""The paper's claims as checks of records, each of which holds, fails or is undecided.
 
-claims.md says what each claims, by which tables it is judged and how; claim_rules.py has the rules.
+claims.md states each claim, the tables by which it is tested and how; claim_rules.py has the rules.
 """
 
 import dataclasses
@@ -16,11 +16,13 @@ from scripts.paper.views import View
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Attributes:
-    number: as in claims.md.
-    text: what is claimed.
-    tables: of the paper, by which it is judged; none for a claim on its figures.
-    checks: checks(view) -> list of Check; none where the claim is not about the view's dataset.
+    """A claim of the paper.
+
+    Attributes:
+      number: its number in claims.md.
+      text: the claim.
+      tables: the paper's tables by which it is tested; empty for a claim on figures.
+      checks: checks(view) -> list of Check; empty if the claim is not about the view's dataset.
     """
 
     number: int
@@ -29,11 +31,11 @@ class Claim:
     checks: Callable[[View], list[Check]]
 
     def judged(self, checks: list[Check]) -> list[tuple[Check, str]]:
-        """Each check with its verdict.
+        """Returns each check with its verdict.
 
-        One check that fails is enough for the claim to fail, so that of many one would by
-        chance: to fail it takes an interval at the level of all that count. To hold takes all of
-        them, and for that 95 % each is enough.
+        A claim fails if one of its checks fails; with many checks one would fail by chance. A check
+        therefore fails only by intervals that hold for all counted checks together with 95 %. For
+        the claim to hold, all checks must hold, so 95 % for each of them is enough.
         """
         counted = max(1, sum(not check.beyond for check in checks))
         found = []
@@ -45,7 +47,7 @@ class Claim:
         return found
 
     def verdict(self, checks: list[Check]) -> str:
-        """Of the claim, from those of `checks` that count."""
+        """Returns the claim's verdict, from those of `checks` that count."""
         return together([verdict for check, verdict in self.judged(checks) if not check.beyond])
 
 

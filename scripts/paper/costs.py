@@ -1,6 +1,6 @@
-"""About how long things take, for the plan: seconds measured on two CPU cores with bfloat16.
+"""Estimated durations for the plan, from seconds measured on two CPU cores with bfloat16.
 
-Elsewhere they are scaled by the rate of float32 matrix products, and a step by its batch.
+On other machines they are scaled by the rate of float32 matrix products, steps also by batch size.
 """
 
 from mmtf.presets import schedule_of
@@ -10,8 +10,9 @@ from scripts.paper.players import CURVE, IMAGES, replayed_round
 # that of peers-avx512_bf16.json: `git show 3bd9cab^:results/benchmarks/peers-avx512_bf16.json`.
 MATMUL = 514.0
 
-# Of a training step at the fast schedule's batch size: results/section3, section4, Minimax-Grad's
-# with the penalty on all examples; CIFAR-10's others are Minimax-Grad's, in MNIST's proportions.
+# Seconds of a training step at the fast schedule's batch size: results/section3, section4;
+# Minimax-Grad's with the penalty on all examples. CIFAR-10's others are Minimax-Grad's, scaled in
+# MNIST's proportions.
 STEP = {
     "mnist": {
         "adv_fgsm": 0.021,
@@ -30,18 +31,18 @@ STEP = {
         "maximin_attnet": 0.15,
     },
 }
-# Of an image; AutoAttack's depends on how robust the classifier is.
+# Seconds per image; AutoAttack's depend on how robust the classifier is.
 IMAGE = {"fgsm_curr": 3e-4, "pgd_curr": 6e-3, "autoattack_curr": 0.4}
 REPLAYED, PLAIN = 4e-4, 1e-4
-# Of a training step of an attack network.
+# Seconds of a training step of an attack network.
 ATTNET = {"attnet_curr": 0.014, "attnet_paper_curr": 0.013}
-# Python, TensorFlow, the data; and what a run does beside its steps.
+# Seconds to start (Python, TensorFlow, data), and of a run beyond its steps.
 START, AROUND = 10.0, 20.0
 TEST_IMAGES = 10_000
 
 
 def pace(matmul: float) -> float:
-    """How much longer things take on a machine with this rate, GFLOP/s of float32 products.
+    """Returns the factor by which a machine of this rate, float32 GFLOP/s, is slower.
 
     Example:
       >>> pace(257.0)
@@ -51,7 +52,7 @@ def pace(matmul: float) -> float:
 
 
 def train_seconds(dataset: str, game: str, steps: int, batch_size: int | None = None) -> float:
-    """Of a run of `steps` steps of `batch_size` images; None: the fast schedule's."""
+    """Returns a run's seconds for `steps` of `batch_size` images; None: the fast schedule's."""
     known = dataset if dataset in STEP else "mnist"
     share = 1.0
     if batch_size is not None:
@@ -60,7 +61,7 @@ def train_seconds(dataset: str, game: str, steps: int, batch_size: int | None = 
 
 
 def cell_seconds(attack: str, rounds: int, examples: int, steps: int | None) -> float:
-    """Of one cell on so many examples (0: all); `steps` of an attack network."""
+    """Returns a cell's seconds on `examples` (0: all); `steps` are those of an attack network."""
     if attack in (CURVE, IMAGES):
         return START
     examples = examples or TEST_IMAGES

@@ -1,4 +1,4 @@
-"""Where jobs run: processes of this machine, or Dask's workers on several."""
+"""Executors of jobs: local processes, or Dask's workers on several machines."""
 
 import concurrent.futures
 import contextlib
@@ -13,20 +13,20 @@ from collections.abc import Iterator
 from mmtf.errors import ConfigError, require_choice
 
 ENGINES = ("local", "dask")
-# TensorFlow's steps on these small nets gain little from more, and on two cores two jobs of one
-# core each did 1.27 times the LWA steps of one job on both (a CPU with AVX2).
+# Steps of these small nets gain little from more cores: on two cores, two jobs of one core each did
+# 1.27 times the LWA steps of one job on both (a CPU with AVX2).
 CORES_A_JOB, LEAST_JOBS = 4, 2
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def default_jobs() -> int:
-    """At once on this machine: one for every four cores, and two where there are fewer."""
+    """Returns the default number of concurrent jobs: one per four cores, two on fewer cores."""
     return min(cores(), max(LEAST_JOBS, cores() // CORES_A_JOB))
 
 
@@ -61,19 +61,19 @@ def executor(
         raise ConfigError(
             "Expected Dask for --engine=dask. Received: none. pip install 'mmtf[cluster]'."
         ) from error
-    # A job that takes all of a worker's cores: one at a time on each.
+    # A job uses all of a worker's cores, so each worker takes one job at a time.
     options = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.Client(scheduler, **({} if scheduler else options)) as client:
         yield client.get_executor(pure=False)
 
 
 def run_process(command: list[str], log: str, threads: int | None = None) -> tuple[int, float]:
-    """Runs `command`, its output in `log`; its exit status and seconds.
+    """Runs `command` with its output in `log`; returns (exit status, seconds).
 
     Args:
-      command: arguments of this Python.
-      log: a file.
-      threads: of TensorFlow, None for all cores.
+      command: arguments of the Python interpreter.
+      log: path of the log file.
+      threads: number of TensorFlow's threads; None: one for each core.
     """
     env = dict(os.environ)
     if threads:
@@ -93,7 +93,7 @@ def run_process(command: list[str], log: str, threads: int | None = None) -> tup
 
 
 def last_lines(path: str, count: int = 3) -> str:
-    """The end of a log, for a message; the lines that name failed cells where there are any."""
+    """Returns the log's lines on failed cells, or its last lines if there are none."""
     if not os.path.exists(path):
         return "no log"
     with open(path, errors="replace") as lines:

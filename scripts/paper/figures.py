@@ -31,14 +31,17 @@ def draw_figure(
     folder: str,
     etas: list[float] | None = None,
 ) -> list[str]:
-    """Draws a figure of the paper as figure<number>.png and .svg; the paths, none without records.
+    """Draws a figure of the paper as figure<number>.png and .svg.
 
     Args:
       number: 1 to 5.
       results: the records.
-      tracks: of the figure's dataset, each with panels of its own.
-      folder: made when missing.
-      etas: only these radii, None for all.
+      tracks: tracks of the figure's dataset, each of which gets its own panels.
+      folder: created if it does not exist.
+      etas: only these radii; None for all.
+
+    Returns:
+      The paths of the files; empty if there are no records.
 
     Raises:
       ConfigError: matplotlib is not installed.
@@ -62,13 +65,13 @@ def draw_figure(
 
 
 def draw_game(axes: Any, points: list[dict], game: str, alone: bool = True) -> None:
-    """A game's curves: clean and FGSM's error or, among the network games, the attacker's and FGSM.
+    """Draws a game's curves: clean error and FGSM, or, of network games, attack network and FGSM.
 
     Args:
-      axes: of a figure of `plots.pyplot`.
+      axes: axes of a figure of `plots.pyplot`.
       points: the run's curve.
-      game: whose it is.
-      alone: the figure is of one game.
+      game: name of the game.
+      alone: whether the figure shows only this game.
     """
     if alone:
         kinds = {"none": ("no attack", 0, False), "fgsm_curr": ("FGSM", 1, False)}
@@ -85,7 +88,7 @@ def draw_game(axes: Any, points: list[dict], game: str, alone: bool = True) -> N
 
 
 def _curves(plt: ModuleType, found: dict, caption: str) -> Any:
-    """A panel a track and radius, in rows of four."""
+    """Draws a panel for each track and radius, in rows of four."""
     columns = min(COLUMNS, len(found))
     rows = -(-len(found) // columns)
     alone = {game for games in found.values() for game in games} <= {"minimax_grad"}
@@ -121,7 +124,7 @@ def _curves(plt: ModuleType, found: dict, caption: str) -> Any:
 
 
 def _images(plt: ModuleType, found: dict) -> Any:
-    """A column an image, a row an attack."""
+    """Draws a column for each image and a row for each attack."""
     (track, eta), games = next(iter(found.items()))
     record = next(iter(games.values()))
     shape, rows = record["shape"], record["images"]

@@ -19,7 +19,7 @@ SHOWN = 8
 
 
 def write_gallery(cell: Cell, bench: Bench) -> None:
-    """Images and their perturbations, in the paper's order (a) to (g), as a cell's record."""
+    """Records test images and their adversarial examples, in the paper's order (a) to (g)."""
     data, threat = load_data(cell.track.dataset), ThreatModel(eta=cell.eta)
     x, y = data.test(SHOWN)
     last = bench.settings.rounds
@@ -31,7 +31,7 @@ def write_gallery(cell: Cell, bench: Bench) -> None:
         ("IFGSM1", ifgsm, 0),
     ):
         rows[name] = perturb(round_classifier(cell, number, bench), attack, x, y, seed=cell.seed)
-    classifier = round_classifier(cell, 0, bench)  # an attack network looks at none
+    classifier = round_classifier(cell, 0, bench)  # attack networks do not use it
     for game in GALLERY_GAMES[1:]:
         path = os.path.join(bench.store.path(bench.config(cell, game)), "attacker.keras")
         attack = LearnedAttack(threat, keras.models.load_model(path, compile=False))

@@ -1,4 +1,4 @@
-"""From cells to jobs: what is missing, in which order it can be made, about how long it takes."""
+"""The plan of a reproduction: jobs for missing cells, in order, with estimated durations."""
 
 import collections
 import dataclasses
@@ -24,11 +24,11 @@ class Job:
 
     Attributes:
       kind: `train` or `measure`.
-      track, eta, seed: of its cells.
-      subject: a game to train, or a row of the tables to measure.
-      attacks: to measure.
-      needs: names of the jobs before it.
-      seconds: about how long.
+      track, eta, seed: track, radius and seed of its cells.
+      subject: game to train, or row of the tables to measure.
+      attacks: attacks to measure.
+      needs: names of the jobs that must be done before.
+      seconds: estimated duration.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def cells(self) -> list[Cell]:
-        """What a measurement measures."""
+        """The cells that a measuring job measures."""
         return [
             Cell(self.track, self.eta, self.subject, attack, self.seed) for attack in self.attacks
         ]
@@ -63,12 +63,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Attributes:
-    jobs: in an order in which they can be done.
-    settings: of every track among them.
-    there: cells whose records are there already.
-    again: cells whose records stand on runs that are trained again, so that no table mixes two
-      trainings of one classifier.
+    """Jobs and the settings under which they run.
+
+    Attributes:
+      jobs: the jobs, in an order in which they can be done.
+      settings: settings of every track among the jobs.
+      there: number of cells that already have a record.
+      again: number of recorded cells that are measured again because their runs are trained again,
+        so that no table mixes two trainings of one classifier.
     """
 
     jobs: list[Job]
@@ -77,10 +79,10 @@ class Plan:
     again: int = 0
 
     def text(self, at_once: int = 1, pace: float = 1.0) -> str:
-        """What will run, with estimated minutes.
+        """Returns the list of jobs with estimated minutes.
 
         Args:
-          at_once: jobs.
+          at_once: number of concurrent jobs.
           pace: see `costs.pace`.
         """
         lines = [f"{self.there} cells have their records."]
@@ -107,13 +109,14 @@ def make_plan(
     root: str,
     again: bool = False,
 ) -> Plan:
-    """The jobs that give every one of `cells` its record.
+    """Plans the jobs that give every one of `cells` its record.
 
     Args:
-      cells: wanted; doubles count once.
-      settings: of each of their tracks.
-      store: of trained runs: what is there is not trained again.
-      root: of the records: what is there is not measured again, unless `again`.
+      cells: requested cells; duplicates count once.
+      settings: settings of each of their tracks.
+      store: trained runs, which are reused.
+      root: folder of the records; current ones are not measured again unless `again`.
+      again: measure all of `cells`.
     """
     cells, results = list(dict.fromkeys(cells)), Results(root)
     missing = {
@@ -135,9 +138,10 @@ def make_plan(
 
 
 def _add_what_stands_on_new_runs(missing, settings, store, results) -> None:
-    """Adds the recorded cells, asked for or not, of every run that `missing` has trained anew.
+    """Adds recorded cells that would mix two trainings of a run with those of `missing`.
 
-    And those of another training of a run that `missing` needs: what a plan was stopped before.
+    These are the records, requested or not, of every run that is trained again for `missing`, and
+    records of an earlier training of a run that `missing` needs, left by a plan that was stopped.
     """
     while True:
         needed, new = set(), set()
@@ -172,7 +176,7 @@ def _stands_on(runs, cell, record) -> bool:
 
 
 def _trainings(row, settings, store, jobs) -> tuple[str, ...]:
-    """Adds what the row's cells need trained; the names of these jobs."""
+    """Adds the training jobs that the row's cells need; returns their names."""
     games = dict.fromkeys(game for cell in row for game in games_of(cell, settings.rounds))
     names, cell = [], row[0]
     for game in games:

@@ -1,4 +1,4 @@
-"""Every claim judged at every radius, by the records and by the paper's own numbers."""
+"""Verdicts on every claim at every radius, by the records and by the paper's own numbers."""
 
 import dataclasses
 import functools
@@ -14,13 +14,13 @@ from scripts.paper.views import measured_view, reported_view
 
 @dataclasses.dataclass(frozen=True)
 class Judgment:
-    """Of a claim at one radius.
+    """The verdict on a claim at one radius.
 
     Attributes:
       eta: the radius.
-      verdict: of the records.
-      checks: behind it; none where the claim is not about the dataset.
-      paper: the verdict of the paper's own numbers.
+      verdict: verdict by the records.
+      checks: checks behind it; empty if the claim is not about the dataset.
+      paper: verdict by the paper's own numbers.
     """
 
     eta: float
@@ -30,12 +30,12 @@ class Judgment:
 
 
 def etas_of(track: Track) -> tuple[float, ...]:
-    """The radii of the track's dataset in the paper."""
+    """Returns the paper's radii for the track's dataset."""
     return CIFAR10 if track.dataset == "cifar10" else MNIST
 
 
 def judge(results: Results, track: Track) -> dict[Claim, list[Judgment]]:
-    """Every claim at every radius of the track's dataset."""
+    """Tests every claim at every radius of the track's dataset."""
     found: dict[Claim, list[Judgment]] = {}
     for eta in etas_of(track):
         view = measured_view(results, track, eta)
@@ -49,12 +49,12 @@ def judge(results: Results, track: Track) -> dict[Claim, list[Judgment]]:
 
 @functools.cache
 def paper_checks(claim: Claim, dataset: str, eta: float) -> list[Check]:
-    """Those that count, of the paper's own numbers."""
+    """Returns the counted checks of a claim by the paper's own numbers."""
     return [check for check in claim.checks(reported_view(dataset, eta)) if not check.beyond]
 
 
 def by_radius(verdicts: dict[float, str]) -> str:
-    """Verdicts with the radii they are of.
+    """Formats verdicts, each with its radii.
 
     Example:
       >>> by_radius({0.1: "holds", 0.2: "undecided", 0.3: "holds"})
@@ -70,7 +70,7 @@ def by_radius(verdicts: dict[float, str]) -> str:
 
 
 def of_dataset(judgments: list[Judgment]) -> str:
-    """Verdicts with their radii; a dash where the claim has no checks, being on other data."""
+    """Formats verdicts with their radii; a dash if the claim is about another dataset."""
     if not judgments[0].checks:
         return "-"
     return by_radius({one.eta: one.verdict for one in judgments})

@@ -1,4 +1,4 @@
-"""Cells measured and written, one record each as soon as it is known."""
+"""Measures cells and writes each record as soon as it is known."""
 
 import dataclasses
 import os
@@ -36,13 +36,13 @@ from scripts.paper.tables import MEASURED_AS
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Where cells are measured.
+    """Settings and folders with which cells are measured.
 
     Attributes:
-      settings: of all of them.
-      store: of the trained runs.
-      root: of the records.
-      again: measure what is there already.
+      settings: settings of all cells.
+      store: the trained runs.
+      root: folder of the records.
+      again: measure cells that already have a record.
     """
 
     settings: Settings
@@ -51,11 +51,11 @@ class Bench:
     again: bool = False
 
     def config(self, cell: Cell, game: str) -> RunConfig:
-        """Of the run of `game` that belongs to the cell."""
+        """Returns the configuration of the run of `game` that belongs to the cell."""
         return classifier_config(cell.track, self.settings, game, cell.eta, cell.seed)
 
     def wanted(self, cells: list[Cell]) -> list[Cell]:
-        """Those still to be measured."""
+        """Returns the cells that are still to be measured."""
         results = Results(self.root)
         return [
             cell
@@ -64,7 +64,7 @@ class Bench:
         ]
 
     def write(self, cell: Cell, found: dict) -> None:
-        """The cell's record: what was found, and where it comes from."""
+        """Writes the cell's record: the results `found`, with settings, runs and provenance."""
         about = provenance()
         runs = configs_of(cell, self.settings)
         record = {
@@ -89,7 +89,7 @@ class Bench:
 
 
 def reported(cell: Cell) -> float | None:
-    """The paper's figure for the cell; its AttNet is the network of its own."""
+    """Returns the paper's error for the cell; its AttNet column is our `attnet_paper_curr`."""
     if cell.attack in MEASURED_AS:
         return None
     column = {measured: name for name, measured in MEASURED_AS.items()}.get(cell.attack)
@@ -102,12 +102,12 @@ def measure_cells(
     """Measures cells of one defense at one radius; a failure does not stop the others.
 
     Args:
-      cells: of one track, radius, defense and seed.
-      bench: where.
-      say: takes a line for every cell.
+      cells: cells of one track, radius, defense and seed.
+      bench: settings and folders.
+      say: called with a line for every cell.
 
     Returns:
-      attack -> what went wrong, of the cells that failed.
+      attack -> error message, of the cells that failed.
     """
     cells, failed = bench.wanted(cells), {}
     if not cells:
@@ -135,7 +135,7 @@ def measure_cells(
 
 
 def write_curve(cell: Cell, run: dict, bench: Bench) -> None:
-    """The test errors that a finished run watched during training, as a cell's record."""
+    """Writes the test errors that a finished run measured during training as a cell's record."""
     points = run["curve"]
     final = points[-1]
     last = {}
@@ -146,13 +146,13 @@ def write_curve(cell: Cell, run: dict, bench: Bench) -> None:
 
 
 def training_of(run: dict, number: int | None = None, config: RunConfig | None = None) -> dict:
-    """Steps, precision and seconds of a run's training, from its record.
+    """Returns steps, precision and seconds of a run's training, from its record.
 
     Args:
-      run: its record.json.
-      number: the round of cat and mouse whose classifier is meant; None: the run's last. The
+      run: content of its record.json.
+      number: round of the cat-and-mouse game up to which steps are counted; None: all rounds. The
         seconds are always those of the whole run.
-      config: of the run, needed with a round.
+      config: configuration of the run, required with a round.
     """
     training = {**run["training"], "precision": run["precision"]["training"]}
     if number is not None:
@@ -173,13 +173,13 @@ def _defender(cell, bench):
 
 
 def round_classifier(cell: Cell, number: int, bench: Bench) -> keras.Model:
-    """The classifier of a round of the cat and mouse that belongs to the cell."""
+    """Loads a round's classifier of the cat-and-mouse game that belongs to the cell."""
     folder = os.path.join(bench.store.path(bench.config(cell, "adv_fgsm")), "rounds")
     return keras.models.load_model(round_path(folder, number), compile=False)
 
 
 def _result(cell, classifier, data, bench) -> tuple[Result, float]:
-    """What was found, and the seconds of an attack network's training that an earlier call took."""
+    """Returns (result, seconds that an earlier call spent training the attack network)."""
     x, y = data.test(bench.settings.of_attack(cell.attack)["examples"])
     column = as_fitted(_attack(cell, bench))
     earlier = column.kept_seconds(classifier, data)
@@ -188,7 +188,7 @@ def _result(cell, classifier, data, bench) -> tuple[Result, float]:
 
 
 def _recipe(cell, bench):
-    """How the cell's attack network is trained afresh; None where it is no such attack."""
+    """Returns the recipe of the cell's attack network; None for other attacks."""
     game, _ = defender(cell.defense, bench.settings.rounds)
     recipe = network_recipes(bench.config(cell, game)).get(cell.attack.removesuffix("_curr"))
     if recipe is None:

@@ -1,4 +1,4 @@
-"""What is rendered from records, as files."""
+"""Writes the files that are rendered from records."""
 
 import os
 import pathlib
@@ -24,13 +24,13 @@ def write_table(rendered: Rendered, folder: str) -> None:
 
 
 def tracks_of_figure(number: int, tracks: list[Track]) -> list[Track]:
-    """Those of the figure's dataset; a trial's dataset stands in for MNIST."""
+    """Returns the tracks of the figure's dataset; a trial's dataset replaces MNIST."""
     dataset = FIGURE_CELLS[number][0]
     return [one for one in tracks if (one.dataset == "cifar10") == (dataset == "cifar10")]
 
 
 def write_pages(results: Results, folder: str, say: Callable[[str], object] = print) -> None:
-    """Writes results.md, claims.md, tables/ and figures/ under `folder`; `say` takes a line."""
+    """Writes results.md, claims.md, tables/ and figures/ under `folder`; calls `say` once."""
     tracks = results.tracks()
     for track in tracks:
         for number in tables_of(track):

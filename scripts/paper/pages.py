@@ -1,4 +1,4 @@
-"""The pages claims.md and results.md, from records alone."""
+"""Renders the pages claims.md and results.md from records alone."""
 
 import dataclasses
 
@@ -25,13 +25,13 @@ NO_RECORDS = "There are no records yet."
 
 
 def tables_of(track: Track) -> list[int]:
-    """The paper's tables of the track's dataset; a trial's dataset stands in for MNIST."""
+    """Returns the paper's tables of the track's dataset; a trial's dataset replaces MNIST."""
     dataset = track.dataset if track.dataset == "cifar10" else "mnist"
     return [number for number in TABLES if paper_table(number).dataset == dataset]
 
 
 def claims_page(results: Results) -> str:
-    """Every claim on every track, with the numbers."""
+    """Returns the page of every claim on every track, with the numbers."""
     title, *about = introduction("claims.md")
     parts = [title, HEADER, *about]
     if not results.tracks():
@@ -53,7 +53,7 @@ def claims_page(results: Results) -> str:
 
 
 def summary(results: Results) -> str:
-    """Claims x tracks: which recipe bears out which claim."""
+    """Returns a table, claims x tracks, of the verdicts."""
     judged = {track: judge(results, track) for track in results.tracks()}
     papers = {paper_table(tables_of(track)[0]).dataset: track for track in judged}
     rows = []
@@ -69,11 +69,11 @@ def summary(results: Results) -> str:
 
 
 def results_page(results: Results, figures: list[str]) -> str:
-    """Every table as the paper has it, reported | measured, with the claims it bears on.
+    """Returns the page of every table, reported | measured, with the claims that it tests.
 
     Args:
       results: the records.
-      figures: paths of drawn figures, as the page links them.
+      figures: paths of drawn figures, relative to the page.
     """
     parts = ["# The paper's tables and figures, measured", HEADER]
     tracks = results.tracks()

@@ -1,4 +1,4 @@
-"""Who a row or column of the paper's tables is: a game's run, and the round of it."""
+"""The game and round to which a row or column of the paper's tables belongs."""
 
 import re
 
@@ -6,20 +6,20 @@ from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from scripts.paper.cells import Cell
 
-# What is drawn of a run, not an attack.
+# Cells of a run that are drawn, not attacks.
 CURVE, IMAGES = "curve", "images"
 # The attack network that a game ends with, against its classifier.
 MET = "attnet_met"
 GALLERY = "gallery"
-# Figure 3: name -> whose classifier (cat and mouse's round) or attack network makes the images.
+# Figure 3: the games whose classifiers (of rounds) or attack networks make the images.
 GALLERY_GAMES = ("adv_fgsm", "minimax_attnet", "alt_attnet", "maximin_attnet")
 
 
 def defender(defense: str, rounds: int) -> tuple[str, int | None]:
-    """(game, round) of a row; no round: the run's classifier.
+    """Returns (game, round) of a row; round None: the run's final classifier.
 
-    The undefended classifier is round 0 of cat and mouse, as in the paper; the paper's last round
-    is the last of `rounds`.
+    As in the paper, the undefended classifier is round 0 of the cat-and-mouse game; the paper's
+    last round corresponds to the last of `rounds`.
 
     Example:
       >>> defender("no_defense", 80), defender("adv_fgsm80", 20), defender("lwa", 80)
@@ -36,7 +36,7 @@ def defender(defense: str, rounds: int) -> tuple[str, int | None]:
 
 
 def replayed_round(attack: str, rounds: int) -> int | None:
-    """The round on whose classifier FGSM k is made, k - 1; None for other attacks.
+    """Returns the round on whose classifier FGSM k is crafted, k - 1; None for other attacks.
 
     Example:
       >>> replayed_round("fgsm1", 80), replayed_round("fgsm80", 20), replayed_round("none", 80)
@@ -47,7 +47,7 @@ def replayed_round(attack: str, rounds: int) -> int | None:
 
 
 def games_of(cell: Cell, rounds: int) -> tuple[str, ...]:
-    """The runs that a cell needs: its defender's first, then that of a replayed attack."""
+    """Returns the games whose runs a cell needs: the defender's, then a replayed attack's."""
     if cell.attack == IMAGES:
         return GALLERY_GAMES
     game, _ = defender(cell.defense, rounds)

@@ -14,7 +14,7 @@ from mmtf.storage.lock import InUse, hold
 from scripts.paper.cells import Cell, Track
 
 RETRY_SECONDS = 0.05
-# What data sets wrote into their notes before -> what they write now.
+# Older notes of datasets -> their present spelling.
 _SPELLING = {"images standardised one by one": "images standardized one by one"}
 
 
@@ -30,17 +30,17 @@ class Results:
         self._read: dict[tuple[Track, float], dict[Cell, dict]] = {}
 
     def tracks(self) -> list[Track]:
-        """Those with any record, CIFAR-10's last as in the paper."""
+        """Returns the tracks that have a record, those of CIFAR-10 last as in the paper."""
         folders = [path.parent.name for path in pathlib.Path(self.root).glob("*-*-*/eta*")]
         tracks = [Track.parse(name) for name in sorted(set(folders))]
         return sorted(tracks, key=lambda track: track.dataset == "cifar10")
 
     def record(self, cell: Cell) -> dict | None:
-        """Its record, None where there is none."""
+        """Returns the cell's record; None if there is none."""
         return self._at(cell.track, cell.eta).get(cell)
 
     def of(self, track: Track, eta: float, defense: str, attack: str | None = None) -> list[dict]:
-        """The records of a cell over all seeds, in their order; attack None: of the whole row."""
+        """Returns a cell's records, ordered by seed; attack None: those of the whole row."""
         return [
             record
             for cell, record in self._at(track, eta).items()
@@ -48,7 +48,7 @@ class Results:
         ]
 
     def at(self, track: Track, eta: float, seed: int) -> dict[Cell, dict]:
-        """All the records of one track, radius and seed."""
+        """Returns all records of one track, radius and seed."""
         return {cell: one for cell, one in self._at(track, eta).items() if cell.seed == seed}
 
     def _at(self, track: Track, eta: float) -> dict[Cell, dict]:
@@ -62,10 +62,10 @@ class Results:
 
 
 def read_records(root: str, track: Track, eta: float) -> dict[Cell, dict]:
-    """The records in the file of a track and radius; empty where there is no file.
+    """Reads the records of a track and radius; returns an empty dict if there is no file.
 
     Raises:
-      ConfigError: a line is no record; the message names it.
+      ConfigError: a line is not a valid record; the message names it.
     """
     path, found = Cell(track, eta, "", "").path(root), {}
     lines = pathlib.Path(path).read_text().splitlines() if os.path.exists(path) else []

@@ -24,14 +24,14 @@ PER_EXAMPLE = "worst per example"
 def render(
     table: PaperTable, results: Results, track: Track, etas: list[float] | None = None
 ) -> Rendered:
-    """The table with what `results` has of `track`.
+    """Fills a table of the paper with the results of a track.
 
     Args:
-      table: of the paper.
+      table: table of the paper.
       results: the records.
-      track: whose records.
-      etas: only these radii, as far as the table has them; None for all, or, but for the
-        fast schedule, for those with records.
+      track: the track whose records are used.
+      etas: only those of these radii that the table has. None: all of the table's radii for the
+        fast schedule, those with records for the others.
     """
     other = {
         (one["eta"], one["defense"], one["attack"]): (one["why"], one["other"])
@@ -61,7 +61,7 @@ def render(
                 value = worst if column == WORST else measured[attack]
                 printed = table.reported(*place), other.get(place)
                 entries.append(Entry(eta, defense, _title(attack), *printed, value, attack))
-            if WORST not in table.columns and not table.wide:  # Table 8's caption has it alone
+            if WORST not in table.columns and not table.wide:  # Table 8 has it only in its caption
                 entries.append(Entry(eta, defense, TITLES[WORST], measured=worst, attack=WORST))
             for name in table.extras:
                 entries.append(
@@ -80,7 +80,7 @@ def _title(attack: str) -> str:
 
 
 def _per_example(found: dict[str, list[dict]]) -> Estimate | None:
-    """The per-example worst case over all attacks of the row, where each has its record."""
+    """Returns the per-example worst case over the row's attacks; None unless all are measured."""
     if not all(found.values()):
         return None
     seeds = set.intersection(*({one["seed"] for one in records} for records in found.values()))
@@ -92,7 +92,7 @@ def _per_example(found: dict[str, list[dict]]) -> Estimate | None:
 
 
 def _notes(records: list[dict], table: PaperTable, entries: list[Entry]) -> Iterator[str]:
-    """What the cells have in common or differ in."""
+    """Yields notes on images, seeds, rounds, steps and precision of the cells."""
     if not records:
         return
     images = _grouped((one["n"], _title(one["attack"])) for one in records)
@@ -105,7 +105,7 @@ def _notes(records: list[dict], table: PaperTable, entries: list[Entry]) -> Iter
             "attacks of its row."
         )
     said = {one["note"] for one in records if one.get("note")}
-    # Older records say the beginning of what later ones say.
+    # An older record's note may be a prefix of a later one's, which is then enough.
     yield from sorted(
         one for one in said if not any(it > one and it.startswith(one) for it in said)
     )
@@ -133,7 +133,7 @@ def _missing(entries: list[Entry], table: PaperTable, track: Track) -> Iterator[
 
 
 def _grouped(pairs) -> dict:
-    """Key -> its values, each once, in their order."""
+    """Returns key -> its distinct values, in their order."""
     found: dict = {}
     for key, value in pairs:
         found.setdefault(key, {})[value] = None
@@ -141,7 +141,7 @@ def _grouped(pairs) -> dict:
 
 
 def _seeds(records: list[dict]) -> str:
-    """Of all cells, or which rows have which."""
+    """Formats the seeds of all cells, or of each row if they differ."""
     cells = _grouped(((one["defense"], one["eta"], one["attack"]), one["seed"]) for one in records)
     rows = _grouped(
         (", ".join(map(str, sorted(seeds))), row_title(defense))
@@ -153,7 +153,7 @@ def _seeds(records: list[dict]) -> str:
 
 
 def _lengths(record: dict) -> Iterator[tuple[str, str]]:
-    """Of its training, steps and images: 33,500 x 128 (1,500, then 400 a round); of its attack."""
+    """Yields training steps x images: 33,500 x 128 (1,500, then 400 a round); attack's steps."""
     text = f"{record['training']['steps']:,}"
     plan = record.get("config", {}).get("schedule")
     if plan is not None:
@@ -167,7 +167,7 @@ def _lengths(record: dict) -> Iterator[tuple[str, str]]:
 
 
 def _precisions(records: list[dict]) -> str:
-    """One for all, or which rows have which."""
+    """Formats the training precision of all rows, or of each row if they differ."""
     found = [
         (
             one["training"].get("precision", "not recorded"),

@@ -1,4 +1,4 @@
-"""A table of reported | measured as text, Markdown, CSV and LaTeX."""
+"""A table of reported | measured errors as text, Markdown, CSV and LaTeX."""
 
 import csv
 import dataclasses
@@ -31,12 +31,12 @@ class Entry:
     """One cell of a table.
 
     Attributes:
-      eta, defense: of its row.
-      column: its title.
-      reported: as the paper prints it, None where it has no such cell.
-      other: what the paper has for it elsewhere, and where: ("Table 3", 0.036), or None.
-      measured: None where there is no record.
-      attack: what is measured, as records name it.
+      eta, defense: radius and defense of its row.
+      column: title of its column.
+      reported: the error as printed in the paper; None if the paper has no such cell.
+      other: a different value elsewhere in the paper, such as ("Table 3", 0.036), or None.
+      measured: the measured error; None if there is no record.
+      attack: name of the measured attack in records.
     """
 
     eta: float
@@ -48,7 +48,7 @@ class Entry:
     attack: str = ""
 
     def text(self) -> str:
-        """Reported | measured [its interval], as far as there are any."""
+        """Returns `reported | measured [interval]`, the parts that exist."""
         parts = []
         if self.reported is not None:
             parts.append(f"{self.reported:.3f}")
@@ -66,10 +66,10 @@ class Rendered:
     """A table of one track.
 
     Attributes:
-      table: of the paper.
-      track: whose records.
-      entries: row by row.
-      notes: what a reader must know: images, rounds, steps, seeds.
+      table: table of the paper.
+      track: the track whose records are shown.
+      entries: the cells, row by row.
+      notes: remarks for the reader: images, rounds, steps, seeds.
     """
 
     table: PaperTable
@@ -86,11 +86,11 @@ class Rendered:
 
     @property
     def measured(self) -> int:
-        """How many entries are."""
+        """The number of measured entries."""
         return sum(entry.measured is not None for entry in self.entries)
 
     def grid(self) -> tuple[list[str], list[list[str]]]:
-        """(header, rows): a row a defense, or, of the paper's one-row tables, a row an attack."""
+        """Returns (header, rows): one row per defense; per attack in the paper's one-row tables."""
         if self.table.wide:
             return self._turned()
         rows: dict[tuple, dict[str, str]] = {}
@@ -105,7 +105,7 @@ class Rendered:
         return ["eta", "defense", *(titles[column] for column in columns)], lines
 
     def _titles(self) -> dict[str, str]:
-        """Column -> its title, with its n where that is not the paper's 10,000."""
+        """Returns column -> title, with the number of images if that is not the paper's 10,000."""
         images: dict[str, set[int]] = {entry.column: set() for entry in self.entries}
         for entry in self.entries:
             if entry.measured is not None:
@@ -124,7 +124,7 @@ class Rendered:
         return [f"{name} under", *radii], [[titles[column], *row] for column, row in rows.items()]
 
     def text(self) -> str:
-        """For a terminal: title, aligned columns, notes."""
+        """Returns title, aligned columns and notes, for a terminal."""
         header, rows = self.grid()
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         lines = [
@@ -134,7 +134,7 @@ class Rendered:
         return "\n".join([self.title, HEAD, *lines, *self.notes])
 
     def markdown(self) -> str:
-        """For a page: title, table, notes."""
+        """Returns title, table and notes as Markdown."""
         header, rows = self.grid()
         table = markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows])
         notes = "\n".join(f"- {note}" for note in self.notes)
@@ -142,7 +142,7 @@ class Rendered:
         return f"{head}\n\n{table}\n\n{notes}"
 
     def csv(self) -> str:
-        """One line a cell."""
+        """Returns CSV with one line for each cell."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(CSV_COLUMNS.split())
@@ -160,7 +160,7 @@ class Rendered:
         return out.getvalue()
 
     def latex(self) -> str:
-        """A tabular, for \\input; no package needed."""
+        """Returns a tabular for \\input that requires no package."""
         header, rows = self.grid()
         lines = [f"% {self.title}; reported | measured [95% interval]"]
         lines += [f"\\begin{{tabular}}{{{'l' * len(header)}}}", "\\hline"]
@@ -171,7 +171,7 @@ class Rendered:
 
 
 def row_title(defense: str) -> str:
-    """As the paper writes it.
+    """Returns the defense's name as written in the paper.
 
     Example:
       >>> row_title("adv_fgsm80"), row_title("lwa")

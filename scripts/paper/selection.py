@@ -1,4 +1,4 @@
-"""Which cells a table, a figure, or all of them need."""
+"""Selects the cells that tables and figures need."""
 
 from collections.abc import Iterable
 
@@ -32,13 +32,14 @@ def select(
     attacks: list[str] | None = None,
     dataset: str | None = None,
 ) -> list[Cell]:
-    """The cells of some tables and figures, radius by radius, each once.
+    """Returns the cells of tables and figures, radius by radius, each once.
 
     Args:
-      tables, figures: numbers.
-      inits, schedule, seeds: of the tracks; seeds 0, ..., seeds - 1.
-      etas, defenses, attacks: only these, None for all.
-      dataset: in place of the paper's, for trials.
+      tables, figures: numbers of the paper's tables and figures.
+      inits, schedule: initializers and schedule of the tracks.
+      seeds: number of seeds, which are 0 to seeds - 1.
+      etas, defenses, attacks: only these; None for all.
+      dataset: replaces the paper's, for trials.
 
     Raises:
       ConfigError: one of `etas`, `defenses` or `attacks` is in none of the tables and figures.
@@ -66,7 +67,7 @@ def select(
 
 
 def _wanted(tables, figures):
-    """(eta, dataset, defense, attack), a radius after the other: tables fill one after another."""
+    """Returns (eta, dataset, defense, attack), by radius: one is completed before the next."""
     found = []
     for number in tables:
         table = paper_table(number)

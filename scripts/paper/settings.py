@@ -1,4 +1,4 @@
-"""How long the players learn and on how many images they are measured, by dataset and schedule."""
+"""Training steps and numbers of test images, by dataset and schedule."""
 
 import dataclasses
 
@@ -8,9 +8,9 @@ from scripts.paper.cells import Track
 
 # At the paper's rate a round takes 400 steps to withstand most of its attack, and 80 take hours.
 BRIEF_ROUNDS = 20
-# What the fast reproduction shortens beyond `--schedule=fast`; ROUND is a round of cat and mouse,
-# chosen on 5,000 held-out training images of MNIST: in 75 or 200 steps a round the classifier does
-# not yet withstand the attack that it is trained against.
+# Shorter than the presets of `--schedule=fast`. ROUND is for a round of the cat-and-mouse game,
+# chosen on 5,000 held-out training images of MNIST: with 75 or 200 steps a round the classifier
+# does not yet withstand the attack that it is trained against.
 ROUND = {"learning_rate": 4e-3, "warmup_steps": 20, "decay": "cosine"}
 FAST_SCHEDULES: dict[str, dict[str, dict]] = {
     "mnist": {"adv_fgsm": {**ROUND, "steps": 400, "first_steps": 1500}},
@@ -32,16 +32,16 @@ FAST_SCHEDULES: dict[str, dict[str, dict]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Of every cell of one track and seed.
+    """Settings of all cells of one track.
 
     Attributes:
-      rounds: of cat and mouse; the rows and columns of the paper's last round are this one.
-      steps: training steps of every game, None for the schedule's; for trials.
-      examples: test images of the paper's columns, 0 for all; pgd_examples and
-        autoattack_examples of the stronger ones.
+      rounds: rounds of the cat-and-mouse game; the paper's last round corresponds to the last one.
+      steps: training steps of every game, for trials; None for the schedule's.
+      examples: test images for the paper's columns, 0 for all.
+      pgd_examples, autoattack_examples: test images for the two stronger attacks.
       pgd_steps, autoattack_steps, autoattack_queries: see `mmtf.attacks`.
-      attnet_steps: of the strongest attack network; None for its recipe's.
-      attnet_paper_steps: of the paper's; None for its recipe's.
+      attnet_steps: training steps of the strongest attack network; None for its recipe's.
+      attnet_paper_steps: training steps of the paper's attack network; None for its recipe's.
     """
 
     rounds: int
@@ -55,7 +55,7 @@ class Settings:
     attnet_steps: int | None = None
     attnet_paper_steps: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(self.rounds > 1, "rounds > 1", self.rounds)
         for name in ("examples", "pgd_examples", "autoattack_examples"):
             require(getattr(self, name) >= 0, f"{name} >= 0 (0: all)", getattr(self, name))
@@ -66,7 +66,7 @@ class Settings:
             require(given is None or given > 0, f"{name} > 0", given)
 
     def schedule_of(self, track: Track, game: str) -> dict:
-        """Fields of Schedule that differ from the preset's."""
+        """Returns the fields of Schedule that differ from the preset's."""
         fast = FAST_SCHEDULES.get(track.dataset, FAST_SCHEDULES["mnist"])
         given = dict(fast.get(game, {})) if track.schedule == "fast" else {}
         if self.steps:
@@ -76,7 +76,7 @@ class Settings:
         return given
 
     def of_attack(self, attack: str) -> dict:
-        """What decides the figure of `attack`, beside the players: part of its record."""
+        """Returns the settings that affect the error under `attack`, as part of its record."""
         if attack == "pgd_curr":
             return {"examples": self.pgd_examples, "steps": self.pgd_steps}
         if attack == "autoattack_curr":
@@ -93,7 +93,7 @@ class Settings:
 
 
 def settings_of(track: Track, **given: int | None) -> Settings:
-    """The settings of a track; None among `given` leaves the preset."""
+    """Returns the settings of a track; None among `given` keeps the preset."""
     rounds = preset("game_options.rounds", schedule="paper", dataset=track.dataset, game="adv_fgsm")
     values = {"rounds": rounds}
     if track.dataset == "cifar10":

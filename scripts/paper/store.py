@@ -1,4 +1,4 @@
-"""Every classifier trained once: runs found by the hash of what decides their training."""
+"""A store of trained runs, found by a hash of the settings that affect training."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from scripts.paper.cells import Cell, Track
 from scripts.paper.players import games_of
 from scripts.paper.settings import Settings
 
-# Decide a run's own table, not its training; constant here, so that a run's folder takes it back.
+# These affect a run's own table, not its training; constant, so that a run's folder can be reused.
 _TABLE: dict[str, Any] = {"attacks": ("none", "fgsm"), "max_examples": 1000}
 _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_name")
 
@@ -25,7 +25,7 @@ _UNUSED = ("attacks", "pgd_steps", "pgd_restarts", "max_examples", "schedule_nam
 def classifier_config(
     track: Track, settings: Settings, game: str, eta: float, seed: int
 ) -> RunConfig:
-    """The run that trains the players of `game`; Minimax-Grad by Eq. 8 on all examples."""
+    """Returns the configuration that trains `game`; Minimax-Grad by Eq. 8 on all examples."""
     options = {"adv_fgsm": {"rounds": settings.rounds}, "minimax_grad": {"penalty_every": 1}}
     return run_config(
         game=game,
@@ -41,7 +41,7 @@ def classifier_config(
 
 
 def config_key(config: RunConfig) -> str:
-    """The hash of what decides a run's training: not which attacks its table shows."""
+    """Returns the hash of the settings that affect training, without those of the final table."""
     values = {name: value for name, value in config.to_dict().items() if name not in _UNUSED}
     return sha256(json.dumps(values, sort_keys=True))[:12]
 
@@ -57,17 +57,18 @@ class Store:
     root: str
 
     def path(self, config: RunConfig) -> str:
-        """<game>-<dataset>-eta<eta>-<key>."""
+        """Returns the run's folder, <root>/<game>-<dataset>-eta<eta>-<key>."""
         name = f"{config.game}-{config.dataset}-eta{config.eta:g}-{config_key(config)}"
         return os.path.join(self.root, name)
 
     def has(self, config: RunConfig) -> bool:
+        """Whether the store has a finished run of the configuration."""
         return is_finished(self.path(config))
 
     def fingerprint(self, config: RunConfig) -> str | None:
-        """The hash of the classifier that the run ended with; None where there is no such run.
+        """Returns the hash of the run's final classifier; None if there is no such run.
 
-        Two trainings of one config differ where the machine or its number of threads does.
+        Two trainings of one configuration differ if machines or numbers of threads differ.
         """
         path = os.path.join(self.path(config), "classifier.keras")
         if not self.has(config) or not os.path.exists(path):
@@ -76,23 +77,23 @@ class Store:
             return sha256(file.read())[:12]
 
     def training(self, config: RunConfig) -> dict | None:
-        """What the run's record says of its training; None where there is no such run."""
+        """Returns `training` of the run's record; None if there is no such run."""
         if not self.has(config):
             return None
         return read_json(os.path.join(self.path(config), "record.json")).get("training")
 
     def workdir(self, config: RunConfig) -> Workdir:
-        """Its folder, to be entered."""
+        """Returns the run's Workdir, which the caller enters."""
         return Workdir(self.path(config), config)
 
     def adopt(self, folder: str) -> str:
-        """Takes in a copy of a finished run of `mmtf.run`; where it lies.
+        """Copies a finished run of `mmtf.run` into the store; returns the copy's path.
 
         Args:
-          folder: its workdir.
+          folder: workdir of the run.
 
         Raises:
-          ConfigError: it is not finished, or the store has such a run.
+          ConfigError: the run has not finished, or the store already has such a run.
         """
         require(is_finished(folder), "the workdir of a finished run", folder)
         path = self.path(RunConfig.from_dict(read_json(os.path.join(folder, "config.json"))))
@@ -106,18 +107,18 @@ class Store:
 
 
 def configs_of(cell: Cell, settings: Settings) -> list[RunConfig]:
-    """The runs that a cell needs, in the order of `games_of`."""
+    """Returns the configurations of the runs that a cell needs, in the order of `games_of`."""
     games = games_of(cell, settings.rounds)
     return [classifier_config(cell.track, settings, g, cell.eta, cell.seed) for g in games]
 
 
 def keys_of(cell: Cell, settings: Settings) -> list[str]:
-    """The hashes of the runs that a cell needs, in the order of `games_of`."""
+    """Returns the hashes of the runs that a cell needs, in the order of `games_of`."""
     return [config_key(config) for config in configs_of(cell, settings)]
 
 
 def is_of_today(cell: Cell, settings: Settings, record: dict | None) -> bool:
-    """Whether `record` is this cell's, of players of these configs, under these settings."""
+    """Whether `record` has this cell's present settings and run configurations."""
     return (
         record is not None
         and record["settings"] == settings.of_attack(cell.attack)
@@ -126,9 +127,9 @@ def is_of_today(cell: Cell, settings: Settings, record: dict | None) -> bool:
 
 
 def is_current(cell: Cell, settings: Settings, record: dict | None, store: Store) -> bool:
-    """Whether `record` is of today and of the very players that the store has.
+    """Whether `record` satisfies `is_of_today` and was measured on the runs in the store.
 
-    Another training of the same config is another player.
+    A record of another training of the same configuration is not current.
     """
     if not is_of_today(cell, settings, record):
         return False

@@ -1,4 +1,4 @@
-"""The paper's Tables 1-10 as data: which defenses, attacks and radii, and what was printed."""
+"""The paper's Tables 1-10 as data: defenses, attacks, radii and printed errors."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ from mmtf.errors import require_choice
 from mmtf.reports.paper import paper_rows
 
 TABLES = tuple(range(1, 11))
-# (what it shows, whether the paper sets it as one row with the radii side by side).
+# (caption, whether the paper prints it as one row with the radii side by side).
 _CAPTIONS = {
     1: ("FGSM against the undefended classifier", True),
     2: ("FGSM against the classifier trained against it", True),
@@ -16,12 +16,12 @@ _CAPTIONS = {
     5: ("Minimax-AttNet, Alt-AttNet and Minimax-Grad", False),
 }
 _DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-# The paper's AttNet-curr is its own network of three layers; the strongest stands beside it.
+# The paper's AttNet-curr is its own three-layer network; the strongest is an extra column.
 MEASURED_AS = {"attnet_curr": "attnet_paper_curr"}
-# Stronger than what the paper had, on a stated number of images.
+# Attacks that are stronger than the paper's, on a stated number of images.
 GRADIENT_EXTRAS = ("pgd_curr", "autoattack_curr")
 WORST = "worst"
-# Rows whose columns slid in print, by (table, eta, defense): what should stand where. Table 9's
+# Rows printed with shifted columns, (table, eta, defense) -> the values as intended. Table 9's
 # first is Table 6's FGSM error, printed under `worst`.
 _SLID = {(9, 0.06, "no_defense"): {"fgsm_curr": 0.790, "attnet_curr": 0.583, "worst": 0.790}}
 
@@ -33,10 +33,10 @@ class PaperTable:
     Attributes:
       number: 1 to 10.
       dataset: `mnist` or `cifar10`.
-      caption: what it shows.
-      wide: one row, the radii side by side.
-      etas, defenses: of its rows.
-      columns: attacks as the paper names them, `worst` among them.
+      caption: its caption.
+      wide: whether it has one row with the radii side by side.
+      etas, defenses: radii and defenses of its rows.
+      columns: attacks as named in the paper, including `worst`.
       cells: (eta, defense, column) -> the error as printed.
     """
 
@@ -50,12 +50,12 @@ class PaperTable:
     cells: dict
 
     def reported(self, eta: float, defense: str, column: str) -> float | None:
-        """As printed; a cell printed without a radius holds for every one."""
+        """Returns the printed error or None; a cell without a radius holds for all radii."""
         return self.cells.get((eta, defense, column), self.cells.get((None, defense, column)))
 
     @property
     def attacks(self) -> tuple[str, ...]:
-        """What is measured for its columns: all but the worst, which follows from the others."""
+        """The attacks measured for its columns: all but the worst, which follows from them."""
         return tuple(measured_as(name) for name in self.columns if name != WORST)
 
     @property
@@ -66,7 +66,7 @@ class PaperTable:
 
 @functools.cache
 def paper_table(number: int) -> PaperTable:
-    """Table `number` of the paper.
+    """Returns table `number` of the paper.
 
     Example:
       >>> paper_table(3).defenses
@@ -93,12 +93,12 @@ def paper_table(number: int) -> PaperTable:
 
 
 def measured_as(column: str) -> str:
-    """The attack that measures a column of the paper."""
+    """Returns the name of the measured attack for a column of the paper."""
     return MEASURED_AS.get(column, column)
 
 
 def errata() -> list[dict]:
-    """Cells in which the paper contradicts itself: another table, or its own row.
+    """Lists cells in which the paper contradicts another of its tables or the cell's own row.
 
     Returns:
       Dicts with table, eta, defense, attack, printed, other, why.
@@ -114,7 +114,7 @@ def errata() -> list[dict]:
                     why = "its columns slid"
                     found.append({**here, "printed": printed, "other": slid[attack], "why": why})
                 continue
-            # FGSM 2 is made on Adv FGSM 1 itself.
+            # FGSM 2 is crafted on Adv FGSM 1 itself.
             same = table.reported(eta, defense, "fgsm_curr")
             if (defense, attack) == ("adv_fgsm1", "fgsm2") and same not in (None, printed):
                 why = "FGSM-curr of its row, the same attack"

@@ -1,4 +1,4 @@
-"""Texts for people, in Markdown files beside the code that shows them."""
+"""Reads the Markdown texts of this folder."""
 
 import dataclasses
 import pathlib
@@ -9,11 +9,11 @@ _SECTION = re.compile(r"^## (\d+)\. (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """`## <number>. <title>` and what follows it.
+    """A section that begins with `## <number>. <title>`.
 
     Attributes:
-      title: without its number.
-      paragraphs: each in one line.
+      title: the title without its number.
+      paragraphs: the paragraphs, each as one line.
     """
 
     title: str
@@ -21,7 +21,7 @@ class Section:
 
 
 def sections(name: str) -> dict[int, Section]:
-    """Number -> section of the file `name` of this folder.
+    """Returns number -> section of the file `name` in this folder.
 
     Example:
       >>> sections("claims.md")[1].title
@@ -32,7 +32,7 @@ def sections(name: str) -> dict[int, Section]:
 
 
 def introduction(name: str) -> tuple[str, ...]:
-    """The paragraphs before the first section, the title as the first."""
+    """Returns the paragraphs before the first section, beginning with the title."""
     return _paragraphs(re.split(r"^## ", _read(name), maxsplit=1, flags=re.MULTILINE)[0])
 
 

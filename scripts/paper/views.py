@@ -1,4 +1,4 @@
-"""The figures that a claim is judged by: measured, or the paper's own."""
+"""The errors by which claims are tested: measured, or the paper's own."""
 
 import dataclasses
 import functools
@@ -13,13 +13,13 @@ from scripts.paper.tables import TABLES, measured_as, paper_table
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Figures of one dataset at one radius, measured or as the paper has them.
+    """Errors of one dataset at one radius, measured or printed in the paper.
 
     Attributes:
-      dataset, eta: of the figures.
+      dataset, eta: dataset and radius.
       find: find(defense, attack) -> Estimate or None.
-      end: end(game, attack) -> Estimate or None, at the end of training: on all test images where
-        that was measured, else on the curve's.
+      end: end(game, attack) -> Estimate or None, at the end of training: on all test images if that
+        was measured, otherwise on those of the curve.
     """
 
     dataset: str
@@ -29,18 +29,19 @@ class View:
 
     @property
     def last(self) -> int:
+        """The paper's last round of the cat-and-mouse game."""
         return 40 if self.dataset == "cifar10" else 80
 
     def worst(self, defense: str) -> Estimate | None:
-        """Over the attacks of Table 3 (8), as the paper's `worst`."""
+        """Returns the largest error over the attacks of Table 3 (8), as the paper's `worst`."""
         attacks = ("none", "fgsm1", "fgsm2", f"fgsm{self.last}", "fgsm_curr")
         return largest([self.find(defense, attack) for attack in attacks])
 
 
 def measured_view(results: Results, track: Track, eta: float) -> View:
-    """The records' figures; a trial's on another dataset count as MNIST's.
+    """Returns the errors in the records; those of a trial's dataset count as MNIST's.
 
-    A row whose records stand on different trainings has none.
+    A row whose records come from different trainings has no errors.
     """
 
     @functools.cache
@@ -62,7 +63,7 @@ def measured_view(results: Results, track: Track, eta: float) -> View:
 
 
 def reported_view(dataset: str, eta: float) -> View:
-    """The paper's own figures, without intervals; its curves are not printed as figures."""
+    """Returns the paper's own errors, without intervals; its curves have no printed numbers."""
     tables = [paper_table(n) for n in TABLES]
 
     def find(defense, attack):

@@ -1,4 +1,4 @@
-"""Jobs done in the order of their needs; a failure stops only what needs it."""
+"""Runs jobs in the order of their dependencies; a failure skips only the jobs that depend on it."""
 
 import concurrent.futures
 import dataclasses
@@ -12,17 +12,19 @@ from mmtf.storage.files import write_json
 from scripts.paper import executors
 from scripts.paper.jobs import Job, Plan
 
-# A worker that dies takes the job down with it; the job goes on from its checkpoint or records.
+# A job whose worker was killed is started again and resumes from its checkpoint or records.
 ATTEMPTS = 2
 Say = Callable[[str], object]
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Attributes:
-    store: folder of the trained runs, and of the jobs' logs.
-    root: folder of the records.
-    again: measure what is there already.
+    """Folders of a reproduction.
+
+    Attributes:
+      store: folder of the trained runs and of the jobs' logs.
+      root: folder of the records.
+      again: measure cells that already have a record.
     """
 
     store: str
@@ -43,15 +45,16 @@ def do(
 
     Args:
       plan: from `make_plan`.
-      place: where.
-      engine, at_once, scheduler: see `executors.executor`.
-      say: takes a line for every job.
+      place: folders of the reproduction.
+      engine, scheduler: see `executors.executor`.
+      at_once: number of concurrent jobs.
+      say: called with a line for every job.
 
     Returns:
-      Name of job -> why it failed or was not begun; empty where all is done.
+      Name of job -> why it failed or was not started; empty if all jobs are done.
     """
     threads = max(1, executors.cores() // at_once) if at_once > 1 else None
-    # Dask's workers are as many as they are: it gets all that can be done and queues it.
+    # Dask has its own number of workers and queue, so it is given every job that can be done.
     slots = at_once if engine == "local" else len(plan.jobs)
     logs: dict[Job, str] = {}
     with executors.executor(engine, at_once, scheduler) as pool:
@@ -71,17 +74,17 @@ def in_order(
     log_of: Callable[[Job], str],
     say: Say,
 ) -> dict[str, str]:
-    """Keeps up to `slots` jobs running, the first whose needs are met; waits for one at a time.
+    """Keeps up to `slots` jobs running, the first ones whose dependencies are done.
 
     Args:
-      jobs: in an order in which they can be done.
+      jobs: the jobs, in an order in which they can be done.
       start: start(job) -> a future of (exit status, seconds).
-      slots: > 0.
+      slots: number of concurrent jobs, > 0.
       log_of: log_of(job) -> the file with its output.
-      say: takes a line for every job.
+      say: called with a line for every job.
 
     Returns:
-      Name of job -> why it failed or was not begun.
+      Name of job -> why it failed or was not started.
     """
     waiting, running, done, failed = list(jobs), {}, set(), {}
     attempts: dict[str, int] = {}
@@ -124,7 +127,7 @@ def in_order(
 
 
 def _outcome(future, log) -> tuple[str | None, float]:
-    """(what went wrong or None, seconds)."""
+    """Returns (error message or None, seconds)."""
     try:
         status, seconds = future.result()
     except Exception as error:
@@ -137,7 +140,7 @@ def _outcome(future, log) -> tuple[str | None, float]:
 
 
 def _command(job: Job, plan: Plan, place: Place) -> list[str]:
-    """Its file is named by its content: several reproductions may share a store."""
+    """Writes the job's file, named by a hash of its content, as reproductions may share a store."""
     given = {
         "job": job.to_dict(),
         "settings": dataclasses.asdict(plan.settings[job.track]),

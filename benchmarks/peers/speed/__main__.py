@@ -1,11 +1,11 @@
-"""`python -m benchmarks.peers.speed`: mmtf beside its peers, in one run.
+"""`python -m benchmarks.peers.speed`: speed of mmtf and its peers, measured side by side.
 
     pip install '.[bench]'
     python -m benchmarks.peers.speed --model=runs/minimax_grad-mnist-eta0.3-seed0
 
-Every variant is a process of its own; blocks of one work alternate between its variants, so that
-whatever else the machine does meets all of them. Medians count. A variant whose library is not
-installed is left out, and the record says so, as is bfloat16 on a CPU without such instructions.
+Every variant runs in its own process; blocks of one work alternate between its variants, so that
+other load affects all of them alike. Medians are reported. Variants whose library is not installed
+are left out, which the record states; so is bfloat16 on a CPU without such instructions.
 Writes results/benchmarks/peers-INSTRUCTIONS.json, one record for each kind of CPU, e.g. peers-avx2;
 `python -m scripts.performance` renders docs/performance.md from them.
 """
@@ -45,7 +45,7 @@ PACKAGES = {
     "autoattack": "pyautoattack",
 }
 OUTPUT = "results/benchmarks/peers-{instructions}.json"
-# Raised when what a peer computes changes: a record says under which it was made.
+# Version of the peers' code, stored in records; to be raised when a peer's computation changes.
 PEERS_CODE = 2
 # Forward pass of mnist_cnn, multiplications and additions: 28^2 x 25 x 32, 14^2 x 800 x 64,
 # 3136 x 512, 512 x 10.
@@ -53,7 +53,7 @@ FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
 def worker(work, variant, precision, count, folder) -> TimedProcess:
-    """A variant in its process; an answer to `go` tells of one block."""
+    """Starts a variant's process, which runs one block at each `go()`."""
     fresh = WORKS[work].fresh
     warm = "cold" if WORKS[work].once or fresh else "warm"
     module = "benchmarks.peers.speed.worker"
@@ -62,7 +62,7 @@ def worker(work, variant, precision, count, folder) -> TimedProcess:
 
 
 def whole(one: TimedProcess) -> dict:
-    """The one block of a process that was started for it, with all that came before."""
+    """Runs the only block of a process; its time counts from the start of the process."""
     answer = one.go()
     wall = time.perf_counter() - one.began
     one.close()
@@ -70,7 +70,7 @@ def whole(one: TimedProcess) -> dict:
 
 
 def matmul_peak(precision: str) -> float:
-    """GFLOP/s of a 2048 x 2048 x 2048 product, the best of 5 blocks, in a process of its own."""
+    """Returns GFLOP/s of a 2048 x 2048 x 2048 product, the best of 5 blocks, in its own process."""
     code = (
         "import time, tensorflow as tf\n"
         f"a = tf.cast(tf.random.normal([2048, 2048]), '{precision}')\n"
@@ -86,7 +86,7 @@ def matmul_peak(precision: str) -> float:
 
 
 def time_work(name, precision, folder, counts, peak) -> list[dict]:
-    """A row for each variant of one work."""
+    """Times one work; returns a row for each variant."""
     work = WORKS[name]
     count = counts.get(name, work.count)
     variants = [one for one in work.variants[precision] if _installed(one)]
@@ -130,7 +130,7 @@ def time_work(name, precision, folder, counts, peak) -> list[dict]:
 
 
 def missing() -> dict[str, list[str]]:
-    """Variant -> the packages it lacks."""
+    """Returns variant -> its packages that are not installed."""
     return {name: _lacks(name) for name in NEEDS if _lacks(name)}
 
 
@@ -156,7 +156,7 @@ def _prepare(folder):
 
 
 def counts_of(given: list[str]) -> dict[str, int] | None:
-    """{WORK: UNITS} of WORK=UNITS; None where it is something else.
+    """Parses WORK=UNITS into {WORK: UNITS}; returns None if the format or a name is wrong.
 
     Example:
       >>> counts_of(["pgd=200"]), counts_of(["pgd"]), counts_of(["pdg=200"])
@@ -170,25 +170,29 @@ def counts_of(given: list[str]) -> dict[str, int] | None:
 
 
 def define_flags() -> None:
-    """Not on import: two scripts may be imported by one test."""
-    flags.DEFINE_string("model", None, "Workdir of mmtf.run or .keras file: an mnist_cnn.")
+    """Defines the command's flags; a function, because one test may import several scripts."""
+    flags.DEFINE_string("model", None, "Workdir of mmtf.run or .keras file with an mnist_cnn.")
     flags.mark_flag_as_required("model")
-    flags.DEFINE_list("works", list(WORKS), f"Any of: {', '.join(WORKS)}.")
+    flags.DEFINE_list(
+        "works", list(WORKS), f"Works, separated by commas. Any of: {', '.join(WORKS)}."
+    )
     flags.register_validator(
         "works",
         lambda names: len(names) > 0 and set(names) <= set(WORKS),
         message=f"Expected any of {', '.join(WORKS)}, separated by commas.",
     )
     flags.DEFINE_integer(
-        "blocks", 5, "Timed blocks of each variant; the median counts.", lower_bound=1
+        "blocks", 5, "Timed blocks of each variant, of which the median is reported.", lower_bound=1
     )
-    flags.DEFINE_list("counts", [], "WORK=UNITS of a block, where not the default.")
+    flags.DEFINE_list(
+        "counts", [], "WORK=UNITS: units in a block of a work, in place of the default."
+    )
     flags.register_validator(
         "counts",
         lambda given: counts_of(given) is not None,
         message="Expected WORK=UNITS, separated by commas, e.g. pgd=200.",
     )
-    flags.DEFINE_string("output", None, f"The record; default {OUTPUT}.")
+    flags.DEFINE_string("output", None, f"Path of the record; default {OUTPUT}.")
     flags.register_multi_flags_validator(
         ["works", "output"],
         lambda given: given["output"] or set(given["works"]) == set(WORKS),
@@ -197,7 +201,8 @@ def define_flags() -> None:
 
 
 @in_one_line("peers")
-def main(_):
+def main(_: list[str]) -> None:
+    """Times all works and writes the record after each."""
     from importlib.metadata import version
 
     from mmtf.runtime import cpu, startup

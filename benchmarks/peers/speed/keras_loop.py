@@ -8,7 +8,7 @@ from benchmarks.peers.speed.works import BATCH
 
 
 def classifier(task):
-    """Ours, computing in the task's precision as Keras' own mixed precision does."""
+    """Returns mmtf's classifier in the task's precision, by Keras' own mixed precision."""
     model = task.classifier()
     if task.precision == "bfloat16":
         for layer in model.layers[:-1]:
@@ -17,7 +17,7 @@ def classifier(task):
 
 
 def batches(task):
-    """Batches one after another, for ever."""
+    """Yields batches of BATCH images without end, repeating the task's images."""
     at = 0
     while True:
         rows = np.arange(at, at + BATCH) % len(task.images)
@@ -26,10 +26,13 @@ def batches(task):
 
 
 def adversarial_step(task, attack, compiled_attack=True):
-    """task.count steps of Adam on cross-entropy at attack(logits_of, x, y) -> z.
+    """Returns a block: task.count steps of Adam on the cross-entropy at attacked images.
 
     Args:
-      compiled_attack: inside the step's tf.function; else eagerly before it.
+      task: the Task.
+      attack: attack(logits_of, x, y) -> adversarial images.
+      compiled_attack: whether the attack runs inside the step's tf.function; otherwise eagerly
+        before it.
     """
     model, optimizer = classifier(task), keras.optimizers.Adam(1e-4)
     optimizer.build(model.trainable_variables)
@@ -59,6 +62,6 @@ def adversarial_step(task, attack, compiled_attack=True):
 
 
 def error_of(model, z, y) -> float:
-    """Share of `z` that `model` gets wrong."""
+    """Returns the share of images in `z` that `model` misclassifies."""
     found = tf.argmax(model(z, training=False), 1, tf.int32)
     return float(tf.reduce_mean(tf.cast(found != tf.cast(y, tf.int32), tf.float32)))

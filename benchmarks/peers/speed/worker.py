@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-# Variant -> the module whose `prepare_<work>` makes its block.
+# Variant -> module whose `prepare_<work>` returns its block.
 MODULES = {
     "mmtf": "ours",
     "mmtf_every2": "ours_every2",
@@ -28,13 +28,14 @@ MODULES = {
 
 
 class Task:
-    """What a variant is asked for.
+    """The inputs of a variant.
 
     Attributes:
-      folder: with classifier.keras, and weights.npz as its weights in order.
-      images: float32 [N, 28, 28, 1] in [-1, 1]; labels: int32 [N].
+      folder: holds classifier.keras, and weights.npz with its weights in order.
+      images: float32 [N, 28, 28, 1] in [-1, 1].
+      labels: int32 [N].
       precision: `float32` or `bfloat16`.
-      count: units of a block.
+      count: units of work in a block.
     """
 
     def __init__(self, folder, precision, count):
@@ -45,10 +46,12 @@ class Task:
             self.images, self.labels = data["images"], data["labels"]
 
     def weights(self) -> list[np.ndarray]:
+        """Returns the classifier's weights in order."""
         with np.load(os.path.join(self.folder, "weights.npz")) as kept:
             return [kept[name] for name in sorted(kept.files, key=int)]
 
     def classifier(self):
+        """Loads the Keras classifier."""
         import keras
 
         path = os.path.join(self.folder, "classifier.keras")
@@ -56,12 +59,13 @@ class Task:
 
 
 def cpu_seconds() -> float:
+    """Returns the CPU seconds that this process has used."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def peak_mib() -> float:
-    """The largest resident memory of this process; ru_maxrss begins with its parent's."""
+    """Returns this process's peak resident memory; ru_maxrss would include its parent's."""
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 

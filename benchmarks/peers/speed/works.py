@@ -1,4 +1,4 @@
-"""What is timed, and who does it: a new variant is one line."""
+"""The timed works and the variants of each; a new variant is one entry."""
 
 import dataclasses
 
@@ -11,16 +11,16 @@ class Work:
     """One piece of work that every variant does in the same way.
 
     Attributes:
-      title: in tables.
-      unit: what is counted, `step` (of BATCH images) or `image`.
-      count: units of one timed block, by default.
-      forwards: forward passes' worth of arithmetic in a unit's image: a backward pass is one for
-        the images and one for the weights. 0: not counted.
-      variants: precision -> names of the variants, ours first.
-      saved: of a variant that does with fewer forward passes' worth: how many fewer.
-      once: a block is one whole call on `count` images, never repeated to warm up.
-      fresh: a block is a process from its start to its end, whose last act is one block of the
-        work named here.
+      title: title in tables.
+      unit: unit of counting: `step` (of BATCH images), `image` or `start`.
+      count: default number of units in a timed block.
+      forwards: arithmetic per image in forward passes; a backward pass counts as one for the
+        images and one for the weights. 0: not counted.
+      variants: precision -> names of the variants, mmtf first.
+      saved: variant -> number of forward passes that it saves.
+      once: whether a block is one call on `count` images, without a warm-up.
+      fresh: name of a work; a block is then a whole process, from its start to the end of one block
+        of that work.
     """
 
     title: str
