@@ -1,7 +1,7 @@
 """Names of mmtf 0.1 that moved or were renamed: they work for one release, with a warning.
 
-`import mmtf` installs the finder below. It answers for modules that are no longer there, and gives
-modules that are there their old names.
+`import mmtf` installs the import hook below. It makes removed modules importable, as aliases of the
+modules that replaced them, and adds the old names to modules that still exist.
 """
 
 import importlib
@@ -83,7 +83,7 @@ MODULES = {
     "mmtf.training.workers": "mmtf.distributed.workers",
     "mmtf.workdir": "mmtf.runs.workdir",
 }
-# Of a module of then: its name -> where it is now, "module:name".
+# Module of mmtf 0.1 -> its names that moved or were renamed -> the new place, "module:name".
 NAMES: dict[str, dict[str, str]] = {
     "mmtf.attacks": {
         "MADE": "mmtf.attacks._names_0_1:MADE",
@@ -118,7 +118,9 @@ NAMES: dict[str, dict[str, str]] = {
         "Standing": "mmtf.attacks.loop:ActiveSet",
     },
     "mmtf.config": {
+        "BEFORE": "mmtf.config:ADDED_OPTIONS",
         "ConfigError": "mmtf.errors:ConfigError",
+        "as_before": "mmtf.config:without_added_defaults",
         "reason_of": "mmtf.errors:reason_of",
     },
     "mmtf.cpu": {
@@ -277,7 +279,7 @@ NAMES: dict[str, dict[str, str]] = {
 
 
 class MovedFinder(importlib.abc.MetaPathFinder):
-    """Finds modules of MODULES, and those of NAMES that are still there."""
+    """Import hook for the modules in MODULES, and for those in NAMES that still exist."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: Any = None
@@ -294,14 +296,18 @@ class MovedFinder(importlib.abc.MetaPathFinder):
 
 
 class _MovedModule(types.ModuleType):
-    """Called like the function of its name, which may have taken the module's place in its room."""
+    """A removed module that can be called like the function of the same name.
+
+    `mmtf.nets.mnist_cnn` was a module and is now a function. Importing the old module sets the
+    attribute `mnist_cnn` of `mmtf.nets` to the module, and `mmtf.nets.mnist_cnn()` must still work.
+    """
 
     def __call__(self, *arguments, **options):
         return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
 
 
 class _MovedLoader(importlib.abc.Loader):
-    """A module that hands out the attributes of the one that took its place."""
+    """Loads a removed module as an alias of the module that replaced it."""
 
     def create_module(self, spec):
         return _MovedModule(spec.name)
@@ -313,7 +319,7 @@ class _MovedLoader(importlib.abc.Loader):
 
 
 class _RenamingLoader(importlib.abc.Loader):
-    """Loads a module and adds its old names."""
+    """Loads a module that still exists and adds its old names."""
 
     def __init__(self, loader):
         self._loader = loader
@@ -331,7 +337,10 @@ class _RenamingLoader(importlib.abc.Loader):
 
 
 def _attribute(old: str, name: str, otherwise):
-    """The attribute `name` of the module `old`: renamed, or `otherwise`'s, a module or function."""
+    """The attribute `name` of the module `old` of mmtf 0.1.
+
+    If NAMES does not have it, it is looked up in `otherwise`: a module, or a module's __getattr__.
+    """
     if name in NAMES.get(old, {}):
         place, _, renamed = NAMES[old][name].partition(":")
         _warn(f"{old}.{name}", f"{place}.{renamed}", stacklevel=4)
@@ -344,11 +353,11 @@ def _attribute(old: str, name: str, otherwise):
 
 
 def _warn(old, new, stacklevel):
-    message = f"{old} is {new} now; the old name works for one release."
+    message = f"{old} was renamed to {new}; the old name works for one release."
     warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)
 
 
 def install() -> None:
-    """Puts the finder before Python's own, once."""
+    """Adds MovedFinder to `sys.meta_path`, before Python's own finders, unless it is there."""
     if not any(isinstance(one, MovedFinder) for one in sys.meta_path):
         sys.meta_path.insert(0, MovedFinder())
