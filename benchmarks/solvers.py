@@ -17,6 +17,8 @@ import json
 import pathlib
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,14 +65,14 @@ RULES = {
 DRAWN = ["alternating", "sensitivity (Alg. 1)", "extragradient", "K-beam, K = 10"]
 
 
-def settings_of(label, rates=RATES):
+def settings_of(label: str, rates: Mapping[str, list] = RATES) -> list[dict[str, Any]]:
     """Returns every setting of a rule's grid, as dictionaries."""
     _, fixed, searched = RULES[label]
     grid = {**rates, **searched}
     return [{**fixed, **dict(zip(grid, x, strict=True))} for x in itertools.product(*grid.values())]
 
 
-def make(label, setting, steps):
+def make(label: str, setting: Mapping[str, Any], steps: int) -> solvers.Solver:
     """Returns the solver of one setting, on the box |u|, |v| <= 1/2."""
     own = dict(setting)
     box = solvers.Box(LOW, HIGH)
@@ -86,18 +88,20 @@ def make(label, setting, steps):
     return rule(u_optimizer=rates[0], v_optimizer=rates[1], project_u=box, project_v=box, **own)
 
 
-def all_surfaces(u, v):
+def all_surfaces(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     """Values of all surfaces: row i of u and v is on surface i, each entry an independent game."""
     return tf.stack([surface.f(u[i], v[i]) for i, surface in enumerate(SURFACES.values())])
 
 
-def starts_of(seed, starts):
+def starts_of(seed: int, starts: int) -> np.ndarray:
     """Returns uniform starts of (u, v): float32 [2, surfaces, starts]."""
     shape = (2, len(SURFACES), starts)
     return np.random.default_rng(seed).uniform(LOW, HIGH, shape).astype("float32")
 
 
-def ends(label, setting, seed, starts, steps):
+def ends(
+    label: str, setting: Mapping[str, Any], seed: int, starts: int, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Runs `steps` steps; returns |u - u*| and max_v f(u, .) - f(u, v), each [surfaces, starts]."""
     if RULES[label][0] == "k_beam":
         setting = {**setting, "seed": seed}
@@ -111,17 +115,19 @@ def ends(label, setting, seed, starts, steps):
     return np.array(distance), np.array(best) - solution.value.numpy()
 
 
-def choose(means):
-    """Returns the best setting for all surfaces, and for each, by their mean distances.
+def choose(means: np.ndarray) -> tuple[int, list[int]]:
+    """Returns the index of the best setting for all surfaces, and that for each surface.
 
     Args:
-      means: [settings, surfaces].
+      means: mean distances, [settings, surfaces].
     """
     overall = min(range(len(means)), key=lambda i: (-np.sum(means[i] < SOLVED), means[i].mean()))
     return overall, [int(i) for i in np.argmin(means, axis=0)]
 
 
-def measure(label, *, starts, steps, rates=RATES):
+def measure(
+    label: str, *, starts: int, steps: int, rates: Mapping[str, list] = RATES
+) -> list[dict[str, Any]]:
     """Tunes one rule and measures the chosen settings; returns a dict for each cell."""
     settings = settings_of(label, rates)
     tuning = [ends(label, x, TUNING_SEED, TUNING_STARTS, steps)[0] for x in settings]
@@ -147,7 +153,7 @@ def measure(label, *, starts, steps, rates=RATES):
     return cells
 
 
-def table(record, tuned_on, text):
+def table(record: dict, tuned_on: str, text: Callable[[dict], str]) -> str:
     """Returns a Markdown table, rules x surfaces, of text(cell); solved cells are bold."""
     lines = ["| rule | " + " | ".join(SURFACES) + " |", "|---" * (len(SURFACES) + 1) + "|"]
     for label in record["grids"]:
@@ -157,17 +163,17 @@ def table(record, tuned_on, text):
     return "\n".join(lines)
 
 
-def distance_text(cell):
-    """Mean ± standard deviation of the distance."""
+def distance_text(cell: dict) -> str:
+    """Returns the mean and the standard deviation of a cell's distances as text."""
     return f"{cell['mean']:.4f} ± {cell['sd']:.4f}"
 
 
-def gap_text(cell):
-    """Mean of max_v f(u, .) - f(u, v), at least 0."""
+def gap_text(cell: dict) -> str:
+    """Returns a cell's mean of max_v f(u, .) - f(u, v), or 0 if rounding made it negative."""
     return f"{max(cell['v_gap'], 0.0):.3f}"
 
 
-def settings_table(record):
+def settings_table(record: dict) -> str:
     """Returns a Markdown table of the setting that each rule uses for all surfaces."""
     lines = ["| rule | u rate | v rate | schedule | rule's own |", "|---|---|---|---|---|"]
     for label in record["grids"]:
@@ -182,7 +188,7 @@ def settings_table(record):
     return "\n".join(lines)
 
 
-def surfaces_table():
+def surfaces_table() -> str:
     """Returns a Markdown table of the surfaces and their solutions."""
     lines = ["| surface | f(u, v) | minimax u | value | saddle point |", "|---|---|---|---|---|"]
     for name, s in SURFACES.items():
@@ -192,7 +198,7 @@ def surfaces_table():
     return "\n".join(lines)
 
 
-def render(record):
+def render(record: dict) -> str:
     """Returns the generated part of docs/solvers.md."""
     run = (
         f"{record['starts']} starts, {record['steps']} steps; made by `{record['command']}` "
@@ -216,7 +222,7 @@ def render(record):
     )
 
 
-def insert(text, generated):
+def insert(text: str, generated: str) -> str:
     """Returns `text` with the part between its two markers replaced by `generated`."""
     begin, end = "<!-- generated: begin -->\n", "<!-- generated: end -->"
     head, rest = text.split(begin)
@@ -224,7 +230,7 @@ def insert(text, generated):
     return head + begin + "\n" + generated + "\n\n" + end + tail
 
 
-def draw(record, path, paths=6):
+def draw(record: dict, path: pathlib.Path, paths: int = 6) -> None:
     """Draws every surface's contours with trajectories of a few rules at their chosen settings."""
     plt = plots.pyplot()
     steps = record["steps"]

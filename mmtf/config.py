@@ -243,7 +243,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
       >>> flat({"seed": 0, "schedule": {"steps": 5}})
       {'seed': 0, 'schedule.steps': 5}
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
         nested = isinstance(value, Mapping)
         found |= flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}

@@ -83,7 +83,7 @@ class RememberingScope(keras.StatelessScope):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.updated = {}
+        self.updated: dict[int, keras.Variable] = {}
 
     def add_update(self, update: tuple[keras.Variable, Any]) -> None:
         """Records an assignment; Keras calls it with (variable, value)."""

@@ -319,7 +319,7 @@ def _bounds() -> list[tuple[float, float]]:
 
 def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     """Returns attack name -> the constructor options that the flags set."""
-    options = {name: {} for name in names}
+    options: dict[str, dict[str, Any]] = {name: {} for name in names}
     flagged = {
         "pgd": {
             "steps": FLAGS.pgd_steps,

@@ -97,9 +97,10 @@ def largest(estimates: list[Estimate | None]) -> Estimate | None:
 
     None if the list is empty or an estimate is missing.
     """
-    if not estimates or None in estimates:
+    measured = [one for one in estimates if one is not None]
+    if not measured or len(measured) < len(estimates):
         return None
-    return max(estimates, key=lambda one: one.mean)
+    return max(measured, key=lambda one: one.mean)
 
 
 def difference(a: Estimate, b: Estimate, checks: int = 1) -> tuple[float, float, float]:
