@@ -118,9 +118,9 @@ def _robustness(records: list[dict]) -> list[str]:
             missed = "misses" if not constant["met"] else "meets"
             beside_art.append(
                 f"**Compared with ART** ({ours['precision']}; {cpu}; one seed): the same errors "
-                f"after {ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, after "
-                f"{art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; at a "
-                f"constant rate ART {missed} them in {constant['seconds']:,.0f} s."
+                f"after {ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, "
+                f"after {art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; at "
+                f"a constant rate ART {missed} them in {constant['seconds']:,.0f} s."
             )
     return default_lines + beside_art
 
