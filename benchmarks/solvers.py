@@ -28,6 +28,7 @@ from mmtf import solvers
 from mmtf.cli.errors import in_one_line
 from mmtf.errors import require
 from mmtf.reports import plots, read_json
+from mmtf.reports.markdown import markdown_table, replace_block
 from mmtf.solvers.surfaces import HIGH, LOW, SURFACES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -155,12 +156,12 @@ def measure(
 
 def table(record: dict, tuned_on: str, text: Callable[[dict], str]) -> str:
     """Returns a Markdown table, rules x surfaces, of text(cell); solved cells are bold."""
-    lines = ["| rule | " + " | ".join(SURFACES) + " |", "|---" * (len(SURFACES) + 1) + "|"]
+    lines = []
     for label in record["grids"]:
         cells = [c for c in record["cells"] if (c["rule"], c["tuned_on"]) == (label, tuned_on)]
         texts = [f"**{text(c)}**" if c["mean"] < SOLVED else text(c) for c in cells]
-        lines.append(f"| {label} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+        lines.append([label, *texts])
+    return markdown_table(["rule", *SURFACES], lines)
 
 
 def distance_text(cell: dict) -> str:
@@ -175,27 +176,26 @@ def gap_text(cell: dict) -> str:
 
 def settings_table(record: dict) -> str:
     """Returns a Markdown table of the setting that each rule uses for all surfaces."""
-    lines = ["| rule | u rate | v rate | schedule | rule's own |", "|---|---|---|---|---|"]
+    lines = []
     for label in record["grids"]:
         setting = next(
             dict(c["setting"])
             for c in record["cells"]
             if c["rule"] == label and c["tuned_on"] == "all surfaces"
         )
-        first = [setting.pop(k) for k in ("u_rate", "v_rate", "schedule")]
-        own = ", ".join(f"{k}={v}" for k, v in setting.items())
-        lines.append(f"| {label} | {first[0]} | {first[1]} | {first[2]} | {own} |")
-    return "\n".join(lines)
+        first = [str(setting.pop(k)) for k in ("u_rate", "v_rate", "schedule")]
+        lines.append([label, *first, ", ".join(f"{k}={v}" for k, v in setting.items())])
+    return markdown_table(["rule", "u rate", "v rate", "schedule", "rule's own options"], lines)
 
 
 def surfaces_table() -> str:
     """Returns a Markdown table of the surfaces and their solutions."""
-    lines = ["| surface | f(u, v) | minimax u | value | saddle point |", "|---|---|---|---|---|"]
+    lines = []
     for name, s in SURFACES.items():
         u_star = ", ".join(f"{u:g}" for u in s.u_star)
         saddle = "yes" if s.saddle else "no"
-        lines.append(f"| {name} | `{s.formula}` | {u_star} | {s.value:.5g} | {saddle} |")
-    return "\n".join(lines)
+        lines.append([name, f"`{s.formula}`", u_star, f"{s.value:.5g}", saddle])
+    return markdown_table(["surface", "f(u, v)", "minimax u", "value", "saddle point"], lines)
 
 
 def render(record: dict) -> str:
@@ -215,19 +215,17 @@ def render(record: dict) -> str:
             "### The best setting for each surface",
             table(record, "this surface", distance_text),
             "### Is v the maximizer?",
-            "Mean of max_v f(u, ·) - f(u, v) where the runs of the first table ended. Bold as "
-            "there: a bold figure not near 0 is a minimizer u met at a v that is no maximizer.",
+            "Mean of max_v f(u, ·) - f(u, v) at the end of the runs of the first table, with bold "
+            "as there: if a bold value is not near 0, u is a minimax solution, but v is not a "
+            "maximizer.",
             table(record, "all surfaces", gap_text),
         ]
     )
 
 
-def insert(text: str, generated: str) -> str:
-    """Returns `text` with the part between its two markers replaced by `generated`."""
-    begin, end = "<!-- generated: begin -->\n", "<!-- generated: end -->"
-    head, rest = text.split(begin)
-    _, tail = rest.split(end)
-    return head + begin + "\n" + generated + "\n\n" + end + tail
+def page(text: str, record: dict) -> str:
+    """Returns the text of docs/solvers.md with its generated part made from the record."""
+    return replace_block(text, "generated", f"\n{render(record)}\n")
 
 
 def draw(record: dict, path: pathlib.Path, paths: int = 6) -> None:
@@ -339,7 +337,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.output == RECORD:
             draw(record, FIGURE)
     if options.output == RECORD:
-        DOCS.write_text(insert(DOCS.read_text(), render(record)))
+        DOCS.write_text(page(DOCS.read_text(), record))
 
 
 if __name__ == "__main__":

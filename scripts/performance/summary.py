@@ -119,8 +119,8 @@ def _robustness(records: list[dict]) -> list[str]:
             beside_art.append(
                 f"**Compared with ART** ({ours['precision']}; {cpu}; one seed): the same errors "
                 f"after {ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, "
-                f"after {art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; at "
-                f"a constant rate ART {missed} them in {constant['seconds']:,.0f} s."
+                f"after {art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; "
+                f"at a constant rate ART {missed} them in {constant['seconds']:,.0f} s."
             )
     return default_lines + beside_art
 
