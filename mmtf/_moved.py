@@ -250,7 +250,8 @@ NAMES: dict[str, dict[str, str]] = {
         "settings": "mmtf.runtime.startup:environment",
     },
     "mmtf.reports.evaluation": {
-        "COLOURS": "mmtf.reports.evaluation:COLORS",
+        "COLOURS": "mmtf.reports.plots:COLORS",
+        "evaluation_html": "mmtf.reports.page:evaluation_html",
     },
     "mmtf.run": {
         "BEGAN": "mmtf.cli.run:BEGAN",

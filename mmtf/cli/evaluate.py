@@ -193,7 +193,12 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
-    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+    from mmtf.evaluation.report import (
+        evaluation_record,
+        evaluation_text,
+        model_source,
+        write_report,
+    )
 
     def load(given: str, bounds: tuple[float, float]) -> Classifier:
         path, name = _path_and_name(given)
@@ -248,13 +253,17 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
         "transfer_from": list(sources),
+        "models": {
+            one.name: model_source(_path_and_name(given)[0])
+            for given, one in zip(FLAGS.model, models, strict=True)
+        },
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
-        names = write_report(FLAGS.output, record, matrix)
+        names = write_report(FLAGS.output, record, matrix, dataset, classifiers)
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 

@@ -1,0 +1,107 @@
+"""What an evaluation found, in sentences that need no other page."""
+
+from typing import Any
+
+from mmtf.radius import describe_radius
+from mmtf.reports.measured import (
+    CLEAN,
+    WORST,
+    Measured,
+    accuracy,
+    accuracy_interval,
+    percent,
+)
+
+LISTED = 3
+
+
+def headline(measured: Measured) -> str:
+    """The result at the largest radius, of the model with the highest robust accuracy.
+
+    Names clean and robust accuracy with its 95 % interval, n, the radius on both scales and the
+    strongest attack.
+    """
+    eta = measured.etas[-1]
+    best = ranked(measured, eta)[0]
+    cell, clean = measured.at(best, WORST, eta), measured.at(best, CLEAN, eta)
+    low, high = accuracy_interval(cell)
+    told = f"{best} classifies "
+    if clean:
+        told += f"{percent(accuracy(clean))} of the images correctly as they are, and "
+    told += (
+        f"{percent(accuracy(cell))} (95 % interval {100 * low:.1f} to {100 * high:.1f} %) when "
+        f"{attacker(measured.record, eta)}."
+    )
+    return f"{told} {_strongest_sentence(measured, best, eta)}"
+
+
+def context(measured: Measured) -> list[str]:
+    """What the headline leaves out: the images, the other models, the radii, and doubts."""
+    record, eta = measured.record, measured.etas[-1]
+    note = f" ({record['note']})" if record.get("note") else ""
+    lines = [f"Measured on {record['n']:,} test images of {record['dataset']}{note}."]
+    others = ranked(measured, eta)
+    if len(others) > 1:
+        lines[0] += f" Of the {len(others)} models, it has the highest robust accuracy."
+    if len(measured.etas) > 1:
+        lines[0] += f" This is the largest of {len(measured.etas)} radii; all are below."
+    for name in others:
+        if name in measured.doubted:
+            lines.append(
+                f"The figures of {name} are in doubt: a check found a sign of gradient masking, "
+                "so its true robust accuracy may be lower."
+            )
+    return lines
+
+
+def ranked(measured: Measured, eta: float) -> list[str]:
+    """The models by robust accuracy under the worst case, the highest first."""
+    return sorted(measured.defenses, key=lambda name: measured.at(name, WORST, eta)["error"])
+
+
+def attacker(record: dict[str, Any], eta: float) -> str:
+    """What an attack may do, with the radius on both scales.
+
+    Example:
+      >>> attacker({"norm": "l2"}, 2.0)
+      'an attack may change an image by a Euclidean distance of at most eta 2 (eps 1 on [0, 1])'
+    """
+    if record.get("preprocess") == "standardize_per_image":
+        radius = f"eta {eta:g} on the scale of images that are standardized one by one"
+    else:
+        radius = describe_radius(eta, norm=record["norm"])
+    if record["norm"] == "linf":
+        return f"an attack may change every pixel by at most {radius}"
+    return f"an attack may change an image by a Euclidean distance of at most {radius}"
+
+
+def strongest(measured: Measured, defense: str, eta: float) -> tuple[list[str], float | None]:
+    """The attacks with the lowest robust accuracy of a model, several if equal, and that accuracy.
+
+    An empty list and None if no attack was run.
+    """
+    cells = measured.real_attacks(defense, eta)
+    if not cells:
+        return [], None
+    most = max(cell["error"] for cell in cells)
+    return [cell["attack"] for cell in cells if cell["error"] == most], 1.0 - most
+
+
+def names_of(attacks: list[str]) -> str:
+    """Attacks in a list, the first three by name.
+
+    Example:
+      >>> names_of(["pgd", "apgd"]), names_of(["a", "b", "c", "d", "e"])
+      ('pgd, apgd', 'a, b, c and 2 more')
+    """
+    rest = len(attacks) - LISTED
+    return ", ".join(attacks[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _strongest_sentence(measured, defense, eta):
+    attacks, alone = strongest(measured, defense, eta)
+    if not attacks:
+        return "No attack was run."
+    one = len(attacks) == 1
+    kind, verb = ("attack is", "leaves") if one else ("attacks are", "leave")
+    return f"The strongest {kind} {names_of(attacks)}, which alone {verb} {percent(alone)}."
