@@ -50,8 +50,8 @@ CHECKS = {
     ),
     "bounded_without_bound": Check(
         "Does an attack that may change every pixel at will always succeed?",
-        "It must: such an attack can replace the image by one of another class. Since it fails, "
-        "the gradients do not lead to adversarial images that exist.",
+        "Such an attack can replace an image by one of another class, so it must succeed. It "
+        "failed: the gradients do not lead to adversarial images that exist.",
     ),
     "rough_loss": Check(
         "Does a step along the gradient change the outcome more than random steps do?",

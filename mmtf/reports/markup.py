@@ -52,7 +52,7 @@ def svg(width: float, height: float, *children: Child, label: str, class_: str) 
 
 
 def table(
-    header: list[Child], body: list[list[ET.Element]], *, caption: str, class_: str = ""
+    header: list[str], body: list[list[ET.Element]], *, caption: str, class_: str = ""
 ) -> ET.Element:
     """A table whose first cell in each row is its header and whose cells repeat their column's.
 
@@ -60,16 +60,15 @@ def table(
     `data-column`. The roles keep it a table for screen readers there, too.
 
     Args:
-      header: contents of the column headers, text or an element.
+      header: the columns' names.
       body: rows of `td` and `th` elements, as many as the header has.
       caption: read out before the table, and shown.
       class_: for the style sheet.
     """
-    names = [one if isinstance(one, str) else "".join(one.itertext()) for one in header if one]
     heads = [element("th", one, scope="col", role="columnheader") for one in header]
     rows = []
     for cells in body:
-        for cell, name in zip(cells, names, strict=True):
+        for cell, name in zip(cells, header, strict=True):
             cell.set("role", "rowheader" if cell.tag == "th" else "cell")
             if cell.tag == "th":
                 cell.set("scope", "row")

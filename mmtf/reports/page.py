@@ -124,6 +124,7 @@ def _results(measured: Measured, eta: float) -> ET.Element:
         cells = [measured.at(model, attack, eta) for attack in measured.attacks]
         points = [_point(cell) for cell in cells if cell]
         pictures[model] = interval_plot(points, f"Accuracy of {model} at {measured.radius(eta)}")
+    matrix = result_tables.matrix_table(measured, eta)
     details = element(
         "details",
         element("summary", "All figures, with intervals of the error, distances and times"),
@@ -131,8 +132,7 @@ def _results(measured: Measured, eta: float) -> ET.Element:
     )
     return _section(
         f"Results at {measured.radius(eta)}",
-        _panels(pictures),
-        _scrolling(result_tables.matrix_table(measured, eta), "Results by attack and model"),
+        element("div", _panels(pictures), _scrolling(matrix, "Results"), class_="results"),
         details,
     )
 
