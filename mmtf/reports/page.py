@@ -128,7 +128,7 @@ def _results(measured: Measured, eta: float) -> ET.Element:
     details = element(
         "details",
         element("summary", "All figures, with intervals of the error, distances and times"),
-        result_tables.detail_table(measured, eta),
+        _scrolling(result_tables.detail_table(measured, eta), "All figures"),
     )
     return _section(
         f"Results at {measured.radius(eta)}",
@@ -157,7 +157,8 @@ def _checks(measured: Measured) -> ET.Element:
         ]
         rows.append([element("th", check.question, *words), *cells])
     header = ["question", *measured.defenses]
-    size = "cols-s" if len(header) <= 3 else "cols-m"
+    # The questions are as wide as two columns of figures.
+    size = result_tables.size_of(["", *header])
     made = table(header, rows, caption="Checks and their outcomes", class_=f"checks {size}")
     found = checks.summary(measured)
     content = [element("p", checks.ABOUT), element("p", element("strong", found))]

@@ -66,11 +66,15 @@ def matrix_table(measured: Measured, eta: float) -> ET.Element:
             ]
             for model in models
         ]
-    size = "cols-s" if len(header) <= 4 else "cols-m" if len(header) <= 8 else "cols-l"
     caption = (
         f"Robust accuracy at {measured.radius(eta)}, its 95 % interval in percent, and the error"
     )
-    return table(header, rows, caption=caption, class_=f"figures {size}")
+    return table(header, rows, caption=caption, class_=f"figures {size_of(header)}")
+
+
+def size_of(header: list[str]) -> str:
+    """The class of the style sheet by which a table of so many columns is stacked when narrow."""
+    return "cols-s" if len(header) <= 4 else "cols-m" if len(header) <= 6 else "cols-l"
 
 
 def detail_table(measured: Measured, eta: float) -> ET.Element:
@@ -93,7 +97,7 @@ def detail_table(measured: Measured, eta: float) -> ET.Element:
         name = f"{cell['defense']}, {attack_title(cell['attack'])}"
         rows.append([element("th", name), *(element("td", text) for text in texts)])
     kept = _without_empty(header, rows)
-    return table(*kept, caption=f"All figures at {measured.radius(eta)}", class_="cols-l")
+    return table(*kept, caption=f"All figures at {measured.radius(eta)}", class_="detail cols-l")
 
 
 def paired_table(measured: Measured, eta: float) -> ET.Element | None:
