@@ -23,7 +23,7 @@ def shown_images(
 ) -> dict[str, Any] | None:
     """The first test images under each attack, as plain JSON data.
 
-    As many as the results hold, fewer of large images: the page stays below about 30 MB. If even
+    As many as the results hold, fewer of large images: in base64 they take 32 MB at most. If even
     one image per attack exceeds that, only the largest radius is shown.
 
     Args:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from mmtf.reports.markup import element
 from mmtf.reports.measured import Measured
 
-SHOWN = 84  # pixels on the screen, at the least
+SHOWN = 84  # pixels on the screen
 ABOUT = (
     "Each row is one test image: as it is, then what each attack made of it, with the label that "
     "the model gives it and, on its right, the change: gray is no change, black and white are the "
@@ -69,7 +69,7 @@ def _attacked(names, attack, at) -> ET.Element:
         "figcaption",
         element("b", attack["attack"]),
         _verdict(names, one["predicted"]),
-        None if distance is None else element("span", f"distance {distance:.3g}"),
+        None if distance is None else element("span", f"distance {distance:.3g}", class_="line"),
     )
     change = _picture(one["difference"], f"change by {attack['attack']}")
     return element(
@@ -86,7 +86,7 @@ def _verdict(names, predicted) -> ET.Element:
 
 def _picture(png: str, text: str) -> ET.Element:
     source = f"data:image/png;base64,{png}"
-    return element("img", src=source, alt=text, width=SHOWN, height=SHOWN, loading="lazy")
+    return element("img", src=source, alt=text, width=SHOWN)
 
 
 def _class(names, number) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mmtf.radius import describe_radius
+from mmtf.radius import epsilon_of
 from mmtf.reports.measured import (
     CLEAN,
     WORST,
@@ -35,23 +35,26 @@ def headline(measured: Measured) -> str:
     return f"{told} {_strongest_sentence(measured, best, eta)}"
 
 
-def context(measured: Measured) -> list[str]:
-    """What the headline leaves out: the images, the other models, the radii, and doubts."""
-    record, eta = measured.record, measured.etas[-1]
+def context(measured: Measured) -> str:
+    """What the headline leaves out: the images, the other models and the other radii."""
+    record = measured.record
     note = f" ({record['note']})" if record.get("note") else ""
-    lines = [f"Measured on {record['n']:,} test images of {record['dataset']}{note}."]
-    others = ranked(measured, eta)
-    if len(others) > 1:
-        lines[0] += f" Of the {len(others)} models, it has the highest robust accuracy."
+    told = f"Measured on {record['n']:,} test images of {record['dataset']}{note}."
+    if len(measured.defenses) > 1:
+        told += f" None of the {len(measured.defenses)} models has a higher robust accuracy."
     if len(measured.etas) > 1:
-        lines[0] += f" This is the largest of {len(measured.etas)} radii; all are below."
-    for name in others:
-        if name in measured.doubted:
-            lines.append(
-                f"The figures of {name} are in doubt: a check found a sign of gradient masking, "
-                "so its true robust accuracy may be lower."
-            )
-    return lines
+        told += f" This is the largest of {len(measured.etas)} radii; all are below."
+    return told
+
+
+def doubts(measured: Measured) -> list[str]:
+    """A sentence for each model of which a check found a sign of gradient masking."""
+    return [
+        f"The figures of {name} are in doubt: a check found a sign of gradient masking, so its "
+        "true robust accuracy may be lower."
+        for name in measured.defenses
+        if name in measured.doubted
+    ]
 
 
 def ranked(measured: Measured, eta: float) -> list[str]:
@@ -60,19 +63,24 @@ def ranked(measured: Measured, eta: float) -> list[str]:
 
 
 def attacker(record: dict[str, Any], eta: float) -> str:
-    """What an attack may do, with the radius on both scales.
+    """What an attack may do, with the radius on both scales, and in 255ths if it bounds pixels.
 
     Example:
-      >>> attacker({"norm": "l2"}, 2.0)
-      'an attack may change an image by a Euclidean distance of at most eta 2 (eps 1 on [0, 1])'
+      >>> attacker({"norm": "l2"}, 2.0)[:70]
+      'an attack may change an image by a Euclidean distance of at most eta 2'
     """
+    linf = record["norm"] == "linf"
+    what = "every pixel by" if linf else "an image by a Euclidean distance of"
     if record.get("preprocess") == "standardize_per_image":
-        radius = f"eta {eta:g} on the scale of images that are standardized one by one"
-    else:
-        radius = describe_radius(eta, norm=record["norm"])
-    if record["norm"] == "linf":
-        return f"an attack may change every pixel by at most {radius}"
-    return f"an attack may change an image by a Euclidean distance of at most {radius}"
+        return (
+            f"an attack may change {what} at most eta {eta:g} on the scale of images that are "
+            "standardized one by one"
+        )
+    eps = epsilon_of(eta)
+    return (
+        f"an attack may change {what} at most eta {eta:g} for pixels in [-1, 1], which is eps "
+        f"{eps:g}{f' ({255 * eps:g}/255)' if linf else ''} for pixels in [0, 1]"
+    )
 
 
 def strongest(measured: Measured, defense: str, eta: float) -> tuple[list[str], float | None]:

@@ -33,7 +33,7 @@ PAIRED = (
 
 
 def evaluation_html(record: dict[str, Any], images: dict[str, Any] | None = None) -> str:
-    """A self-contained page: result, figures, tables, tests, checks, images and settings.
+    """A self-contained page: result, figures, tables, checks, tests, settings and images.
 
     Args:
       record: of `mmtf.evaluation.report.evaluation_record`.
@@ -55,8 +55,8 @@ def evaluation_html(record: dict[str, Any], images: dict[str, Any] | None = None
         *(_results(measured, eta) for eta in reversed(measured.etas)),
         _checks(measured),
         _paired(measured),
-        _images(measured, images),
         _about(record),
+        _images(measured, images),
     ]
     main = element("main", _top(measured, title), *sections)
     return "<!doctype html>\n" + render(element("html", head, element("body", main), lang="en"))
@@ -71,7 +71,8 @@ def _top(measured: Measured, title: str) -> ET.Element:
         element("h1", title),
         element("p", made + (f", {when}" if when else ""), class_="quiet"),
         element("p", headline.headline(measured), class_="headline"),
-        *(element("p", line) for line in headline.context(measured)),
+        *(element("p", line, class_="doubt") for line in headline.doubts(measured)),
+        element("p", headline.context(measured)),
         result_tables.summary_table(measured, measured.etas[-1]) if several else None,
         element("p", READING, class_="quiet"),
     )
@@ -157,8 +158,8 @@ def _checks(measured: Measured) -> ET.Element:
         ]
         rows.append([element("th", check.question, *words), *cells])
     header = ["question", *measured.defenses]
-    # The questions are as wide as two columns of figures.
-    size = result_tables.size_of(["", *header])
+    # The questions are as wide as three columns of figures.
+    size = result_tables.size_of(["", "", *header])
     made = table(header, rows, caption="Checks and their outcomes", class_=f"checks {size}")
     found = checks.summary(measured)
     content = [element("p", checks.ABOUT), element("p", element("strong", found))]

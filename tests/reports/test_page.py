@@ -80,8 +80,9 @@ def test_the_headline_says_what_was_found():
     # error_of: 0.02 clean, 0.5 under pgd; Wilson's interval of 100 in 200 is 0.4314 to 0.5686.
     assert told == [
         "net classifies 98.0 % of the images correctly as they are, and 50.0 % (95 % interval "
-        "43.1 to 56.9 %) when an attack may change every pixel by at most eta 0.3 (eps 0.15 on "
-        "[0, 1], 38.25/255). The strongest attack is pgd, which alone leaves 50.0 %."
+        "43.1 to 56.9 %) when an attack may change every pixel by at most eta 0.3 for pixels "
+        "in [-1, 1], which is eps 0.15 (38.25/255) for pixels in [0, 1]. The "
+        "strongest attack is pgd, which alone leaves 50.0 %."
     ]
     assert "200 test images of digits" in text
 
@@ -89,7 +90,7 @@ def test_the_headline_says_what_was_found():
 def test_a_headline_of_several_models_names_the_most_robust(large):
     record, page = large
     assert page.texts("p", **{"class": "headline"})[0].startswith(records.MODELS[-1])
-    assert any("Of the 5 models" in text for text in page.texts("p"))
+    assert any("None of the 5 models" in text for text in page.texts("p"))
 
 
 def test_what_stands_where_little_was_measured():
