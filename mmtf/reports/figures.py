@@ -13,6 +13,16 @@ from mmtf.reports.measured import interval_text, percent
 WIDTH = 340
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SERIES = 8  # colors and markers in the style sheet
+# Corners of the markers in units of their radius; the first series has a circle.
+MARKERS: dict[int, list[tuple[float, float]]] = {
+    1: [(-1, -1), (1, -1), (1, 1), (-1, 1)],
+    2: [(0, -1.2), (1.2, 1), (-1.2, 1)],
+    3: [(0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)],
+    4: [(0, 1.2), (1.2, -1), (-1.2, -1)],
+    5: [(-1.2, 0), (1, -1.2), (1, 1.2)],
+    6: [(1.2, 0), (-1, -1.2), (-1, 1.2)],
+    7: [(-0.5, -1.3), (0.5, -1.3), (1.2, 0), (0.5, 1.3), (-0.5, 1.3), (-1.2, 0)],
+}
 LABEL_LETTERS = 15
 TICK_GAP = 34
 
@@ -188,15 +198,7 @@ def _short(name: str) -> str:
 
 def _marker(number: int, x: float, y: float, r: float) -> ET.Element:
     """One of eight shapes, so that lines are told apart without color."""
-    corners = {
-        1: [(-1, -1), (1, -1), (1, 1), (-1, 1)],
-        2: [(0, -1.2), (1.2, 1), (-1.2, 1)],
-        3: [(0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)],
-        4: [(0, 1.2), (1.2, -1), (-1.2, -1)],
-        5: [(-1.2, 0), (1, -1.2), (1, 1.2)],
-        6: [(1.2, 0), (-1, -1.2), (-1, 1.2)],
-        7: [(-0.5, -1.3), (0.5, -1.3), (1.2, 0), (0.5, 1.3), (-0.5, 1.3), (-1.2, 0)],
-    }.get(number % SERIES)
+    corners = MARKERS.get(number % SERIES)
     if corners is None:
         return element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{r:g}", class_="marker")
     path = " ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)

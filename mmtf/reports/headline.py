@@ -5,7 +5,6 @@ from typing import Any
 from mmtf.radius import epsilon_of
 from mmtf.reports.measured import (
     CLEAN,
-    WORST,
     Measured,
     accuracy,
     accuracy_interval,
@@ -23,7 +22,7 @@ def headline(measured: Measured) -> str:
     """
     eta = measured.etas[-1]
     best = ranked(measured, eta)[0]
-    cell, clean = measured.at(best, WORST, eta), measured.at(best, CLEAN, eta)
+    cell, clean = measured.worst(best, eta), measured.at(best, CLEAN, eta)
     low, high = accuracy_interval(cell)
     told = f"{best} classifies "
     if clean:
@@ -59,7 +58,7 @@ def doubts(measured: Measured) -> list[str]:
 
 def ranked(measured: Measured, eta: float) -> list[str]:
     """The models by robust accuracy under the worst case, the highest first."""
-    return sorted(measured.defenses, key=lambda name: measured.at(name, WORST, eta)["error"])
+    return sorted(measured.defenses, key=lambda name: measured.worst(name, eta)["error"])
 
 
 def attacker(record: dict[str, Any], eta: float) -> str:
@@ -83,33 +82,28 @@ def attacker(record: dict[str, Any], eta: float) -> str:
     )
 
 
-def strongest(measured: Measured, defense: str, eta: float) -> tuple[list[str], float | None]:
-    """The attacks with the lowest robust accuracy of a model, several if equal, and that accuracy.
-
-    An empty list and None if no attack was run.
-    """
+def strongest(measured: Measured, defense: str, eta: float) -> list[dict[str, Any]]:
+    """The cells of a model's attacks with the largest error, several if equal; [] of no attack."""
     cells = measured.real_attacks(defense, eta)
-    if not cells:
-        return [], None
-    most = max(cell["error"] for cell in cells)
-    return [cell["attack"] for cell in cells if cell["error"] == most], 1.0 - most
+    return [one for one in cells if one["error"] == max(other["error"] for other in cells)]
 
 
-def names_of(attacks: list[str]) -> str:
-    """Attacks in a list, the first three by name.
+def names_of(cells: list[dict[str, Any]]) -> str:
+    """The attacks of cells in a list, the first three by name.
 
     Example:
-      >>> names_of(["pgd", "apgd"]), names_of(["a", "b", "c", "d", "e"])
-      ('pgd, apgd', 'a, b, c and 2 more')
+      >>> names_of([{"attack": name} for name in "abcde"])
+      'a, b, c and 2 more'
     """
-    rest = len(attacks) - LISTED
-    return ", ".join(attacks[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(cells) - LISTED
+    names = ", ".join(cell["attack"] for cell in cells[:LISTED])
+    return names + (f" and {rest} more" if rest > 0 else "")
 
 
 def _strongest_sentence(measured, defense, eta):
-    attacks, alone = strongest(measured, defense, eta)
-    if not attacks:
+    cells = strongest(measured, defense, eta)
+    if not cells:
         return "No attack was run."
-    one = len(attacks) == 1
-    kind, verb = ("attack is", "leaves") if one else ("attacks are", "leave")
-    return f"The strongest {kind} {names_of(attacks)}, which alone {verb} {percent(alone)}."
+    kind, verb = ("attack is", "leaves") if len(cells) == 1 else ("attacks are", "leave")
+    alone = percent(accuracy(cells[0]))
+    return f"The strongest {kind} {names_of(cells)}, which alone {verb} {alone}."

@@ -33,6 +33,10 @@ class Measured:
         """A cell; None if the attack was left out for this model."""
         return self._cells.get((defense, attack, eta))
 
+    def worst(self, defense: str, eta: float) -> dict[str, Any]:
+        """The cell of the per-example worst case, which every model has at every radius."""
+        return self._cells[defense, WORST, eta]
+
     def attacks_at(self, eta: float) -> list[str]:
         """The attacks that have a cell at one radius."""
         return [a for a in self.attacks if any(self.at(d, a, eta) for d in self.defenses)]

@@ -27,13 +27,13 @@ def summary_table(measured: Measured, eta: float) -> ET.Element:
     """A row per model: clean and robust accuracy, and the strongest attack."""
     rows = []
     for name in ranked(measured, eta):
-        attacks, _ = strongest(measured, name, eta)
-        cells = [measured.at(name, CLEAN, eta), measured.at(name, WORST, eta)]
+        attacks = names_of(strongest(measured, name, eta))
+        cells = [measured.at(name, CLEAN, eta), measured.worst(name, eta)]
         rows.append(
             [
                 element("th", name),
                 *(_figures(measured, cell) for cell in cells),
-                element("td", names_of(attacks) or "none was run"),
+                element("td", attacks or "none was run"),
             ]
         )
     header = ["model", "clean accuracy", "robust accuracy", "strongest attack"]
