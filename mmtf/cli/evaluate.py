@@ -208,6 +208,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
     classifiers = _by_name("models", models)
+    paths = [_path_and_name(given)[0] for given in FLAGS.model]
+    found = dict(zip(classifiers, map(model_source, paths), strict=True))
     sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     name = _dataset()
     require(
@@ -253,10 +255,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
         "transfer_from": list(sources),
-        "models": {
-            one.name: model_source(_path_and_name(given)[0])
-            for given, one in zip(FLAGS.model, models, strict=True)
-        },
+        "models": found,
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }

@@ -125,17 +125,13 @@ def write_report(
         arrays[f"{key}/wrong"] = cell.wrong
         if cell.distance is not None:
             arrays[f"{key}/distance"] = cell.distance
-    images = shown_images(matrix, classifiers, dataset)
     write_json(os.path.join(folder, "record.json"), record)
-    write_json(os.path.join(folder, "images.json"), images)
     write_atomically(
         os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays)
     )
-    texts = {
-        "table.csv": evaluation_frame(record).to_csv(index=False),
-        "table.md": evaluation_markdown(record),
-        "report.html": evaluation_html(record, images),
-    }
-    for name, text in texts.items():
-        write_text(os.path.join(folder, name), text)
-    return [*texts, "record.json", "images.json", "examples.npz"]
+    write_text(os.path.join(folder, "table.csv"), evaluation_frame(record).to_csv(index=False))
+    write_text(os.path.join(folder, "table.md"), evaluation_markdown(record))
+    images = shown_images(matrix, classifiers, dataset)
+    write_json(os.path.join(folder, "images.json"), images)
+    write_text(os.path.join(folder, "report.html"), evaluation_html(record, images))
+    return ["table.csv", "table.md", "report.html", "record.json", "images.json", "examples.npz"]

@@ -4,10 +4,20 @@ import os
 from typing import Any
 
 from mmtf.errors import require
+from mmtf.reports.measured import WORST
 from mmtf.reports.page import evaluation_html
 from mmtf.storage.files import read_json, write_text
 
-NEEDED = ("dataset", "n", "norm", "etas", "attacks", "cells", "signs", "comparisons")
+NEEDED = {
+    "dataset": str,
+    "n": int,
+    "norm": str,
+    "etas": list,
+    "attacks": dict,
+    "cells": list,
+    "signs": list,
+    "comparisons": dict,
+}
 
 
 def write_html(record_path: str, output: str | None = None) -> str:
@@ -25,8 +35,16 @@ def write_html(record_path: str, output: str | None = None) -> str:
       OSError: it cannot be read, or the page not written.
 
     Example:
-      >>> write_html("report/record.json")  # doctest: +SKIP
-      'report/report.html'
+      >>> import tempfile
+      >>> from mmtf.storage.files import write_json
+      >>> cell = {"defense": "net", "attack": "worst", "eta": 0.3, "n": 100}
+      >>> cell |= {"error": 0.5, "ci_low": 0.4038, "ci_high": 0.5962}
+      >>> record = {"dataset": "digits", "n": 100, "norm": "linf", "etas": [0.3], "attacks": {}}
+      >>> record |= {"cells": [cell], "signs": [], "comparisons": {}}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     write_json(f"{folder}/record.json", record)
+      ...     os.path.basename(write_html(f"{folder}/record.json"))
+      'report.html'
     """
     if os.path.isdir(record_path):
         record_path = os.path.join(record_path, "record.json")
@@ -44,6 +62,23 @@ def require_evaluation(record: Any, path: str) -> None:
     """Raises ConfigError unless `record`, read from `path`, is one of `python -m mmtf.evaluate`."""
     expected = f"the record.json of mmtf.evaluate --output in {path}"
     require(isinstance(record, dict), expected, type(record).__name__)
-    missing = [name for name in NEEDED if name not in record]
-    require(not missing, expected, f"no entry {', '.join(missing)}")
-    require(bool(record["cells"]), expected, "no cells")
+    for name, kind in NEEDED.items():
+        require(isinstance(record.get(name), kind), f"{expected}, with {name}", record.get(name))
+    require(bool(record["cells"]), f"{expected}, with cells", "none")
+    for cell in record["cells"]:
+        require(isinstance(cell, dict) and _is_cell(cell), f"{expected}, with whole cells", cell)
+    places = {(one["defense"], one["eta"]) for one in record["cells"]}
+    worst = {(one["defense"], one["eta"]) for one in record["cells"] if one["attack"] == WORST}
+    require(places == worst, f"{expected}, with a worst case each", sorted(places - worst))
+    for sign in record["signs"]:
+        whole = isinstance(sign, dict) and {"defense", "check", "text"} <= set(sign)
+        require(whole, f"{expected}, with whole signs", sign)
+
+
+def _is_cell(cell: dict[str, Any]) -> bool:
+    shares = [cell.get(name) for name in ("error", "ci_low", "ci_high")]
+    return (
+        all(isinstance(cell.get(name), str) for name in ("defense", "attack"))
+        and all(isinstance(one, int | float) and 0 <= one <= 1 for one in shares)
+        and all(isinstance(cell.get(name), int | float) for name in ("eta", "n"))
+    )

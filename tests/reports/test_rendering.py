@@ -47,3 +47,15 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
     with pytest.raises(ConfigError, match="^Expected [^\n]*$"):
         write_html(str(tmp_path / "record.json"))
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("error", "x"), ("error", 7.5), ("error", float("nan")), ("defense", 3), ("attack", "pgd")],
+)
+def test_a_cell_edited_by_hand_is_refused(kept, name, value):
+    folder, record, _ = kept
+    record["cells"][-1][name] = value  # the worst case of the last radius
+    (folder / "record.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match="^Expected [^\n]*$"):
+        write_html(str(folder))
