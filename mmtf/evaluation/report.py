@@ -33,14 +33,14 @@ def evaluation_record(
     Returns:
       Plain JSON data; `class_names` only for a dataset that has them.
     """
-    names = getattr(dataset, "class_names", None)
+    names = getattr(dataset, "class_names", ())
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "dataset": dataset.name,
         "note": dataset.note,
         "preprocess": getattr(dataset.preprocess, "__name__", repr(dataset.preprocess)),
         "n": matrix.cells[0].n,
-        **({"class_names": [str(name) for name in names]} if names is not None else {}),
+        **({"class_names": [str(name) for name in names]} if names else {}),
         **settings,
         "cells": [one.to_dict() for one in matrix.cells],
         "signs": [

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmtf.reports.measured import record_radius
 from mmtf.reports.result_tables import value_text
 
 # What a record holds besides: shown elsewhere on the page.
@@ -15,13 +16,13 @@ PLACED = {
 def facts(record: dict[str, Any]) -> dict[str, str]:
     """Date, versions, commit, hardware and settings; entries that the record lacks are left out.
 
-    Other entries of the record that are single values, such as peak memory, come last.
+    Other entries of the record, such as peak memory, come last.
     """
     versions, hardware = record.get("versions", {}), record.get("hardware", {})
-    title = {"mmtf": "mmtf", "tensorflow": "TensorFlow", "keras": "Keras", "python": "Python"}
+    known = {"mmtf": "mmtf", "tensorflow": "TensorFlow", "keras": "Keras", "python": "Python"}
     kept = [
-        f"{title.get(name, name)} {versions[name]}"
-        for name in (*title, "numpy")
+        f"{known.get(name, name)} {versions[name]}"
+        for name in (*known, "numpy")
         if name in versions
     ]
     devices = [*hardware.get("gpus", []), hardware.get("cpu"), hardware.get("instructions")]
@@ -42,7 +43,7 @@ def facts(record: dict[str, Any]) -> dict[str, str]:
             f"{name} [{low:g}, {high:g}]" for name, (low, high) in bounds.items()
         ),
         "Norm": record.get("norm"),
-        "Radii": ", ".join(f"eta {eta:g}" for eta in record["etas"]),
+        "Radii": ", ".join(record_radius(record, eta) for eta in record["etas"]),
         "Seed": str(record["seed"]) if "seed" in record else None,
         "Images attacked together": str(record["batch_size"]) if record.get("batch_size") else None,
         "Precision of attacks": record.get("attack_precision"),
@@ -50,8 +51,14 @@ def facts(record: dict[str, Any]) -> dict[str, str]:
         "Surrogates": ", ".join(record.get("transfer_from", [])),
     }
     for key, value in record.items():
-        if key not in PLACED and isinstance(value, str | int | float):
-            found[key.replace("_", " ").capitalize()] = value_text(key, value)
+        title = key.replace("_", " ").capitalize()
+        if key in PLACED:
+            continue
+        if isinstance(value, dict):
+            texts = ((name, value_text(key, one)) for name, one in value.items())
+            found[title] = ", ".join(f"{name} {text}" for name, text in texts if text)
+        elif not isinstance(value, list):
+            found[title] = value_text(key, value)
     return {name: str(text) for name, text in found.items() if text}
 
 
@@ -67,8 +74,17 @@ def attack_settings(record: dict[str, Any]) -> dict[str, str]:
         if "schedule" in options:
             told[name] = f"{options['net']}, {options['schedule']['steps']:,} steps"
         elif options:
-            told[name] = ", ".join(f"{key} {one}" for key, one in options.items())
+            shown = {key: _option(key, one, record) for key, one in options.items()}
+            told[name] = ", ".join(f"{key} {one}" for key, one in shown.items())
     return told
+
+
+def _option(key, value, record):
+    """An option's value; of a target class also its name, if the record has it."""
+    names = record.get("class_names")
+    if key == "target" and names and value in range(len(names)):
+        return f"{value} ({names[value]})"
+    return value
 
 
 def _in_brackets(note: str | None) -> str:

@@ -6,9 +6,11 @@ from mmtf.radius import epsilon_of
 from mmtf.reports.measured import (
     CLEAN,
     Measured,
+    Radius,
     accuracy,
     accuracy_interval,
     percent,
+    record_radius,
 )
 
 LISTED = 3
@@ -56,12 +58,12 @@ def doubts(measured: Measured) -> list[str]:
     ]
 
 
-def ranked(measured: Measured, eta: float) -> list[str]:
+def ranked(measured: Measured, eta: Radius) -> list[str]:
     """The models by robust accuracy under the worst case, the highest first."""
     return sorted(measured.defenses, key=lambda name: measured.worst(name, eta)["error"])
 
 
-def attacker(record: dict[str, Any], eta: float) -> str:
+def attacker(record: dict[str, Any], eta: Radius) -> str:
     """What an attack may do, with the radius on both scales, and in 255ths if it bounds pixels.
 
     Example:
@@ -72,9 +74,11 @@ def attacker(record: dict[str, Any], eta: float) -> str:
     what = "every pixel by" if linf else "an image by a Euclidean distance of"
     if record.get("preprocess") == "standardize_per_image":
         return (
-            f"an attack may change {what} at most eta {eta:g} on the scale of images that are "
+            f"an attack may change {what} at most eta {eta} on the scale of images that are "
             "standardized one by one"
         )
+    if isinstance(eta, str):
+        return f"an attack may change {what} at most its own radius, {record_radius(record, eta)}"
     eps = epsilon_of(eta)
     return (
         f"an attack may change {what} at most eta {eta:g} for pixels in [-1, 1], which is eps "
@@ -82,7 +86,7 @@ def attacker(record: dict[str, Any], eta: float) -> str:
     )
 
 
-def strongest(measured: Measured, defense: str, eta: float) -> list[dict[str, Any]]:
+def strongest(measured: Measured, defense: str, eta: Radius) -> list[dict[str, Any]]:
     """The cells of a model's attacks with the largest error, several if equal; [] of no attack."""
     cells = measured.real_attacks(defense, eta)
     return [one for one in cells if one["error"] == max(other["error"] for other in cells)]

@@ -7,7 +7,11 @@ from mmtf.radius import radius_title
 CLEAN, WORST = "none", "worst"
 TITLES = {CLEAN: "no attack", WORST: "worst of all"}
 # Keys of a cell that have a place of their own on the page; all others become columns.
-KNOWN = ("defense", "attack", "eta", "error", "ci_low", "ci_high", "n")
+KNOWN = (
+    *("defense", "attack", "eta", "error", "ci_low", "ci_high", "n"),
+    *("target_rate", "target_low", "target_high"),
+)
+Radius = float | str  # an array of radii is recorded as its text
 
 
 class Measured:
@@ -16,7 +20,7 @@ class Measured:
     Attributes:
       record: as in record.json.
       defenses, attacks: names in the order of the record.
-      etas: the radii, ascending.
+      etas: the radii in the order of the record, ascending.
       doubted: the models of which a check raised a sign of gradient masking.
     """
 
@@ -25,37 +29,42 @@ class Measured:
         cells = record["cells"]
         self.defenses = list(dict.fromkeys(one["defense"] for one in cells))
         self.attacks = list(dict.fromkeys(one["attack"] for one in cells))
-        self.etas = sorted({one["eta"] for one in cells})
+        found = dict.fromkeys(one["eta"] for one in cells)
+        self.etas: list[Radius] = sorted(found, key=list(record["etas"]).index)
         self.doubted = {one["defense"] for one in record["signs"]}
         self._cells = {(one["defense"], one["attack"], one["eta"]): one for one in cells}
 
-    def at(self, defense: str, attack: str, eta: float) -> dict[str, Any] | None:
+    def at(self, defense: str, attack: str, eta: Radius) -> dict[str, Any] | None:
         """A cell; None if the attack was left out for this model."""
         return self._cells.get((defense, attack, eta))
 
-    def worst(self, defense: str, eta: float) -> dict[str, Any]:
+    def worst(self, defense: str, eta: Radius) -> dict[str, Any]:
         """The cell of the per-example worst case, which every model has at every radius."""
         return self._cells[defense, WORST, eta]
 
-    def attacks_at(self, eta: float) -> list[str]:
+    def attacks_at(self, eta: Radius) -> list[str]:
         """The attacks that have a cell at one radius."""
         return [a for a in self.attacks if any(self.at(d, a, eta) for d in self.defenses)]
 
-    def real_attacks(self, defense: str, eta: float) -> list[dict[str, Any]]:
+    def real_attacks(self, defense: str, eta: Radius) -> list[dict[str, Any]]:
         """A model's cells at one radius without those of the clean images and the worst case."""
         found = [self.at(defense, a, eta) for a in self.attacks if a not in (CLEAN, WORST)]
         return [cell for cell in found if cell]
+
+    def numbers(self) -> list[float]:
+        """The radii that are numbers and so have a place on an axis, ascending."""
+        return sorted(eta for eta in self.etas if not isinstance(eta, str))
 
     def in_doubt(self, cell: dict[str, Any]) -> bool:
         """Whether a sign of gradient masking puts the cell's error in doubt."""
         return cell["defense"] in self.doubted and cell["attack"] != CLEAN
 
-    def radius(self, eta: float) -> str:
+    def radius(self, eta: Radius) -> str:
         """One radius on both scales, short, for a title."""
         return record_radius(self.record, eta)
 
 
-def record_radius(record: dict[str, Any], eta: float) -> str:
+def record_radius(record: dict[str, Any], eta: Any) -> str:
     """One radius of a record on both scales, for a title."""
     standardized = record.get("preprocess") == "standardize_per_image"
     return radius_title(eta, record["norm"], standardized=standardized)
@@ -89,6 +98,21 @@ def accuracy(cell: dict[str, Any]) -> float:
 def accuracy_interval(cell: dict[str, Any]) -> tuple[float, float]:
     """95 % interval of the robust accuracy: that of the error, mirrored."""
     return 1.0 - cell["ci_high"], 1.0 - cell["ci_low"]
+
+
+def target_text(cell: dict[str, Any]) -> str:
+    """Share of the images that are classified as the target of the attack, empty if untargeted.
+
+    Example:
+      >>> target_text({"target_rate": 0.5, "target_low": 0.4, "target_high": 0.6})
+      '50.0 % [40.0, 60.0]'
+    """
+    if cell.get("target_rate") is None:
+        return ""
+    text = percent(cell["target_rate"])
+    if cell.get("target_low") is None:
+        return text
+    return f"{text} {interval_text(cell['target_low'], cell['target_high'])}"
 
 
 def interval_text(low: float, high: float) -> str:

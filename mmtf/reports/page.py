@@ -13,6 +13,7 @@ from mmtf.reports.measured import (
     CLEAN,
     WORST,
     Measured,
+    Radius,
     accuracy,
     accuracy_interval,
     attack_title,
@@ -82,10 +83,10 @@ def _section(title: str, *children: Child, id_: str | None = None) -> ET.Element
     return element("section", element("h2", title), *children, id=id_)
 
 
-def _point(cell: dict[str, Any]) -> Point:
+def _point(cell: dict[str, Any], x: float = 0.0) -> Point:
     low, high = accuracy_interval(cell)
     name, strong = attack_title(cell["attack"]), cell["attack"] == WORST
-    return Point(name, accuracy(cell), low, high, strong, cell["eta"])
+    return Point(name, accuracy(cell), low, high, strong, x)
 
 
 def _panels(pictures: dict[str, ET.Element]) -> ET.Element:
@@ -99,19 +100,20 @@ def _panels(pictures: dict[str, ET.Element]) -> ET.Element:
 
 def _radii(measured: Measured) -> ET.Element | None:
     """Curves against the radius, from the clean images at 0 if these were measured."""
-    if len(measured.etas) < 2:
+    etas = measured.numbers()
+    if len(etas) < 2:
         return None
     pictures = {}
     for model in measured.defenses:
-        clean = measured.at(model, CLEAN, measured.etas[0])
+        clean = measured.at(model, CLEAN, etas[0])
         series: dict[str, list[Point]] = {}
         for attack in measured.attacks:
-            cells = [measured.at(model, attack, eta) for eta in measured.etas]
-            points = [_point(cell) for cell in cells if cell]
+            cells = {eta: measured.at(model, attack, eta) for eta in etas}
+            points = [_point(cell, eta) for eta, cell in cells.items() if cell]
             if attack == CLEAN or not points:
                 continue
             if clean:
-                points.insert(0, _point({**clean, "attack": attack, "eta": 0.0}))
+                points.insert(0, _point({**clean, "attack": attack}, 0.0))
             series[attack_title(attack)] = points
         x_title = "radius eta, for pixels in [-1, 1]"
         pictures[model] = radius_curves(series, f"Accuracy of {model} against eta", x_title)
@@ -119,7 +121,7 @@ def _radii(measured: Measured) -> ET.Element | None:
     return _section("Accuracy against the radius", element("p", text), _panels(pictures))
 
 
-def _results(measured: Measured, eta: float) -> ET.Element:
+def _results(measured: Measured, eta: Radius) -> ET.Element:
     pictures = {}
     for model in measured.defenses:
         cells = [measured.at(model, attack, eta) for attack in measured.attacks]

@@ -11,19 +11,21 @@ from mmtf.reports.measured import (
     KNOWN,
     WORST,
     Measured,
+    Radius,
     accuracy,
     accuracy_interval,
     attack_title,
     interval_text,
     percent,
+    target_text,
 )
 
 LEVEL = 0.05
-TITLES = {"median_distance": "median distance", "seconds": "seconds"}
+TITLES = {"peak_memory_mib": "peak memory (MiB)", "target_n": "images with another target"}
 MEBIBYTE = 2**20
 
 
-def summary_table(measured: Measured, eta: float) -> ET.Element:
+def summary_table(measured: Measured, eta: Radius) -> ET.Element:
     """A row per model: clean and robust accuracy, and the strongest attack."""
     rows = []
     for name in ranked(measured, eta):
@@ -42,7 +44,7 @@ def summary_table(measured: Measured, eta: float) -> ET.Element:
     return table(*kept, caption=caption, class_="figures cols-m")
 
 
-def matrix_table(measured: Measured, eta: float) -> ET.Element:
+def matrix_table(measured: Measured, eta: Radius) -> ET.Element:
     """Attacks x models, or models x attacks if there are more models than attacks.
 
     A cell holds the robust accuracy, its 95 % interval, and the error.
@@ -77,12 +79,12 @@ def size_of(header: list[str]) -> str:
     return "cols-s" if len(header) <= 4 else "cols-m" if len(header) <= 6 else "cols-l"
 
 
-def detail_table(measured: Measured, eta: float) -> ET.Element:
+def detail_table(measured: Measured, eta: Radius) -> ET.Element:
     """A row per model and attack with every figure of the record; empty columns are left out."""
     cells = [one for one in measured.record["cells"] if one["eta"] == eta]
     extras = list(dict.fromkeys(key for one in cells for key in one if key not in KNOWN))
     header = ["model and attack", "robust accuracy", "its 95 % interval", "error"]
-    header += ["95 % interval of the error", "images"]
+    header += ["95 % interval of the error", "images", "target reached"]
     header += [TITLES.get(key, key.replace("_", " ")) for key in extras]
     rows = []
     for cell in cells:
@@ -92,6 +94,7 @@ def detail_table(measured: Measured, eta: float) -> ET.Element:
             f"{cell['error']:.4f}",
             f"[{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]",
             f"{cell['n']:,}",
+            target_text(cell),
             *(value_text(key, cell.get(key)) for key in extras),
         ]
         name = f"{cell['defense']}, {attack_title(cell['attack'])}"
@@ -100,7 +103,7 @@ def detail_table(measured: Measured, eta: float) -> ET.Element:
     return table(*kept, caption=f"All figures at {measured.radius(eta)}", class_="detail cols-l")
 
 
-def paired_table(measured: Measured, eta: float) -> ET.Element | None:
+def paired_table(measured: Measured, eta: Radius) -> ET.Element | None:
     """McNemar's tests between the models at one radius; None if there are none."""
     tests = measured.record["comparisons"].get(str(eta))
     if not tests:
@@ -153,12 +156,13 @@ def value_text(key: str, value: Any) -> str:
 def _figures(measured: Measured, cell: dict[str, Any] | None) -> ET.Element:
     if cell is None:
         return element("td", "")
-    doubt = measured.in_doubt(cell)
+    doubt, target = measured.in_doubt(cell), target_text(cell)
     return element(
         "td",
         element("strong", percent(accuracy(cell))),
         element("span", interval_text(*accuracy_interval(cell)), class_="interval"),
         element("span", f"error {cell['error']:.4f}", class_="error"),
+        element("span", f"target reached {target}", class_="error") if target else None,
         element("a", "in doubt", href="#checks", class_="doubt") if doubt else None,
         class_="worst" if cell["attack"] == WORST else None,
     )

@@ -121,12 +121,26 @@ def test_empty_columns_are_not_shown_and_unknown_figures_are():
     record = records.record_of(models=["net"], attacks=["none", "pgd"], etas=[0.3])
     assert "seconds" not in Page(evaluation_html(record)).texts("th")
     for cell in record["cells"]:
-        cell["target_rate"], cell["peak_memory_bytes"] = 0.25, 2**30
-    record["peak_memory_bytes"] = 2**31
+        cell |= {"peak_memory_mib": 1024, "queries": 7.5}
+    record |= {"peak_memory_mib": 2048, "outputs": {"net": "logits"}}
     page = Page(evaluation_html(record))
-    assert {"target rate", "peak memory bytes", "median distance"} <= set(page.texts("th"))
-    assert "25.0 %" in page.texts("td") and "1,024 MiB" in page.texts("td")
-    assert "2,048 MiB" in page.texts("dd")
+    assert {"peak memory (MiB)", "queries", "median distance"} <= set(page.texts("th"))
+    assert {"1,024", "7.5"} <= set(page.texts("td"))
+    assert {"2,048", "net logits"} <= set(page.texts("dd"))
+
+
+def test_targeted_attacks_say_how_often_the_target_is_reached():
+    names = ["cat", "dog"]
+    record = records.record_of(models=["net"], attacks=["pgd"], etas=[0.3], class_names=names)
+    assert "target reached" not in Page(evaluation_html(record)).texts("th")
+    record["attacks"]["pgd"] = {"target": 1}
+    cell = record["cells"][0]
+    cell |= {"target_rate": 0.5, "target_low": 0.4, "target_high": 0.6, "target_n": 150}
+    page = Page(evaluation_html(record))
+    assert any("target reached 50.0 % [40.0, 60.0]" in text for text in page.texts("td"))
+    assert "50.0 % [40.0, 60.0]" in page.texts("td", **{"data-column": "target reached"})
+    assert "150" in page.texts("td", **{"data-column": "images with another target"})
+    assert "target 1 (dog)" in page.texts("dd")
 
 
 def test_provenance_is_told(large):
@@ -190,7 +204,7 @@ def test_the_colors_can_be_read_on_both_backgrounds():
 
 
 def test_radii_and_cells_are_found_by_name():
-    record = records.record_of(models=["a"], attacks=["none", "pgd"], etas=[0.3, 0.1])
+    record = records.record_of(models=["a"], attacks=["none", "pgd"], etas=[0.1, 0.3])
     measured = Measured(record)
     assert measured.etas == [0.1, 0.3] and measured.at("a", "fgsm", 0.1) is None
     assert [one["attack"] for one in measured.real_attacks("a", 0.1)] == ["pgd"]
