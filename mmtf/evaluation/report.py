@@ -38,9 +38,9 @@ def evaluation_record(
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "dataset": dataset.name,
         "note": dataset.note,
+        **({"class_names": [str(name) for name in names]} if names else {}),
         "preprocess": getattr(dataset.preprocess, "__name__", repr(dataset.preprocess)),
         "n": matrix.cells[0].n,
-        **({"class_names": [str(name) for name in names]} if names else {}),
         **settings,
         "cells": [one.to_dict() for one in matrix.cells],
         "signs": [
