@@ -173,7 +173,7 @@ def _checks(measured: Measured) -> ET.Element:
 def _paired(measured: Measured) -> ET.Element | None:
     """The tests at the largest radius; those of the others folded."""
     tables = {eta: result_tables.paired_table(measured, eta) for eta in reversed(measured.etas)}
-    shown = [one for one in tables.values() if one is not None]
+    shown = [_scrolling(one, "Paired tests") for one in tables.values() if one is not None]
     if not shown:
         return None
     rest = element("details", element("summary", "At the other radii"), *shown[1:])
