@@ -15,7 +15,7 @@ from mmtf.reports.page import evaluation_html
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-WIDTHS = (390, 700, 870, 1120, 1280, 1400)
+WIDTHS = (390, 700, 870, 950, 1120, 1280, 1400)
 # Chromium's own window is at least 500 pixels wide, so each width is a frame. A frame by `srcdoc`
 # has the origin of the page around it, whose script may therefore measure it.
 AROUND = """<!doctype html><meta charset="utf-8"><body>{frames}<pre id="found"></pre><script>
