@@ -25,6 +25,7 @@ _PUBLIC = {
 }
 _ROOMS = (
     "attacks",
+    "bounds",
     "classifiers",
     "data",
     "evaluation",

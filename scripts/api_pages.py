@@ -14,6 +14,7 @@ PAGES = ROOT / "docs" / "api"
 # Packages with their own page; all other modules share one.
 ROOMS = (
     "attacks",
+    "bounds",
     "classifiers",
     "data",
     "evaluation",

@@ -20,7 +20,7 @@ LAYERS = [
     ["functional", "losses", "kernels"],
     ["data"],
     ["nets", "classifiers"],
-    ["attacks"],
+    ["attacks", "bounds"],
     ["solvers"],
     ["games"],
     ["presets"],

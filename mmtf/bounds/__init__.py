@@ -27,7 +27,7 @@ _PUBLIC = Registry(
     "attribute",
     {
         "Ball": "mmtf.bounds.balls:Ball",
-        "Certificates": "mmtf.bounds.cascade:Certificates",
+        "Certificates": "mmtf.bounds.certificates:Certificates",
         "certify": "mmtf.bounds.cascade:certify",
     },
 )

@@ -158,7 +158,7 @@ class Smooth(Activation):
 
     def interval(self, bounds: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         low, high = bounds
-        nearest = tf.clip_by_value(tf.cast(self.minimizer, low.dtype), low, high)
+        nearest = tf.minimum(tf.maximum(tf.cast(self.minimizer, low.dtype), low), high)
         return self.f(nearest), tf.maximum(self.f(low), self.f(high))
 
     def lines(self, low: Tensor, high: Tensor) -> Lines:

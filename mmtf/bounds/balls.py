@@ -80,6 +80,19 @@ class Ball:
         bounds = np.maximum(x - self.eta, low), np.minimum(x + self.eta, high)
         return Region(*map(tf.constant, (x, *bounds, np.float64(self.eta))))
 
+    def contains(self, z: Any, x: Any) -> np.ndarray:
+        """bool [N]: which points z, float [N, ...], lie in the ball around x and in the box."""
+        z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
+        delta = np.abs(z - x).reshape(len(x), -1)
+        size = {
+            "linf": delta.max(1, initial=0.0),
+            "l2": np.sqrt((delta**2).sum(1)),
+            "l1": delta.sum(1),
+        }[self.norm]
+        low, high = self.box
+        inside = (low <= z) & (z <= high)  # False for NaN
+        return (size <= self.eta) & inside.reshape(len(x), -1).all(1)
+
     def with_tolerance(self, size: int) -> "Ball":
         """The ball enlarged by the rounding that evaluations grant to attacks.
 

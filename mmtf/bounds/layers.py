@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mmtf.bounds.activations import Activation, LeakyReLU, Smooth, SShaped
@@ -65,6 +66,14 @@ POOLING = (layers.GlobalMaxPooling2D, layers.MaxPooling2D)
 SCALING = (layers.BatchNormalization, layers.Normalization, layers.Rescaling)
 ACTIVATIONS = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU)
 
+
+
+def single(value: Any) -> Any:
+    """A setting of a layer in float64, rounded to float32 as the layer computes with it."""
+    rounded = np.asarray(value, np.float32).astype(np.float64)
+    return rounded if rounded.ndim else float(rounded)
+
+
 # The minimizers and the bounds of |f''| are checked in tests/bounds/test_activations.py.
 GELU = Smooth(lambda z: tf.nn.gelu(z, approximate=False), -0.7517915246935645, 0.798)
 SILU = Smooth(lambda z: z * tf.sigmoid(z), -1.2784645427610738, 0.5)
@@ -72,7 +81,7 @@ SIGMOID = SShaped(tf.sigmoid, lambda z: tf.sigmoid(z) * tf.sigmoid(-z))
 FUNCTIONS: dict[Any, Activation | None] = {
     activations.linear: None,
     activations.relu: LeakyReLU(),
-    activations.leaky_relu: LeakyReLU(0.2),
+    activations.leaky_relu: LeakyReLU(single(0.2)),
     activations.tanh: SShaped(tf.tanh, lambda z: 1.0 - tf.tanh(z) ** 2),
     activations.sigmoid: SIGMOID,
     activations.softplus: SShaped(tf.nn.softplus, tf.sigmoid, math.inf),
@@ -217,16 +226,16 @@ def _scaling(layer, shapes):
 
     def scale_and_offset():
         if isinstance(layer, layers.Rescaling):
-            return tf.cast(layer.scale, DTYPE), tf.cast(layer.offset, DTYPE)
+            return tf.constant(single(layer.scale), DTYPE), tf.constant(single(layer.offset), DTYPE)
         if isinstance(layer, layers.Normalization):
             mean, variance = tf.cast(layer.mean, DTYPE), tf.cast(layer.variance, DTYPE)
-            deviation = tf.maximum(tf.sqrt(variance), keras.backend.epsilon())
+            deviation = tf.maximum(tf.sqrt(variance), single(keras.backend.epsilon()))
             # One example, so that the batch axis of mean stays 1.
             return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
         shape = [1] * (len(shapes[0]) + 1)
         shape[layer.axis] = shapes[0][layer.axis - 1 if layer.axis > 0 else layer.axis]
         mean, variance = layer.moving_mean, layer.moving_variance
-        scale = 1.0 / tf.sqrt(tf.cast(variance.value, DTYPE) + layer.epsilon)
+        scale = 1.0 / tf.sqrt(tf.cast(variance.value, DTYPE) + single(layer.epsilon))
         if layer.scale:
             scale *= tf.cast(layer.gamma.value, DTYPE)
         offset = -tf.cast(mean.value, DTYPE) * scale
@@ -257,7 +266,7 @@ def _activation_layer(layer, shapes):
     if threshold != 0 or not 0 <= slope < 1 or (most is not None and slope):
         detail = f" with slope {slope}, max_value {most}, threshold {threshold}"
         raise unsupported(layer, detail)
-    return [LeakyReLU(float(slope)) if most is None else clipped(0.0, float(most))]
+    return [LeakyReLU(single(slope)) if most is None else clipped(0.0, single(most))]
 
 
 _MAKERS = (

@@ -54,7 +54,8 @@ class MILP(Verifier):
                 problem.improve(np.array([i]), np.array([j]), np.array([bound]))
                 if bound < 0 and image is not None:
                     problem.witnesses[int(i)] = image
-                    break  # one class that overtakes the label is enough to stop
+                    if math.isfinite(problem.until):
+                        break  # the example cannot be certified any more
         problem.done.add(self.name)
 
 

@@ -1,0 +1,77 @@
+"""Graphs compute what the models compute, and name what they do not support."""
+
+import keras
+import numpy as np
+import pytest
+
+from mmtf.bounds.graph import Graph
+from mmtf.classifiers.classifier import Classifier
+from mmtf.errors import ConfigError
+
+L = keras.layers
+
+
+def nested():
+    """A residual block as a nested model, used twice, inside a Sequential with a Sequential."""
+    inputs = keras.Input((4, 4, 2))
+    z = L.Conv2D(2, 3, padding="same", activation="relu")(inputs)
+    block = keras.Model(inputs, L.ReLU()(inputs + L.Dropout(0.5)(z)))
+    head = keras.Sequential([L.Flatten(), L.Dense(3)])
+    return keras.Sequential([keras.Input((4, 4, 2)), block, block, head])
+
+
+def test_nested_and_residual_models(rng):
+    model = nested()
+    x = np.float32(rng.uniform(-1, 1, (5, 4, 4, 2)))
+    graph = Graph(model)
+    # Float32 logits of a small net: some dozen roundings of 6e-8.
+    np.testing.assert_allclose(graph.forward(x), model(x), atol=1e-5)
+    kinds = [type(node.operation).__name__ for node in graph.nodes[1:]]
+    assert kinds == ["Affine", "LeakyReLU", "Affine", "LeakyReLU"] * 2 + ["Affine", "Affine"]
+    assert [graph.nodes[i].inputs for i in (3, 7)] == [(0, 2), (4, 6)]
+    assert graph.num_classes == 3 and graph.activations() == [2, 4, 6, 8]
+    assert graph.mixed()[:3] == [0, 1, None] and graph.ancestors(2) == {0, 1, 2}
+
+
+def test_the_pixel_range_of_a_classifier_counts(rng):
+    classifier = Classifier(nested(), bounds=(0, 255))
+    x = np.float32(rng.uniform(-1, 1, (2, 4, 4, 2)))
+    # Values of 255 instead of 1: float32 rounding is as much larger.
+    np.testing.assert_allclose(Graph(classifier).forward(x), classifier(x), atol=3e-3)
+
+
+def test_deep_models_need_no_deep_stack():
+    z = inputs = keras.Input((2,))
+    for _ in range(300):
+        z = L.Dropout(0.5)(z)
+    assert len(Graph(keras.Model(inputs, L.Dense(2)(z))).nodes) == 2
+
+
+class Subclassed(keras.Model):
+    """Its layers are called in an order that only its code knows."""
+
+    def call(self, x):
+        return x
+
+
+def test_unsupported_models_are_named():
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    two = keras.Model([a, b], L.Add()([a, b]), name="two")
+    many = keras.Model(a, [L.Dense(2)(a), L.Dense(2)(a)], name="many")
+    scaled = keras.Model(a, a * 2.0, name="scaled")
+    image = keras.Sequential([keras.Input((4, 4, 1)), L.Conv2D(2, 2)])
+    free = keras.Sequential([keras.Input((None, 2)), L.GlobalAveragePooling1D()])
+    cases = {
+        "Subclassed 'mine', a subclassed or unbuilt model": Subclassed(name="mine"),
+        "Functional 'two' with 2 inputs and 1 outputs": two,
+        "Functional 'many' with 1 inputs and 2 outputs": many,
+        "Multiply 'multiply": scaled,
+        "logits .N, classes.": image,
+        "one known input shape": free,
+        "Keras model for bounds": lambda x, training: x,
+        "without a preprocessing function": Classifier(nested(), preprocessing=lambda x: x),
+    }
+    for message, model in cases.items():
+        with pytest.raises(ConfigError, match=message) as raised:
+            Graph(model)
+        assert "\n" not in str(raised.value)
