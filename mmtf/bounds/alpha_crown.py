@@ -51,9 +51,7 @@ class AlphaCrown(Verifier):
         bound_by_crown(problem, deadline)
         owner, others = problem.open_rows()
         lines = problem.compute_lines()
-        slopes = [
-            i for i in problem.graph.activations() if isinstance(_op(problem, i), LeakyReLU)
-        ]
+        slopes = [i for i in problem.graph.activations() if isinstance(_op(problem, i), LeakyReLU)]
         if slopes:
             for i in range(0, len(owner), problem.chunk):
                 rows = owner[i : i + problem.chunk], others[i : i + problem.chunk]

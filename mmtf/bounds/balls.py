@@ -186,7 +186,9 @@ def _l2_decrease(size, room, eta):
     m = tf.sqrt(tf.reduce_sum(fixed**2, 1, keepdims=True)) / eta
     for _ in range(ROUNDS):  # m falls, and more pixels use all their room
         free = fixed < m * room
-        left = eta**2 - tf.reduce_sum(tf.where(free, tf.zeros_like(room), room) ** 2, 1, keepdims=True)
+        left = eta**2 - tf.reduce_sum(
+            tf.where(free, tf.zeros_like(room), room) ** 2, 1, keepdims=True
+        )
         length = tf.sqrt(tf.reduce_sum(tf.where(free, fixed, 0.0) ** 2, 1, keepdims=True))
         m = tf.minimum(m, length / tf.sqrt(tf.maximum(left, TINY)))
     taken = tf.where(fixed < m * room, fixed / tf.maximum(m, TINY), room)

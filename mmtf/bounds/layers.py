@@ -67,7 +67,6 @@ SCALING = (layers.BatchNormalization, layers.Normalization, layers.Rescaling)
 ACTIVATIONS = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU)
 
 
-
 def single(value: Any) -> Any:
     """A setting of a layer in float64, rounded to float32 as the layer computes with it."""
     rounded = np.asarray(value, np.float32).astype(np.float64)

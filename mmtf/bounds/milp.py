@@ -62,7 +62,9 @@ class MILP(Verifier):
 def require_encodable(graph: Graph, norm: str) -> None:
     """Raises ConfigError if `MILP` cannot encode an activation or the ball."""
     if norm == "l2":
-        raise ConfigError("Expected a linf or l1 ball for milp, whose program is linear. Received: l2.")
+        raise ConfigError(
+            "Expected a linf or l1 ball for milp, whose program is linear. Received: l2."
+        )
     for index in graph.activations():
         node = graph.nodes[index]
         if not isinstance(node.operation, LeakyReLU):

@@ -79,7 +79,9 @@ class Problem:
         """
         x, labels = np.asarray(x), np.asarray(y)
         classes = graph.num_classes
-        require(x.shape[1:] == graph.nodes[INPUT].shape, f"images {graph.nodes[INPUT].shape}", x.shape)
+        require(
+            x.shape[1:] == graph.nodes[INPUT].shape, f"images {graph.nodes[INPUT].shape}", x.shape
+        )
         require(labels.shape == (len(x),), f"{len(x)} labels", labels.shape)
         region = ball.region(x)
         known = ((labels >= 0) & (labels < classes)).all()

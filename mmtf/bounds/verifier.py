@@ -68,9 +68,7 @@ class Verifier:
         norms = row_norms(self.graph, ball.norm, self.chunk)
         for i in range(0, max(len(x), 1), self.batch_size):
             rows = slice(i, i + self.batch_size)
-            problem = Problem.of(
-                self.graph, ball, x[rows], y[rows], chunk=self.chunk, norms=norms
-            )
+            problem = Problem.of(self.graph, ball, x[rows], y[rows], chunk=self.chunk, norms=norms)
             self.tighten(problem, Deadline())
             found.append(problem.margins)
         return np.concatenate(found)

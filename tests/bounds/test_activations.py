@@ -49,7 +49,9 @@ def test_the_lines_of_a_relu_are_crowns():
     assert lines.upper_intercept.numpy().tolist() == [0.75, 0.75, 0, 0]
 
 
-@pytest.mark.parametrize("name", [name for name, (_, one) in KNOWN.items() if isinstance(one, Smooth)])
+@pytest.mark.parametrize(
+    "name", [name for name, (_, one) in KNOWN.items() if isinstance(one, Smooth)]
+)
 def test_minimizer_and_curvature(name):
     function, activation = KNOWN[name]
     z = tf.constant(np.linspace(-8, 8, 100_001))

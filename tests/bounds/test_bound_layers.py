@@ -72,12 +72,16 @@ def test_affine_layers(name, rng):
     value = operation.forward(tf.constant(x)).numpy()
     # The layer computes in float32: some dozen roundings of 6e-8 of values below 10.
     np.testing.assert_allclose(value, wanted, atol=5e-5, rtol=1e-5)
-    np.testing.assert_allclose(value.reshape(3, -1), x.reshape(3, -1) @ matrix.T + offset, atol=1e-12)
+    np.testing.assert_allclose(
+        value.reshape(3, -1), x.reshape(3, -1) @ matrix.T + offset, atol=1e-12
+    )
 
     a = rng.normal(size=(3, *out))
     (back,) = operation.transpose(tf.constant(a), [shape])
     np.testing.assert_allclose(back.numpy().reshape(3, -1), a.reshape(3, -1) @ matrix, atol=1e-12)
-    np.testing.assert_allclose(operation.constant(tf.constant(a)), a.reshape(3, -1) @ offset, atol=1e-12)
+    np.testing.assert_allclose(
+        operation.constant(tf.constant(a)), a.reshape(3, -1) @ offset, atol=1e-12
+    )
 
     high = x + rng.uniform(0, 1, x.shape)
     low, top = operation.interval((tf.constant(x), tf.constant(high)))
@@ -151,7 +155,9 @@ def test_activation_layers(rng):
         L.Activation("relu6"),
     ):
         (operation,) = operations_of(layer, [(3,)])
-        np.testing.assert_allclose(operation.forward(tf.constant(x)), layer(np.float32(x)), atol=1e-5)
+        np.testing.assert_allclose(
+            operation.forward(tf.constant(x)), layer(np.float32(x)), atol=1e-5
+        )
     assert operations_of(L.Activation("linear"), [(3,)]) == []
     dense = L.Dense(2, activation=L.LeakyReLU(0.3))
     dense.build((None, 3))
@@ -186,7 +192,10 @@ class MyDense(L.Dense):
         (L.ReLU(threshold=1.0, name="r"), "ReLU 'r' with slope 0.0, max_value None, threshold 1.0"),
         (L.ELU(alpha=2.0, name="e"), "ELU 'e' with alpha 2.0"),
         (L.UpSampling2D(interpolation="bilinear", name="u"), "UpSampling2D 'u' with interpolation"),
-        (L.MaxPooling2D(data_format="channels_first", name="m"), "MaxPooling2D 'm' with data_format"),
+        (
+            L.MaxPooling2D(data_format="channels_first", name="m"),
+            "MaxPooling2D 'm' with data_format",
+        ),
     ],
 )
 def test_unsupported_layers_are_named(layer, named):
