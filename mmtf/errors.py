@@ -1,7 +1,13 @@
 """Errors that end in one line for the user, and the checks that raise them. No TensorFlow here."""
 
-from collections.abc import Iterable
+import math
+import operator
+from collections.abc import Hashable, Iterable
 from typing import Any
+
+SEEDS = 2**31
+LONGEST = 500  # characters of what a message repeats
+REASON = 300  # characters of what another library says
 
 
 class ConfigError(ValueError):
@@ -35,21 +41,123 @@ def require(condition: bool, expected: str, received: Any) -> None:
       mmtf.errors.ConfigError: Expected a number below 1. Received: 2.
     """
     if not condition:
-        raise ConfigError(f"Expected {expected}. Received: {received!r}.")
+        raise ConfigError(f"Expected {expected}. Received: {shown(received)}.")
+
+
+def shown(value: Any) -> str:
+    """`repr` in one line of at most LONGEST characters, as of a model or an array.
+
+    Example:
+      >>> shown("0.3"), len(shown("a" * 1000))
+      ("'0.3'", 503)
+    """
+    text = " ".join(line.strip() for line in repr(value).splitlines())
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def require_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """Raises ConfigError naming the choices unless `value` is one of them."""
     choices = list(choices)
-    require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)
+    known = isinstance(value, Hashable) and value in choices  # an array cannot be compared
+    require(known, f"{name} to be one of {', '.join(map(str, choices))}", value)
+
+
+def require_int(name: str, value: Any, at_least: int = 1) -> None:
+    """Raises ConfigError unless `value` is a whole number >= `at_least`; True is not a number.
+
+    Args:
+      name: of the argument.
+      value: as it was given.
+      at_least: the least that it can be.
+
+    Example:
+      >>> require_int("steps", 1.5)
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected steps > 0, a whole number. Received: 1.5.
+    """
+    bound = f"{name} > {at_least - 1}" if at_least == 1 else f"{name} >= {at_least}"
+    require(_is_whole(value), f"{bound}, a whole number", value)
+    require(value >= at_least, bound, value)
+
+
+def require_seed(value: Any, name: str = "seed") -> None:
+    """Raises ConfigError unless `value` is a whole number in [0, 2^31)."""
+    require(_is_whole(value) and 0 <= value < SEEDS, f"{name} in [0, 2^31), a whole number", value)
+
+
+def require_bool(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is True or False."""
+    require(isinstance(value, bool), f"{name} to be True or False", value)
+
+
+def require_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> None:
+    """Raises ConfigError unless `value` is a finite number within bounds; True is not a number.
+
+    Args:
+      name: of the argument.
+      value: as it was given.
+      above, at_least: the lower bound, one of them or none: value > above, value >= at_least.
+      below, at_most: the upper bound, one of them or none.
+
+    Example:
+      >>> require_number("dropout", 2, at_least=0, below=1)
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected 0 <= dropout < 1. Received: 2.
+      >>> require_number("gamma", "1", at_least=0)
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected gamma >= 0 and finite, a number. Received: '1'.
+    """
+    low = above if at_least is None else at_least
+    high = below if at_most is None else at_most
+    expected = name if high is None else f"{name} {'<' if at_most is None else '<='} {high:g}"
+    if low is not None and high is not None:
+        expected = f"{low:g} {'<' if at_least is None else '<='} {expected}"
+    elif low is not None:
+        expected = f"{expected} {'>' if at_least is None else '>='} {low:g} and finite"
+    elif high is None:
+        expected = f"{name} to be finite"
+    require(is_number(value), f"{expected}, a number", value)
+    number = float(value)
+    within = math.isfinite(number)
+    within = within and (low is None or number > low or (number == low and above is None))
+    within = within and (high is None or number < high or (number == high and below is None))
+    require(within, expected, value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is one number, of Python, NumPy or TensorFlow, and neither a bool nor text.
+
+    Example:
+      >>> [is_number(value) for value in (1, 0.5, True, "1", None, [1.0])]
+      [True, True, False, False, False, False]
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", "")  # of NumPy
+    boolean = isinstance(value, bool) or kind == "b"
+    return hasattr(value, "__float__") and getattr(value, "shape", ()) == () and not boolean
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return is_number(value)
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an error that says something, for a message of one line.
+    """The first line of an error that says something, without its period, for a message.
 
     Example:
       >>> reason_of(ValueError("Exception encountered when calling Dense.call().\\n\\nToo wide."))
-      'Too wide.'
+      'Too wide'
       >>> reason_of(KeyError())
       'KeyError'
     """
@@ -57,4 +165,7 @@ def reason_of(error: BaseException) -> str:
     # Keras puts where it was before what it was.
     said = [line for line in lines if line and not line.startswith("Exception encountered when")]
     plain = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in said or lines]
-    return plain[0][:300] if plain and plain[0] else type(error).__name__
+    reason = plain[0] if plain and plain[0] else type(error).__name__
+    if len(reason) > REASON:
+        return reason[:REASON].rpartition(" ")[0] + " ..."
+    return reason.rstrip(".")

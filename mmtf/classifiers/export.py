@@ -1,16 +1,31 @@
 """Exports classifiers and attack networks as Keras files and SavedModels."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 
 from mmtf.classifiers.precision import computing_in
 from mmtf.errors import ConfigError
-from mmtf.storage.files import to_disk, write_atomically
+from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
+
+PB = "saved_model.pb"
+# Inputs and outputs of the signatures that `save_serving` and `save_attacker` write.
+SERVING = {
+    "serving_default": ({"images"}, {"label", "probabilities"}),
+    "logits": ({"images"}, {"logits"}),
+}
+ATTACKER = {"serving_default": ({"images", "labels"}, {"perturbed"})}
+_FILES = re.compile(
+    r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
+)
 
 
 def save_keras(classifier: keras.Model, path: str) -> None:
@@ -35,10 +50,12 @@ def save_serving(
       classifier: a model that returns logits.
       preprocess: maps a uint8 batch to a float32 batch in [-1, 1]; TensorFlow operations only.
       image_shape: (H, W, C).
-      path: the folder to write; an existing SavedModel is replaced.
+      path: the folder to write. A SavedModel that mmtf wrote is replaced; nothing else is ever
+        overwritten or deleted.
 
     Raises:
-      ConfigError: `path` exists and is neither an empty folder nor a SavedModel.
+      ConfigError: `path` exists and is neither an empty folder nor one with a SavedModel of mmtf
+        and no other file.
       OSError: TensorFlow cannot write the files.
     """
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
@@ -65,7 +82,7 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
     Args:
       attacker: an attack network, called on [images, labels].
       image_shape: (H, W, C).
-      path: the folder to write; an existing SavedModel is replaced.
+      path: the folder to write, as for `save_serving`.
 
     Raises:
       ConfigError, OSError: see `save_serving`.
@@ -81,12 +98,10 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
 
 
 def _write(model, endpoints, path):
-    if os.path.exists(path) and not _is_replaceable(path):
-        raise ConfigError(
-            f"Expected a new folder, an empty one, or a SavedModel to replace. Received: {path}."
-        )
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary, aside = (tempfile.mkdtemp(prefix=".partial-", dir=folder) for _ in range(2))
+    path = os.path.realpath(path)
+    _require_replaceable(path)
+    folder = os.path.dirname(path)
+    temporary = tempfile.mkdtemp(prefix=PARTIAL, dir=folder)
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
@@ -95,20 +110,72 @@ def _write(model, endpoints, path):
         archive.write_out(temporary, verbose=False)
         os.chmod(temporary, 0o755)
         to_disk(temporary)
-        if os.path.exists(path):
-            os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
-        os.replace(temporary, path)
+        _replace(path, temporary)
     except tf.errors.OpError as error:
         line = str(error).strip().partition("\n")[0]
         raise OSError(f"Expected room for a SavedModel in {path}. Received: {line}") from error
     finally:
-        for one in (temporary, aside):
-            if os.path.exists(one):
-                shutil.rmtree(one)
+        if os.path.exists(temporary):
+            shutil.rmtree(temporary)
 
 
-def _is_replaceable(path):
-    if not os.path.isdir(path):
+def _replace(path, new):
+    """Gives the folder `new` the name `path`; of what is there only mmtf's own files go."""
+    if not os.path.exists(path):
+        os.replace(new, path)
+        return
+    _require_replaceable(path)  # again: writing takes seconds
+    aside = tempfile.mkdtemp(prefix=PARTIAL, dir=os.path.dirname(path))
+    os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
+    os.replace(new, path)
+    if os.path.exists(os.path.join(aside, PB)):
+        remove_files(aside, saved_model_files(aside))
+    else:
+        remove_files(aside, [])
+
+
+def _require_replaceable(path):
+    """Raises ConfigError unless `path` is new, an empty folder or a SavedModel of mmtf alone."""
+    if not os.path.exists(path):
+        return
+    found = files_within(path) if os.path.isdir(path) else ["a file"]
+    if os.path.isfile(os.path.join(path, PB)) and _is_of_mmtf(path):
+        found = sorted(set(found) - set(saved_model_files(path)))
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise ConfigError(
+            "Expected a new folder, an empty one, or one with nothing but a SavedModel of mmtf, "
+            f"which is replaced. Received: {path} with {', '.join(found[:3])}{more}. Give another "
+            "folder; nothing was changed."
+        )
+
+
+def _is_of_mmtf(path):
+    """Whether the SavedModel in `path` has the signatures that mmtf writes."""
+    try:
+        signatures = read_saved_model(path).meta_graphs[0].signature_def
+    except (DecodeError, IndexError, OSError):
         return False
-    names = set(os.listdir(path))
-    return "saved_model.pb" in names or names <= {"assets", "fingerprint.pb", "variables"}
+    names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
+    names.pop("__saved_model_init_op", None)
+    return names in (SERVING, ATTACKER)
+
+
+def read_saved_model(path: str) -> Any:
+    """The SavedModel message in a folder's saved_model.pb; nothing of it is run.
+
+    Raises:
+      DecodeError, OSError: the file is damaged or cannot be read.
+    """
+    message = saved_model_pb2.SavedModel()
+    with open(os.path.join(path, PB), "rb") as source:
+        message.ParseFromString(source.read())
+    return message
+
+
+def saved_model_files(path: str) -> list[str]:
+    """The files of the SavedModel in a folder, relative to it: its graph, variables and assets."""
+    found = files_within(path)
+    graphs = read_saved_model(path).meta_graphs
+    assets = {f"assets/{one.filename}" for graph in graphs for one in graph.asset_file_def}
+    return [name for name in found if _FILES.fullmatch(name) or name in assets]

@@ -3,6 +3,7 @@
 import functools
 import glob
 import os
+import zipfile
 
 import keras
 import tensorflow as tf
@@ -12,20 +13,30 @@ from mmtf.errors import ConfigError, reason_of
 from mmtf.storage.digest import sha256
 
 FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
+HDF5 = (".h5", ".hdf5")  # Keras' format before .keras
 
 
 def load_classifier(
-    path: str, name: str | None = None, bounds: tuple[float, float] = BOX
+    path: str,
+    name: str | None = None,
+    bounds: tuple[float, float] = BOX,
+    *,
+    trust_saved_models: bool = False,
 ) -> Classifier:
     """Loads the classifier at `path`.
+
+    Keras files are loaded in Keras' safe mode, which refuses code in them. A SavedModel runs what
+    its author put into it, see docs/security.md.
 
     Args:
       path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
       name: the classifier's name in tables; None: the name of the file or folder.
       bounds: (low, high), the pixel range that the model expects.
+      trust_saved_models: whether a SavedModel is loaded; give True for SavedModels that you wrote
+        or whose author you trust.
 
     Raises:
-      ConfigError: `path` does not exist or cannot be loaded.
+      ConfigError: `path` does not exist, cannot be loaded, or is a SavedModel that is not trusted.
     """
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
@@ -34,6 +45,13 @@ def load_classifier(
     if os.path.isfile(kept):
         return Classifier(_keras_model(kept), name=name, bounds=bounds)
     if os.path.exists(os.path.join(path, "saved_model.pb")):
+        if not trust_saved_models:
+            raise ConfigError(
+                f"Expected --trust_saved_models (in Python trust_saved_models=True) for a "
+                f"SavedModel. Received: {path} without. Loading a SavedModel runs its graph, which "
+                f"can read and write files: give the flag if you wrote it or trust its author, or "
+                f"give a .keras file, which loads in safe mode."
+            )
         return Classifier(_Signature(path), name=name, bounds=bounds)
     if os.path.isfile(path):
         return Classifier(_keras_model(path), name=name, bounds=bounds)
@@ -59,8 +77,8 @@ class _Signature:
             self._loaded = tf.saved_model.load(path)
         except Exception as error:
             raise ConfigError(
-                f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load: "
-                f"{reason_of(error)}"
+                f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load "
+                f"({reason_of(error)})."
             ) from error
         signature = self._loaded.signatures.get("logits")
         if signature is None:
@@ -77,6 +95,8 @@ class _Signature:
             )
         self._signature = signature
         (self._input,), (self._output,) = inputs, signature.structured_outputs
+        shape = inputs[self._input].shape
+        self.input_shape = None if shape.rank is None else tuple(shape)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -94,11 +114,26 @@ class _Signature:
 
 
 def _keras_model(path):
+    if not path.endswith(HDF5) and not zipfile.is_zipfile(path):
+        empty = "an empty file" if os.path.getsize(path) == 0 else "a file of another format"
+        raise ConfigError(f"Expected {FORMS}. Received: {path}, {empty} or a truncated one.")
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} For "
-            "a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
-            "writes a SavedModel that loads without their code."
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load ({reason_of(error)}). "
+            f"{_advice(error)}"
         ) from error
+
+
+def _advice(error):
+    if "enable_unsafe_deserialization" in str(error):
+        return (
+            "It contains code that would run. If you trust its author, call "
+            "keras.config.enable_unsafe_deserialization() in Python before mmtf.evaluate or "
+            "mmtf.train, or replace the Lambda by a layer."
+        )
+    return (
+        "For a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
+        "writes a SavedModel that loads without their code."
+    )

@@ -97,7 +97,6 @@ def main(argv: list[str]) -> int:
     """Trains and evaluates the run that the flags describe; returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # so that a job's log is up to date
-    require(len(argv) == 1, "flags only", " ".join(argv[1:]))
     config, sources = _config()
     if FLAGS.print_config:
         print(config_text(config, sources))

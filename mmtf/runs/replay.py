@@ -13,9 +13,10 @@ from mmtf.errors import ConfigError, require
 from mmtf.evaluation.exploitability import pair_exploitability
 from mmtf.games import GAMES
 from mmtf.presets import schedule_of
-from mmtf.reports import read_json, write_json
+from mmtf.reports import write_json
 from mmtf.runs.curve import network_recipes
 from mmtf.runs.experiment import make_game, net_maker
+from mmtf.runs.reading import read_config
 from mmtf.runs.rounds import kept_rounds, replay, round_path
 from mmtf.runs.workdir import Workdir, is_finished
 from mmtf.storage.provenance import provenance
@@ -60,7 +61,7 @@ def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> Non
     """
     folder, numbers = replay_plan(source, None)
     require(is_finished(os.path.dirname(folder)), "--replay of a finished run", source)
-    theirs = read_json(os.path.join(os.path.dirname(folder), "config.json"))
+    theirs = read_config(os.path.join(os.path.dirname(folder), "config.json"))
     for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
         require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
     model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
