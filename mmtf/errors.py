@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 SEEDS = 2**31
@@ -83,6 +83,37 @@ def require_int(name: str, value: Any, at_least: int = 1) -> None:
 def require_seed(value: Any, name: str = "seed") -> None:
     """Raises ConfigError unless `value` is a whole number in [0, 2^31)."""
     require(_is_whole(value) and 0 <= value < SEEDS, f"{name} in [0, 2^31), a whole number", value)
+
+
+def require_text(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is a text that is not empty."""
+    require(isinstance(value, str) and bool(value.strip()), f"{name} as a text", value)
+
+
+def require_names(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is a list or tuple of different names, at least one.
+
+    Example:
+      >>> require_names("attacks", "pgd")
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected attacks as a list of names. Received: 'pgd'.
+    """
+    listed = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    require(listed, f"{name} as a list of names", value)
+    require(bool(value), f"at least one of {name}", value)
+    require(len(set(value)) == len(value), f"{name} of different names", value)
+
+
+def require_range(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is (low, high), two finite numbers with low < high.
+
+    Example:
+      >>> require_range("box", (0, 1))
+    """
+    pair = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+    numbers = pair and all(is_number(one) and math.isfinite(one) for one in value)
+    good = numbers and value[0] < value[1]
+    require(good, f"{name} = (low, high) with low < high, finite", value)
 
 
 def require_bool(name: str, value: Any) -> None:

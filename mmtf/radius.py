@@ -7,7 +7,7 @@ The paper and this package count in eta, most of the field in eps or in 255ths o
 import fractions
 import math
 
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, is_number, require
 
 Box = tuple[float, float]
 PIXELS = (-1.0, 1.0)
@@ -33,7 +33,7 @@ def parse_radius(text: str) -> float:
 
 def require_radius(name: str, radius: float) -> None:
     """Raises ConfigError unless `radius` is > 0 and finite."""
-    good = math.isfinite(radius) and radius > 0
+    good = is_number(radius) and math.isfinite(radius) and radius > 0
     require(good, f"{name} > 0 and finite (eta for pixels in [-1, 1], eps = eta / 2)", radius)
 
 

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
@@ -56,9 +56,7 @@ class Classifier:
         precision: str | None = "float32",
     ):
         require(callable(model), "a Keras model or a function from images to logits", model)
-        require(
-            len(bounds) == 2 and bounds[0] < bounds[1], "bounds (low, high), low < high", bounds
-        )
+        require_range("bounds", bounds)
         if precision is not None:
             require_choice("precision", precision, ("float32", "bfloat16"))
         self.model = model

@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.errors import about, in_one_line, refuse_empty
 from mmtf.cli.evaluate_data import chosen_dataset
 from mmtf.cli.evaluate_flags import (
     BOX,
@@ -62,7 +62,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run() -> int:
-    etas, names = radii(), attack_names()
+    refuse_empty(FLAGS)
+    etas, names = radii(FLAGS), attack_names(FLAGS)
     with _claimed(FLAGS.output) if FLAGS.output else nullcontext():
         return _evaluate(names, etas)
 
@@ -82,7 +83,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         path, name = path_and_name(given)
         return load_classifier(path, name, bounds, trust_saved_models=FLAGS.trust_saved_models)
 
-    bounds = pixel_ranges()
+    bounds = pixel_ranges(FLAGS)
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
     classifiers = _by_name("models", models)
@@ -95,7 +96,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
-    attacks = attack_options(names)
+    attacks = attack_options(FLAGS, names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}

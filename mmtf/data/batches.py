@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 
 # Leaves room for activations on the smallest cards and machines in use.
 MEMORY_LIMIT_BYTES = 4 * 2**30
@@ -34,7 +34,7 @@ class Batches:
     def __init__(
         self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape

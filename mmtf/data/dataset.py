@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data import preprocessing
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_int, require_text
 from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
@@ -53,8 +53,12 @@ class Dataset:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise DataError(f"Expected at least 2 classes. Received: {self.num_classes}.")
+        try:
+            require_text("name", self.name)
+            require_int("num_classes", self.num_classes, at_least=2)
+            require(callable(self.preprocess), "preprocess as a function", self.preprocess)
+        except ConfigError as error:
+            raise DataError(str(error)) from error
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             where = f"the {split} split of {self.name!r}"

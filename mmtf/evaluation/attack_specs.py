@@ -12,7 +12,7 @@ from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.classifier import as_classifier
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_int
 from mmtf.evaluation.best_response import (
     ATTNET,
     ATTNET_PAPER_FAST,
@@ -79,7 +79,7 @@ def make_attacks(
       >>> made["pgd"].steps
       5
     """
-    require(eot_samples > 0, "eot_samples > 0", eot_samples)
+    require_int("eot_samples", eot_samples)
     recipes = RECIPES if recipes is None else recipes
     sources = sources or {}
     made: dict[str, Attack | FittedAttack] = {}

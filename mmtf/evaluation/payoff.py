@@ -16,7 +16,7 @@ from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_names
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
@@ -112,6 +112,7 @@ def evaluate(
             raise ConfigError(
                 "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
             )
+        require_names("attacks", attacks)
         attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     threat = threat or next(iter(columns.values())).threat

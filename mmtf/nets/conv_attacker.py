@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from mmtf.errors import require_int
 from mmtf.nets.attack_outputs import attacker_model
 from mmtf.threat import ThreatModel
 
@@ -31,6 +32,9 @@ def attack_conv(
       output: see `attack_outputs.perturbed`.
       seed: seed of the initializers.
     """
+
+    require_int("width", width)
+    require_int("depth", depth)
 
     def initial(number):
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)
