@@ -2,12 +2,16 @@
 
 import math
 import operator
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 SEEDS = 2**31
 LONGEST = 500  # characters of what a message repeats
 REASON = 300  # characters of what another library says
+
+# What TensorFlow puts around a message: the node, the operation, a remark on its call stack.
+_TENSORFLOW = re.compile(r"\{\{.*?\}\}|\[Op:\w+\](?: name:.*)?|\[\[.*?\]\]")
 
 
 class ConfigError(ValueError):
@@ -192,7 +196,7 @@ def reason_of(error: BaseException) -> str:
       >>> reason_of(KeyError())
       'KeyError'
     """
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [_TENSORFLOW.sub("", line).strip() for line in str(error).splitlines()]
     # Keras puts where it was before what it was.
     said = [line for line in lines if line and not line.startswith("Exception encountered when")]
     plain = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in said or lines]

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, reason_of
 from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
 
 PB = "saved_model.pb"
@@ -112,8 +112,9 @@ def _write(model, endpoints, path):
         to_disk(temporary)
         _replace(path, temporary)
     except tf.errors.OpError as error:
-        line = str(error).strip().partition("\n")[0]
-        raise OSError(f"Expected room for a SavedModel in {path}. Received: {line}") from error
+        raise OSError(
+            f"Expected room for a SavedModel in {path}. Received: {reason_of(error)}."
+        ) from error
     finally:
         if os.path.exists(temporary):
             shutil.rmtree(temporary)
