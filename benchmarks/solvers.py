@@ -277,7 +277,7 @@ def draw(record, path, paths=6):
     plt.close(page)
 
 
-@in_one_line("benchmarks.solvers")
+@in_one_line("benchmarks.solvers", takes_arguments=True)
 def main(arguments: list[str] | None = None) -> None:
     """Measures the rules, or only renders the record.
 

@@ -43,7 +43,7 @@ def load_classifier(
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
-        return Classifier(_keras_model(kept), name=name, bounds=bounds)
+        return Classifier(load_keras(kept), name=name, bounds=bounds)
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         if not trust_saved_models:
             raise ConfigError(
@@ -54,7 +54,7 @@ def load_classifier(
             )
         return Classifier(_Signature(path), name=name, bounds=bounds)
     if os.path.isfile(path):
-        return Classifier(_keras_model(path), name=name, bounds=bounds)
+        return Classifier(load_keras(path), name=name, bounds=bounds)
     found = "a folder without a model" if os.path.isdir(path) else "nothing"
     raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
 
@@ -113,7 +113,14 @@ class _Signature:
         return self._signature(**{self._input: x})[self._output]
 
 
-def _keras_model(path):
+def load_keras(path: str) -> keras.Model:
+    """Loads the model in a .keras file in Keras' safe mode, without an optimizer.
+
+    Raises:
+      ConfigError: there is no such file, or Keras cannot load it.
+    """
+    if not os.path.isfile(path):
+        raise ConfigError(f"Expected a .keras file. Received: {path}, nothing.")
     if not path.endswith(HDF5) and not zipfile.is_zipfile(path):
         empty = "an empty file" if os.path.getsize(path) == 0 else "a file of another format"
         raise ConfigError(f"Expected {FORMS}. Received: {path}, {empty} or a truncated one.")
