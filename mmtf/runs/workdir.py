@@ -46,6 +46,8 @@ class Workdir:
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
+        if not self._has_begun():
+            self._refuse_others_files()
         self._new = NewFolder(self.path)
         self._lock = hold(self.path)
         try:
@@ -72,7 +74,6 @@ class Workdir:
     def _check_config(self) -> None:
         ours, begun = self._config.to_dict(), self._has_begun()
         if not begun:  # a config.json alone is left by a run that failed to start
-            self._refuse_others_files()
             self._write_config(ours)
             return
         if not os.path.exists(self.config_path):

@@ -130,7 +130,7 @@ def read_json(path: str) -> Any:
     with open(path) as source:
         try:
             return json.load(source)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
             raise ConfigError(
                 f"Expected JSON in {path}. Received: {error}. Move the file away and start again."
             ) from error
