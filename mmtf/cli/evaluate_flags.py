@@ -17,9 +17,6 @@ from mmtf.runtime import PRECISIONS
 FITTED = ("attnet", "attnet_paper", "universal")
 BOX = (-1.0, 1.0)
 
-# --helpshort shows flags as those of the command that calls define_flags, not of this module.
-flags.disclaim_key_flags()
-
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of `python -m mmtf.evaluate` in `values`."""
