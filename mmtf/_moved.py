@@ -128,7 +128,7 @@ NAMES: dict[str, dict[str, str]] = {
         "instructions": "mmtf.runtime.cpu:instruction_set",
     },
     "mmtf.evaluate": {
-        "FITTED": "mmtf.cli.evaluate:FITTED",
+        "FITTED": "mmtf.cli.evaluate_flags:FITTED",
         "FLAGS": "mmtf.cli.evaluate:FLAGS",
         "define_flags": "mmtf.cli.evaluate:define_flags",
         "main": "mmtf.cli.evaluate:main",

@@ -81,12 +81,13 @@ def require_int(name: str, value: Any, at_least: int = 1) -> None:
     """
     bound = f"{name} > {at_least - 1}" if at_least == 1 else f"{name} >= {at_least}"
     require(_is_whole(value), f"{bound}, a whole number", value)
-    require(value >= at_least, bound, value)
+    require(operator.index(value) >= at_least, bound, value)
 
 
 def require_seed(value: Any, name: str = "seed") -> None:
     """Raises ConfigError unless `value` is a whole number in [0, 2^31)."""
-    require(_is_whole(value) and 0 <= value < SEEDS, f"{name} in [0, 2^31), a whole number", value)
+    good = _is_whole(value) and 0 <= operator.index(value) < SEEDS
+    require(good, f"{name} in [0, 2^31), a whole number", value)
 
 
 def require_text(name: str, value: Any) -> None:

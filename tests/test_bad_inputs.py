@@ -392,7 +392,7 @@ EVALUATE_FLAGS = [
     ("norm to be one of", [NET, "--norm=l1"]),
     ("attack_precision to be one of", [NET, "--attack_precision=half"]),
     ("schedule to be one of", [NET, "--schedule=slow"]),
-    ("loss to be one of", [NET, *DIGITS, "--pgd_loss=mse", "--output=out"]),
+    ("loss to be one of", ["--model=nowhere", "--pgd_loss=mse", "--output=out"]),
     ("decay to be one of", [NET, *DIGITS, "--pgd_decay=fast", "--output=out"]),
     ("target", [NET, *DIGITS, "--target=x", "--output=out"]),
     ("LOW < HIGH", [NET, "--bounds=1,0"]),

@@ -12,7 +12,7 @@ from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.errors import ConfigError, reason_of
 from mmtf.storage.digest import sha256
 
-FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
+FORMS = "a .keras file, a workdir of mmtf.run, or a SavedModel with a `logits` signature"
 HDF5 = (".h5", ".hdf5")  # Keras' format before .keras
 
 

@@ -78,9 +78,11 @@ def refuse_empty(values: flags.FlagValues) -> None:
       >>> values = flags.FlagValues()
       >>> _ = flags.DEFINE_string("dataset", "mnist", "Data.", flag_values=values)
       >>> _ = values(["program", "--dataset="])
-      >>> refuse_empty(values)
-      Traceback (most recent call last):
-      mmtf.errors.ConfigError: Expected a value for --dataset. Received: none (--dataset=). ...
+      >>> try:
+      ...     refuse_empty(values)
+      ... except ConfigError as error:
+      ...     print(str(error).partition(" Is ")[0])
+      Expected a value for --dataset. Received: none (--dataset=).
     """
     for module, defined in values.flags_by_module_dict().items():
         for flag in defined if not module.startswith("absl.") else ():

@@ -74,15 +74,20 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
     from mmtf.evaluation.admission import attack_precision
+    from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
     from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+    from mmtf.threat import ThreatModel
 
     def load(given: str, bounds: tuple[float, float]) -> Classifier:
         path, name = path_and_name(given)
         return load_classifier(path, name, bounds, trust_saved_models=FLAGS.trust_saved_models)
 
+    attacks = attack_options(FLAGS, names)
+    for eta in etas:  # what cannot be made shows before models and data are read
+        make_attacks(attacks, ThreatModel(eta=eta, norm=FLAGS.norm))
     bounds = pixel_ranges(FLAGS)
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
@@ -96,7 +101,6 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
-    attacks = attack_options(FLAGS, names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
