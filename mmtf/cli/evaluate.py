@@ -93,7 +93,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
     classifiers = _by_name("models", models)
     sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
-    name = chosen_dataset(FLAGS.dataset, [path_and_name(one)[0] for one in FLAGS.model], models)
+    paths = [path_and_name(given)[0] for given in FLAGS.model]
+    name = chosen_dataset(FLAGS.dataset, paths, models)
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
         "--epsilon with --preprocess=box; for images that are standardized one by one, give the "

@@ -213,7 +213,7 @@ def pixel_ranges(values: flags.FlagValues) -> list[tuple[float, float]]:
 
 def attack_options(values: flags.FlagValues, names: list[str]) -> dict[str, dict[str, Any]]:
     """Returns attack name -> the constructor options that the flags set."""
-    options = {name: {} for name in names}
+    options: dict[str, dict[str, Any]] = {name: {} for name in names}
     flagged = {
         "pgd": {
             "steps": values.pgd_steps,

@@ -1,4 +1,4 @@
-"""Records and the tables made from them. No TensorFlow here."""
+"""Tables, charts and pages made from records. This package does not import TensorFlow."""
 
 from mmtf.reports.paper import paper_figure
 from mmtf.reports.table import lemma_table, result_table, risk_table, rounds_table

@@ -31,7 +31,7 @@ def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
 
     An error rate in doubt ends in `!`.
     """
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     for row in evaluation_frame(record).itertuples():
         if row.eta == eta:
             mark = MARK if row.in_doubt else ""
