@@ -107,7 +107,7 @@ provenance -> storage.provenance
 quiet -> runtime.startup CACHES=AUTOTUNE_CACHE_FLAGS DRIVER=NVIDIA_DEVICE
     NO_TRITON=DISABLE_TRITON_GEMM TRITON_FAILS=FLAGS_FOR_TENSORFLOW
     keep_what_xla_tries=cache_xla_autotuning settings=environment
-reports.evaluation COLOURS=COLORS
+reports.evaluation COLOURS=COLORS@reports.plots evaluation_html@reports.page
 reports.intervals -> stats.intervals
 reports.record -> storage.files
 risks -> losses

@@ -38,7 +38,8 @@ from mmtf.storage.lock import hold_new
 
 __all__ = ["define_flags", "main"]
 
-REPORT_FILES = ("record.json", "examples.npz", "table.csv", "table.md", "report.html")
+REPORT_FILES = ("record.json", "images.json", "examples.npz", "table.csv", "table.md")
+REPORT_FILES += ("report.html",)
 SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS
 
@@ -78,7 +79,12 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
-    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+    from mmtf.evaluation.report import (
+        evaluation_record,
+        evaluation_text,
+        model_source,
+        write_report,
+    )
     from mmtf.threat import ThreatModel
 
     def load(given: str, bounds: tuple[float, float]) -> Classifier:
@@ -92,8 +98,9 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
     classifiers = _by_name("models", models)
-    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     paths = [path_and_name(given)[0] for given in FLAGS.model]
+    found = dict(zip(classifiers, map(model_source, paths), strict=True))
+    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     name = chosen_dataset(FLAGS.dataset, paths, models)
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
@@ -137,13 +144,14 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
         "transfer_from": list(sources),
+        "models": found,
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
-        names = write_report(FLAGS.output, record, matrix)
+        names = write_report(FLAGS.output, record, matrix, dataset, classifiers)
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 
