@@ -5,6 +5,7 @@ This module does not import TensorFlow.
 
 import math
 import operator
+import os
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -96,6 +97,12 @@ def require_seed(value: Any, name: str = "seed") -> None:
 def require_text(name: str, value: Any) -> None:
     """Raises ConfigError unless `value` is a text that is not empty."""
     require(isinstance(value, str) and bool(value.strip()), f"{name} as a text", value)
+
+
+def require_path(name: str, value: Any) -> None:
+    """Raises ConfigError unless `value` is a path: a text that is not empty, or an os.PathLike."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    require(isinstance(path, str) and bool(path.strip()), f"{name} as a path", value)
 
 
 def require_names(name: str, value: Any) -> None:

@@ -31,6 +31,7 @@ from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff import payoff_matrix
 from mmtf.games import GAMES
 from mmtf.games.best_response import BestResponse
 from mmtf.nets import ATTACK_NETS, NETS
@@ -91,7 +92,33 @@ def evaluate(attacks, **options):
     def run():
         model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
         model.add(keras.layers.Dense(10))
-        mmtf.evaluate(model, attacks, mmtf.load_data("digits"), threat=LINF, **options)
+        options_ = {"threat": LINF, **options}
+        mmtf.evaluate(model, attacks, mmtf.load_data("digits"), **options_)
+
+    return run
+
+
+def matrix(etas=(0.3,), attacks=None, classifiers=None):
+    def run():
+        attacks_ = {"none": {}} if attacks is None else attacks
+        models = {"m": keras.Sequential()} if classifiers is None else classifiers
+        payoff_matrix(models, attacks_, mmtf.load_data("digits"), etas=etas)
+
+    return run
+
+
+def images(x=None, y=(0, 1), seed=(0, 0)):
+    """An attack on images and labels; by default on two good ones."""
+    x = np.zeros((2, 2, 2, 1), np.float32) if x is None else x
+    linear = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    return lambda: ATTACKS["pgd"](LINF, steps=1)(linear, x, y, seed=seed)
+
+
+def train(**given):
+    def run():
+        settings = {"game": GAMES["lwa"](LINF), "schedule": Schedule(steps=1), **given}
+        game, dataset = settings.pop("game"), settings.pop("dataset", mmtf.load_data("digits"))
+        mmtf.train(game, dataset, **settings)
 
     return run
 
@@ -205,6 +232,42 @@ FUNCTIONS = [
     ("seed", evaluate(["none"], seed=1.5)),
     ("max_examples", evaluate(["none"], max_examples=1.5)),
     ("Dataset", lambda: mmtf.evaluate(abs, ["none"], np.zeros(3), threat=LINF)),
+    ("threat", evaluate(["none"], threat=0.3)),
+    ("etas", matrix(etas=[0.3, 0.3])),
+    *[("etas", matrix(etas=etas)) for etas in ([], 0.3, "0.3")],
+    ("classifiers", matrix(classifiers=[abs])),
+    *[("attacks", matrix(attacks=attacks)) for attacks in ("pgd", ["pgd"])],
+    ("options of pgd", matrix(attacks={"pgd": 5})),
+    ("options of pgd", matrix(attacks={"pgd": {"stepz": 5}})),
+    ("float images", images(np.zeros((2, 2, 2, 1), np.uint8))),
+    ("integer labels", images(y=[0.5, 1.0])),
+    ("integer labels", images(y=np.eye(2))),
+    ("a label for each image", images(y=[0, 1, 1])),
+    ("seed", images(seed=5)),
+    ("seed", images(seed=(0.5, 1.0))),
+    ("a game", train(game=GAMES["lwa"])),
+    ("a game", train(game="lwa")),
+    ("schedule", train(schedule=5)),
+    ("Dataset", train(dataset=np.zeros(3))),
+    ("options", train(options={"seed": 1})),
+    ("Keras model", train(model="net.keras")),
+    *[("checkpoint_dir", train(checkpoint_dir=path)) for path in ("", 5)],
+    ("strategy", train(strategy="mirrored")),
+    ("progress", train(progress="no")),
+    ("cache_dir", lambda: EvalOptions(cache_dir="")),
+    ("workdir", lambda: Workdir("", RunConfig())),
+    *[("path", lambda path=path: load_classifier(path)) for path in ("", None, 5)],
+    *[("path", lambda path=path: mmtf.save_keras(abs, path)) for path in ("", None, "notes.txt")],
+    ("path", lambda: save_serving(NETS["mnist_cnn"](), to_unit_box, (28, 28, 1), "")),
+    ("preprocess", lambda: save_serving(abs, None, (28, 28, 1), "served")),
+    ("image_shape", lambda: save_serving(abs, to_unit_box, 28, "served")),
+    *[("name", lambda name=name: mmtf.load_data(name)) for name in ("", None, 5)],
+    ("name", lambda: Classifier(abs, name=5)),
+    *[("count", lambda count=count: mmtf.load_data("digits").test(count)) for count in (1.5, -1)],
+    *[("count", lambda count=count: mmtf.load_data("digits").holdout(count)) for count in (0.5, 0)],
+    ("attacks", lambda: mmtf.run_config(attacks="pgd")),
+    ("game_options", lambda: mmtf.run_config(game_options=[1])),
+    ("schedule_options", lambda: mmtf.run_config(schedule_options=5)),
     ("num_classes", data(num_classes=1)),
     ("num_classes", data(num_classes=2.0)),
     ("name", data(name="")),
@@ -395,6 +458,7 @@ EVALUATE_FLAGS = [
     ("loss to be one of", ["--model=nowhere", "--pgd_loss=mse", "--output=out"]),
     ("decay to be one of", [NET, *DIGITS, "--pgd_decay=fast", "--output=out"]),
     ("target", [NET, *DIGITS, "--target=x", "--output=out"]),
+    ("--eta of different radii", [NET, "--eta=0.3,0.30"]),
     ("LOW < HIGH", [NET, "--bounds=1,0"]),
     ("LOW < HIGH", [NET, "--bounds=a,b"]),
     ("for each of 1 models", [NET, "--bounds=0,1", "--bounds=0,1"]),

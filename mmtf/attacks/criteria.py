@@ -10,7 +10,7 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Attack, program, where_per_example
+from mmtf.attacks.base import Attack, checked_inputs, program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_bool, require_int
 
@@ -127,8 +127,9 @@ class TargetableAttack(Attack):
 
     def __call__(self, classifier: Any, x: Any, y: Any, *, seed: Any = (0, 0)) -> Tensor:
         classifier = self._subject(classifier)
+        images, y, seed = checked_inputs(x, y, seed)
         self.supports(classifier, x)
-        x, y, seed = (tf.convert_to_tensor(value) for value in (x, y, seed))
+        x = images
         labels = self.criterion.labels(classifier, x, y, seed)
         return self.criterion.keep_own(self.run(classifier, x, labels, seed), x, y, labels)
 

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError, require, require_choice, require_range
+from mmtf.errors import ConfigError, require, require_choice, require_range, require_text
 from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
@@ -57,6 +57,7 @@ class Classifier:
     ):
         require(callable(model), "a Keras model or a function from images to logits", model)
         require_range("bounds", bounds)
+        require_text("name", name)
         if precision is not None:
             require_choice("precision", precision, ("float32", "bfloat16"))
         self.model = model

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError, reason_of
+from mmtf.errors import ConfigError, reason_of, require, require_path
 from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
 
 PB = "saved_model.pb"
@@ -30,6 +30,8 @@ _FILES = re.compile(
 
 def save_keras(classifier: keras.Model, path: str) -> None:
     """Saves a classifier as a .keras file, atomically."""
+    require_path("path", path)
+    require(os.fspath(path).endswith(".keras"), "a path that ends in .keras", path)
     write_atomically(path, classifier.save)
 
 
@@ -58,6 +60,8 @@ def save_serving(
         and no other file.
       OSError: TensorFlow cannot write the files.
     """
+    require(callable(preprocess), "preprocess as a function of uint8 images", preprocess)
+    require(hasattr(image_shape, "__iter__"), "image_shape as (H, W, C)", image_shape)
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
 
@@ -98,6 +102,7 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
 
 
 def _write(model, endpoints, path):
+    require_path("path", path)
     path = os.path.realpath(path)
     _require_replaceable(path)
     folder = os.path.dirname(path)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, reason_of
+from mmtf.errors import ConfigError, reason_of, require_path
 from mmtf.storage.digest import sha256
 
 FORMS = "a .keras file, a workdir of mmtf.run, or a SavedModel with a `logits` signature"
@@ -38,6 +38,7 @@ def load_classifier(
     Raises:
       ConfigError: `path` does not exist, cannot be loaded, or is a SavedModel that is not trusted.
     """
+    require_path("path", path)
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8

@@ -38,7 +38,13 @@ from mmtf.storage.lock import hold_new
 
 __all__ = ["define_flags", "main"]
 
-REPORT_FILES = ("record.json", "images.json", "examples.npz", "table.csv", "table.md")
+REPORT_FILES: tuple[str, ...] = (
+    "record.json",
+    "images.json",
+    "examples.npz",
+    "table.csv",
+    "table.md",
+)
 REPORT_FILES += ("report.html",)
 SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS

@@ -249,6 +249,8 @@ def radii(values: flags.FlagValues) -> list[float]:
         found = []
     good = bool(found) and all(0 < radius < float("inf") for radius in found)
     require(good, f"radii --{flag} > 0 (0.3 or 8/255), separated by commas", ",".join(texts))
+    different = len(set(found)) == len(found)
+    require(different, f"--{flag} of different radii", ",".join(texts))
     return sorted({radius if flag == "eta" else eta_of(radius) for radius in found})
 
 

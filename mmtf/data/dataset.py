@@ -132,7 +132,7 @@ class Dataset:
           DataError: count is not in (0, number of training examples).
         """
         size = len(self.train_images)
-        if not 0 < count < size:
+        if not (isinstance(count, int) and 0 < count < size):
             raise DataError(f"Expected 0 < count < {size} held out. Received: {count}.")
         order = np.random.default_rng(seed).permutation(size)
         test, train = order[:count], np.sort(order[count:])
@@ -154,7 +154,7 @@ class Dataset:
     def _inputs_of(
         self, images: np.ndarray, labels: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        if count < 0:
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 0:
             raise DataError(f"Expected a count >= 0 (0: all). Received: {count}.")
         stop = min(count or len(images), len(images))
         blocks = [

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mmtf.errors import require_bool, require_choice, require_int, require_seed
+from mmtf.errors import require_bool, require_choice, require_int, require_path, require_seed
 from mmtf.runtime import PRECISIONS
 
 
@@ -49,5 +49,7 @@ class EvalOptions:
         require_choice("precision", self.precision, PRECISIONS)
         require_int("eot_samples", self.eot_samples)
         require_int("keep", self.keep, at_least=0)
+        if self.cache_dir is not None:
+            require_path("cache_dir", self.cache_dir)
         for name in ("checks", "distances", "progress"):
             require_bool(name, getattr(self, name))

@@ -38,7 +38,7 @@ from mmtf.evaluation.payoff_result import (
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.threat import ThreatModel
+from mmtf.threat import ThreatModel, require_threat
 from mmtf.training.loop import RiskNotFinite
 
 # Columns of the DataFrame that `evaluate` returns; `defense` only for several models.
@@ -100,6 +100,8 @@ def evaluate(
     """
     require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
+    if threat is not None:
+        require_threat(threat)
     if not isinstance(attacks, dict):
         if threat is None:
             raise ConfigError(
@@ -173,6 +175,9 @@ def payoff_matrix(
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
     columns = {}
+    require(isinstance(classifiers, Mapping), "classifiers as a dict by name", classifiers)
+    listed = isinstance(etas, list | tuple) and 0 < len(set(etas)) == len(etas)
+    require(listed, "etas as a list of different radii", etas)
     for eta in etas:
         made = make_attacks(
             attacks,

@@ -4,7 +4,7 @@ import os
 from typing import Any, TextIO
 
 from mmtf.config import RunConfig, differences
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require_path
 from mmtf.games import GAMES
 from mmtf.registry import label_of
 from mmtf.runs.reading import read_config, read_record
@@ -27,6 +27,7 @@ class Workdir:
     """
 
     def __init__(self, path: str, config: RunConfig):
+        require_path("workdir", path)
         self.path = os.path.abspath(os.path.expanduser(path))
         self._config = config
         self._lock: TextIO | None = None

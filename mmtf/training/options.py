@@ -6,7 +6,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtf.errors import require, require_bool, require_choice, require_number, require_seed
+from mmtf.errors import (
+    require,
+    require_bool,
+    require_choice,
+    require_number,
+    require_path,
+    require_seed,
+)
 from mmtf.runtime import PRECISIONS
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.progress import Progress
@@ -60,6 +67,12 @@ class TrainOptions:
         for name in ("in_memory", "jit_compile"):
             if getattr(self, name) is not None:
                 require_bool(name, getattr(self, name))
+        if self.checkpoint_dir is not None:
+            require_path("checkpoint_dir", self.checkpoint_dir)
+        strategy = self.strategy is None or isinstance(self.strategy, tf.distribute.Strategy)
+        require(strategy, "strategy: a strategy of tf.distribute", self.strategy)
+        shows = isinstance(self.progress, bool | Progress)
+        require(shows, "progress: True, False or a Progress", self.progress)
         require(
             self.events is None or callable(self.events) or isinstance(self.events, Callbacks),
             "events: mmtf.training.callbacks.Callbacks, or a function from the Trainer to them "
