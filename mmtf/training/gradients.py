@@ -1,0 +1,100 @@
+"""Checks, before the first step, that a model can learn: weights to train, gradients that arrive."""
+
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from mmtf import losses
+from mmtf.classifiers.classifier import Classifier
+from mmtf.classifiers.precision import computing_in
+from mmtf.errors import ConfigError
+from mmtf.functional import substitute
+from mmtf.games.base import Game
+
+# Below this share of weights that are trained, it is said.
+FEW = 0.1
+# Standard deviation of what is added to weights where all gradients are exactly zero: those of a
+# model whose last kernel starts at zero are.
+SHIFT = 0.1
+LOST = (
+    "a layer that rounds, compares, casts to integers or calls NumPy passes no gradient on. Use "
+    "operations with gradients, or a straight-through estimator (tf.custom_gradient)"
+)
+
+
+def require_weights(classifier: Classifier, game: Game) -> None:
+    """Checks that there is something to train; says it on stderr where that is almost nothing.
+
+    Args:
+      classifier: around a built Keras model.
+      game: one that does not train the classifier needs nothing.
+
+    Raises:
+      ConfigError: the model has no trainable weights.
+    """
+    if not game.trains_classifier:
+        return
+    trained = sum(_size(one) for one in classifier.trainable_variables)
+    total = sum(_size(one) for one in classifier.model.weights)
+    if not trained:
+        raise ConfigError(
+            f"Expected a model with weights to train. Received: none of {total:,} is trainable. "
+            "Set trainable=True on the model or on its last layers."
+        )
+    if trained < FEW * total:
+        line = f"Training {trained:,} of {total:,} weights ({trained / total:.1%}): the others have"
+        print(f"{classifier.name}: {line} trainable=False.", file=sys.stderr, flush=True)
+
+
+def require_gradients(classifier: Classifier, game: Game, images: Any, labels: Any) -> None:
+    """Checks that the gradient of the loss reaches the images, for a game that uses it.
+
+    Args:
+      classifier: around a built Keras model.
+      game: `input_gradients` says whether it needs them.
+      images: float32 [N, H, W, C] in [-1, 1].
+      labels: int [N].
+
+    Raises:
+      ConfigError: there is no gradient, or it is exactly zero, for these weights and for weights
+        near them.
+    """
+    if not game.input_gradients:
+        return
+    variables = classifier.model.trainable_variables
+    found = _largest(classifier, images, labels)
+    if found == 0.0 and variables:
+        shifts = [
+            tf.convert_to_tensor(one) + SHIFT * tf.random.stateless_normal(one.shape, [1, number])
+            for number, one in enumerate(variables)
+        ]
+        with substitute(variables, shifts):
+            found = _largest(classifier, images, labels)
+    if found is None or found == 0.0:
+        raise ConfigError(
+            f"Expected a model through which gradients reach the images, for "
+            f"{type(game).__name__}. Received: {'none' if found is None else 'zero'} for all of "
+            f"{len(images)} images: {LOST}."
+        )
+
+
+def _largest(classifier, images, labels) -> float | None:
+    """The largest entry of dl/dx; None if the loss does not depend on x by differentiable steps."""
+    x = tf.convert_to_tensor(images)
+    with computing_in(classifier.model, "float32"):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            loss = losses.cross_entropy(classifier.at(None)(x, training=False), labels)
+        try:
+            gradient = tape.gradient(loss, x)
+        except LookupError as error:  # an operation for which TensorFlow has none at all
+            raise ConfigError(
+                f"Expected a model through which gradients reach the images. Received: "
+                f"{str(error).strip().splitlines()[0]}."
+            ) from error
+    return None if gradient is None else float(tf.reduce_max(tf.abs(gradient)))
+
+
+def _size(variable) -> int:
+    return int(tf.size(tf.convert_to_tensor(variable)))
