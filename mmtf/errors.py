@@ -8,6 +8,17 @@ class ConfigError(ValueError):
     """A setting that cannot be: the message says what was expected, what came, what to do."""
 
 
+class BackendError(ConfigError, ImportError):
+    """Keras runs on another backend than TensorFlow: the message says which, and what to set.
+
+    It is an ImportError of `mmtf`, so that `python -m mmtf.run` ends in one line.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.msg, self.name = message, "mmtf"
+
+
 class RunError(RuntimeError):
     """A run that cannot go on: the message says what happened and what to do."""
 

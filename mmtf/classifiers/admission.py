@@ -115,8 +115,8 @@ def _require_inputs(model, image_shape, own):
                 raise ConfigError(
                     f"Expected a model with an Input of floats. Received: an Input of {kind}"
                     f"{'' if ours else f' in {inner.name}'}, to which pixels in [-1, 1] would be "
-                    "cast. Give it keras.Input(shape) and a Rescaling layer, or for pixels in "
-                    "[0, 255] Classifier(model, bounds=(0, 255))."
+                    "cast. Give it keras.Input(shape), of floats; for pixels in [0, 255] put "
+                    "Rescaling(127.5, 127.5) behind it, or pass bounds=(0, 255)."
                 )
     if not own or not inputs:
         return

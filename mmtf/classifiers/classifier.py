@@ -7,10 +7,12 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mmtf.classifiers.outputs import Output, choose, symbolic_output, two_logits
 from mmtf.classifiers.precision import computing_in
+from mmtf.classifiers.state import constants_of, variables_of
 from mmtf.classifiers.unwrapping import End, squashing_end, taken_off
 from mmtf.errors import ConfigError, require, require_choice
 from mmtf.kernels import optimized
@@ -153,7 +155,7 @@ class Classifier:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of layers, current weights, bounds and the preprocessing's name.
+        """Hash of layers, current weights, constants, bounds and the preprocessing's name.
 
         Raises:
           ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`.
@@ -164,6 +166,8 @@ class Classifier:
             parts = [str(own)]
         else:
             parts = [_architecture(self.keras_model), *self.keras_model.get_weights()]
+            beside = {**constants_of(self.model), **variables_of(self.model)}
+            parts += [part for name in sorted(beside) for part in (name, np.asarray(beside[name]))]
         if self.bounds != BOX or self.preprocessing is not None:
             named = getattr(self.preprocessing, "__qualname__", repr(self.preprocessing))
             parts.append(repr((self.bounds, named)))

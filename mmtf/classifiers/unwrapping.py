@@ -128,12 +128,10 @@ def _end_of(layer, width) -> End | None:
         found = End("softmax", layer, "call") if axis in (-1, 1, (-1,), (1,), [-1], [1]) else None
     elif isinstance(layer, keras.layers.Layer):
         found = _activation_of(layer)
-    elif (
-        type(layer).__module__.startswith("keras.") and type(layer).__name__.lower() in ACTIVATIONS
-    ):
-        found = End(type(layer).__name__.lower(), layer, "call") if axis in (None, -1, 1) else None
     else:
-        found = None
+        kind = type(layer).__name__.lower()  # an operation, as of keras.ops.softmax
+        known = type(layer).__module__.startswith("keras.") and kind in ACTIVATIONS
+        found = End(kind, layer, "call") if known and axis in (None, -1, 1) else None
     # The softmax of one unit is always 1; sigmoids of several are no distribution over classes.
     return found if found and (found.kind == "softmax") == (width != 1) else None
 

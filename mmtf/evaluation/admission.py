@@ -85,7 +85,9 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
 
 
 def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
-    """Validates that a classifier's outputs are finite logits of the expected shape; tells its note.
+    """Validates that a classifier's outputs are finite logits of the expected shape.
+
+    Says on stderr, once per model, where they are not the model's own output (`Classifier.note`).
 
     Args:
       classifier: a Classifier, a Keras model, or a function.

@@ -122,14 +122,13 @@ def uses_of(model: keras.Model, operation: keras.Operation) -> int:
       >>> uses_of(keras.Model(inputs, dense(dense(inputs))), dense)
       2
     """
-    graphs = [
-        getattr(one, "_functional", None) or one for one in layers_of(model, include_self=True)
-    ]
+    layers = layers_of(model, include_self=True)
+    graphs = [getattr(layer, "_functional", None) or layer for layer in layers]
     nodes = [
         node
         for graph in dict.fromkeys(graphs)  # a Sequential and its functional model are one graph
-        for layer in getattr(graph, "_nodes_by_depth", {}).values()
-        for node in layer
+        for level in getattr(graph, "_nodes_by_depth", {}).values()
+        for node in level
     ]
     return sum(node.operation is operation for node in nodes)
 

@@ -1,4 +1,4 @@
-"""Checks, before the first step, that a model can learn: weights to train, gradients that arrive."""
+"""Checks, before the first step, that a model can learn: weights to train, and gradients."""
 
 import sys
 from typing import Any
@@ -8,6 +8,7 @@ import tensorflow as tf
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
+from mmtf.classifiers.state import lost_variable
 from mmtf.errors import ConfigError
 from mmtf.functional import substitute
 from mmtf.games.base import Game
@@ -24,7 +25,10 @@ LOST = (
 
 
 def require_weights(classifier: Classifier, game: Game) -> None:
-    """Checks that there is something to train; says it on stderr where that is almost nothing.
+    """Checks that there is something to train.
+
+    Says on stderr where that is almost nothing, or where a layer holds a variable that Keras does
+    not train.
 
     Args:
       classifier: around a built Keras model.
@@ -35,6 +39,8 @@ def require_weights(classifier: Classifier, game: Game) -> None:
     """
     if not game.trains_classifier:
         return
+    if lost := lost_variable(classifier.model):
+        print(f"{classifier.name}: {lost}", file=sys.stderr, flush=True)
     trained = sum(_size(one) for one in classifier.trainable_variables)
     total = sum(_size(one) for one in classifier.model.weights)
     if not trained:
