@@ -9,7 +9,7 @@ from mmtf.classifiers.classifier import BOX, Classifier, as_classifier
 from mmtf.classifiers.loading import require_keras
 from mmtf.data.dataset import Dataset
 from mmtf.data.preprocessing import standardize_per_image, to_unit_box
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, reason_of
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import resolve_precision
@@ -46,7 +46,13 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
         validate_logits(classifier, x[:LOGIT_EXAMPLES], dataset.num_classes)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
-    missed = float(np.mean(misclassified(classifier, x, y)))
+    try:
+        missed = float(np.mean(misclassified(classifier, x, y)))
+    except Exception as error:  # whatever the user's layers raise in a graph, where attacks run
+        raise ConfigError(
+            f"{name}: Expected a model that runs in a tf.function. Received: one that does not "
+            f"({reason_of(error)})."
+        ) from error
 
     def better(images, bounds=classifier.bounds):
         """Returns the error on `images` in the range `bounds` if it is far smaller, else None."""

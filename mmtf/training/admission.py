@@ -20,7 +20,7 @@ from mmtf.training.gradients import require_gradients, require_weights
 # Training images whose pixels are checked.
 CHECKED = 500
 # What TensorFlow and Keras raise where a model cannot be called on given images.
-CALL_ERRORS = (tf.errors.InvalidArgumentError, ValueError, TypeError)
+CALL_ERRORS = (tf.errors.OpError, ValueError, TypeError, LookupError)
 
 
 def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
@@ -61,9 +61,11 @@ def usable_precision(precision: str, classifier: Classifier, dataset: Dataset) -
     """
     resolved = resolve_precision(precision)
     images, _ = dataset.train(2)
+    # As a graph, like the steps: run eagerly, a call of NumPy takes any type.
+    call = tf.function(lambda x: classifier.at(None)(x, training=False), autograph=False)
     try:
         with computing_in(classifier.model, resolved):
-            classifier.at(None)(images, training=False)
+            call(images)
     except CALL_ERRORS as error:
         if precision == "auto":
             return "float32"

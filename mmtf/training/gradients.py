@@ -9,7 +9,7 @@ from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.classifiers.state import lost_variable
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, reason_of
 from mmtf.functional import substitute
 from mmtf.games.base import Game
 
@@ -54,52 +54,62 @@ def require_weights(classifier: Classifier, game: Game) -> None:
 
 
 def require_gradients(classifier: Classifier, game: Game, images: Any, labels: Any) -> None:
-    """Checks that the gradient of the loss reaches the images, for a game that uses it.
+    """Checks that the gradient of the loss reaches the weights and, if used, the images.
+
+    Says on stderr which weights none reaches.
 
     Args:
       classifier: around a built Keras model.
-      game: `input_gradients` says whether it needs them.
+      game: `input_gradients` says whether it needs those of the images.
       images: float32 [N, H, W, C] in [-1, 1].
       labels: int [N].
 
     Raises:
-      ConfigError: there is no gradient, or it is exactly zero, for these weights and for weights
-        near them.
+      ConfigError: there is no gradient, or that of the images is exactly zero, for these weights
+        and for weights near them.
     """
+    variables, name = classifier.trainable_variables, type(game).__name__
+    largest, reached = _gradients(classifier, variables, images, labels)
+    if game.trains_classifier and not any(reached):
+        raise ConfigError(
+            f"Expected a model through which gradients reach its weights. Received: none: {LOST}."
+        )
+    if game.trains_classifier and not all(reached):
+        left = [one.path for one, found in zip(variables, reached, strict=True) if not found]
+        line = f"no gradient reaches {len(left)} of {len(reached)} weights, {left[0]} the first"
+        print(f"{classifier.name}: {line}: they stay as they are.", file=sys.stderr, flush=True)
     if not game.input_gradients:
         return
-    variables = classifier.model.trainable_variables
-    found = _largest(classifier, images, labels)
-    if found == 0.0 and variables:
+    if largest == 0.0 and variables:
         shifts = [
             tf.convert_to_tensor(one) + SHIFT * tf.random.stateless_normal(one.shape, [1, number])
             for number, one in enumerate(variables)
         ]
         with substitute(variables, shifts):
-            found = _largest(classifier, images, labels)
-    if found is None or found == 0.0:
+            largest, _ = _gradients(classifier, [], images, labels)
+    if not largest:
         raise ConfigError(
-            f"Expected a model through which gradients reach the images, for "
-            f"{type(game).__name__}. Received: {'none' if found is None else 'zero'} for all of "
-            f"{len(images)} images: {LOST}."
+            f"Expected a model through which gradients reach the images, for {name}. Received: "
+            f"{'none' if largest is None else 'zero'} for all of {len(images)} images: {LOST}."
         )
 
 
-def _largest(classifier, images, labels) -> float | None:
-    """The largest entry of dl/dx; None if the loss does not depend on x by differentiable steps."""
+def _gradients(classifier, variables, images, labels) -> tuple[float | None, list[bool]]:
+    """The largest entry of dl/dx, None if there is none; whether one reaches each variable."""
     x = tf.convert_to_tensor(images)
-    with computing_in(classifier.model, "float32"):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+    try:
+        with computing_in(classifier.model, "float32"), tf.GradientTape() as tape:
             tape.watch(x)
-            loss = losses.cross_entropy(classifier.at(None)(x, training=False), labels)
-        try:
-            gradient = tape.gradient(loss, x)
-        except LookupError as error:  # an operation for which TensorFlow has none at all
-            raise ConfigError(
-                f"Expected a model through which gradients reach the images. Received: "
-                f"{str(error).strip().splitlines()[0]}."
-            ) from error
-    return None if gradient is None else float(tf.reduce_max(tf.abs(gradient)))
+            logits = classifier.at(None)(x, training=False)
+            loss = tf.reduce_sum(losses.cross_entropy(logits, labels))
+        gradient, *others = tape.gradient(loss, [x, *variables])
+    except LookupError as error:  # an operation for which TensorFlow has none at all
+        raise ConfigError(
+            f"Expected a model through which gradients reach images and weights. Received: "
+            f"{reason_of(error)}."
+        ) from error
+    largest = None if gradient is None else float(tf.reduce_max(tf.abs(gradient)))
+    return largest, [one is not None for one in others]
 
 
 def _size(variable) -> int:
