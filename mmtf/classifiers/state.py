@@ -14,7 +14,7 @@ State = dict[str, Any]
 
 
 def constants_of(model: Any) -> State:
-    """Arrays and tensors that layers hold as attributes, by the layer's name and the attribute's.
+    """Arrays and tensors that layers hold as attributes, by the layer's place and their name.
 
     Of a layer that derives them from its weights (`finalize_state`, as the mean and variance of an
     adapted Normalization), they are left out.
@@ -46,14 +46,14 @@ def lost_variable(model: keras.Model) -> str | None:
     Example:
       >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="last")])
       >>> model.layers[0].factor = tf.Variable(2.0)
-      >>> lost_variable(model)[:33]
-      'last.factor is a tf.Variable, whi'
+      >>> lost_variable(model)[:40]
+      'layer 2, Dense.factor is a tf.Variable, '
     """
     lost = [name for name, one in variables_of(model).items() if one.trainable]
     if not lost:
         return None
     return (
-        f"{lost[0].partition(' ')[2]} is a tf.Variable, which Keras neither trains nor saves: use "
+        f"{lost[0]} is a tf.Variable, which Keras neither trains nor saves: use "
         "self.add_weight, or for a constant trainable=False."
     )
 
@@ -91,8 +91,9 @@ def _attributes(model) -> Iterator[tuple[str, Any, keras.layers.Layer]]:
         for name, held in vars(layer).items():
             parts = [] if name.startswith("_self_") else list(_parts(held))  # TensorFlow's own
             for place, value in enumerate(parts):
-                label = f"{layer.name}.{name}" + (f"[{place}]" if len(parts) > 1 else "")
-                yield f"{number} {label}", value, layer
+                index = f"[{place}]" if len(parts) > 1 else ""
+                # Numbered, not named: Keras numbers names within a process.
+                yield f"layer {number}, {type(layer).__name__}.{name}{index}", value, layer
 
 
 def _parts(held) -> Iterator[Any]:
