@@ -160,6 +160,7 @@ class Classifier:
         Raises:
           ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`.
         """
+        parts: list[Any]
         if self.keras_model is None:
             own = getattr(self.model, "fingerprint", None)
             require(own is not None, "a Keras model, or a callable with a fingerprint", self.model)

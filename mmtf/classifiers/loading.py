@@ -35,14 +35,14 @@ def load_classifier(
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
-    own = {"name": name, "bounds": bounds, "output": output}
+    wrapped = functools.partial(Classifier, name=name, bounds=bounds, output=output)
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
-        return Classifier(_keras_model(kept), **own)
+        return wrapped(_keras_model(kept))
     if os.path.exists(os.path.join(path, "saved_model.pb")):
-        return Classifier(_Signature(path), **own)
+        return wrapped(_Signature(path))
     if os.path.isfile(path):
-        return Classifier(_keras_model(path), **own)
+        return wrapped(_keras_model(path))
     found = "a folder without a model" if os.path.isdir(path) else "nothing"
     raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
 
