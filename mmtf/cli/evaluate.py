@@ -200,7 +200,12 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
-    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+    from mmtf.evaluation.report import (
+        evaluation_record,
+        evaluation_text,
+        model_source,
+        write_report,
+    )
 
     def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
         path, name = _path_and_name(given)
@@ -211,6 +216,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
     models = [load(*one) for one in zip(FLAGS.model, bounds, outputs, strict=True)]
     classifiers = _by_name("models", models)
+    paths = [_path_and_name(given)[0] for given in FLAGS.model]
+    found = dict(zip(classifiers, map(model_source, paths), strict=True))
     sources = _by_name("transfer_from", [load(one, shared, chosen) for one in FLAGS.transfer_from])
     name = _dataset()
     require(
@@ -256,6 +263,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
         "transfer_from": list(sources),
+        "models": found,
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
@@ -264,7 +272,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
-        names = write_report(FLAGS.output, record, matrix)
+        names = write_report(FLAGS.output, record, matrix, dataset, classifiers)
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 
@@ -333,7 +341,7 @@ def _for_each_model(flag: str, given: list[Any], default: Any) -> list[Any]:
 
 def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     """Returns attack name -> the constructor options that the flags set."""
-    options = {name: {} for name in names}
+    options: dict[str, dict[str, Any]] = {name: {} for name in names}
     flagged = {
         "pgd": {
             "steps": FLAGS.pgd_steps,
