@@ -110,7 +110,7 @@ class NetworkGame(Game):
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        attacker = players.models["attacker"]
+        _, attacker = players.networks
         return [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
