@@ -141,7 +141,7 @@ class Classifier:
         tensor = symbolic_output(self.model, self.output)
         if tensor is not None and tuple(tensor.shape[1:]) == (1,):
             parts.append("has one logit z: the two logits are [0, z]")
-        return f"{self.name}: the model {' and '.join(parts)}." if parts else None
+        return f"{self.name}: the model {'; it '.join(parts)}." if parts else None
 
     @functools.cached_property
     def _to_output(self) -> keras.Model | None:
