@@ -12,6 +12,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from mmtf.classifiers.admission import logits_on, tell
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.errors import ConfigError, reason_of, require, require_path
 from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
@@ -28,15 +30,23 @@ _FILES = re.compile(
 )
 
 
-def save_keras(classifier: keras.Model, path: str) -> None:
-    """Saves a classifier as a .keras file, atomically."""
+# Random images on which a model is called before it is exported.
+CHECKED = 64
+
+
+def save_keras(classifier: keras.Model | Classifier, path: str) -> None:
+    """Saves a Keras model as a .keras file, atomically; of a Classifier, the model that it wraps.
+
+    Raises:
+      ConfigError: the Classifier does not wrap a Keras model, or `path` does not end in .keras.
+    """
     require_path("path", path)
     require(os.fspath(path).endswith(".keras"), "a path that ends in .keras", path)
-    write_atomically(path, classifier.save)
+    write_atomically(path, _keras_model(classifier).save)
 
 
 def save_serving(
-    classifier: keras.Model,
+    classifier: keras.Model | Classifier,
     preprocess: Callable[[tf.Tensor], tf.Tensor],
     image_shape: Sequence[int],
     path: str,
@@ -49,7 +59,8 @@ def save_serving(
       logits: `images` float32 [N, H, W, C] in [-1, 1] -> `logits` float32 [N, classes].
 
     Args:
-      classifier: a model that returns logits.
+      classifier: a Keras model that mmtf.evaluate accepts, or a Classifier of one. The logits of a
+        model that ends in a softmax are those before it; one logit z becomes [0, z].
       preprocess: maps a uint8 batch to a float32 batch in [-1, 1]; TensorFlow operations only.
       image_shape: (H, W, C).
       path: the folder to write. A SavedModel that mmtf wrote is replaced; nothing else is ever
@@ -57,13 +68,20 @@ def save_serving(
 
     Raises:
       ConfigError: `path` exists and is neither an empty folder nor one with a SavedModel of mmtf
-        and no other file.
+        and no other file; or the model is one that mmtf.train and mmtf.evaluate refuse, see
+        `mmtf.classifiers.admission.logits_on`.
       OSError: TensorFlow cannot write the files.
     """
     require(callable(preprocess), "preprocess as a function of uint8 images", preprocess)
     require(hasattr(image_shape, "__iter__"), "image_shape as (H, W, C)", image_shape)
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+
+    model = _keras_model(classifier)
+    classifier = as_classifier(classifier).at(None)
+    noise = tf.random.stateless_uniform([CHECKED, *image_shape], [0, 0], -1.0, 1.0)
+    logits_on(classifier, noise)
+    tell(classifier)
 
     def serve(images):
         logits = tf.cast(classifier(preprocess(images), training=False), tf.float32)
@@ -73,8 +91,8 @@ def save_serving(
     def logits_of(images):
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
-    with computing_in(classifier, "float32"):
-        _write(classifier, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+    with computing_in(model, "float32"):
+        _write(model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
@@ -99,6 +117,12 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
 
     with computing_in(attacker, "float32"):
         _write(attacker, {"serving_default": (perturb, images, labels)}, path)
+
+
+def _keras_model(classifier):
+    model = as_classifier(classifier).keras_model
+    require(model is not None, "a Keras model to save", classifier)
+    return model
 
 
 def _write(model, endpoints, path):

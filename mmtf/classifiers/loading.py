@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
+from mmtf.classifiers.outputs import Output
 from mmtf.errors import ConfigError, reason_of, require_path
 from mmtf.storage.digest import sha256
 
@@ -20,6 +21,7 @@ def load_classifier(
     path: str,
     name: str | None = None,
     bounds: tuple[float, float] = BOX,
+    output: Output = None,
     *,
     trust_saved_models: bool = False,
 ) -> Classifier:
@@ -32,6 +34,7 @@ def load_classifier(
       path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
       name: the classifier's name in tables; None: the name of the file or folder.
       bounds: (low, high), the pixel range that the model expects.
+      output: which of several outputs, see `mmtf.Classifier`.
       trust_saved_models: whether a SavedModel is loaded; give True for SavedModels that you wrote
         or whose author you trust.
 
@@ -42,9 +45,10 @@ def load_classifier(
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
+    wrapped = functools.partial(Classifier, name=name, bounds=bounds, output=output)
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
-        return Classifier(load_keras(kept), name=name, bounds=bounds)
+        return wrapped(load_keras(kept))
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         if not trust_saved_models:
             raise ConfigError(
@@ -53,9 +57,9 @@ def load_classifier(
                 f"can read and write files: give the flag if you wrote it or trust its author, or "
                 f"give a .keras file, which loads in safe mode."
             )
-        return Classifier(_Signature(path), name=name, bounds=bounds)
+        return wrapped(_Signature(path))
     if os.path.isfile(path):
-        return Classifier(load_keras(path), name=name, bounds=bounds)
+        return wrapped(load_keras(path))
     found = "a folder without a model" if os.path.isdir(path) else "nothing"
     raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
 
@@ -89,15 +93,25 @@ class _Signature:
                 f"preprocess, image_shape, path) writes it. Received: {path} with {names}."
             )
         inputs = signature.structured_input_signature[1]
-        if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+        if len(inputs) != 1:
             raise ConfigError(
-                f"Expected a signature `logits` from images to logits. Received: inputs "
-                f"{list(inputs)}, outputs {list(signature.structured_outputs)} in {path}."
+                f"Expected a signature `logits` of one input, the images. Received: inputs "
+                f"{list(inputs)} in {path}."
             )
         self._signature = signature
-        (self._input,), (self._output,) = inputs, signature.structured_outputs
-        shape = inputs[self._input].shape
-        self.input_shape = None if shape.rank is None else tuple(shape)
+        ((self._input, spec),) = inputs.items()
+        self._dtype, self._batch = spec.dtype, spec.shape[0] if spec.shape.rank else None
+        if not spec.dtype.is_floating:
+            raise ConfigError(
+                f"Expected a signature `logits` of floats. Received: {spec.dtype.name} in {path}, "
+                "to which pixels in [-1, 1] would be cast."
+            )
+        if self._batch not in (None, 1):
+            raise ConfigError(
+                f"Expected a signature `logits` for any number of images, or for one. Received: "
+                f"for {self._batch} images in {path}. Export it with None as its first dimension."
+            )
+        self.input_shape = None if spec.shape.rank is None else tuple(spec.shape)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -111,7 +125,17 @@ class _Signature:
         return sha256(*contents)
 
     def __call__(self, x, training=False):
-        return self._signature(**{self._input: x})[self._output]
+        x = tf.cast(x, self._dtype)
+        if self._batch is None:
+            return self._signature(**{self._input: x})
+
+        def call(image):
+            answers = self._signature(**{self._input: image[None]})
+            return {name: answer[0] for name, answer in answers.items()}
+
+        outputs = self._signature.structured_outputs
+        kinds = {name: tf.TensorSpec(one.shape[1:], one.dtype) for name, one in outputs.items()}
+        return tf.map_fn(call, x, fn_output_signature=kinds)
 
 
 def load_keras(path: str) -> keras.Model:

@@ -25,6 +25,7 @@ from mmtf.cli.evaluate_flags import (
     attack_names,
     attack_options,
     define_flags,
+    model_outputs,
     path_and_name,
     pixel_ranges,
     radii,
@@ -93,20 +94,22 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     )
     from mmtf.threat import ThreatModel
 
-    def load(given: str, bounds: tuple[float, float]) -> Classifier:
+    def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
         path, name = path_and_name(given)
-        return load_classifier(path, name, bounds, trust_saved_models=FLAGS.trust_saved_models)
+        trusted = FLAGS.trust_saved_models
+        return load_classifier(path, name, bounds, output, trust_saved_models=trusted)
 
     attacks = attack_options(FLAGS, names)
     for eta in etas:  # what cannot be made shows before models and data are read
         make_attacks(attacks, ThreatModel(eta=eta, norm=FLAGS.norm))
-    bounds = pixel_ranges(FLAGS)
+    bounds, outputs = pixel_ranges(FLAGS), model_outputs(FLAGS)
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
-    models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
+    chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
+    models = [load(*one) for one in zip(FLAGS.model, bounds, outputs, strict=True)]
     classifiers = _by_name("models", models)
     paths = [path_and_name(given)[0] for given in FLAGS.model]
     found = dict(zip(classifiers, map(model_source, paths), strict=True))
-    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
+    sources = _by_name("transfer_from", [load(one, shared, chosen) for one in FLAGS.transfer_from])
     name = chosen_dataset(FLAGS.dataset, paths, models)
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
@@ -154,6 +157,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
+    if FLAGS.model_output:
+        settings["outputs"] = {name: one.output for name, one in classifiers.items()}
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:

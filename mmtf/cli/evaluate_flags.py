@@ -42,6 +42,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "[-1, 1] whatever the bounds.",
         flag_values=values,
     )
+    flags.DEFINE_multi_string(
+        "model_output",
+        [],
+        "Of models with several outputs, the one that gives the logits: its key, its layer's name "
+        "or its index from 0. Give it once for all models, or once for each --model.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
         "attacks",
         None,
@@ -176,6 +183,7 @@ def attack_names(values: flags.FlagValues) -> list[str]:
     require_int("pgd_steps", values.pgd_steps)
     require_int("pgd_restarts", values.pgd_restarts)
     pixel_ranges(values)
+    model_outputs(values)
     require_choice("norm", values.norm, NORMS)
     require_choice("attack_precision", values.attack_precision, PRECISIONS)
     require_choice("schedule", values.schedule, ("fast", "paper"))
@@ -205,9 +213,18 @@ def pixel_ranges(values: flags.FlagValues) -> list[tuple[float, float]]:
             low, high = 0.0, 0.0
         require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", one)
         given.append((low, high))
-    given = given or [BOX]
-    count = len(values.model)
-    require(len(given) in (1, count), f"--bounds once, or for each of {count} models", len(given))
+    return _for_each_model(values, "bounds", given, BOX)
+
+
+def model_outputs(values: flags.FlagValues) -> list[str | None]:
+    """Returns the output that gives the logits of every --model, None for its only one."""
+    return _for_each_model(values, "model_output", values.model_output, None)
+
+
+def _for_each_model(values: Any, flag: str, given: list[Any], default: Any) -> list[Any]:
+    """Returns a value of `given` for every --model; a single one is that of all."""
+    given, count = given or [default], len(values.model)
+    require(len(given) in (1, count), f"--{flag} once, or for each of {count} models", len(given))
     return given * count if len(given) == 1 else given
 
 
