@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 
 # Leaves memory for activations on small GPUs and machines.
 MEMORY_LIMIT_BYTES = 4 * 2**30
@@ -46,7 +46,7 @@ class Batches:
     def __init__(
         self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape
