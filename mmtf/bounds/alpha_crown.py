@@ -10,7 +10,7 @@ from mmtf.bounds.backward import backward, lowest, margin_rows, of_rows
 from mmtf.bounds.crown import bound_by_crown
 from mmtf.bounds.problem import Problem
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 # Of Adam (Kingma & Ba 2015); the slopes lie in [0, 1], so steps of this size cross the range.
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-12
@@ -43,8 +43,8 @@ class AlphaCrown(Verifier):
         learning_rate: float = 0.1,
     ):
         super().__init__(classifier, chunk=chunk, batch_size=batch_size)
-        require(iterations >= 0, "iterations >= 0", iterations)
-        require(learning_rate > 0, "learning_rate > 0", learning_rate)
+        require_int("iterations", iterations, at_least=0)
+        require_number("learning_rate", learning_rate, above=0)
         self.iterations, self.learning_rate = iterations, learning_rate
 
     def tighten(self, problem: Problem, deadline: Deadline) -> None:

@@ -1,4 +1,4 @@
-"""`Ball`: the perturbations that a bound covers, and the exact minimum of a linear function on it."""
+"""`Ball`: the perturbations that a bound covers, and the least value of a linear function."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range, shown
 from mmtf.radius import PIXELS, Box, require_radius
 from mmtf.threat import L2_SLACK, LINF_SLACK, ThreatModel
 
@@ -61,7 +61,7 @@ class Ball:
     def __post_init__(self):
         require_radius("eta", self.eta)
         require_choice("norm", self.norm, NORMS)
-        require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+        require_range("box", self.box)
 
     def region(self, x: Any) -> Region:
         """The ball around each image.
@@ -123,7 +123,7 @@ def as_ball(threat: Any) -> Ball:
     if type(threat) is not ThreatModel:
         raise ConfigError(
             f"Expected threat=mmtf.ThreatModel(eta=...) or mmtf.bounds.Ball(eta=..., norm='l1') "
-            f"for a bound. Received: {threat!r}."
+            f"for a bound. Received: {shown(threat)}."
         )
     return Ball(eta=threat.eta, norm=threat.norm, box=threat.box)
 

@@ -14,7 +14,7 @@ from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
 from mmtf.bounds.problem import Problem, default_chunk
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
-from mmtf.errors import ConfigError, RunError, require
+from mmtf.errors import ConfigError, RunError, require, require_int, require_number
 from mmtf.runtime.devices import full_float32
 
 VERIFIERS = ("ibp", "crown_ibp", "crown", "alpha_crown")
@@ -38,6 +38,7 @@ def certify(
     verifiers: Sequence[Any] = VERIFIERS,
     *,
     adversarial: Sequence[Any] = (),
+    broken: Any = None,
     seconds_per_image: float | None = None,
     batch_size: int = BATCH,
     chunk: int | None = None,
@@ -56,6 +57,7 @@ def certify(
       verifiers: names in BOUNDS or `module:attribute`, classes, or verifiers of the same graph, in
         the order in which they run. Cheap ones also run on broken examples, as a check.
       adversarial: results of attacks, each float32 [N, ...] in the balls around x.
+      broken: bool [N], examples that attacks are known to break, without their images; None: none.
       seconds_per_image: dear verifiers stop when a batch has taken this time for each of its
         examples that were open; None: no limit.
       batch_size: examples verified together.
@@ -80,14 +82,20 @@ def certify(
       ['certified', 'open']
     """
     graph = classifier if isinstance(classifier, Graph) else Graph(classifier)
-    good = seconds_per_image is None or seconds_per_image > 0
-    require(good, "seconds_per_image > 0, or None", seconds_per_image)
+    if seconds_per_image is not None:
+        require_number("seconds_per_image", seconds_per_image, above=0)
+    require(isinstance(verifiers, list | tuple), "verifiers as a list", verifiers)
     require(len(verifiers) > 0, "at least one verifier", list(verifiers))
+    require_int("batch_size", batch_size)
     x, y = np.asarray(x), np.asarray(y)
     ball = as_ball(threat).with_tolerance(x[:1].size)
     chunk = chunk or default_chunk(graph)
     stages = [verifier_of(one, graph, chunk) for one in verifiers]
     known = _Known(graph, ball, x, y, adversarial, batch_size)
+    if broken is not None:
+        broken = np.asarray(broken)
+        require(broken.shape == (len(x),), f"{len(x)} flags of broken examples", broken.shape)
+        known.decide(broken.astype(bool), "broken", "attack")
     norms = row_norms(graph, ball.norm, chunk)
     for i in range(0, len(x), batch_size):
         rows = np.arange(i, min(i + batch_size, len(x)))
@@ -134,7 +142,7 @@ class _Known:
             )
         self.required = max(SAFETY * gap, LEAST_REQUIRED)
         self.attained = self._margins(exact)
-        self._decide(logits.argmax(1) != y, "wrong", "none")
+        self.decide(logits.argmax(1) != y, "wrong", "none")
         for number, z in enumerate(adversarial):
             z = np.asarray(z, np.float32)
             require(z.shape == x.shape, f"adversarial images {x.shape}", z.shape)
@@ -145,7 +153,7 @@ class _Known:
                     f"Received: example {outside[0]} of attack {number} outside."
                 )
             self.attained = np.minimum(self.attained, self._margins(self._exact(z, batch_size)))
-            self._decide(self._logits(z, batch_size).argmax(1) != y, "broken", "attack")
+            self.decide(self._logits(z, batch_size).argmax(1) != y, "broken", "attack")
 
     def try_witness(self, row: int, image: np.ndarray, stage: str) -> None:
         """Counts an example as broken if the float32 model errs on an image inside the ball."""
@@ -153,7 +161,7 @@ class _Known:
         if self.ball.contains(z, self.x[row : row + 1]).all():
             chosen = np.zeros(len(self.x), bool)
             chosen[row] = self._logits(z, 1).argmax(1)[0] != self.y[row]
-            self._decide(chosen, "broken", stage)
+            self.decide(chosen, "broken", stage)
 
     def check(self, rows, margins, stage: str) -> None:
         """Raises InvertedBracket if bounds exceed margins that images attain."""
@@ -169,7 +177,8 @@ class _Known:
                 "The bound or the attack is at fault; please report it."
             )
 
-    def _decide(self, chosen, status, stage):
+    def decide(self, chosen, status, stage):
+        """Settles those of the chosen examples that are open."""
         chosen = chosen & (self.status == "open")
         self.status[chosen], self.stage[chosen] = status, stage
 
@@ -217,4 +226,4 @@ def _run(known, problem, rows, stages, seconds_per_image):
         known.check(rows, problem.margins, stage.name)
         proved = np.zeros(len(known.status), bool)
         proved[rows] = problem.least > known.required
-        known._decide(proved, "certified", stage.name)
+        known.decide(proved, "certified", stage.name)

@@ -10,10 +10,18 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.bounds.affine import Affine
-from mmtf.bounds.layers import Operation, operations_of, unsupported
+from mmtf.bounds.layers import (
+    Operation,
+    operations_of,
+    two_logits,
+    unsupported,
+    without_activation,
+)
 from mmtf.classifiers.classifier import BOX, as_classifier
-from mmtf.errors import ConfigError
-from mmtf.kernels.keras_internals import input_tensors_of, producer_of
+from mmtf.classifiers.outputs import symbolic_output
+from mmtf.classifiers.unwrapping import squashing_end
+from mmtf.errors import ConfigError, shown
+from mmtf.kernels.keras_internals import input_tensors_of, place_of, producer_of
 
 INPUT = 0
 
@@ -41,13 +49,15 @@ class Graph:
     Args:
       classifier: a Keras model that maps images to logits [N, classes], or a Classifier of one; the
         pixel range of a Classifier becomes an operation. The graph reads the model's weights
-        whenever it is computed.
+        whenever it is computed. As in a Classifier, a softmax at the end is left out, and one
+        logit z becomes the two logits [0, z].
 
     Attributes:
       nodes: list of Node; node 0 is the image, the last one gives the logits.
 
     Raises:
-      ConfigError: the model is subclassed, has several inputs or outputs, or has a layer that
+      ConfigError: the model is subclassed, has several inputs, has several outputs of which
+        none is chosen (`mmtf.Classifier(model, output=...)`), or has a layer that
         bounds do not support; or the Classifier has a preprocessing function.
 
     Example:
@@ -62,22 +72,33 @@ class Graph:
         self.classifier = classifier = as_classifier(classifier)
         model = classifier.keras_model
         if model is None:
-            raise ConfigError(f"Expected a Keras model for bounds. Received: {classifier.model!r}.")
+            raise ConfigError(
+                f"Expected a Keras model for bounds. Received: {shown(classifier.model)}."
+            )
         if classifier.preprocessing is not None:
             raise ConfigError(
                 "Expected a Classifier without a preprocessing function for bounds; make it layers "
-                f"of the model. Received: {classifier.preprocessing!r}."
+                f"of the model. Received: {shown(classifier.preprocessing)}."
             )
-        _require_one(model)
-        self.nodes = [Node(None, (), _shape_of(model.inputs[0]), "images")]
+        _require_one_input(model)
+        output = symbolic_output(model, classifier.output)
+        if output is None:
+            raise unsupported(
+                model,
+                f" with {len(model.outputs)} outputs; choose one: mmtf.Classifier(output=...)",
+            )
+        self._end = squashing_end(model, classifier.output)
         self._compiled: dict[Hashable, Callable] = {}
+        self.nodes = [Node(None, (), _shape_of(model.inputs[0]), "images")]
         start = INPUT
         if classifier.bounds != BOX:
             low, high = classifier.bounds
             rescaling = keras.layers.Rescaling((high - low) / 2, (high + low) / 2, name="bounds")
             start = self._add(rescaling, (INPUT,))
-        last = self._expand(model, start)
-        if last != len(self.nodes) - 1 or len(self.nodes[last].shape) != 1:
+        last = self._expand(model, output, start)
+        if self.nodes[last].shape == (1,):
+            last = self._append(two_logits(), (last,), "two_logits")
+        if last != self.last or len(self.nodes[last].shape) != 1:
             received = (None, *self.nodes[last].shape)
             raise ConfigError(f"Expected a model with logits [N, classes]. Received: {received}.")
 
@@ -148,7 +169,9 @@ class Graph:
 
     def _add(self, layer, inputs):
         """Adds the operations of a layer; returns the number of its last node."""
-        for operation in operations_of(layer, [self.nodes[i].shape for i in inputs]):
+        squashes = self._end is not None and layer is self._end.layer
+        operations = without_activation if squashes else operations_of
+        for operation in operations(layer, [self.nodes[i].shape for i in inputs]):
             inputs = (self._append(operation, inputs, getattr(layer, "name", "")),)
         return inputs[0]
 
@@ -160,10 +183,10 @@ class Graph:
         self.nodes.append(Node(operation, tuple(inputs), tuple(out.output_shapes[1:]), name))
         return len(self.nodes) - 1
 
-    def _expand(self, model, start):
-        """Adds the layers of a model applied to node `start`; returns the node of its output."""
+    def _expand(self, model, output, start):
+        """Adds the layers from a model's input, node `start`, to `output`; returns its node."""
         known = {id(model.inputs[0]): start}
-        waiting = [model.outputs[0]]
+        waiting = [output]
         while waiting:  # not recursive: a model can be deeper than Python's stack
             tensor = waiting[-1]
             if id(tensor) in known:
@@ -176,21 +199,22 @@ class Graph:
                 continue
             layer, sources = producer_of(tensor), tuple(known[id(one)] for one in inputs)
             if isinstance(layer, keras.Model):
-                _require_one(layer)
-                known[id(tensor)] = self._expand(layer, sources[0])
+                _require_one_input(layer)
+                inner = layer.outputs[place_of(tensor)]
+                known[id(tensor)] = self._expand(layer, inner, sources[0])
             elif not sources:
                 raise unsupported(layer, " with a further input")
             else:
                 known[id(tensor)] = self._add(layer, sources)
-        return known[id(model.outputs[0])]
+        return known[id(output)]
 
 
-def _require_one(model):
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not inputs or not outputs:
+def _require_one_input(model):
+    inputs = getattr(model, "inputs", None)
+    if not inputs or not getattr(model, "outputs", None):
         raise unsupported(model, ", a subclassed or unbuilt model")
-    if len(inputs) > 1 or len(outputs) > 1:
-        raise unsupported(model, f" with {len(inputs)} inputs and {len(outputs)} outputs")
+    if len(inputs) > 1:
+        raise unsupported(model, f" with {len(inputs)} inputs")
 
 
 def _shape_of(tensor):

@@ -121,10 +121,29 @@ def operations_of(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
     for kinds, make in _MAKERS:
         if kind in kinds:
             return make(layer, shapes)
-    if kind.__module__.startswith("keras.src.ops.") and len(shapes) == 2:
-        if kind.__name__ in ("Add", "Subtract"):  # x + y of two symbolic tensors
-            return [_merge(kind.__name__)]
+    operation = kind.__module__.startswith("keras.src.ops.") and len(shapes) == 2
+    if operation and kind.__name__ in ("Add", "Subtract"):  # x + y of two symbolic tensors
+        return [_merge(kind.__name__)]
     raise unsupported(layer)
+
+
+def without_activation(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
+    """The operations of a layer without its activation, as of the softmax at a model's end.
+
+    Args:
+      layer: the layer of a `mmtf.classifiers.unwrapping.End`.
+      shapes: see `operations_of`.
+    """
+    if type(layer) in KERNELS:
+        return [_linear(layer, shapes)]
+    if type(layer) in (layers.Activation, layers.Softmax) or not isinstance(layer, layers.Layer):
+        return []
+    raise unsupported(layer)
+
+
+def two_logits() -> Affine:
+    """z -> [0, z]: a binary classifier of one logit as one of two classes."""
+    return Affine(lambda z: tf.concat([tf.zeros_like(z), z], -1))
 
 
 def unsupported(layer: Any, detail: str = "") -> ConfigError:
@@ -149,6 +168,10 @@ def activation_of(function: Any, layer: Any) -> list[Operation]:
 
 
 def _kernel(layer, shapes):
+    return [_linear(layer, shapes), *activation_of(layer.activation, layer)]
+
+
+def _linear(layer, shapes):
     """A layer with kernels, as its float64 twin without bias and activation."""
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
         raise unsupported(layer, " with LoRA or quantized weights")
@@ -168,13 +191,12 @@ def _kernel(layer, shapes):
             value = tf.reshape(value, [-1] + [1] * (len(layer.kernel_size)))
         return value
 
-    linear = Affine(
+    return Affine(
         functools.partial(apply, tf.identity),
         functools.partial(apply, tf.abs),
         None if layer.bias is None else bias,
         mixing=True,
     )
-    return [linear, *activation_of(layer.activation, layer)]
 
 
 def _moving(layer, shapes):

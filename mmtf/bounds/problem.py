@@ -13,7 +13,7 @@ from mmtf.bounds.backward import backward, lowest, margin_rows, of_rows, unit_ro
 from mmtf.bounds.balls import Ball, Region
 from mmtf.bounds.graph import INPUT, Graph
 from mmtf.bounds.interval import intervals, row_norms
-from mmtf.errors import require
+from mmtf.errors import require, require_int
 from mmtf.runtime.memory import device_memory
 
 # Share of the memory for the rows of one chunk, and the number of arrays of the size of the widest
@@ -86,7 +86,8 @@ class Problem:
         region = ball.region(x)
         known = ((labels >= 0) & (labels < classes)).all()
         require(bool(known), f"labels from 0 to {classes - 1}", labels[:10].tolist())
-        chunk = chunk or default_chunk(graph)
+        chunk = default_chunk(graph) if chunk is None else chunk
+        require_int("chunk", chunk)
         norms = row_norms(graph, ball.norm, chunk) if norms is None else norms
         margins = np.full([len(x), classes], -np.inf)
         margins[np.arange(len(x)), labels] = np.inf
@@ -192,7 +193,7 @@ class Problem:
         self.margins[owner, others] = np.maximum(self.margins[owner, others], bounds)
 
     def improve_by_intervals(self) -> None:
-        """Bounds the margins by the interval of the last activations' outputs and the last layer."""
+        """Bounds the margins by the last layer and the intervals of what goes into it."""
         graph, norm = self.graph, self.ball.norm
         stop = set(graph.activations())
 

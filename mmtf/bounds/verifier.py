@@ -11,7 +11,7 @@ from mmtf.bounds.balls import as_ball
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
 from mmtf.bounds.problem import Problem, default_chunk
-from mmtf.errors import require
+from mmtf.errors import require_int
 
 # Examples whose bounds are kept in memory together.
 BATCH = 64
@@ -39,10 +39,10 @@ class Verifier:
     cheap: ClassVar[bool] = True
 
     def __init__(self, classifier: Any, *, chunk: int | None = None, batch_size: int = BATCH):
-        require(chunk is None or chunk > 0, "chunk > 0", chunk)
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.graph = classifier if isinstance(classifier, Graph) else Graph(classifier)
-        self.chunk = chunk or default_chunk(self.graph)
+        self.chunk = default_chunk(self.graph) if chunk is None else chunk
+        require_int("chunk", self.chunk)
         self.batch_size = batch_size
 
     def __call__(self, x: Any, y: Any, threat: Any) -> np.ndarray:

@@ -40,6 +40,22 @@ def test_the_pixel_range_of_a_classifier_counts(rng):
     np.testing.assert_allclose(Graph(classifier).forward(x), classifier(x), atol=3e-3)
 
 
+@pytest.mark.parametrize(
+    "end", [[L.Dense(3, "softmax")], [L.Dense(3), L.Softmax()], [L.Dense(1, "sigmoid")]]
+)
+def test_the_softmax_at_the_end_is_left_out(end, rng):
+    model = keras.Sequential([keras.Input((4,)), *end])
+    x = np.float32(rng.uniform(-1, 1, (3, 4)))
+    np.testing.assert_allclose(Graph(model).forward(x), Classifier(model)(x), atol=1e-5)
+
+
+def test_one_of_several_outputs():
+    inputs = keras.Input((2,))
+    outputs = {"a": L.Dense(2)(inputs), "b": L.Dense(3)(inputs)}
+    graph = Graph(Classifier(keras.Model(inputs, outputs), output="b"))
+    assert graph.num_classes == 3 and len(graph.nodes) == 2
+
+
 def test_deep_models_need_no_deep_stack():
     z = inputs = keras.Input((2,))
     for _ in range(300):
@@ -63,8 +79,8 @@ def test_unsupported_models_are_named():
     free = keras.Sequential([keras.Input((None, 2)), L.GlobalAveragePooling1D()])
     cases = {
         "Subclassed 'mine', a subclassed or unbuilt model": Subclassed(name="mine"),
-        "Functional 'two' with 2 inputs and 1 outputs": two,
-        "Functional 'many' with 1 inputs and 2 outputs": many,
+        "Functional 'two' with 2 inputs": two,
+        "Functional 'many' with 2 outputs; choose one": many,
         "Multiply 'multiply": scaled,
         "logits .N, classes.": image,
         "one known input shape": free,
