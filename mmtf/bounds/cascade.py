@@ -1,7 +1,7 @@
 """`certify`: verifiers from cheap to dear, each on the examples that are still open."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ def certify(
     seconds_per_image: float | None = None,
     batch_size: int = BATCH,
     chunk: int | None = None,
+    progress: Callable[[int], Any] | None = None,
 ) -> Certificates:
     """Decides for each example whether an image of the ball can be misclassified.
 
@@ -62,6 +63,7 @@ def certify(
         examples that were open; None: no limit.
       batch_size: examples verified together.
       chunk: see `Verifier`.
+      progress: called with the number of examples that are done.
 
     Returns:
       `Certificates`.
@@ -91,6 +93,8 @@ def certify(
     ball = as_ball(threat).with_tolerance(x[:1].size)
     chunk = chunk or default_chunk(graph)
     stages = [verifier_of(one, graph, chunk) for one in verifiers]
+    for stage in stages:
+        stage.supports(ball)
     known = _Known(graph, ball, x, y, adversarial, batch_size)
     if broken is not None:
         broken = np.asarray(broken)
@@ -104,6 +108,8 @@ def certify(
             problem = Problem.of(graph, ball, x[rows], y[rows], chunk=chunk, norms=norms)
             problem.until = np.nextafter(known.required, np.inf)
             _run(known, problem, rows, stages, seconds_per_image)
+        if progress is not None:
+            progress(min(i + batch_size, len(x)))
     return Certificates(known.status, known.stage, known.margin, known.seconds, known.required)
 
 
@@ -129,7 +135,7 @@ class _Known:
         self.graph, self.ball, self.x, self.y = graph, ball, x, y
         count = len(x)
         self.status = np.full(count, "open", dtype="<U9")
-        self.stage = np.full(count, "", dtype=object)
+        self.stage = np.full(count, "", dtype="<U64")
         self.margin = np.full(count, -np.inf)
         self.seconds = np.zeros(count)
         logits = self._logits(x, batch_size)

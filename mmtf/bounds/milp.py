@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mmtf.bounds.activations import LeakyReLU
 from mmtf.bounds.backward import backward, margin_rows, unit_rows
+from mmtf.bounds.balls import Ball
 from mmtf.bounds.crown import bound_by_crown
 from mmtf.bounds.graph import INPUT, Graph
 from mmtf.bounds.problem import Problem
@@ -38,8 +39,10 @@ class MILP(Verifier):
     name: ClassVar[str] = "milp"
     cheap: ClassVar[bool] = False
 
+    def supports(self, ball: Ball) -> None:
+        require_encodable(self.graph, ball.norm)
+
     def tighten(self, problem: Problem, deadline: Deadline) -> None:
-        require_encodable(problem.graph, problem.ball.norm)
         bound_by_crown(problem, deadline)
         owner, others = problem.open_rows()
         if not len(owner) or deadline.passed:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmtf.bounds.balls import as_ball
+from mmtf.bounds.balls import Ball, as_ball
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
 from mmtf.bounds.problem import Problem, default_chunk
@@ -65,6 +65,7 @@ class Verifier:
           ConfigError: `threat` is no ball, or the images or labels do not fit.
         """
         ball, found = as_ball(threat), []
+        self.supports(ball)
         norms = row_norms(self.graph, ball.norm, self.chunk)
         for i in range(0, max(len(x), 1), self.batch_size):
             rows = slice(i, i + self.batch_size)
@@ -72,6 +73,9 @@ class Verifier:
             self.tighten(problem, Deadline())
             found.append(problem.margins)
         return np.concatenate(found)
+
+    def supports(self, ball: Ball) -> None:
+        """Raises ConfigError if the verifier cannot be used for its graph in this ball."""
 
     def tighten(self, problem: Problem, deadline: "Deadline") -> None:
         """Raises the bounds in `problem.margins`.

@@ -24,6 +24,7 @@ from mmtf.cli.evaluate_flags import (
     BOX,
     attack_names,
     attack_options,
+    certifies,
     define_flags,
     model_outputs,
     path_and_name,
@@ -84,6 +85,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.evaluation.admission import attack_precision
     from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
+    from mmtf.evaluation.certified import Certification, with_certificates
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
     from mmtf.evaluation.report import (
@@ -119,8 +121,25 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
+    how = Certification(verifiers=FLAGS.verifiers, seconds_per_image=FLAGS.seconds_per_image)
+    graphs = how.graphs(classifiers, etas, FLAGS.norm) if certifies(FLAGS) else {}
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
+    options = EvalOptions(
+        max_examples=FLAGS.max_examples,
+        seed=FLAGS.seed,
+        batch_size=FLAGS.batch_size or None,
+        precision=precision,
+        eot_samples=FLAGS.eot_samples,
+        keep=SHOWN_IMAGES,
+        distances=True,
+        cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
+        progress=True,
+    )
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     matrix = payoff_matrix(
         classifiers,
         attacks,
@@ -129,19 +148,13 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         norm=FLAGS.norm,
         recipes=recipes,
         sources=sources,
-        options=EvalOptions(
-            max_examples=FLAGS.max_examples,
-            seed=FLAGS.seed,
-            batch_size=FLAGS.batch_size or None,
-            precision=precision,
-            eot_samples=FLAGS.eot_samples,
-            keep=SHOWN_IMAGES,
-            distances=True,
-            cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
-            progress=True,
-        ),
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        options=options,
+        say=say,
     )
+    if graphs:
+        matrix = with_certificates(
+            matrix, graphs, dataset, how, norm=FLAGS.norm, options=options, say=say
+        )
     settings = {
         "norm": FLAGS.norm,
         "etas": etas,
@@ -157,6 +170,9 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
+    if graphs:
+        settings["verifiers"] = FLAGS.verifiers
+        settings["seconds_per_image"] = FLAGS.seconds_per_image
     if FLAGS.model_output:
         settings["outputs"] = {name: one.output for name, one in classifiers.items()}
     record = evaluation_record(matrix, dataset, settings)

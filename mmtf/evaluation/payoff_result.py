@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.attacks.eot import mean_of
+from mmtf.bounds.certificates import Certificates
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.fitted import FittedAttack
@@ -33,11 +34,13 @@ class Matrix:
       findings: signs of masked gradients, which put the classifier's error rates in doubt.
       comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
         over the attacks that all of them have (`paired_tests`).
+      certificates: (classifier, radius) -> what verifiers proved, if they ran.
     """
 
     cells: list[Result]
     findings: list[Finding]
     comparisons: dict[float, list[dict[str, Any]]]
+    certificates: dict[tuple[str, float], Certificates] = dataclasses.field(default_factory=dict)
 
 
 def classifier_findings(

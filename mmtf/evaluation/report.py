@@ -11,6 +11,7 @@ import numpy as np
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.images import shown_images
 from mmtf.evaluation.payoff import Matrix
+from mmtf.reports.certified import bracket_lines
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.evaluation import evaluation_frame, evaluation_markdown, payoff_frame
 from mmtf.reports.measured import record_radius
@@ -43,6 +44,7 @@ def evaluation_record(
         "n": matrix.cells[0].n,
         **settings,
         "cells": [one.to_dict() for one in matrix.cells],
+        **({"certified": _certified(matrix)} if matrix.certificates else {}),
         "signs": [
             {"defense": one.defense, "check": one.check, "value": one.value, "text": str(one)}
             for one in matrix.findings
@@ -50,6 +52,13 @@ def evaluation_record(
         "comparisons": {str(eta): tests for eta, tests in matrix.comparisons.items() if tests},
         **provenance(),
     }
+
+
+def _certified(matrix):
+    return [
+        {"defense": defense, "eta": eta, **one.to_dict()}
+        for (defense, eta), one in matrix.certificates.items()
+    ]
 
 
 def evaluation_text(record: dict[str, Any]) -> str:
@@ -61,6 +70,7 @@ def evaluation_text(record: dict[str, Any]) -> str:
         where = f"{record['dataset']}{note}, {record['norm']}, {radius}, n = {record['n']:,}"
         lines.append(f"\n{where}: {HEADING} [95 % interval of the error]")
         lines.append(payoff_frame(record, eta).to_string())
+        lines += bracket_lines(record, eta)
         for test in record["comparisons"].get(str(eta), []):
             lines.append(
                 f"{test['a']} against {test['b']} under worst: "
@@ -125,6 +135,9 @@ def write_report(
         arrays[f"{key}/wrong"] = cell.wrong
         if cell.distance is not None:
             arrays[f"{key}/distance"] = cell.distance
+    for (defense, eta), one in matrix.certificates.items():
+        own = {"status": one.status, "stage": one.stage, "margin": one.margin}
+        arrays |= {f"{defense}/certified/{eta}/{name}": own[name] for name in own}
     write_json(os.path.join(folder, "record.json"), record)
     write_atomically(
         os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays)

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from mmtf.reports.about import attack_settings
+from mmtf.reports.certified import bracket_lines, entries
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
-from mmtf.reports.measured import record_radius
+from mmtf.reports.measured import CERTIFIED, CLEAN, WORST, record_radius
 
 MARK = " !"
 
@@ -20,20 +21,23 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
     columns = ["defense", "attack", "eta", "error", "ci_low", "ci_high", "n", "median_distance"]
     frame = pd.DataFrame(record["cells"]).reindex(columns=[*columns, "seconds"])
     frame.insert(4, "robust_accuracy", 1 - frame.error)
-    return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
+    sure = frame.attack.isin([CLEAN, CERTIFIED])
+    return frame.assign(in_doubt=frame.defense.isin(doubted) & ~sure)
 
 
 def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
     """Defenses x attacks at one radius: `error (robust accuracy) [95 % interval of the error]`.
 
-    An error rate in doubt ends in `!`.
+    An error rate in doubt ends in `!`. Beside certificates the columns are `worst >=` and
+    `certified <=`: the true worst case lies between them.
     """
+    titles = {WORST: f"{WORST} >=", CERTIFIED: f"{CERTIFIED} <="} if entries(record, eta) else {}
     rows: dict[str, dict[str, str]] = {}
     for row in evaluation_frame(record).itertuples():
         if row.eta == eta:
             mark = MARK if row.in_doubt else ""
             text = f"{error_text(row.error)} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
-            rows.setdefault(row.defense, {})[row.attack] = text
+            rows.setdefault(row.defense, {})[titles.get(row.attack, row.attack)] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -47,6 +51,7 @@ def evaluation_markdown(record: dict) -> str:
             f"## {record_radius(record, eta)}",
             markdown_table(["defense", *frame.columns], rows),
         ]
+        parts += [f"- {line}" for line in bracket_lines(record, eta)]
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))

@@ -4,7 +4,7 @@ from typing import Any
 
 from mmtf.radius import radius_title
 
-CLEAN, WORST = "none", "worst"
+CLEAN, WORST, CERTIFIED = "none", "worst", "certified"
 TITLES = {CLEAN: "no attack", WORST: "worst of all"}
 # Keys of a cell that have a place of their own on the page; all others become columns.
 KNOWN = (
@@ -47,8 +47,9 @@ class Measured:
         return [a for a in self.attacks if any(self.at(d, a, eta) for d in self.defenses)]
 
     def real_attacks(self, defense: str, eta: Radius) -> list[dict[str, Any]]:
-        """A model's cells at one radius without those of the clean images and the worst case."""
-        found = [self.at(defense, a, eta) for a in self.attacks if a not in (CLEAN, WORST)]
+        """A model's cells at one radius without clean images, worst case and certificates."""
+        others = (CLEAN, WORST, CERTIFIED)
+        found = [self.at(defense, a, eta) for a in self.attacks if a not in others]
         return [cell for cell in found if cell]
 
     def numbers(self) -> list[float]:
@@ -57,7 +58,7 @@ class Measured:
 
     def in_doubt(self, cell: dict[str, Any]) -> bool:
         """Whether a sign of gradient masking puts the cell's error in doubt."""
-        return cell["defense"] in self.doubted and cell["attack"] != CLEAN
+        return cell["defense"] in self.doubted and cell["attack"] not in (CLEAN, CERTIFIED)
 
     def radius(self, eta: Radius) -> str:
         """One radius on both scales, short, for a title."""

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from mmtf.reports import checks, gallery, headline, result_tables
 from mmtf.reports.about import attack_settings, facts
+from mmtf.reports.certified import ABOUT, bracket_table
 from mmtf.reports.figures import Point, interval_plot, radius_curves
 from mmtf.reports.markup import Child, element, render, table
 from mmtf.reports.measured import (
@@ -133,9 +134,11 @@ def _results(measured: Measured, eta: Radius) -> ET.Element:
         element("summary", "All figures, with intervals of the error, distances and times"),
         _scrolling(result_tables.detail_table(measured, eta), "All figures"),
     )
+    bracket = bracket_table(measured, eta)
     return _section(
         f"Results at {measured.radius(eta)}",
         element("div", _panels(pictures), _scrolling(matrix, "Results"), class_="results"),
+        *([element("p", ABOUT), _scrolling(bracket, "Bracket")] if bracket is not None else []),
         details,
     )
 
