@@ -10,8 +10,10 @@ from mmtf import _moved
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AdversarialModel": "mmtf.fit",
     "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
+    "RobustAccuracy": "mmtf.fit",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
@@ -28,6 +30,7 @@ _ROOMS = (
     "classifiers",
     "data",
     "evaluation",
+    "fit",
     "games",
     "nets",
     "reports",

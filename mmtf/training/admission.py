@@ -96,7 +96,7 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
     images, _ = dataset.train(CHECKED)
     game.threat.require_images(images)
     _require_outputs(classifier, images[:8], dataset)
-    _refuse_activation_losses(classifier, images[:8])
+    refuse_activation_losses(classifier, images[:8])
     if replicas > 1 and not all(
         isinstance(one.value, tf.distribute.DistributedValues) for one in model.variables
     ):
@@ -158,7 +158,13 @@ def _require_outputs(classifier, images, dataset):
     require_logits(classifier.model, logits)
 
 
-def _refuse_activation_losses(classifier, images):
+def refuse_activation_losses(classifier: Classifier, images: Any) -> None:
+    """Raises ConfigError if a model has losses of its activations.
+
+    Args:
+      classifier: around a Keras model.
+      images: a few, [N, H, W, C].
+    """
     with keras.StatelessScope(collect_losses=True) as scope:
         classifier.at(None)(images, training=True)
     if scope.losses:

@@ -2,9 +2,10 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from mmtf.errors import ConfigError, reason_of, require
@@ -49,7 +50,13 @@ def step_seed(seed: int, step: tf.Tensor, replica: Any) -> tf.Tensor:
 
 
 def play_step(
-    game: Game, players: Players, batch: Batch, *, seed: tf.Tensor, **context: Any
+    game: Game,
+    players: Players,
+    batch: Batch,
+    *,
+    seed: tf.Tensor,
+    frozen: Sequence[keras.Variable] = (),
+    **context: Any,
 ) -> dict[str, tf.Tensor]:
     """Takes a step of `game` with dropout masks and random starts that follow from `seed`.
 
@@ -58,6 +65,7 @@ def play_step(
       players: its players.
       batch: the clean examples of this replica.
       seed: see `step_seed`.
+      frozen: see `mmtf.training.dropout.seeded_dropout`.
       **context: the other fields of `mmtf.games.StepContext`.
 
     Returns:
@@ -66,7 +74,7 @@ def play_step(
     Raises:
       ConfigError: the step returns other metrics than the game declares.
     """
-    dropout = functools.partial(seeded_dropout, seed=seed)
+    dropout = functools.partial(seeded_dropout, seed=seed, frozen=frozen)
     metrics = game.step(players, batch, StepContext(seed=seed, dropout=dropout, **context))
     names = set(game.metrics)
     require(

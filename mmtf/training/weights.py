@@ -37,9 +37,7 @@ def example_weights(
         return None
     weights = np.ones(len(labels))
     if class_weight is not None:
-        require(
-            isinstance(class_weight, Mapping), "class_weight = {class: weight}", class_weight
-        )
+        require(isinstance(class_weight, Mapping), "class_weight = {class: weight}", class_weight)
         known = range(num_classes)
         require(
             all(one in known for one in class_weight),
@@ -65,7 +63,5 @@ def example_weights(
 
 
 def _number(value):
-    require(
-        isinstance(value, int | float | np.number), "numbers as weights in class_weight", value
-    )
+    require(isinstance(value, int | float | np.number), "numbers as weights in class_weight", value)
     return float(value)

@@ -1,0 +1,220 @@
+"""What `AdversarialModel` accepts: models, games, losses and optimizers."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mmtf.classifiers.classifier import BOX, Classifier
+from mmtf.classifiers.logits import require_logits
+from mmtf.errors import ConfigError, reason_of, require
+from mmtf.games.base import Game
+from mmtf.games.players import Players
+from mmtf.kernels.keras_internals import layers_of
+from mmtf.solvers.optimizers import refuse_clipping
+from mmtf.training.admission import refuse_activation_losses, refuse_local_statistics
+
+# For models that take images of any size, to see what they return.
+SIDE = 32
+LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.CategoricalCrossentropy)
+
+
+def make_classifier(model: Any, game: Game, bounds: Any) -> Classifier:
+    """The Classifier around the model that `fit` trains.
+
+    Args:
+      model: a built Keras model, or a Classifier of one.
+      game: its threat model has the box.
+      bounds: pixel range of the model and of the data; None: that of a Classifier, else the box.
+
+    Raises:
+      ConfigError: another model or game, bounds that contradict each other, or a Classifier with a
+        preprocessing.
+    """
+    require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    box = tuple(game.threat.box)
+    if isinstance(model, Classifier):
+        if model.preprocessing is not None:
+            raise ConfigError(
+                "Expected a model that preprocesses its images itself. Received: a Classifier "
+                "with a preprocessing. Make it a layer of the model."
+            )
+        require(bounds is None or bounds == model.bounds, "bounds of the Classifier", bounds)
+        bounds = model.bounds if model.bounds != BOX else None
+        model = model.model
+    require(
+        isinstance(model, keras.Model) and model.built,
+        "a built Keras model (call it once on a batch, or give it an Input)",
+        getattr(model, "name", model),
+    )
+    if bounds is not None and tuple(bounds) != BOX and box != BOX:
+        raise ConfigError(
+            f"Expected either bounds, with radii on the scale of [-1, 1], or a threat model with "
+            f"box {tuple(bounds)}. Received: bounds {tuple(bounds)} and box {box}."
+        )
+    # Where the box itself is the model's pixel range nothing is to be rescaled.
+    return Classifier(model, name=model.name, bounds=BOX if bounds is None else bounds)
+
+
+def input_shape_of(model: keras.Model) -> tuple[int | None, ...]:
+    """(H, W, C) of the images that a built model takes; None for a size that is not fixed.
+
+    Raises:
+      ConfigError: several inputs, or none known.
+    """
+    shape = getattr(model, "input_shape", None) if hasattr(model, "inputs") else None
+    if shape is None:
+        built = model.get_build_config() or {}
+        shape = built.get("input_shape")
+    right = isinstance(shape, tuple | list) and len(shape) == 4 and not isinstance(shape[0], tuple)
+    if not right:
+        raise ConfigError(
+            "Expected a model of one input, images [N, H, W, C], that has been called on a batch. "
+            f"Received: input shape {shape}."
+        )
+    return tuple(shape[1:])
+
+
+def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
+    """Checks that a model can be trained by `fit`; returns its number of classes.
+
+    Raises:
+      ConfigError: no logits [N, classes], losses of activations, variables that are not float32 or
+        made outside of the strategy of several replicas, moving statistics that would differ
+        between replicas, no trainable weights, or weights that another game trains.
+    """
+    model = classifier.model
+    low, high = classifier.bounds
+    shape = [SIDE if one is None else one for one in input_shape_of(model)]
+    images = tf.fill([2, *shape], (low + high) / 2)
+    try:
+        logits = model(images, training=False)
+    except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"Expected a model of images {tuple(shape)}. Received: one that cannot be called on "
+            f"them ({reason_of(error)})."
+        ) from error
+    if not tf.is_tensor(logits) or logits.shape.rank != 2 or logits.shape[1] < 2:
+        received = f"output shape {logits.shape}" if tf.is_tensor(logits) else "several outputs"
+        raise ConfigError(
+            f"Expected a model with one output, logits [N, classes]. Received: {received}."
+        )
+    require_logits(model, tf.cast(logits, tf.float32).numpy())
+    refuse_activation_losses(Classifier(model, precision=None), images)
+    require(bool(model.trainable_variables), "weights to train", f"none in {model.name!r}")
+    if any(weight.dtype != "float32" for weight in model.trainable_variables):
+        raise ConfigError(
+            "Expected float32 variables. Received: another type. A policy as mixed_bfloat16 "
+            "computes in bfloat16 with float32 variables."
+        )
+    if replicas > 1 and not all(
+        isinstance(one.value, tf.distribute.DistributedValues) for one in model.variables
+    ):
+        raise ConfigError(
+            f"Expected a model made inside strategy.scope(), for {replicas} replicas. Received: "
+            "one made outside."
+        )
+    refuse_local_statistics(model, replicas)
+    _refuse_empty_parts(model, game)
+    return int(logits.shape[1])
+
+
+def validate_loss(loss: Any) -> None:
+    """Refuses a loss other than the games' own, the cross-entropy of logits.
+
+    Raises:
+      ConfigError: another loss.
+    """
+    if loss is None:
+        return
+    plain = type(loss) in LOSSES and loss.get_config().get("from_logits")
+    plain = plain and not loss.get_config().get("label_smoothing")
+    plain = plain and loss.get_config().get("ignore_class") is None
+    if not plain:
+        named = loss if isinstance(loss, str) else getattr(loss, "name", repr(loss))
+        raise ConfigError(
+            "Expected loss=None, SparseCategoricalCrossentropy(from_logits=True) or "
+            f"CategoricalCrossentropy(from_logits=True). Received: {named!r}. For another "
+            "objective write a game (docs/extending.md)."
+        )
+
+
+def validate_optimizer(optimizer: Any, game: Game, replicas: int) -> None:
+    """Refuses optimizers that would silently do something else than asked.
+
+    Raises:
+      ConfigError: clipping or gradient accumulation on several replicas; loss scaling with a game
+        whose solver does not scale; rounds with loss scaling or moving averages of the weights.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    scales = inner is not optimizer or inner.loss_scale_factor is not None
+    if replicas > 1:
+        refuse_clipping(inner)
+        require(
+            not inner.gradient_accumulation_steps,
+            f"no gradient_accumulation_steps on {replicas} replicas",
+            inner.gradient_accumulation_steps,
+        )
+    if scales and game.learns_attacker:
+        raise ConfigError(
+            f"Expected an optimizer without loss scaling for {type(game).__name__}. Received: "
+            f"{type(optimizer).__name__}. Use mixed_bfloat16 in place of mixed_float16."
+        )
+    if game.rounds and (scales or inner.use_ema):
+        raise ConfigError(
+            f"Expected an optimizer without loss scaling and use_ema for {type(game).__name__}, "
+            f"which starts it anew in each round. Received: {type(optimizer).__name__}."
+        )
+
+
+def validate_players(players: Players, game: Game) -> None:
+    """Refuses games that train other weights than the classifier's own and an attacker's.
+
+    Raises:
+      ConfigError: such a game.
+    """
+    ours = {id(one) for one in players.models["classifier"].trainable_variables}
+    trained = {id(one) for one in game.trainable(players)}
+    if not ours <= trained or (ours != trained and not game.learns_attacker):
+        raise ConfigError(
+            "Expected a game that trains the weights of the classifier. Received: "
+            f"{type(game).__name__}, which trains others. Use mmtf.train."
+        )
+
+
+def validate_settings(game: Game, warmup_steps: Any, epochs_per_round: Any, seed: Any) -> None:
+    """Checks the seed, the steps of the ramp and, for games in rounds, the epochs in a round."""
+    _require_count("seed in [0, 2^31)", seed, 0)
+    require(seed < 2**31, "seed in [0, 2^31)", seed)
+    _require_count("warmup_steps >= 0", warmup_steps, 0)
+    if not game.rounds:
+        require(epochs_per_round is None, "epochs_per_round for games in rounds", epochs_per_round)
+        return
+    if epochs_per_round is None:
+        raise ConfigError(
+            f"Expected epochs_per_round=k for {type(game).__name__}, which is played in "
+            f"{game.rounds + 1} rounds of k epochs. Received: None."
+        )
+    _require_count("epochs_per_round > 0", epochs_per_round, 1)
+
+
+def _require_count(expected, value, least):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    require(whole and least <= value < math.inf, f"{expected}, an integer", value)
+
+
+def _refuse_empty_parts(model, game):
+    every = getattr(game, "penalty_every", 1)
+    layers = [one for one in layers_of(model) if is_batch_norm(one)]
+    if every > 1 and layers:
+        raise ConfigError(
+            "Expected penalty_every=1 for a model with BatchNormalization in fit, whose last batch "
+            f"may have a single example. Received: penalty_every={every} and layer "
+            f"{layers[0].name!r}."
+        )
+
+
+def is_batch_norm(layer: Any) -> bool:
+    """Whether a layer normalizes by statistics of the batch in training."""
+    return isinstance(layer, keras.layers.BatchNormalization)
