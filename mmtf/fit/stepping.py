@@ -58,6 +58,7 @@ class Stepping:
     def train(self, x: Any, y: Any, weights: Any = None) -> dict[str, tf.Tensor]:
         """Takes one step of the game on this replica's examples; returns the metrics so far."""
         owner = self._owner
+        self._require_metrics(y)
         batch, weights, count = self._batch(x, y, weights)
         (total,) = cross_replica_sum([count])
         replica = tf.distribute.get_replica_context()
@@ -89,6 +90,7 @@ class Stepping:
     def test(self, x: Any, y: Any, weights: Any = None) -> dict[str, tf.Tensor]:
         """Evaluates this replica's clean examples; returns the metrics so far."""
         owner = self._owner
+        self._require_metrics(y)
         labels = examples.labels_of(y, self.classes)
         logits = owner(x, training=False)
         each, count = losses.cross_entropy(logits, labels), tf.cast(tf.shape(x)[0], tf.float32)
@@ -100,11 +102,21 @@ class Stepping:
         results = owner.compute_metrics(x, y, logits, weights)
         return {name: results[name] for name in ("loss", *self._clean_names())}
 
-    def build_metrics(self, x: Any, y: Any, logits: Any, weights: Any) -> None:
+    def build_metrics(self, x: Any, y: Any, logits: Any, weights: Any = None) -> None:
         """Makes the variables of the metrics on adversarial examples, at the first call."""
         if self._scores is not None and not self._built:
             self._built = True
             self._scores.compute_metrics(x, y, logits, weights)
+
+    def _require_metrics(self, y):
+        """Makes the variables of all metrics outside of the graph that is traced."""
+        if self._scores is None or self._built:
+            return
+        hot = examples.is_one_hot(y, self.classes)
+        with tf.init_scope():
+            labels = tf.zeros([1, self.classes]) if hot else tf.zeros([1], tf.int32)
+            self._owner.compute_metrics(None, labels, tf.zeros([1, self.classes]))
+            self._owner.reset_metrics()
 
     def results(self) -> dict[str, Any]:
         """The loss, the game's metrics, and those on adversarial examples with their prefix."""
