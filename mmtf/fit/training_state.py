@@ -23,9 +23,9 @@ def variables_of(trackables: dict[str, Any], model: keras.Model) -> list[Any]:
       trackables: name -> object, as of tf.train.Checkpoint.
       model: its variables are left out.
     """
-    own = {id(variable.value) for variable in model.variables}
+    own = {id(variable) for variable in model.variables}
     root = tf.train.Checkpoint(**trackables)
-    kinds = (tf.Variable, tf.distribute.DistributedValues)
+    kinds = (keras.Variable, tf.Variable, tf.distribute.DistributedValues)
     found = tf.train.TrackableView(root).descendants()
     return [one for one in found if isinstance(one, kinds) and id(one) not in own]
 
@@ -36,7 +36,7 @@ def save_state(path: str, model: keras.Model, variables: Sequence[Any], overwrit
     Args:
       path: ends in `.weights.h5`.
       model: the plain model.
-      variables: TensorFlow variables.
+      variables: Keras or TensorFlow variables.
       overwrite: whether an existing file is replaced.
 
     Raises:
@@ -53,7 +53,7 @@ def save_state(path: str, model: keras.Model, variables: Sequence[Any], overwrit
             with h5py.File(plain, "a") as file:
                 group = file.create_group(GROUP)
                 for number, variable in enumerate(variables):
-                    group[str(number)] = np.asarray(variable.numpy())
+                    group[str(number)] = np.asarray(variable)
             os.replace(plain, temporary)
         finally:
             if os.path.exists(plain):
