@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, reason_of, require
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.runner import measure
 from mmtf.fit import examples
@@ -131,11 +131,17 @@ class RobustAccuracy(keras.callbacks.Callback):
                 "Expected threat=mmtf.ThreatModel(eta=...) for a model that is no "
                 "AdversarialModel. Received: None."
             )
-        if isinstance(self.attack, str):
-            (made,) = make_attacks({self.attack: self.options}, threat, seed=self.seed).values()
-        else:
-            require(callable(self.attack), "an attack: its name, class or instance", self.attack)
-            made = self.attack(threat, **self.options)
+        named = isinstance(self.attack, str)
+        require(named or callable(self.attack), "an attack: name, class or instance", self.attack)
+        try:
+            if named:
+                (made,) = make_attacks({self.attack: self.options}, threat, seed=self.seed).values()
+            else:
+                made = self.attack(threat, **self.options)
+        except TypeError as error:
+            raise ConfigError(
+                f"Expected options of the attack {self.attack}. Received: {reason_of(error)}."
+            ) from error
         require(
             isinstance(made, Attack), "an attack that needs no training of its own", self.attack
         )

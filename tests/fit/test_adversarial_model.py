@@ -157,7 +157,9 @@ def test_pixels_of_any_range():
     model.fit((x + 1) / 2, y, verbose=0)
     with pytest.raises(ConfigError, match="either bounds"):
         mmtf.AdversarialModel(nets.net(), halves, bounds=(0, 255))
-    given = mmtf.AdversarialModel(mmtf.Classifier(nets.net(), bounds=(0, 1)), mmtf.games.LWA(nets.THREAT))
+    given = mmtf.AdversarialModel(
+        mmtf.Classifier(nets.net(), bounds=(0, 1)), mmtf.games.LWA(nets.THREAT)
+    )
     assert given.classifier.bounds == (0, 1)
 
 
@@ -262,7 +264,10 @@ def generator(x, y):
 
 
 WRONG_DATA = {
-    "images of another range": (lambda x, y: (x + 1, y), r"pixels from -1 to 1; .* 0\.1\d* to 1\.[89]"),
+    "images of another range": (
+        lambda x, y: (x + 1, y),
+        r"pixels from -1 to 1; .* 0\.1\d* to 1\.[89]",
+    ),
     "a dataset of another range": (
         lambda x, y: (tf.data.Dataset.from_tensor_slices((255 * x, y)).batch(5), None),
         "bounds",

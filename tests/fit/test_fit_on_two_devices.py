@@ -70,6 +70,7 @@ except ConfigError as error:
 """
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_weights_of_one():
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES, str(HERE)],
