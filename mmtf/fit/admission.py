@@ -147,6 +147,7 @@ def validate_optimizer(optimizer: Any, game: Game, replicas: int) -> None:
       ConfigError: clipping or gradient accumulation on several replicas; loss scaling with a game
         whose solver does not scale; rounds with loss scaling or moving averages of the weights.
     """
+    require(optimizer is not None, "an optimizer, as keras.optimizers.Adam(1e-3)", optimizer)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     scales = inner is not optimizer or inner.loss_scale_factor is not None
     if replicas > 1:

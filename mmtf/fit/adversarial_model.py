@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,8 +14,9 @@ from mmtf.errors import ConfigError, require_choice
 from mmtf.fit import admission, examples
 from mmtf.fit.callbacks import begin_rounds, require_order
 from mmtf.fit.optimizers import optimizer_factory
+from mmtf.fit.plain_model import PlainModel
 from mmtf.fit.stepping import Stepping
-from mmtf.fit.training_state import load_state, save_state, variables_of
+from mmtf.fit.training_state import variables_of
 from mmtf.games.base import Game
 from mmtf.games.players import Players
 from mmtf.kernels import optimized
@@ -29,7 +30,7 @@ from mmtf.training.playing import missing_derivatives_told
 STATISTICS = ("perturbed", "clean")
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(PlainModel):
     """Trains a Keras classifier against an attacker, by `compile` and `fit`.
 
     A thin model around yours: `call`, `save`, `export`, `summary`, `get_layer` and weights files
@@ -109,9 +110,7 @@ class AdversarialModel(keras.Model):
         classifier = admission.make_classifier(model, game, bounds)
         admission.validate_settings(game, warmup_steps, epochs_per_round, seed)
         require_choice("statistics", statistics, STATISTICS)
-        plain = classifier.model
-        super().__init__(name=plain.name, dtype=plain.dtype_policy, autocast=False)
-        self.model = plain
+        super().__init__(classifier.model)
         self.game = game
         self.classifier = classifier
         self.warmup_steps = warmup_steps
@@ -121,7 +120,6 @@ class AdversarialModel(keras.Model):
         self.seed = seed
         self.validation_data: Any = None
         self._stepping: Stepping | None = None
-        self.built = True
 
     def compile(
         self,
@@ -200,10 +198,6 @@ class AdversarialModel(keras.Model):
             raise ConfigError("Expected compile(...) before. Received: a model not compiled.")
         return self._stepping
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """The logits of the plain model."""
-        return self.model(inputs, training=training)
-
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Plays the game on batches of images and labels; arguments as in `keras.Model.fit`.
 
@@ -224,17 +218,16 @@ class AdversarialModel(keras.Model):
             examples.labels_of(first[1], compiled.classes)
         callbacks = given.get("callbacks")
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = (
-                [callbacks] if callable(getattr(callbacks, "set_model", None)) else callbacks
-            )
-            given["callbacks"] = [*begin_rounds(self), *(callbacks or [])]
+            single = isinstance(callbacks, keras.callbacks.Callback)
+            own = [callbacks] if single else callbacks or []
+            given["callbacks"] = [*begin_rounds(self), *own]
             require_order(given["callbacks"])
-        with self._told():
+        with missing_derivatives_told(self.game), examples.told_in_one_line():
             return super().fit(**given)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """A training step on one batch; arguments as in `keras.Model.train_on_batch`."""
-        with self._told():
+        with missing_derivatives_told(self.game), examples.told_in_one_line():
             return super().train_on_batch(*args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -276,46 +269,8 @@ class AdversarialModel(keras.Model):
         found = self.get_metrics_result()
         return {name: found[name] for name in logs} if set(logs) <= set(found) else logs
 
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves the plain model."""
-        self.model.save(filepath, overwrite=overwrite, **kwargs)
-
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Exports the plain model as a SavedModel or in another format of Keras."""
-        self.model.export(filepath, *args, **kwargs)
-
-    def summary(self, *args: Any, **kwargs: Any) -> None:
-        """Prints the summary of the plain model."""
-        self.model.summary(*args, **kwargs)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> keras.layers.Layer:
-        """A layer of the plain model by its name or number."""
-        return self.model.get_layer(name, index)
-
-    def get_config(self) -> dict[str, Any]:
-        """Raises ConfigError: it is the plain model that is saved or cloned."""
-        raise ConfigError(
-            "Expected the plain model: model.save(path) writes it, and model.model is it. "
-            "Received: AdversarialModel, which has no config."
-        )
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Writes the plain model's weights, and the state of training, to a .weights.h5 file.
-
-        `model.load_weights` of the plain model reads the file, too, and ignores that state.
-        """
-        if self._stepping is None or kwargs or not str(filepath).endswith(".weights.h5"):
-            self.model.save_weights(filepath, overwrite=overwrite, **kwargs)
-        else:
-            save_state(str(filepath), self.model, self._state(), overwrite)
-
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        """Reads weights and, from a file of `save_weights`, the state of training."""
-        self.model.load_weights(filepath, **kwargs)
-        if self._stepping is not None and str(filepath).endswith(".weights.h5"):
-            load_state(str(filepath), self._state())
-
-    def _state(self):
+    def state_variables(self) -> list[Any]:
+        """Variables of the training that are not the plain model's: optimizers, other players."""
         kept = {"steps": self._compiled.steps, "round": self._compiled.round}
         return variables_of({**trackables(self.players), **kept}, self.model)
 
@@ -332,18 +287,6 @@ class AdversarialModel(keras.Model):
                 return function(iterator)
 
         return traced
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Context manager: inside it errors of the user's data and layers end in one line."""
-        try:
-            with missing_derivatives_told(self.game):
-                yield
-        except tf.errors.InvalidArgumentError as error:
-            line = examples.told(error)
-            if line is None:
-                raise
-            raise line from error
 
     def batch_norms(self) -> list[keras.Variable]:
         """Moving statistics that are not to follow perturbed images."""

@@ -1,6 +1,8 @@
 """Images and labels as `fit` gets them: their forms, their range, the first of them."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -49,7 +51,7 @@ def in_box(x: Any, bounds: tuple[float, float], box: tuple[float, float]) -> tf.
 def checked(x: Any, y: Any, bounds: tuple[float, float], classes: int) -> Any:
     """`x`, after an assertion on its pixels and on one-hot labels that holds in graphs, too.
 
-    XLA drops it. `told` makes its error one line.
+    XLA drops it. `told_in_one_line` shortens its error.
     """
     pixels = tf.cast(x, tf.float32)
     least, most = tf.reduce_min(pixels), tf.reduce_max(pixels)
@@ -64,13 +66,17 @@ def checked(x: Any, y: Any, bounds: tuple[float, float], classes: int) -> Any:
         return tf.identity(x)
 
 
-def told(error: tf.errors.InvalidArgumentError) -> ConfigError | None:
-    """The one-line form of an assertion of `checked`; None for other errors."""
-    found = re.search(r"\[(Expected [^\]]*)\]((?: \[[^\]]*\])*)", str(error))
-    if found is None:
-        return None
-    values = " to ".join(re.findall(r"\[([^\]]*)\]", found[2]))
-    return ConfigError(f"{found[1]} {values}.")
+@contextlib.contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Context manager: inside it a failed assertion of `checked` is a ConfigError of one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"\[(Expected [^\]]*)\]((?: \[[^\]]*\])*)", str(error))
+        if found is None:
+            raise
+        values = " to ".join(re.findall(r"\[([^\]]*)\]", found[2]))
+        raise ConfigError(f"{found[1]} {values}.") from error
 
 
 def require_images(x: Any, bounds: tuple[float, float]) -> None:
