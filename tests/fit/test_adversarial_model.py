@@ -16,7 +16,12 @@ from mmtf.errors import ConfigError
 from mmtf.kernels.adam import Adam
 from mmtf.training.trainer import Trainer
 
-GAMES = ("lwa", "minimax_grad", "adv_pgd", "minimax_attnet")
+GAMES = [
+    "minimax_grad",
+    "minimax_attnet",
+    pytest.param("lwa", marks=pytest.mark.slow),
+    pytest.param("adv_pgd", marks=pytest.mark.slow),
+]
 
 
 def dataset(count=20):
@@ -117,7 +122,7 @@ def test_a_game_of_ones_own_needs_no_report():
             return risk + context.mean(tf.reduce_sum((near - logits) ** 2, -1)), {"risk": risk}
 
     x, y = nets.data()
-    model = nets.compiled(Trades(nets.THREAT, max_steps=1), metrics=["accuracy"])
+    model = nets.compiled(Trades(nets.THREAT, max_steps=1), metrics=["accuracy"], run_eagerly=True)
     log = model.fit(x, y, verbose=0).history
     assert 0 <= log["adversarial_accuracy"][0] <= 1 and log["loss"][0] > log["risk"][0]
 
@@ -131,7 +136,7 @@ def test_labels_as_rows_are_the_same_as_integers():
         (y[:, None], None),
         (rows, keras.losses.CategoricalCrossentropy(from_logits=True)),
     ):
-        model = nets.compiled(metrics=["accuracy"], loss=loss)
+        model = nets.compiled(metrics=["accuracy"], loss=loss, run_eagerly=True)
         log = model.fit(x, labels, shuffle=False, verbose=0, class_weight={0: 2.0}).history
         found.append([*model.get_weights(), log["adversarial_accuracy"], log["loss"]])
     nets.same(found[0], found[1])
@@ -146,14 +151,15 @@ def test_pixels_of_any_range():
     scaled = keras.Sequential(
         [keras.Input(nets.SHAPE), keras.layers.Rescaling(1 / 127.5, -1.0), nets.net()]
     )
-    ours = nets.compiled("minimax_grad", scaled, options={"bounds": (0, 255)})
-    theirs = nets.compiled("minimax_grad")
+    bounds = {"bounds": (0, 255)}
+    ours = nets.compiled("minimax_grad", scaled, options=bounds, run_eagerly=True)
+    theirs = nets.compiled("minimax_grad", run_eagerly=True)
     for model, images in ((ours, pixels), (theirs, box)):
         model.fit(images, y, batch_size=8, shuffle=False, verbose=0)
     # The image goes through two scales, 2^-24 relative each; Adam moves by 1e-2 a step.
     nets.same(ours.get_weights(), theirs.get_weights(), 1e-4)
     halves = mmtf.games.LWA(mmtf.ThreatModel(eta=0.15, box=(0.0, 1.0)))
-    model = nets.compiled(halves)
+    model = nets.compiled(halves, run_eagerly=True)
     model.fit((x + 1) / 2, y, verbose=0)
     with pytest.raises(ConfigError, match="either bounds"):
         mmtf.AdversarialModel(nets.net(), halves, bounds=(0, 255))
@@ -177,7 +183,10 @@ def test_warm_up_makes_the_radius_grow():
     np.testing.assert_allclose(met, [0.075, 0.15, 0.225, 0.3, 0.3, 0.3], rtol=1e-5)
     # The penalty of Eq. 8 has eta as a factor: it grows, too.
     still = nets.compiled(
-        mmtf.games.MinimaxGrad(nets.THREAT), options={"warmup_steps": 1000}, optimizer="sgd"
+        mmtf.games.MinimaxGrad(nets.THREAT),
+        options={"warmup_steps": 1000},
+        optimizer="sgd",
+        run_eagerly=True,
     )
     assert still.fit(x, y, verbose=0).history["sensitivity"][0] < 1e-2 * max(log["sensitivity"])
 
@@ -207,7 +216,7 @@ def test_games_in_rounds():
     with pytest.raises(ConfigError, match="epochs_per_round=k for AdvFGSM, .* 3 rounds"):
         mmtf.AdversarialModel(nets.net(), game)
     begun = []
-    model = nets.compiled(game, options={"epochs_per_round": 2})
+    model = nets.compiled(game, options={"epochs_per_round": 2}, run_eagerly=True)
     begin = game.begin_round
     game.begin_round = lambda players, number: (begun.append(number), begin(players, number))
     model.fit(x, y, epochs=7, batch_size=8, verbose=0)
@@ -227,6 +236,7 @@ def test_moving_statistics_of_either_images():
             nets.net(normalization),
             options={"statistics": statistics},
             optimizer=keras.optimizers.SGD(0.0),
+            run_eagerly=True,
         )
         model.fit(x, y, batch_size=20, verbose=0)
         found[statistics] = np.array(normalization.moving_mean)
@@ -369,7 +379,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(case):
 def test_nearest_resizing_under_a_penalty_is_named():
     x, y = nets.data()
     model = nets.net(keras.layers.Resizing(8, 8, interpolation="nearest"))
-    nets.compiled("lwa", model).fit(x, y, verbose=0)
+    nets.compiled("lwa", model, run_eagerly=True).fit(x, y, verbose=0)
     with pytest.raises(ConfigError, match="Resizing, bilinear"):
         nets.compiled("minimax_grad", model).fit(x, y, verbose=0)
 
@@ -382,7 +392,7 @@ def test_not_compiled():
 def test_the_attackers_optimizer_is_an_argument():
     x, y = nets.data()
     own = keras.optimizers.SGD(0.5)
-    model = nets.compiled("minimax_attnet", attacker_optimizer=own)
+    model = nets.compiled("minimax_attnet", attacker_optimizer=own, run_eagerly=True)
     before = model.players.models["attacker"].get_weights()
     model.fit(x, y, verbose=0)
     assert int(own.iterations) == 1

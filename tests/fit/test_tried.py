@@ -21,7 +21,12 @@ def fitted(model, epochs=1, **options):
     return model.fit(x, y, epochs=epochs, **settings)
 
 
-@pytest.mark.parametrize("game", ["lwa", PENALIZED, "adv_pgd"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "game", [PENALIZED, pytest.param("lwa", marks=SLOW), pytest.param("adv_pgd", marks=SLOW)]
+)
 def test_batch_normalization(game):
     model = nets.compiled(game, nets.net(keras.layers.BatchNormalization()), metrics=["accuracy"])
     log = fitted(model, epochs=8).history
@@ -61,13 +66,11 @@ def test_the_policy_of_the_model_asks_for_loss_scaling():
 
 def test_steps_per_execution_eager_and_graph_are_the_same():
     """20 examples in batches of 8: the last batch has 4."""
-    found = [
-        [*model.get_weights(), *fitted(model, epochs=2).history["loss"]][:-2] + model.get_weights()
-        for model in (
-            nets.compiled(PENALIZED, nets.net(dropout=0.2), **how)
-            for how in ({}, {"steps_per_execution": 4}, {"run_eagerly": True})
-        )
-    ]
+    found = []
+    for how in ({}, {"steps_per_execution": 4}, {"run_eagerly": True}):
+        model = nets.compiled(PENALIZED, nets.net(dropout=0.2), **how)
+        losses = fitted(model, epochs=2).history["loss"]
+        found.append([*model.get_weights(), losses])
     nets.same(found[0], found[1], 1e-6)
     nets.same(found[0], found[2], 1e-5)
 
@@ -114,8 +117,8 @@ def test_adam_is_that_of_keras():
         class Own(kind):
             """Of a class that mmtf does not know."""
 
-        ours = nets.compiled(optimizer=kind(**settings, **more))
-        theirs = nets.compiled(optimizer=Own(**settings, **more))
+        ours = nets.compiled(optimizer=kind(**settings, **more), run_eagerly=True)
+        theirs = nets.compiled(optimizer=Own(**settings, **more), run_eagerly=True)
         fitted(ours), fitted(theirs)
         nets.same(ours.get_weights(), theirs.get_weights(), 1e-6)
         assert "update_step" not in vars(ours.optimizer)
@@ -180,7 +183,10 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("game", [PENALIZED, "minimax_attnet", "adv_fgsm"])
+@pytest.mark.parametrize(
+    "game",
+    ["minimax_attnet", pytest.param(PENALIZED, marks=SLOW), pytest.param("adv_fgsm", marks=SLOW)],
+)
 def test_backup_and_restore_goes_on_bitwise(game, tmp_path):
     """With dropout, Adam, random starts, an attack network or a frozen classifier, and a ramp."""
     options = {"warmup_steps": 10}
@@ -301,7 +307,7 @@ class ImageClassifier(keras.Model):
         return {**super().get_config(), "width": self.width}
 
 
-@pytest.mark.parametrize("game", [PENALIZED, "alt_attnet"])
+@pytest.mark.parametrize("game", [PENALIZED, pytest.param("alt_attnet", marks=SLOW)])
 def test_a_subclassed_backbone(game, tmp_path):
     x, y = nets.data()
     net = ImageClassifier()
