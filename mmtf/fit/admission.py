@@ -57,18 +57,17 @@ def make_classifier(model: Any, game: Game, bounds: Any) -> Classifier:
     return Classifier(model, name=model.name, bounds=BOX if bounds is None else bounds)
 
 
-def input_shape_of(model: keras.Model) -> tuple[int | None, ...]:
+def input_shape_of(model: keras.Model) -> tuple[Any, ...]:
     """(H, W, C) of the images that a built model takes; None for a size that is not fixed.
 
     Raises:
       ConfigError: several inputs, or none known.
     """
-    shape = getattr(model, "input_shape", None) if hasattr(model, "inputs") else None
+    shape: Any = getattr(model, "input_shape", None) if hasattr(model, "inputs") else None
     if shape is None:
-        built = model.get_build_config() or {}
-        shape = built.get("input_shape")
-    right = isinstance(shape, tuple | list) and len(shape) == 4 and not isinstance(shape[0], tuple)
-    if not right:
+        shape = (model.get_build_config() or {}).get("input_shape")
+    flat = isinstance(shape, tuple | list) and len(shape) == 4
+    if not flat or isinstance(shape[0], tuple | list):
         raise ConfigError(
             "Expected a model of one input, images [N, H, W, C], that has been called on a batch. "
             f"Received: input shape {shape}."
@@ -86,7 +85,13 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
     """
     model = classifier.model
     low, high = classifier.bounds
-    shape = [SIDE if one is None else one for one in input_shape_of(model)]
+    size = input_shape_of(model)
+    if game.learns_attacker and None in size:
+        raise ConfigError(
+            f"Expected a model of one image size for {type(game).__name__}, whose attacker is a "
+            f"network. Received: {size}. Give it keras.Input((height, width, channels))."
+        )
+    shape = [SIDE if one is None else one for one in size]
     images = tf.fill([2, *shape], (low + high) / 2)
     try:
         logits = model(images, training=False)

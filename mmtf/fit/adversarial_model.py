@@ -240,9 +240,10 @@ class AdversarialModel(PlainModel):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Compiles the training step with mmtf's faster operations; called by `fit`."""
-        if self.train_function is None or force:
+        if force or getattr(self, "train_function", None) is None:
             super().make_train_function(force)
-            self.train_function = self._with_kernels(self.train_function)
+            made: Any = vars(self)["train_function"]
+            self.train_function = self._with_kernels(made)
         return self.train_function
 
     def compute_metrics(

@@ -84,11 +84,10 @@ class RobustAccuracy(keras.callbacks.Callback):
         """Makes the attack and reads the examples."""
         game = getattr(self.model, "game", None)
         self._attack = self._made(self.threat or getattr(game, "threat", None))
-        box = tuple(self._attack.threat.box)
+        box = self._attack.threat.box
         own = getattr(self.model, "classifier", None)
-        bounds = self.bounds
-        if bounds is None:
-            bounds = own.bounds if own is not None and own.bounds != BOX else box
+        scaled = own is not None and own.bounds != BOX
+        bounds = self.bounds or (own.bounds if scaled else box)
         if own is None or self.bounds is not None:
             own = Classifier(self.model, bounds=BOX if bounds == box else bounds)
         self._classifier = own.at("float32")
@@ -121,7 +120,7 @@ class RobustAccuracy(keras.callbacks.Callback):
         if logs is not None:
             logs[self.name] = self._value
 
-    def _made(self, threat: ThreatModel | None) -> Attack:
+    def _made(self, threat: ThreatModel | None) -> Any:
         if isinstance(self.attack, Attack):
             require(not self.options, "options in the attack given", list(self.options))
             require(self.threat is None, "the threat model of the attack given", self.threat)

@@ -18,7 +18,7 @@ from mmtf.training.trainer import Trainer
 
 GAMES = [
     "minimax_grad",
-    "minimax_attnet",
+    pytest.param("minimax_attnet", marks=pytest.mark.slow),
     pytest.param("lwa", marks=pytest.mark.slow),
     pytest.param("adv_pgd", marks=pytest.mark.slow),
 ]
@@ -64,7 +64,7 @@ def test_undefended_fit_is_keras_fit():
     weights = np.linspace(0.5, 2, 20)
     plain = nets.net(keras.layers.BatchNormalization())
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    plain.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+    plain.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"], run_eagerly=True)
     ours = nets.compiled(
         "undefended",
         nets.net(keras.layers.BatchNormalization()),
@@ -72,6 +72,7 @@ def test_undefended_fit_is_keras_fit():
         loss=loss,
         metrics=["accuracy"],
         options={"clean_metrics": True},
+        run_eagerly=True,
     )
     fitting = {"batch_size": 8, "epochs": 2, "shuffle": False, "verbose": 0}
     fitting |= {"validation_data": (x, y)}
@@ -90,7 +91,9 @@ def test_undefended_fit_is_keras_fit():
 
 def test_logs():
     x, y = nets.data()
-    model = nets.compiled("minimax_grad", metrics=["accuracy"], weighted_metrics=["accuracy"])
+    model = nets.compiled(
+        "minimax_grad", metrics=["accuracy"], weighted_metrics=["accuracy"], run_eagerly=True
+    )
     history = model.fit(x, y, batch_size=8, validation_data=(x, y), verbose=0).history
     assert sorted(history) == sorted(
         ["loss", "risk", "sensitivity", "adversarial_accuracy", "adversarial_weighted_accuracy"]
@@ -102,7 +105,8 @@ def test_logs():
 
 def test_adversarial_metrics_are_those_of_the_perturbed_images():
     x, y = nets.data()
-    model = nets.compiled("lwa", metrics=["accuracy"], optimizer=keras.optimizers.SGD(0.0))
+    still = keras.optimizers.SGD(0.0)
+    model = nets.compiled("lwa", metrics=["accuracy"], optimizer=still, run_eagerly=True)
     game = model.game
     z = game.perturb(model.players, mmtf.games.Batch(tf.constant(x), tf.constant(y)), None).x
     logits = model.model(z)
@@ -219,7 +223,7 @@ def test_games_in_rounds():
     model = nets.compiled(game, options={"epochs_per_round": 2}, run_eagerly=True)
     begin = game.begin_round
     game.begin_round = lambda players, number: (begun.append(number), begin(players, number))
-    model.fit(x, y, epochs=7, batch_size=8, verbose=0)
+    model.fit(x, y, epochs=7, batch_size=20, verbose=0)
     assert begun == [1, 2]
     frozen = model.players.models["frozen"].get_weights()
     assert any((a != b).any() for a, b in zip(frozen, model.get_weights(), strict=True))
@@ -248,7 +252,7 @@ def test_moving_statistics_of_either_images():
 
 def test_the_plain_model_is_what_is_saved(tmp_path, capsys):
     x, y = nets.data()
-    model = nets.compiled("minimax_attnet", nets.net(dropout=0.2))
+    model = nets.compiled("minimax_attnet", nets.net(dropout=0.2), run_eagerly=True)
     model.fit(x, y, verbose=0)
     model.save(tmp_path / "plain.keras")
     with zipfile.ZipFile(tmp_path / "plain.keras") as file:
@@ -307,6 +311,11 @@ def two_outputs():
     return keras.Model(inputs, [keras.layers.Dense(3)(flat), keras.layers.Dense(3)(flat)])
 
 
+def any_size():
+    layers = [keras.Input((None, None, 1)), keras.layers.Conv2D(4, 3)]
+    return keras.Sequential([*layers, keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(3)])
+
+
 def frozen():
     made = nets.net()
     made.trainable = False
@@ -343,6 +352,10 @@ REFUSED = {
     ),
     "not in rounds": (lambda: {"options": {"epochs_per_round": 1}}, "games in rounds"),
     "warm-up": (lambda: {"options": {"warmup_steps": 1.5}}, "warmup_steps >= 0, an integer"),
+    "any size": (
+        lambda: {"game": "minimax_attnet", "model": any_size()},
+        "one image size",
+    ),
     "seed": (lambda: {"options": {"seed": 2**31}}, "seed"),
     "statistics": (lambda: {"options": {"statistics": "none"}}, "perturbed, clean"),
     "every": (

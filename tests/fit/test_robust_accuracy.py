@@ -43,6 +43,7 @@ def test_it_is_the_robust_accuracy_of_an_evaluation():
         mmtf.RobustAccuracy(attack, name="val_instance"),
         mmtf.RobustAccuracy("none", name="val_clean"),
         metrics=["accuracy"],
+        run_eagerly=True,
     )
     right = measure(model.model, attack, *DATA, name="pgd").robust_accuracy
     assert log["val_robust_accuracy"] == log["val_class"] == log["val_instance"] == [right]
@@ -137,7 +138,9 @@ REFUSED = {
     ),
     "in the wrong place": (
         lambda: measured(
-            keras.callbacks.EarlyStopping("val_robust_accuracy"), mmtf.RobustAccuracy()
+            keras.callbacks.EarlyStopping("val_robust_accuracy"),
+            mmtf.RobustAccuracy(),
+            run_eagerly=True,
         ),
         "before the callback that monitors",
     ),
