@@ -83,8 +83,7 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
         made outside of the strategy of several replicas, moving statistics that would differ
         between replicas, no trainable weights, or weights that another game trains.
     """
-    model = classifier.model
-    low, high = classifier.bounds
+    model, (low, high) = classifier.model, game.threat.box
     size = input_shape_of(model)
     if game.learns_attacker and None in size:
         raise ConfigError(
@@ -94,7 +93,7 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
     shape = [SIDE if one is None else one for one in size]
     images = tf.fill([2, *shape], (low + high) / 2)
     try:
-        logits = model(images, training=False)
+        logits = classifier.at(None)(images, training=False)
     except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
         raise ConfigError(
             f"Expected a model of images {tuple(shape)}. Received: one that cannot be called on "
@@ -106,7 +105,7 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
             f"Expected a model with one output, logits [N, classes]. Received: {received}."
         )
     require_logits(model, tf.cast(logits, tf.float32).numpy())
-    refuse_activation_losses(Classifier(model, precision=None), images)
+    refuse_activation_losses(classifier, images)
     require(bool(model.trainable_variables), "weights to train", f"none in {model.name!r}")
     if any(weight.dtype != "float32" for weight in model.trainable_variables):
         raise ConfigError(

@@ -38,14 +38,22 @@ def is_one_hot(y: Any, classes: int) -> bool:
     return len(y.shape) == 2 and y.shape[1] == classes
 
 
-def in_box(x: Any, bounds: tuple[float, float], box: tuple[float, float]) -> tf.Tensor:
-    """Maps images with pixels in `bounds` to float32 images in `box`, of the same shape."""
+def in_box(
+    x: Any, bounds: tuple[float, float], box: tuple[float, float], *, clip: bool = True
+) -> tf.Tensor:
+    """Maps images with pixels in `bounds` to float32 images in `box`, of the same shape.
+
+    Args:
+      x: images, [N, ...].
+      bounds, box: (low, high).
+      clip: whether the result is clipped to the box, out of which rounding may lead.
+    """
     x = tf.cast(x, tf.float32)
     if bounds == box:
         return x
     (low, high), (least, most) = bounds, box
     z = least + (x - low) * ((most - least) / (high - low))
-    return tf.clip_by_value(z, least, most)  # rounding may lead out of it
+    return tf.clip_by_value(z, least, most) if clip else z
 
 
 def checked(x: Any, y: Any, bounds: tuple[float, float], classes: int) -> Any:

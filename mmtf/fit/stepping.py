@@ -92,7 +92,8 @@ class Stepping:
         owner = self._owner
         self._require_metrics(y)
         labels = examples.labels_of(y, self.classes)
-        logits = owner(x, training=False)
+        images = examples.in_box(x, self.bounds, self._box, clip=False)
+        logits = self.players.classifier(images, training=False)
         each, count = losses.cross_entropy(logits, labels), tf.cast(tf.shape(x)[0], tf.float32)
         if weights is not None:
             each *= tf.cast(tf.reshape(weights, [-1]), each.dtype)

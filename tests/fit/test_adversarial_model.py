@@ -328,7 +328,6 @@ FGSM = mmtf.games.AdvFGSM(nets.THREAT, rounds=1)
 EVERY = mmtf.games.MinimaxGrad(nets.THREAT, penalty_every=2)
 SCHEDULE = keras.optimizers.schedules.CosineDecay(0.1, 10)
 REFUSED = {
-    "softmax": (lambda: {"model": nets.net(keras.layers.Flatten(), keras.layers.Softmax())}, None),
     "loss by name": (lambda: {"loss": "sparse_categorical_crossentropy"}, "loss=None"),
     "probabilities": (lambda: {"loss": CE()}, "from_logits=True"),
     "smoothed": (
@@ -381,12 +380,24 @@ REFUSED = {
 def test_what_cannot_be_trained_is_refused_in_one_line(case):
     make, message = REFUSED[case]
     settings = make()
-    if case == "softmax":
-        model = keras.Sequential([nets.net(), keras.layers.Softmax()])
-        settings, message = {"model": model}, "Remove the softmax"
     with pytest.raises(ConfigError, match=message) as raised:
         nets.compiled(**settings)
     assert "\n" not in str(raised.value)
+
+
+def test_a_softmax_at_the_end_is_told_or_taken_off():
+    x, y = nets.data()
+    model = keras.Sequential([nets.net(), keras.layers.Softmax()])
+    try:
+        ours = nets.compiled("minimax_grad", model, run_eagerly=True)
+    except ConfigError as error:
+        assert "Remove the softmax" in str(error)
+        return
+    theirs = nets.compiled("minimax_grad", run_eagerly=True)
+    for one in (ours, theirs):
+        one.fit(x, y, verbose=0)
+    nets.same(ours.get_weights(), theirs.get_weights())
+    assert ours.evaluate(x, y, verbose=0) == theirs.evaluate(x, y, verbose=0)
 
 
 def test_nearest_resizing_under_a_penalty_is_named():
