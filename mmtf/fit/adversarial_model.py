@@ -1,9 +1,8 @@
 """`AdversarialModel`: adversarial training of a Keras classifier by `compile` and `fit`."""
 
 import contextlib
-import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -33,9 +32,8 @@ STATISTICS = ("perturbed", "clean")
 class AdversarialModel(PlainModel):
     """Trains a Keras classifier against an attacker, by `compile` and `fit`.
 
-    A thin model around yours: `call`, `save`, `export`, `summary`, `get_layer` and weights files
-    are those of `model`, so that what a ModelCheckpoint writes loads without mmtf. A training step
-    is a step of the game, as in `mmtf.train`: the attacker perturbs the images of the batch within
+    A thin model around yours: calls, `save`, `export`, `summary`, `get_layer` and weights files are
+    those of `model`: what a ModelCheckpoint writes loads without mmtf. A training step is a step of the game, as in `mmtf.train`: the attacker perturbs the images of the batch within
     the threat model, and the optimizer descends the objective of the game on them, for example
     the penalized risk of Eq. 8 (`mmtf.games.MinimaxGrad`).
 
@@ -232,18 +230,28 @@ class AdversarialModel(PlainModel):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step of the game; called by `fit`."""
-        return self._compiled.train(*keras.utils.unpack_x_y_sample_weight(data))
+        one = self.distribute_strategy.num_replicas_in_sync == 1
+        with self._kernels() if one else contextlib.nullcontext():
+            return self._compiled.train(*keras.utils.unpack_x_y_sample_weight(data))
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluates a batch of clean images; called by `evaluate`."""
         return self._compiled.test(*keras.utils.unpack_x_y_sample_weight(data))
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Compiles the training step with mmtf's faster operations; called by `fit`."""
-        if force or getattr(self, "train_function", None) is None:
-            super().make_train_function(force)
+        """Compiles the training step; called by `fit`."""
+        if not force and getattr(self, "train_function", None) is not None:
+            return self.train_function
+        super().make_train_function(force)
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            # Their threads take turns in tracing: layers are changed around all of them.
             made: Any = vars(self)["train_function"]
-            self.train_function = self._with_kernels(made)
+
+            def traced(iterator):
+                with self._kernels():
+                    return made(iterator)
+
+            self.train_function = traced
         return self.train_function
 
     def compute_metrics(
@@ -265,8 +273,7 @@ class AdversarialModel(PlainModel):
             self._stepping.reset_metrics()
 
     def _get_metrics_result_or_logs(self, logs: Any) -> Any:
-        # Keras' hook at the end of an epoch: on several replicas `logs` has means of their own
-        # results, the metrics have the sums.
+        # At the end of an epoch; on several replicas `logs` has the means of their own results.
         found = self.get_metrics_result()
         return {name: found[name] for name in logs} if set(logs) <= set(found) else logs
 
@@ -275,19 +282,14 @@ class AdversarialModel(PlainModel):
         kept = {"steps": self._compiled.steps, "round": self._compiled.round}
         return variables_of({**trackables(self.players), **kept}, self.model)
 
-    def _with_kernels(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function` as called, and so traced, with faster operations, outside of replicas."""
-
-        @functools.wraps(function)
-        def traced(iterator):
-            with contextlib.ExitStack() as stack:
-                for network in self.players.networks:
-                    backend = "xla" if self.jit_compile else "cpu"
-                    stack.enter_context(optimized(network, backend))
-                stack.enter_context(fused_adam(self.optimizer))
-                return function(iterator)
-
-        return traced
+    @contextlib.contextmanager
+    def _kernels(self) -> Iterator[None]:
+        """Context manager: what is traced inside has mmtf's faster operations."""
+        with contextlib.ExitStack() as stack:
+            for network in self.players.networks:
+                stack.enter_context(optimized(network, "xla" if self.jit_compile else "cpu"))
+            stack.enter_context(fused_adam(self.optimizer))
+            yield
 
     def batch_norms(self) -> list[keras.Variable]:
         """Moving statistics that are not to follow perturbed images."""

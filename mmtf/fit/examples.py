@@ -70,6 +70,11 @@ def checked(x: Any, y: Any, bounds: tuple[float, float], classes: int) -> Any:
         hard = tf.reduce_all((tf.reduce_max(rows, -1) == 1.0) & (tf.reduce_sum(rows, -1) == 1.0))
         text = "Expected one-hot labels, one 1 in each row. Received: others, with greatest value"
         tests.append(tf.debugging.Assert(hard, [text, tf.reduce_max(rows)]))
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        text = f"Expected examples for each of the {replicas} replicas in every batch; drop the "
+        text += "remainder of the last one. Received: a replica with"
+        tests.append(tf.debugging.Assert(tf.shape(x)[0] > 0, [text, tf.shape(x)[0]]))
     with tf.control_dependencies([one for one in tests if one is not None]):
         return tf.identity(x)
 
