@@ -33,9 +33,10 @@ class AdversarialModel(PlainModel):
     """Trains a Keras classifier against an attacker, by `compile` and `fit`.
 
     A thin model around yours: calls, `save`, `export`, `summary`, `get_layer` and weights files are
-    those of `model`: what a ModelCheckpoint writes loads without mmtf. A training step is a step of the game, as in `mmtf.train`: the attacker perturbs the images of the batch within
-    the threat model, and the optimizer descends the objective of the game on them, for example
-    the penalized risk of Eq. 8 (`mmtf.games.MinimaxGrad`).
+    those of `model`: what a ModelCheckpoint writes loads without mmtf. A training step is a step
+    of the game, as in `mmtf.train`: the attacker perturbs the images of the batch within the threat
+    model, and the optimizer descends the objective of the game on them, for example the penalized
+    risk of Eq. 8 (`mmtf.games.MinimaxGrad`).
 
     `fit` logs `loss` (the objective with the weight penalties of the layers), `risk` (the mean
     cross-entropy on adversarial examples), the other metrics of the game, such as `sensitivity`,
