@@ -6,14 +6,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.classifiers.logits import require_logits
-from mmtf.errors import ConfigError, reason_of, require
+from mmtf.errors import ConfigError, require
 from mmtf.games.base import Game
 from mmtf.games.players import Players
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.solvers.optimizers import refuse_clipping
 from mmtf.training.admission import refuse_activation_losses, refuse_local_statistics
+from mmtf.training.gradients import require_gradients, require_weights
 
 # For models that take images of any size, to see what they return.
 SIDE = 32
@@ -34,15 +35,15 @@ def make_classifier(model: Any, game: Game, bounds: Any) -> Classifier:
     """
     require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
     box = tuple(game.threat.box)
-    if isinstance(model, Classifier):
-        if model.preprocessing is not None:
+    given = model if isinstance(model, Classifier) else None
+    if given is not None:
+        if given.preprocessing is not None:
             raise ConfigError(
                 "Expected a model that preprocesses its images itself. Received: a Classifier "
                 "with a preprocessing. Make it a layer of the model."
             )
-        require(bounds is None or bounds == model.bounds, "bounds of the Classifier", bounds)
-        bounds = model.bounds if model.bounds != BOX else None
-        model = model.model
+        require(bounds is None or bounds == given.bounds, "bounds of the Classifier", bounds)
+        model, bounds = given.model, given.bounds
     require(
         isinstance(model, keras.Model) and model.built,
         "a built Keras model (call it once on a batch, or give it an Input)",
@@ -54,7 +55,7 @@ def make_classifier(model: Any, game: Game, bounds: Any) -> Classifier:
             f"box {tuple(bounds)}. Received: bounds {tuple(bounds)} and box {box}."
         )
     # Where the box itself is the model's pixel range nothing is to be rescaled.
-    return Classifier(model, name=model.name, bounds=BOX if bounds is None else bounds)
+    return given or Classifier(model, name=model.name, bounds=BOX if bounds is None else bounds)
 
 
 def input_shape_of(model: keras.Model) -> tuple[Any, ...]:
@@ -79,7 +80,8 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
     """Checks that a model can be trained by `fit`; returns its number of classes.
 
     Raises:
-      ConfigError: no logits [N, classes], losses of activations, variables that are not float32 or
+      ConfigError: no logits [N, classes], nothing to train or no gradients
+        (`mmtf.training.gradients`), losses of activations, variables that are not float32 or
         made outside of the strategy of several replicas, moving statistics that would differ
         between replicas, no trainable weights, or weights that another game trains.
     """
@@ -91,22 +93,12 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
             f"network. Received: {size}. Give it keras.Input((height, width, channels))."
         )
     shape = [SIDE if one is None else one for one in size]
-    images = tf.fill([2, *shape], (low + high) / 2)
-    try:
-        logits = classifier.at(None)(images, training=False)
-    except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"Expected a model of images {tuple(shape)}. Received: one that cannot be called on "
-            f"them ({reason_of(error)})."
-        ) from error
-    if not tf.is_tensor(logits) or logits.shape.rank != 2 or logits.shape[1] < 2:
-        received = f"output shape {logits.shape}" if tf.is_tensor(logits) else "several outputs"
-        raise ConfigError(
-            f"Expected a model with one output, logits [N, classes]. Received: {received}."
-        )
-    require_logits(model, tf.cast(logits, tf.float32).numpy())
+    images = tf.random.stateless_uniform([4, *shape], [0, 0], low, high)
+    logits = logits_on(classifier, images)
+    tell(classifier)
+    require_weights(classifier, game)
+    require_gradients(classifier, game, images, logits.argmin(-1).astype("int32"))
     refuse_activation_losses(classifier, images)
-    require(bool(model.trainable_variables), "weights to train", f"none in {model.name!r}")
     if any(weight.dtype != "float32" for weight in model.trainable_variables):
         raise ConfigError(
             "Expected float32 variables. Received: another type. A policy as mixed_bfloat16 "
@@ -179,7 +171,7 @@ def validate_players(players: Players, game: Game) -> None:
     Raises:
       ConfigError: such a game.
     """
-    ours = {id(one) for one in players.models["classifier"].trainable_variables}
+    ours = {id(one) for one in players.classifier.trainable_variables}
     trained = {id(one) for one in game.trainable(players)}
     if not ours <= trained or (ours != trained and not game.learns_attacker):
         raise ConfigError(

@@ -338,7 +338,7 @@ REFUSED = {
     "not built": (lambda: {"model": keras.Sequential([keras.layers.Dense(3)])}, "built Keras"),
     "no model": (lambda: {"model": print}, "built Keras"),
     "no game": (lambda: {"game": 3}, "a game"),
-    "two outputs": (lambda: {"model": two_outputs()}, "several outputs"),
+    "two outputs": (lambda: {"model": two_outputs()}, "outputs?"),
     "nothing to train": (lambda: {"model": frozen()}, "weights to train"),
     "activity": (
         lambda: {"model": nets.net(keras.layers.ActivityRegularization(0.1))},
@@ -385,19 +385,36 @@ def test_what_cannot_be_trained_is_refused_in_one_line(case):
     assert "\n" not in str(raised.value)
 
 
-def test_a_softmax_at_the_end_is_told_or_taken_off():
+def test_a_softmax_at_the_end_is_taken_off(capsys):
     x, y = nets.data()
-    model = keras.Sequential([nets.net(), keras.layers.Softmax()])
-    try:
-        ours = nets.compiled("minimax_grad", model, run_eagerly=True)
-    except ConfigError as error:
-        assert "Remove the softmax" in str(error)
-        return
-    theirs = nets.compiled("minimax_grad", run_eagerly=True)
+    ours = nets.compiled(
+        "minimax_grad",
+        keras.Sequential([nets.net(), keras.layers.Softmax()]),
+        metrics=["accuracy"],
+        run_eagerly=True,
+    )
+    assert "ends in a softmax" in capsys.readouterr().err
+    theirs = nets.compiled("minimax_grad", metrics=["accuracy"], run_eagerly=True)
     for one in (ours, theirs):
         one.fit(x, y, verbose=0)
-    nets.same(ours.get_weights(), theirs.get_weights())
-    assert ours.evaluate(x, y, verbose=0) == theirs.evaluate(x, y, verbose=0)
+    nets.same(ours.get_weights(), theirs.get_weights(), 1e-6)
+    assert ours.evaluate(x, y, verbose=0) == pytest.approx(theirs.evaluate(x, y, verbose=0))
+    nets.same([ours.predict(x, verbose=0).sum(-1)], [np.ones(20)], 1e-6)  # as the model has it
+
+
+def test_a_single_unit_is_two_classes():
+    """Dense(1) and sigmoid: the logits [0, z], whose cross-entropy is the binary one."""
+    x, y = nets.data()
+    y = np.minimum(y, 1)
+    model = keras.Sequential(
+        [keras.Input(nets.SHAPE), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    )
+    right = float(keras.losses.BinaryCrossentropy()(y[:, None], model(x)))
+    ours = nets.compiled("lwa", model, metrics=["accuracy"], run_eagerly=True)
+    loss, accuracy = ours.evaluate(x, y, verbose=0)
+    assert loss == pytest.approx(right, rel=1e-5)
+    assert accuracy == pytest.approx(np.mean((np.asarray(model(x))[:, 0] > 0.5) == y))
+    assert ours.fit(x, y[:, None], verbose=0).history["risk"][0] > 0
 
 
 def test_nearest_resizing_under_a_penalty_is_named():
