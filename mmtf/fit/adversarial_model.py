@@ -241,8 +241,8 @@ class AdversarialModel(PlainModel):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Compiles the training step; called by `fit`."""
-        if not force and getattr(self, "train_function", None) is not None:
-            return self.train_function
+        if not force and vars(self).get("train_function") is not None:
+            return vars(self)["train_function"]
         super().make_train_function(force)
         if self.distribute_strategy.num_replicas_in_sync > 1:
             # Their threads take turns in tracing: layers are changed around all of them.
@@ -253,7 +253,7 @@ class AdversarialModel(PlainModel):
                     return made(iterator)
 
             self.train_function = traced
-        return self.train_function
+        return vars(self)["train_function"]
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -85,7 +85,7 @@ class RobustAccuracy(keras.callbacks.Callback):
         game = getattr(self.model, "game", None)
         self._attack = self._made(self.threat or getattr(game, "threat", None))
         box = self._attack.threat.box
-        own = getattr(self.model, "classifier", None)
+        own: Any = getattr(self.model, "classifier", None)
         scaled = own is not None and own.bounds != BOX
         bounds = self.bounds or (own.bounds if scaled else box)
         if own is None or self.bounds is not None:
