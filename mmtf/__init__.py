@@ -45,7 +45,13 @@ _ROOMS = (
 __all__ = [*_PUBLIC, *_ROOMS, "__version__"]
 
 
+# What can be used without TensorFlow.
+_LIGHT = ("Schedule", "reports", "runs", "stats", "storage")
+
+
 def __getattr__(name: str):
+    if name in __all__ and name not in _LIGHT:
+        importlib.import_module("mmtf.runtime.startup").import_quietly()
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _ROOMS:

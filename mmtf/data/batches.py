@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 
 # Leaves memory for activations on small GPUs and machines.
 MEMORY_LIMIT_BYTES = 4 * 2**30
@@ -53,7 +53,7 @@ class Batches:
         in_memory: bool | None = None,
         weights: np.ndarray | None = None,
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape

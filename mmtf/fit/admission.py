@@ -1,6 +1,5 @@
 """What `AdversarialModel` accepts: models, games, losses and optimizers."""
 
-import math
 from typing import Any
 
 import keras
@@ -8,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_int, require_seed
 from mmtf.games.base import Game
 from mmtf.games.players import Players
 from mmtf.kernels.keras_internals import layers_of
@@ -182,9 +181,8 @@ def validate_players(players: Players, game: Game) -> None:
 
 def validate_settings(game: Game, warmup_steps: Any, epochs_per_round: Any, seed: Any) -> None:
     """Checks the seed, the steps of the ramp and, for games in rounds, the epochs in a round."""
-    _require_count("seed in [0, 2^31)", seed, 0)
-    require(seed < 2**31, "seed in [0, 2^31)", seed)
-    _require_count("warmup_steps >= 0", warmup_steps, 0)
+    require_seed(seed)
+    require_int("warmup_steps", warmup_steps, 0)
     if not game.rounds:
         require(epochs_per_round is None, "epochs_per_round for games in rounds", epochs_per_round)
         return
@@ -193,12 +191,7 @@ def validate_settings(game: Game, warmup_steps: Any, epochs_per_round: Any, seed
             f"Expected epochs_per_round=k for {type(game).__name__}, which is played in "
             f"{game.rounds + 1} rounds of k epochs. Received: None."
         )
-    _require_count("epochs_per_round > 0", epochs_per_round, 1)
-
-
-def _require_count(expected, value, least):
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    require(whole and least <= value < math.inf, f"{expected}, an integer", value)
+    require_int("epochs_per_round", epochs_per_round)
 
 
 def _refuse_empty_parts(model, game):

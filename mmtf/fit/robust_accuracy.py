@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, reason_of, require
+from mmtf.errors import ConfigError, reason_of, require, require_int
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.runner import measure
 from mmtf.fit import examples
@@ -63,9 +63,8 @@ class RobustAccuracy(keras.callbacks.Callback):
         **options: Any,
     ):
         super().__init__()
-        for label, count in (("examples", examples), ("every", every)):
-            whole = isinstance(count, int) and not isinstance(count, bool)
-            require(whole and count > 0, f"{label} > 0, an integer", count)
+        require_int("examples", examples)
+        require_int("every", every)
         self.attack = attack
         self.data = data
         self.examples = examples

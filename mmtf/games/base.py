@@ -12,7 +12,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require_int
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel, require_threat
 
@@ -202,6 +202,7 @@ def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
       threat: the constraint of Eq. 5; with one step, FGSM for its norm `linf`, else FGM.
       steps: number of steps, > 0; several steps are smaller than the single one.
     """
+    require_int("max_steps", steps)
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
     return IteratedAttack(threat, steps=steps, stop_early=False)

@@ -97,8 +97,11 @@ def train(
       >>> trained.steps
       2
     """
+    known = options is None or isinstance(options, TrainOptions)
+    require(known, "options=TrainOptions(...)", options)
     options = dataclasses.replace(options or TrainOptions(), **changes)
-    require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    is_game = hasattr(game, "make_players") and not isinstance(game, type)
+    require(is_game, "a game, as mmtf.games.MinimaxGrad(threat)", game)
     require_dataset(dataset)
     require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
     strategy = options.strategy or default_strategy()

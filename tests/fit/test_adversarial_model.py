@@ -350,7 +350,7 @@ REFUSED = {
         "starts it anew",
     ),
     "not in rounds": (lambda: {"options": {"epochs_per_round": 1}}, "games in rounds"),
-    "warm-up": (lambda: {"options": {"warmup_steps": 1.5}}, "warmup_steps >= 0, an integer"),
+    "warm-up": (lambda: {"options": {"warmup_steps": 1.5}}, "warmup_steps"),
     "any size": (
         lambda: {"game": "minimax_attnet", "model": any_size()},
         "one image size",

@@ -114,8 +114,8 @@ def test_a_plain_model_can_be_watched():
 REFUSED = {
     "no such attack": (lambda: mmtf.RobustAccuracy("pdg", threat=nets.THREAT), "attack"),
     "no such option": (lambda: mmtf.RobustAccuracy("pgd", step=3, threat=nets.THREAT), "step"),
-    "every": (lambda: mmtf.RobustAccuracy(every=0), "every > 0"),
-    "examples": (lambda: mmtf.RobustAccuracy(examples=2.5), "examples > 0"),
+    "every": (lambda: mmtf.RobustAccuracy(every=0), "every"),
+    "examples": (lambda: mmtf.RobustAccuracy(examples=2.5), "examples"),
     "options of an instance": (
         lambda: mmtf.RobustAccuracy(mmtf.attacks.FGSM(nets.THREAT), steps=2),
         "options in the attack",
