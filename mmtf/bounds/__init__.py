@@ -7,19 +7,8 @@ BOUNDS[name](classifier)(x, y, threat) -> lower bounds of logit y - logit j, flo
 
 from typing import Any
 
+from mmtf.bounds.verifiers import BOUNDS
 from mmtf.registry import Registry
-
-BOUNDS = Registry(
-    "verifier",
-    {
-        "ibp": "mmtf.bounds.ibp:IBP",
-        "crown_ibp": "mmtf.bounds.crown:CrownIBP",
-        "crown": "mmtf.bounds.crown:Crown",
-        "alpha_crown": "mmtf.bounds.alpha_crown:AlphaCrown",
-        "milp": "mmtf.bounds.milp:MILP",
-    },
-    bases=("mmtf.bounds.verifier:Verifier",),
-)
 
 # Attributes, imported on first use. No module has the name of a function, because importing it
 # would replace the function.

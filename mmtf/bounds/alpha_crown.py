@@ -51,7 +51,11 @@ class AlphaCrown(Verifier):
         bound_by_crown(problem, deadline)
         owner, others = problem.open_rows()
         lines = problem.compute_lines()
-        slopes = [i for i in problem.graph.activations() if isinstance(_op(problem, i), LeakyReLU)]
+        slopes = [
+            i
+            for i in problem.graph.activations()
+            if isinstance(problem.graph.activation(i), LeakyReLU)
+        ]
         if slopes:
             for i in range(0, len(owner), problem.chunk):
                 rows = owner[i : i + problem.chunk], others[i : i + problem.chunk]
@@ -113,13 +117,9 @@ def _step(graph, norm):
             )
             # Where the two lines coincide, the input has one sign and the slope is known.
             certain = lines[i].lower_slope == lines[i].upper_slope
-            least = tf.cast(graph.nodes[i].operation.slope, alpha[i].dtype)
+            least = tf.cast(graph.activation(i).slope, alpha[i].dtype)
             moved = tf.clip_by_value(alpha[i] + rate * change, least, 1.0)
             after[i] = tf.where(certain, lines[i].lower_slope, moved)
         return bound, after, means, squares
 
     return step
-
-
-def _op(problem, index):
-    return problem.graph.nodes[index].operation

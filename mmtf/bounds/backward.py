@@ -58,6 +58,11 @@ def backward(
     return found, constant
 
 
+def no_lines(index: int) -> Lines:
+    """`lines_of` of rows that meet no activation before they end."""
+    raise AssertionError(f"a row reached activation node {index}")
+
+
 def lowest(
     norm: str, coefficients: dict[int, Tensor], region: Region, boxes: dict[int, Pair]
 ) -> Tensor:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf.bounds import BOUNDS
 from mmtf.bounds.balls import Ball, as_ball
 from mmtf.bounds.certificates import Certificates, InvertedBracket
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
 from mmtf.bounds.problem import Problem, default_chunk
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
+from mmtf.bounds.verifiers import BOUNDS
 from mmtf.errors import ConfigError, RunError, require, require_int, require_number
 from mmtf.runtime.devices import full_float32
 

@@ -73,7 +73,7 @@ def refine(problem: Problem, deadline: Deadline) -> None:
         if deadline.passed:
             return
         low, high = problem.boxes[source]
-        loose = [graph.nodes[i].operation.loose(low, high) for i in by_input[source]]  # type: ignore[union-attr]
+        loose = [graph.activation(i).loose(low, high) for i in by_input[source]]
         owner, position = np.nonzero(
             np.logical_or.reduce([one.numpy() for one in loose]).reshape(len(problem), -1)
         )

@@ -117,6 +117,10 @@ class Graph:
         affine = (Affine, type(None))
         return [i for i, node in enumerate(self.nodes) if not isinstance(node.operation, affine)]
 
+    def activation(self, index: int) -> Any:
+        """The operation of a node that is not affine."""
+        return self.nodes[index].operation
+
     def ancestors(self, index: int) -> set[int]:
         """The nodes on which a node depends, with itself."""
         found = {index}

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.bounds.affine import Affine, Pair
-from mmtf.bounds.backward import backward, unit_rows
+from mmtf.bounds.backward import backward, no_lines, unit_rows
 from mmtf.bounds.balls import Region, dual_norm
 from mmtf.bounds.graph import INPUT, Graph
 
@@ -83,11 +83,7 @@ def row_norms(graph: Graph, norm: str, chunk: int) -> dict[int, Tensor]:
 def _norms_of(graph, norm, index, shape):
     def compute(positions):
         a = unit_rows(positions, tf.ones_like(positions, tf.float64), shape)
-        coefficients, _ = backward(graph, index, a, _no_lines)
+        coefficients, _ = backward(graph, index, a, no_lines)
         return dual_norm(norm, coefficients[INPUT])
 
     return compute
-
-
-def _no_lines(index):
-    raise AssertionError(f"node {index} is not affine in the image")

@@ -9,7 +9,7 @@ import scipy.optimize
 import tensorflow as tf
 
 from mmtf.bounds.activations import LeakyReLU
-from mmtf.bounds.backward import backward, margin_rows, unit_rows
+from mmtf.bounds.backward import backward, margin_rows, no_lines, unit_rows
 from mmtf.bounds.balls import Ball
 from mmtf.bounds.crown import bound_by_crown
 from mmtf.bounds.graph import INPUT, Graph
@@ -107,7 +107,7 @@ class _Rows:
         return self._back(source, unit_rows(positions, tf.ones_like(positions, tf.float64), shape))
 
     def _back(self, start, a):
-        found, constant = backward(self.graph, start, a, {}.__getitem__, self.stop)
+        found, constant = backward(self.graph, start, a, no_lines, self.stop)
         matrix = np.zeros([len(a), self.count])
         for index, part in found.items():
             matrix[:, self.places[index]] = part.numpy().reshape(len(a), -1)
@@ -157,7 +157,7 @@ def _program(problem, rows, example) -> _Program:
         source = graph.nodes[index].inputs[0]
         below, above = (part.numpy()[example].ravel() for part in problem.boxes[source])
         first = rows.places[index].start
-        slope = graph.nodes[index].operation.slope
+        slope = graph.activation(index).slope
         for k, (coefficients, constant) in enumerate(zip(*rows.inputs[index], strict=True)):
             builder.activation(first + k, coefficients, constant, below[k], above[k], slope)
     if problem.ball.norm == "l1":

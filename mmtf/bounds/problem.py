@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.bounds.affine import Pair
-from mmtf.bounds.backward import backward, lowest, margin_rows, of_rows, unit_rows
+from mmtf.bounds.backward import backward, lowest, margin_rows, no_lines, of_rows, unit_rows
 from mmtf.bounds.balls import Ball, Region
 from mmtf.bounds.graph import INPUT, Graph
 from mmtf.bounds.interval import intervals, row_norms
@@ -141,7 +141,7 @@ class Problem:
 
         def compute(boxes):
             return {
-                i: graph.nodes[i].operation.lines(*boxes[graph.nodes[i].inputs[0]])
+                i: graph.activation(i).lines(*boxes[graph.nodes[i].inputs[0]])
                 for i in graph.activations()
             }
 
@@ -199,7 +199,7 @@ class Problem:
 
         def compute(owner, others, labels, boxes, region):
             a = margin_rows(tf.gather(labels, owner), others, graph.num_classes)
-            coefficients, constant = backward(graph, graph.last, a, {}.__getitem__, stop)
+            coefficients, constant = backward(graph, graph.last, a, no_lines, stop)
             own = of_rows({i: boxes[i] for i in coefficients if i != INPUT}, owner)
             return constant + lowest(norm, coefficients, of_rows(region, owner), own)
 

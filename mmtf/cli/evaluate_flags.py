@@ -8,7 +8,7 @@ from typing import Any
 from absl import flags
 
 from mmtf.attacks import ATTACKS
-from mmtf.bounds import BOUNDS
+from mmtf.bounds.verifiers import BOUNDS
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS
 from mmtf.errors import (
