@@ -5,8 +5,10 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
+from mmtf.bounds.activations import LeakyReLU
 from mmtf.bounds.affine import Pair
 from mmtf.bounds.ibp import bound_by_intervals
+from mmtf.bounds.pooling import Maximum
 from mmtf.bounds.problem import Problem
 from mmtf.bounds.verifier import Deadline, Verifier
 
@@ -73,15 +75,31 @@ def refine(problem: Problem, deadline: Deadline) -> None:
         if deadline.passed:
             return
         low, high = problem.boxes[source]
-        loose = [graph.activation(i).loose(low, high) for i in by_input[source]]
-        owner, position = np.nonzero(
-            np.logical_or.reduce([one.numpy() for one in loose]).reshape(len(problem), -1)
-        )
+        loose = _loose(problem, source, by_input)
+        owner, position = np.nonzero(loose.reshape(len(problem), -1))
         if not len(owner):
             continue
         found = problem.bound_outputs(source, owner, position)
         known[source] = _with(low, high, owner, position, found)
         problem.boxes = problem.compute_intervals(known)
+
+
+def _loose(problem, source, by_input):
+    """bool [N, *shape]: the values of a node whose bounds are worth a backward pass."""
+    graph, boxes = problem.graph, problem.boxes
+    low, high = boxes[source]
+    found = [graph.activation(i).loose(low, high).numpy() for i in by_input[source]]
+    loose = np.logical_or.reduce(found)
+    if isinstance(graph.nodes[source].operation, Maximum):
+        # Of a maximum of several values the pass gives the greatest of their bounds again.
+        inner = Maximum().loose(*boxes[graph.nodes[source].inputs[0]]).numpy()
+        return loose & ~inner.any(-1)
+    followers = [graph.activation(j) for i in by_input[source] for j in by_input.get(i, [])]
+    pooled = all(isinstance(graph.activation(i), Maximum) for i in by_input[source])
+    if pooled and followers and all(one == LeakyReLU() for one in followers):
+        # The ReLU after the pooling gives 0 whatever the values of these windows are.
+        loose &= (high.numpy() > 0).any(-1, keepdims=True)
+    return loose
 
 
 def _with(low, high, owner, position, found):

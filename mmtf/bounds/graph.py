@@ -14,9 +14,9 @@ from mmtf.bounds.layers import (
     Operation,
     operations_of,
     two_logits,
-    unsupported,
     without_activation,
 )
+from mmtf.bounds.supported import unsupported
 from mmtf.classifiers.classifier import BOX, as_classifier
 from mmtf.classifiers.outputs import symbolic_output
 from mmtf.classifiers.unwrapping import squashing_end

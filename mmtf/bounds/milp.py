@@ -158,20 +158,20 @@ def _program(problem, rows, example) -> _Program:
         below, above = (part.numpy()[example].ravel() for part in problem.boxes[source])
         first = rows.places[index].start
         slope = graph.activation(index).slope
-        for k, (coefficients, constant) in enumerate(zip(*rows.inputs[index], strict=True)):
-            builder.activation(first + k, coefficients, constant, below[k], above[k], slope)
+        for k, z in enumerate(zip(*rows.inputs[index], strict=True)):
+            builder.activation(first + k, z, below[k], above[k], slope)
     if problem.ball.norm == "l1":
         builder.l1_ball(x, problem.ball.eta)
     return builder.program(rows, graph.nodes[INPUT].shape)
 
 
 class _Builder:
-    """Collects variables and constraints <= of a program."""
+    """Collects the variables and the constraints `row <= most` of a program."""
 
     def __init__(self, count):
         self.low, self.high = [-np.inf] * count, [np.inf] * count
         self.whole = [0] * count
-        self.rows: list[tuple[dict, float]] = []
+        self.rows: list[tuple[dict[int, float], float]] = []
 
     def variable(self, low, high, whole):
         self.low.append(low)
@@ -179,29 +179,28 @@ class _Builder:
         self.whole.append(whole)
         return len(self.low) - 1
 
-    def activation(self, y, z, constant, low, high, slope):
-        """y = max(z + constant, slope (z + constant)), with z a dense row of coefficients."""
-
-        def difference(factor, extra, most):
-            """-y + factor z <= most, or with `extra` = (variable, coefficient) y - factor z."""
-            sign = -1.0 if extra is None else 1.0
-            row = {k: -sign * factor * z[k] for k in np.flatnonzero(z)}
-            row[y] = row.get(y, 0.0) + sign
-            if extra is not None and extra[0] is not None:
-                row[extra[0]] = extra[1]
-            self.rows.append((row, most + sign * factor * constant))
-
+    def activation(self, y, z, low, high, slope):
+        """y = max(e, slope e) for e = <z[0], variables> + z[1], which lies in [low, high]."""
         if low >= 0 or high <= 0:
             factor = 1.0 if low >= 0 else slope
-            difference(factor, None, 0.0)
-            difference(factor, (None, 0.0), 0.0)
+            self.at_least(y, z, factor)
+            self.at_most(y, z, factor)
             return
-        a = self.variable(0, 1, 1)
-        rest = 1.0 - slope
-        difference(1.0, None, 0.0)
-        difference(slope, None, 0.0)
-        difference(1.0, (a, -rest * low), -rest * low)
-        difference(slope, (a, -rest * high), 0.0)
+        a, rest = self.variable(0, 1, 1), 1.0 - slope
+        self.at_least(y, z, 1.0)
+        self.at_least(y, z, slope)
+        self.at_most(y, z, 1.0, {a: -rest * low}, -rest * low)
+        self.at_most(y, z, slope, {a: -rest * high})
+
+    def at_least(self, y, z, factor):
+        """y >= factor e."""
+        row = {k: factor * z[0][k] for k in np.flatnonzero(z[0])}
+        self.rows.append(({**row, y: -1.0}, -factor * z[1]))
+
+    def at_most(self, y, z, factor, extra=None, most=0.0):
+        """y - factor e + <extra, variables> <= most."""
+        row = {k: -factor * z[0][k] for k in np.flatnonzero(z[0])}
+        self.rows.append(({**row, y: 1.0, **(extra or {})}, most + factor * z[1]))
 
     def l1_ball(self, x, eta):
         """sum of d_i <= eta with d_i >= |z_i - x_i|."""

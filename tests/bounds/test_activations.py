@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.bounds.activations import LeakyReLU, Smooth
-from mmtf.bounds.layers import FUNCTIONS, clipped, single
+from mmtf.bounds.functions import FUNCTIONS, clipped, single
 from mmtf.bounds.pooling import Maximum
 
 KNOWN = {function.__name__: (function, one) for function, one in FUNCTIONS.items() if one}

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.bounds import layers as bound_layers
+from mmtf.bounds import supported
 from mmtf.bounds.affine import Affine
-from mmtf.bounds.layers import SUPPORTED, operations_of
+from mmtf.bounds.layers import operations_of
 from mmtf.bounds.pooling import Maximum
+from mmtf.bounds.supported import SUPPORTED
 from mmtf.errors import ConfigError
 
 L = keras.layers
@@ -24,6 +25,7 @@ AFFINE = {
     "conv_valid": (L.Conv2D(3, (2, 3), strides=(1, 2)), IMAGE),
     "conv_dilated": (L.Conv2D(2, 2, dilation_rate=2), IMAGE),
     "conv_groups": (L.Conv2D(4, 3, groups=2, padding="same"), IMAGE),
+    "conv_channels_first": (L.Conv2D(3, 2, data_format="channels_first"), (2, 4, 5)),
     "conv_1d": (L.Conv1D(3, 2, strides=2), (7, 2)),
     "conv_3d": (L.Conv3D(2, 2), (3, 3, 3, 2)),
     "conv_transpose": (L.Conv2DTranspose(2, 3, strides=2, padding="same"), (3, 2, 2)),
@@ -37,6 +39,7 @@ AFFINE = {
     "normalization_inverse": (normalization(invert=True), IMAGE),
     "rescaling": (L.Rescaling(-0.5, 0.25), IMAGE),
     "average_pooling": (L.AveragePooling2D(2, padding="same"), IMAGE),
+    "average_pooling_channels_first": (L.AveragePooling2D(2, data_format="channels_first"), IMAGE),
     "average_pooling_1d": (L.AveragePooling1D(2), (6, 2)),
     "global_average": (L.GlobalAveragePooling2D(keepdims=True), IMAGE),
     "global_average_1d": (L.GlobalAveragePooling1D(), (4, 2)),
@@ -105,7 +108,7 @@ def test_separable_convolutions_have_a_valid_interval(rng):
     assert (high >= value.max(0) - 1e-12).numpy().all()
 
 
-@pytest.mark.parametrize("kind", bound_layers.MERGING)
+@pytest.mark.parametrize("kind", supported.MERGING)
 def test_merging_layers(kind, rng):
     layer, x, y = kind(), rng.normal(size=(2, 3, 2)), rng.normal(size=(2, 3, 2))
     layer.build([(None, 3, 2)] * 2)
@@ -166,10 +169,10 @@ def test_activation_layers(rng):
 
 def test_every_supported_layer_is_in_a_test():
     tested = {type(layer) for layer, _ in AFFINE.values()}
-    tested |= {*bound_layers.MERGING, *bound_layers.POOLING, *bound_layers.ACTIVATIONS}
-    tested |= {*bound_layers.IDENTITIES, L.SeparableConv2D}
+    tested |= {*supported.MERGING, *supported.POOLING, *supported.ACTIVATIONS}
+    tested |= {*supported.IDENTITIES, L.SeparableConv2D}
     assert tested == set(SUPPORTED)
-    for kind in bound_layers.IDENTITIES:
+    for kind in supported.IDENTITIES:
         layer = kind(0.1) if kind not in (L.Identity, L.ActivityRegularization) else kind()
         assert operations_of(layer, [(3,)]) == []
 
