@@ -15,6 +15,8 @@ from tensorflow import Tensor
 # Below this width an S-shaped function is bounded by two constants: the slope of its chord would
 # be a quotient of rounding errors.
 NARROW = 1e-6
+# Halvings of the interval in which a touching point is searched.
+BISECTIONS = 20
 # Points at which the difference of a smooth function and a line is computed.
 GRID = 64
 
@@ -104,9 +106,9 @@ class SShaped(Activation):
     """A nondecreasing f, convex below `center` and concave above, as tanh.
 
     On an interval on one side of the center, the lines are the chord and the tangent at the
-    middle. Otherwise f' is least at an end of the interval, so with m = min(f'(low), f'(high)) the
-    lines of slope m through the ends enclose f (Singh et al. 2019, "An abstract domain for
-    certifying neural networks", section 4.4). A convex f has the center infinity.
+    middle. Otherwise the upper line goes through (low, f(low)) and touches f above the center, or
+    is the chord if there is no such point below high; the lower line likewise from (high, f(high))
+    (Zhang et al. 2018, section 3.3). A convex f has the center infinity.
     """
 
     f: Callable[[Tensor], Tensor]
@@ -117,27 +119,50 @@ class SShaped(Activation):
         return self.f(z)
 
     def lines(self, low: Tensor, high: Tensor) -> Lines:
-        at_low, at_high, middle = self.f(low), self.f(high), (low + high) / 2
+        at_low, at_high = self.f(low), self.f(high)
         narrow = high - low < NARROW
-        chord = (at_high - at_low) / tf.where(narrow, tf.ones_like(low), high - low)
-        tangent = self.derivative(middle)
-        touching = self.f(middle) - tangent * middle
-        least = tf.minimum(self.derivative(low), self.derivative(high))
-        convex, concave = high <= self.center, low >= self.center
-        through_low, through_high = at_low - chord * low, at_high - least * high
-        lower_slope = tf.where(concave, chord, tf.where(convex, tangent, least))
-        lower = tf.where(convex & ~concave, touching, at_low - least * low)
-        lower = tf.where(concave, through_low, lower)
-        upper_slope = tf.where(concave, tangent, tf.where(convex, chord, least))
-        upper = tf.where(convex & ~concave, through_low, through_high)
-        upper = tf.where(concave, touching, upper)
+        slope = (at_high - at_low) / tf.where(narrow, tf.ones_like(low), high - low)
+        chord = slope, at_low - slope * low
+        middle = self._tangent((low + high) / 2)
+        lower = upper = chord
+        if math.isfinite(self.center):
+            lower, upper = (
+                self._touching(high, low, 1.0, chord),
+                self._touching(low, high, -1.0, chord),
+            )
+        concave, convex = low >= self.center, high <= self.center
+        lower = _where(concave, chord, _where(convex, middle, lower))
+        upper = _where(concave, middle, _where(convex, chord, upper))
         none = tf.zeros_like(low)
         return Lines(
-            tf.where(narrow, none, lower_slope),
-            tf.where(narrow, at_low, lower),
-            tf.where(narrow, none, upper_slope),
-            tf.where(narrow, at_high, upper),
+            *_where(narrow, (none, at_low), lower), *_where(narrow, (none, at_high), upper)
         )
+
+    def _tangent(self, d):
+        slope = self.derivative(d)
+        return slope, self.f(d) - slope * d
+
+    def _touching(self, end, other, sign, chord):
+        """The tangent through (end, f(end)), on the other side of the center, or the chord.
+
+        A tangent there encloses f as soon as it does at `end`: bisection keeps such a point.
+        """
+
+        def encloses(d):
+            slope, intercept = self._tangent(d)
+            return sign * (self.f(end) - slope * end - intercept) >= 0
+
+        near, far = tf.fill(tf.shape(end), tf.cast(self.center, end.dtype)), other
+        for _ in range(BISECTIONS):
+            middle = (near + far) / 2
+            good = encloses(middle)
+            near, far = tf.where(good, near, middle), tf.where(good, middle, far)
+        return _where(encloses(other), self._tangent(far), chord)
+
+
+def _where(condition, one, other):
+    """tf.where of two lines (slope, intercept)."""
+    return tuple(tf.where(condition, a, b) for a, b in zip(one, other, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
