@@ -5,8 +5,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from mmtf.errors import require, require_choice
-from mmtf.radius import require_radius
+from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2")
@@ -94,7 +96,8 @@ class RunConfig:
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS, or
         `module:attribute` of a dataset of your own.
       eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5): eta = 2 eps for an eps
-        on [0, 1]. > 0.
+        on [0, 1]. > 0. With `linf` also a tuple or list, a radius for each channel. A text such as
+        "8/255" or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
       norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
       game_options: all keyword arguments of the game (`registry.resolve_kwargs`) but those
         that `as_before` leaves out.
@@ -118,7 +121,7 @@ class RunConfig:
         "Datasets by name.",
         by_preset=True,
     )
-    eta: float = setting(
+    eta: Any = setting(
         0.3, "Attack radius for pixels in [-1, 1]; default 0.3, cifar10 0.06.", by_preset=True
     )
     norm: str = setting("linf", "Norm of the radius.", choices=NORMS)
@@ -144,12 +147,13 @@ class RunConfig:
     seed: int = setting(0, "Of the net, the batches, dropout and random starts.")
 
     def __post_init__(self) -> None:
-        require_radius("eta", self.eta)
+        object.__setattr__(self, "eta", as_radius("eta", self.eta))
         require(self.pgd_steps > 0, "pgd_steps > 0", self.pgd_steps)
         require(self.pgd_restarts > 0, "pgd_restarts > 0", self.pgd_restarts)
         require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
         require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
         require_choice("norm", self.norm, NORMS)
+        require_norm(self.eta, self.norm)
         require(bool(self.attacks), "at least one attack for the table", self.attacks)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("schedule", self.schedule_name, SCHEDULES)
@@ -158,6 +162,8 @@ class RunConfig:
         """Plain JSON types only; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
+        if not isinstance(self.eta, float):
+            as_dict["eta"] = np.asarray(self.eta).tolist()
         if self.jit_compile is None:
             del as_dict["jit_compile"]  # configs from before there was a choice stay what they are
         return as_dict

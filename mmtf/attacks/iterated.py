@@ -81,7 +81,7 @@ class IteratedAttack(TargetableAttack):
         require_choice("decay", self.decay, DECAYS)
         require_choice("loss", self.loss, losses.LOSSES)
         if self.step_size is None:
-            self.step_size = 2.5 * self.threat.eta / sum(decay_factors(self.decay, self.steps))
+            self.step_size = 2.5 * self.threat.radius / sum(decay_factors(self.decay, self.steps))
         require(self.step_size > 0, "step_size > 0", self.step_size)
         self.compiles_itself = self.stop_early
 

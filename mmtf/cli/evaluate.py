@@ -24,7 +24,7 @@ from mmtf.cli.errors import about, in_one_line
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS, STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, require, require_choice
-from mmtf.radius import eta_of, parse_radius
+from mmtf.radius import Radius, as_radius, eta_of, largest, radius_entry, radius_text
 from mmtf.runtime import PRECISIONS, startup
 from mmtf.storage.lock import hold
 
@@ -75,7 +75,8 @@ def define_flags() -> None:
         "misclassified is always decided in float32.",
     )
     flags.DEFINE_list(
-        "eta", ["0.3"], "Attack radii for pixels in [-1, 1]: twice those of --epsilon."
+        "eta", ["0.3"], "Attack radii for pixels in [-1, 1]: twice those of --epsilon. With linf also radii of the "
+        "channels, separated by colons: 0.1:0.2:0.3."
     )
     flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
     flags.DEFINE_string("norm", "linf", f"Norm of the radii: {', '.join(NORMS)}.")
@@ -184,7 +185,7 @@ def _refuse_idle(names: list[str]) -> None:
     )
 
 
-def _evaluate(names: list[str], etas: list[float]) -> int:
+def _evaluate(names: list[str], etas: list[Radius]) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.classifier import Classifier
     from mmtf.classifiers.loading import load_classifier
@@ -239,7 +240,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     )
     settings = {
         "norm": FLAGS.norm,
-        "etas": etas,
+        "etas": [radius_entry(eta) for eta in etas],
         "seed": FLAGS.seed,
         "attacks": {
             name: recipes[name].to_dict() if name in recipes else options
@@ -344,18 +345,19 @@ def _parameters(kind: Callable[..., Any]) -> Any:
     return inspect.signature(kind).parameters
 
 
-def _etas() -> list[float]:
+def _etas() -> list[Radius]:
     """Returns the radii of --eta or --epsilon, ascending, on the scale of [-1, 1]."""
     require_one_radius(FLAGS)
     flag = "eta" if FLAGS.epsilon is None else "epsilon"
     texts: list[str] = FLAGS[flag].value or []
     try:
-        radii = [parse_radius(text) for text in texts]
+        radii = [as_radius(flag, text) for text in texts]
     except ConfigError:
         radii = []
-    good = bool(radii) and all(0 < radius < float("inf") for radius in radii)
-    require(good, f"radii --{flag} > 0 (0.3 or 8/255), separated by commas", ",".join(texts))
-    return sorted({radius if flag == "eta" else eta_of(radius) for radius in radii})
+    wanted = f"radii --{flag} > 0 (0.3 or 8/255; 0.1:0.2:0.3 per channel), separated by commas"
+    require(bool(radii), wanted, ",".join(texts))
+    chosen = {radius if flag == "eta" else eta_of(radius) for radius in radii}
+    return sorted(chosen, key=lambda eta: (largest(eta), radius_text(eta)))
 
 
 def _path_and_name(given: str) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.runner import BrokenConstraint, Result, measure
+from mmtf.radius import radius_text
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.digest import sha256
@@ -36,7 +37,7 @@ class Row:
     """A classifier at one radius; name or radius is None in a table that has only one."""
 
     defense: str | None
-    eta: float | None
+    eta: float | str | None
     classifier: Classifier
 
     @functools.cached_property
@@ -69,7 +70,7 @@ def _measure(row, name, column, batches, examples, options) -> Result:
     attack = column.fit(row.classifier, examples.dataset)
     fitting, bar = time.monotonic() - began, None
     if options.progress:
-        parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
+        parts = [row.defense, None if row.eta is None else f"eta {radius_text(row.eta)}", name]
         label = "  ".join(part for part in parts if part)
         bar = Progress(len(examples.x), label=label, unit="image", last=False)
     try:

@@ -182,7 +182,7 @@ def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
         margin = classifier.compiled("margin", _margin)
 
         def after(direction):
-            step = threat.eta * threat.steepest_step(direction)
+            step = threat.radius * threat.steepest_step(direction)
             return _batched(margin, size, threat.project(x + step, x).numpy(), y)
 
         led = after(tf.constant(gradient))

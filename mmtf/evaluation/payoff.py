@@ -32,6 +32,7 @@ from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, mas
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
+from mmtf.radius import Radius, as_radius, largest, radius_entry, radius_text
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.stats.paired import comparisons
 from mmtf.threat import ThreatModel
@@ -52,7 +53,7 @@ class Matrix:
 
     cells: list[Result]
     findings: list[Finding]
-    comparisons: dict[float, list[dict[str, Any]]]
+    comparisons: dict[float | str, list[dict[str, Any]]]
 
 
 def evaluate(
@@ -118,7 +119,7 @@ def evaluate(
     single = not isinstance(models, dict)
     matrix = _measured(
         {"model": models} if single else models,
-        {threat.eta: columns},
+        {radius_entry(threat.eta): columns},
         dataset,
         EvalOptions(
             max_examples=max_examples,
@@ -156,7 +157,7 @@ def payoff_matrix(
     attacks: Mapping[str, Mapping[str, Any]],
     dataset: Dataset,
     *,
-    etas: list[float],
+    etas: list[Radius],
     norm: str = "linf",
     recipes: Mapping[str, AttNetRecipe] | None = None,
     sources: Mapping[str, Any] | None = None,
@@ -172,7 +173,7 @@ def payoff_matrix(
       classifiers: name -> classifier; all are validated before any is measured.
       attacks: name -> options, see `mmtf.evaluation.attack_specs.make_attacks`.
       dataset: its test split is used.
-      etas: radii, > 0.
+      etas: radii, > 0, as of `mmtf.threat.ThreatModel`.
       norm: of the balls, a norm of `mmtf.threat.ThreatModel`.
       recipes, sources: see `make_attacks`.
       options: see `EvalOptions`; None: the defaults.
@@ -184,6 +185,7 @@ def payoff_matrix(
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
     columns = {}
+    etas = [as_radius("eta", eta) for eta in etas]
     for eta in etas:
         made = make_attacks(
             attacks,
@@ -195,10 +197,10 @@ def payoff_matrix(
             cache_dir=options.cache_dir,
             progress=options.progress,
         )
-        columns[eta] = {name: as_fitted(attack) for name, attack in made.items()}
+        columns[radius_entry(eta)] = {name: as_fitted(one) for name, one in made.items()}
     for name, source in sources.items():
         validate_classifier(source, dataset, name)
-    threat = ThreatModel(eta=max(etas), norm=norm)
+    threat = ThreatModel(eta=max(etas, key=largest), norm=norm)
     return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
 
 
@@ -240,7 +242,7 @@ def attack_classifier(
 
 def _measured(
     models: Mapping[str, Any],
-    columns: Mapping[float, Mapping[str, FittedAttack]],
+    columns: Mapping[float | str, Mapping[str, FittedAttack]],
     dataset: Dataset,
     options: EvalOptions,
     *,
@@ -274,7 +276,7 @@ def _measured(
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
-                label = f"{name}  eta {eta:g}  {attack}"
+                label = f"{name}  eta {radius_text(eta)}  {attack}"
                 try:
                     cell = measured_cell(where, attack, column, examples=examples, options=options)
                 except (BrokenConstraint, RiskNotFinite) as error:
@@ -327,8 +329,10 @@ def _masking_in_table(table, columns) -> list[Finding]:
     for (defense, attack, eta), wrong in table.items():
         if attack in columns[eta]:  # not `worst`
             threat = columns[eta][attack].threat
-            kind = kinds.setdefault((threat.norm, threat.box), {})
-            kind[defense, attack, threat.eta] = wrong
+            # The balls of one kind are nested: they differ in their radius alone.
+            weights = np.asarray(threat.weights).tobytes()
+            kind = kinds.setdefault((threat.norm, threat.box, weights), {})
+            kind[defense, attack, threat.radius] = wrong
     return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
 
 

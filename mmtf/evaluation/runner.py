@@ -15,6 +15,7 @@ from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.minimal_perturbation import minimal_distance
 from mmtf.evaluation.verdict import misclassified
+from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
 from mmtf.stats.intervals import wilson
 from mmtf.training.progress import Progress
@@ -39,7 +40,7 @@ class Result:
       distance: float64 [N], size of the smallest misclassified perturbation found
         (`mmtf.evaluation.minimal_perturbation`), NaN where none was found; None: not computed.
       defense: the classifier's name in tables; None in a table of one classifier.
-      eta: the radius; None in a table of one radius.
+      eta: the radius (`mmtf.radius.radius_entry`); None in a table of one radius.
     """
 
     attack: str
@@ -48,7 +49,7 @@ class Result:
     images: np.ndarray = dataclasses.field(default_factory=lambda: NO_IMAGES)
     distance: np.ndarray | None = None
     defense: str | None = None
-    eta: float | None = None
+    eta: float | str | None = None
 
     @property
     def n(self) -> int:
@@ -194,7 +195,7 @@ def perturb(
             if broken:
                 raise BrokenConstraint(
                     f"{attack!r} returned {broken} of {len(z)} images outside the ball of radius "
-                    f"{attack.threat.eta:g} or the box, or with NaN."
+                    f"{radius_text(attack.threat.eta)} or the box, or with NaN."
                 )
             batches.append(z)
             if progress is not None:

@@ -26,7 +26,7 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
     return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
 
 
-def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
+def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
     """Defenses x attacks at one radius: `error (robust accuracy) [95 % interval of the error]`.
 
     An error rate in doubt ends in `!`.
@@ -40,7 +40,7 @@ def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def record_radius(record: dict, eta: float) -> str:
+def record_radius(record: dict, eta: float | str) -> str:
     """One radius of a record on both scales, for a title."""
     standardized = record.get("preprocess") == "standardize_per_image"
     return radius_title(eta, record["norm"], standardized=standardized)
@@ -78,7 +78,7 @@ def evaluation_html(record: dict, galleries: dict[str, list[bytes]]) -> str:
         tests = record["comparisons"].get(str(eta))
         if tests:
             body.append(_table(*_tests(tests)))
-    if len(record["etas"]) > 1:
+    if len({eta for eta in record["etas"] if not isinstance(eta, str)}) > 1:
         body += ["<h2>Error against eta</h2>", _curves(record)]
     body.append(f"<p>{html.escape(_settings(record))}</p>")
     body.append("<h2>Signs of masked gradients</h2><ul>")
@@ -181,7 +181,8 @@ def _heat_map(record, eta):
 def _curves(record):
     """One SVG a defense: error against eta, a line an attack."""
     frame = evaluation_frame(record)
-    low, high = min(record["etas"]), max(record["etas"])
+    frame = frame[[not isinstance(eta, str) for eta in frame.eta]]  # arrays have no place on an axis
+    low, high = frame.eta.min(), frame.eta.max()
     parts = []
     for defense in dict.fromkeys(frame.defense):
         lines = []

@@ -3,12 +3,13 @@
 import csv
 import functools
 import importlib.resources
+from typing import Any
 
 # What the paper calls the games of `mmtf.games`.
 _DEFENSES = {"undefended": "no_defense"}
 
 
-def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float | None:
+def paper_figure(dataset: str, eta: Any, defense: str, attack: str) -> float | None:
     """The error that the paper reports, or None where it has no such cell.
 
     Tables 4 and 5 print Table 3's `worst` under FGSM-curr; Tables 1 to 3 and 6 to 8 come first,
@@ -16,7 +17,7 @@ def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float |
 
     Args:
       dataset: `mnist` or `cifar10`.
-      eta: the radius; without effect for the undefended net's clean error.
+      eta: the radius; no array has a cell. Without effect for the undefended net's clean error.
       defense: a game of `mmtf.games`, or `adv_fgsm80` and the like.
       attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr`, `worst`.
 
@@ -27,7 +28,8 @@ def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float |
     defense = _DEFENSES.get(defense, defense)
     for row in _rows():
         same = (row["dataset"], row["defense"], row["attack"]) == (dataset, defense, attack)
-        if same and (not row["eta"] or abs(float(row["eta"]) - eta) < 1e-9):
+        known = isinstance(eta, float | int)
+        if same and (not row["eta"] or (known and abs(float(row["eta"]) - eta) < 1e-9)):
             return float(row["error"])
     return None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.data.dataset import Dataset
+from mmtf.radius import radius_entry
 from mmtf.reports import paper_figure
 from mmtf.storage.files import FORMAT
 from mmtf.storage.provenance import provenance
@@ -84,7 +85,7 @@ def result_of(measured: dict[str, Any], config: RunConfig) -> dict[str, Any]:
       measured: a result's dict, with `attack`, `error` (0 to 1) and its interval.
       config: the run's configuration.
     """
-    return {**measured, "eta": config.eta, "paper": _paper_figure(measured["attack"], config)}
+    return {**measured, "eta": radius_entry(config.eta), "paper": _paper_figure(measured["attack"], config)}
 
 
 def _paper_figure(attack: str, config: RunConfig) -> float | None:
