@@ -134,7 +134,7 @@ NAMES: dict[str, dict[str, str]] = {
         "main": "mmtf.cli.evaluate:main",
     },
     "mmtf.evaluation": {
-        "Outcome": "mmtf.evaluation.runner:Result",
+        "Outcome": "mmtf.evaluation.results:Result",
         "check_classifier": "mmtf.evaluation.admission:validate_logits",
     },
     "mmtf.evaluation.best_response": {
@@ -157,13 +157,13 @@ NAMES: dict[str, dict[str, str]] = {
         "Fresh": "mmtf.evaluation.fitted:FittedAttack",
     },
     "mmtf.evaluation.matrix": {
-        "Cell": "mmtf.evaluation.runner:Result",
+        "Cell": "mmtf.evaluation.results:Result",
         "SHOWN": "mmtf.evaluation._names_0_1:SHOWN",
         "payoff_matrix": "mmtf.evaluation._names_0_1:payoff_matrix",
     },
     "mmtf.evaluation.measure": {
         "BLOCK": "mmtf.evaluation.batching:LARGEST",
-        "Outcome": "mmtf.evaluation.runner:Result",
+        "Outcome": "mmtf.evaluation.results:Result",
         "check_classifier": "mmtf.evaluation.admission:validate_logits",
     },
     "mmtf.evaluation.models": {

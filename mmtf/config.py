@@ -94,7 +94,7 @@ class RunConfig:
     Attributes:
       game: name of a game in `mmtf.games`, or `module:attribute` of a game of your own.
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS, or
-        `module:attribute` of a dataset of your own.
+        `module:attribute` of a dataset of your own, or `folder:PATH` or `npz:PATH`.
       eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5): eta = 2 eps for an eps
         on [0, 1]. > 0. With `linf` also a tuple or list, a radius for each channel. A text such as
         "8/255" or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
@@ -118,7 +118,8 @@ class RunConfig:
     dataset: str = setting(
         "mnist",
         "mnist (the default), cifar10, digits (embedded), or an image classification of TensorFlow "
-        "Datasets by name.",
+        "Datasets by name; folder:PATH, images by class, with options as "
+        "folder:PATH,image_size=64x64; npz:PATH.",
         by_preset=True,
     )
     eta: Any = setting(

@@ -80,7 +80,9 @@ def as_radius(name: str, radius: Any) -> Radius:
     shape = f"{array.dtype} of shape {array.shape}"
     require(right, f"{name} as a number, or as numbers of the shape [C] or [H, W, C]", shape)
     good = bool(np.isfinite(array).all() and (array >= 0).all() and (array > 0).any())
-    require(good, f"{name} of numbers >= 0 and finite, one of them > 0", radius_text(_nested(array)))
+    require(
+        good, f"{name} of numbers >= 0 and finite, one of them > 0", radius_text(_nested(array))
+    )
     return _nested(array)
 
 

@@ -75,9 +75,7 @@ class ThreatModel:
         object.__setattr__(self, "box", _as_box(self.box))
 
     @classmethod
-    def from_epsilon(
-        cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS
-    ) -> "ThreatModel":
+    def from_epsilon(cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS) -> "ThreatModel":
         """The threat model of a radius for pixels in [0, 1]: eta = (high - low) eps.
 
         Args:

@@ -75,8 +75,10 @@ def define_flags() -> None:
         "misclassified is always decided in float32.",
     )
     flags.DEFINE_list(
-        "eta", ["0.3"], "Attack radii for pixels in [-1, 1]: twice those of --epsilon. With linf also radii of the "
-        "channels, separated by colons: 0.1:0.2:0.3."
+        "eta",
+        ["0.3"],
+        "Attack radii for pixels in [-1, 1]: twice those of --epsilon. With linf also radii of the "
+        "channels, separated by colons: 0.1:0.2:0.3.",
     )
     flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
     flags.DEFINE_string("norm", "linf", f"Norm of the radii: {', '.join(NORMS)}.")
@@ -110,7 +112,8 @@ def define_flags() -> None:
         "target",
         None,
         "Target class of fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square: least_likely, "
-        "random or the number of a class; default: untargeted.",
+        "random, or the name or number of a class; default: untargeted. The tables then also show the "
+        "share of the images classified as their target.",
     )
     flags.DEFINE_string(
         "schedule",
@@ -213,7 +216,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
-    attacks = _options(names)
+    attacks = _options(names, dataset.class_names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
@@ -318,7 +321,7 @@ def _bounds() -> list[tuple[float, float]]:
     return given * count if len(given) == 1 else given
 
 
-def _options(names: list[str]) -> dict[str, dict[str, Any]]:
+def _options(names: list[str], classes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Returns attack name -> the constructor options that the flags set."""
     options = {name: {} for name in names}
     flagged = {
@@ -333,7 +336,11 @@ def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     for name in set(names) & set(flagged):
         options[name] |= flagged[name]
     if FLAGS.target is not None:
-        target = int(FLAGS.target) if FLAGS.target.isdigit() else FLAGS.target
+        target: Any = FLAGS.target
+        if target in classes:
+            target = classes.index(target)
+        elif target.isdigit():
+            target = int(target)
         aimed = [n for n in names if n not in FITTED and "target" in _parameters(ATTACKS[n])]
         require(bool(aimed), "an attack that takes a target class with --target", ",".join(names))
         for name in aimed:

@@ -3,17 +3,18 @@
 The training examples are one endless stream. Position p of the stream belongs to epoch p // n
 and holds example shuffle_epoch(p % n), where shuffle_epoch is a seeded bijection of 0..n-1, so
 every example comes once an epoch, no example is dropped, and nothing has to be checkpointed but
-the step.
+the step. Of a tf.data pipeline, which has no example p, the stream is that of
+`PipelineImages.stream`, as much a function of (seed, p) as the pipeline itself.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
+from mmtf.data.image_files import ImageFiles
+from mmtf.data.pipelines import PipelineImages
+from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource
 from mmtf.errors import require
-
-# Leaves room for activations on the smallest cards and machines in use.
-MEMORY_LIMIT_BYTES = 4 * 2**30
 
 
 class Batches:
@@ -23,7 +24,8 @@ class Batches:
       dataset: the training split is used.
       batch_size: examples in one global batch. > 0.
       seed: seed of the permutations, >= 0.
-      in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images.
+      in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images. A
+        dataset that streams is not kept in memory.
 
     Attributes:
       size: training examples, those of an epoch.
@@ -41,8 +43,15 @@ class Batches:
         self.num_classes = dataset.num_classes
         self._dataset = dataset
         self.size = len(dataset.train_images)
+        streams = isinstance(dataset.train_images, ImageSource)
+        require(
+            not (streams and in_memory),
+            "in_memory=None or False with a dataset that streams; give in_memory=True to the "
+            "function that loads it",
+            in_memory,
+        )
         if in_memory is None:
-            in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
+            in_memory = not streams and dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
         if in_memory:
             # Variables, so that a strategy's scope puts one copy on each of its devices.
@@ -106,13 +115,23 @@ class Batches:
           first_replica, local: the pipeline feeds `local` replicas from this one on; by default
             all of them.
         """
-        share = self.batch_size // replicas
         local = replicas if local is None else local
+        images = self._dataset.train_images
+        if isinstance(images, PipelineImages):
+            batches = self._of_pipeline(images, first_step, replicas, first_replica, local)
+            return batches.take((last_step - first_step) * local).prefetch(2 * local)
+        share = self.batch_size // replicas
 
         def indices_of(position):
             replica = first_replica + position % local
             return self.indices(position // local, replica * share, share)
 
+        positions = tf.data.Dataset.range(first_step * local, last_step * local)
+        rows = positions.map(indices_of)
+        batches = self._of_files(images, rows, share) if isinstance(images, ImageFiles) else None
+        return (batches or self._of_array(rows, share)).prefetch(2 * local)
+
+    def _of_array(self, rows, share):
         def read(indices):
             rows = indices.numpy()
             return self._dataset.train_images[rows], self._dataset.train_labels[rows]
@@ -122,7 +141,30 @@ class Batches:
             images, labels = tf.py_function(read, [indices], [dtype, tf.int32])
             images.set_shape([share, *self._dataset.image_shape])
             labels.set_shape([share])
-            return self._dataset.inputs(images), labels
+            return self._inputs(images, labels)
 
-        positions = tf.data.Dataset.range(first_step * local, last_step * local)
-        return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * local)
+        return rows.map(load, num_parallel_calls=2)
+
+    def _of_files(self, images, rows, share):
+        paths, numbers = tf.constant(images.paths), tf.constant(self._dataset.train_labels)
+
+        def load(row):
+            return images.load(tf.gather(paths, row)), tf.gather(numbers, row)
+
+        examples = rows.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.batch(share, drop_remainder=True).map(self._inputs)
+
+    def _of_pipeline(self, images, first_step, replicas, first_replica, local):
+        """Batches of the replicas in turn; of all of them, if not all are fed, the own ones."""
+        examples = images.stream(self.seed, first_step * self.batch_size)
+        batches = examples.batch(self.batch_size // replicas, drop_remainder=True)
+        if local < replicas:
+            mine = tf.range(first_replica, first_replica + local, dtype=tf.int64)
+            own = batches.enumerate().filter(
+                lambda number, _: tf.reduce_any(number % replicas == mine)
+            )
+            batches = own.map(lambda _, batch: batch)
+        return batches.map(self._inputs)
+
+    def _inputs(self, images, labels):
+        return self._dataset.inputs(images), labels

@@ -1,4 +1,4 @@
-"""Datasets by name: the embedded digits, those of TensorFlow Datasets, and a user's own."""
+"""Datasets by name: the embedded digits, those of TensorFlow Datasets, and a user's own files."""
 
 import dataclasses
 
@@ -6,9 +6,10 @@ from mmtf.config import STANDARDIZED
 from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
+from mmtf.data.paths import load_path
 from mmtf.data.tfds_source import load_tfds
 from mmtf.errors import require, require_choice
-from mmtf.registry import imported, is_place
+from mmtf.registry import imported, is_file, is_place
 
 EMBEDDED = "digits"
 
@@ -25,8 +26,9 @@ def load_data(
 
     Args:
       name: `digits` (embedded), `mnist`, `cifar10`, or another TFDS image classification; or
-        `module:attribute`, a Dataset or a function without arguments that returns one. Its name
-        is then that place.
+        `module:attribute`, a Dataset or a function without arguments that returns one; or
+        `folder:PATH`, images by class, or `npz:PATH`, arrays, each with options after commas
+        (`mmtf.data.paths.load_path`). Its name is then what was given.
       data_dir: see `mmtf.data.tfds_source.load_tfds`.
       preprocess: `box`, pixels scaled to [-1, 1], or `per_image`, also standardized one by one;
         None: `per_image` for cifar10, as in App. B of the paper, and `box` for the others; what
@@ -48,6 +50,8 @@ def load_data(
     change = PREPROCESSING[preprocess]
     if is_place(name):
         data = _of_the_user(name)
+    elif is_file(name):
+        data = load_path(name)
     else:
         data = load_digits() if name == EMBEDDED else load_tfds(name, change, data_dir)
     note = "; ".join(filter(None, [data.note, NOTES.get(preprocess)]))

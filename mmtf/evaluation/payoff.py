@@ -30,13 +30,17 @@ from mmtf.evaluation.cells import Examples, Row, measured_cell
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
-from mmtf.evaluation.runner import BrokenConstraint, Result, worst
+from mmtf.evaluation.results import Result, worst
+from mmtf.evaluation.runner import BrokenConstraint
 from mmtf.evaluation.verdict import misclassified
 from mmtf.radius import Radius, as_radius, largest, radius_entry, radius_text
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.stats.paired import comparisons
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
+
+SHOWN = ("ci_low", "ci_high", "n", "seconds")
+TARGETED = ("target_rate", "target_low", "target_high", "target_n")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +94,9 @@ def evaluate(
     Returns:
       A row per model and attack, with the columns attack, error, robust_accuracy (1 - error),
       ci_low, ci_high (95 % interval of the error), n, seconds and in_doubt; for a dict of models
-      the first column is defense. `frame.attrs["signs"]` lists the signs of masked gradients as
+      the first column is defense. If an attack has a target, target_rate is the share of the
+      images classified as their target, of the target_n whose true class is another one, with its
+      interval from target_low to target_high. `frame.attrs["signs"]` lists the signs of masked gradients as
       text.
 
     Raises:
@@ -131,6 +137,8 @@ def evaluate(
         threat=threat,
     )
     doubted = {finding.defense for finding in matrix.findings}
+    targeted = any(cell.targets is not None for cell in matrix.cells)
+    shown = [*SHOWN, *(TARGETED if targeted else ())]
     rows = []
     for cell in matrix.cells:
         row = cell.to_dict()
@@ -140,7 +148,7 @@ def evaluate(
                 "attack": cell.attack,
                 "error": cell.error,
                 "robust_accuracy": cell.robust_accuracy,
-                **{name: row[name] for name in ("ci_low", "ci_high", "n", "seconds")},
+                **{name: row.get(name) for name in shown},
                 "in_doubt": cell.defense in doubted and cell.attack != "none",
             }
         )

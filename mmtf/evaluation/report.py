@@ -35,6 +35,7 @@ def evaluation_record(
     return {
         "dataset": dataset.name,
         "note": dataset.note,
+        **({"class_names": list(dataset.class_names)} if dataset.class_names else {}),
         "preprocess": getattr(dataset.preprocess, "__name__", repr(dataset.preprocess)),
         "n": matrix.cells[0].n,
         **settings,
@@ -86,8 +87,9 @@ def write_report(folder: str, record: dict[str, Any], matrix: Matrix) -> list[st
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong
-        if cell.distance is not None:
-            arrays[f"{key}/distance"] = cell.distance
+        for part in ("distance", "targets", "reached"):
+            if getattr(cell, part) is not None:
+                arrays[f"{key}/{part}"] = getattr(cell, part)
         if len(cell.images):
             pixels = tf.cast(tf.round((cell.images + 1.0) * 127.5), tf.uint8)
             galleries[key] = [tf.io.encode_png(one).numpy() for one in pixels]

@@ -2,6 +2,7 @@
 
 import base64
 import html
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,8 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
     """
     doubted = {one["defense"] for one in record["signs"]}
     columns = ["defense", "attack", "eta", "error", "ci_low", "ci_high", "n", "median_distance"]
+    if any("target_n" in cell for cell in record["cells"]):
+        columns += ["target_rate", "target_low", "target_high", "target_n"]
     frame = pd.DataFrame(record["cells"]).reindex(columns=[*columns, "seconds"])
     frame.insert(4, "robust_accuracy", 1 - frame.error)
     return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
@@ -29,15 +32,29 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
 def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
     """Defenses x attacks at one radius: `error (robust accuracy) [95 % interval of the error]`.
 
-    An error rate in doubt ends in `!`.
+    An error rate in doubt ends in `!`. Of an attack with a target class the success rate follows,
+    the share of the images classified as their target, with its interval.
     """
     rows = {}
     for row in evaluation_frame(record).itertuples():
         if row.eta == eta:
             mark = MARK if row.in_doubt else ""
             text = f"{error_text(row.error)} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
+            text += target_text(row)
             rows.setdefault(row.defense, {})[row.attack] = text
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def target_text(row: Any) -> str:
+    """`, target reached 0.5000 [0.4012, 0.5988]` for a targeted attack, else nothing.
+
+    Args:
+      row: of `evaluation_frame`.
+    """
+    rate = getattr(row, "target_rate", None)
+    if rate is None or pd.isna(rate):
+        return ""
+    return f", target reached {rate:.4f} [{row.target_low:.4f}, {row.target_high:.4f}]"
 
 
 def record_radius(record: dict, eta: float | str) -> str:
@@ -111,12 +128,20 @@ def _settings(record):
         if "schedule" in options:
             told.append(f"{name}: {options['net']}, {options['schedule']['steps']:,} steps")
         elif options:
-            told.append(f"{name}: " + ", ".join(f"{key} {one}" for key, one in options.items()))
+            shown = {key: _option_text(key, one, record) for key, one in options.items()}
+            told.append(f"{name}: " + ", ".join(f"{key} {one}" for key, one in shown.items()))
     if record.get("attack_precision", "float32") != "float32":  # older records do not say
         told.append(f"attacks compute in {record['attack_precision']}")
     if record["eot_samples"] > 1:
         told.append(f"gradient-based attacks average {record['eot_samples']} calls")
     return f"Seed {record['seed']}. " + "; ".join(told) + ("." if told else "")
+
+
+def _option_text(key, value, record):
+    names = record.get("class_names")
+    if key == "target" and names and value in range(len(names)):
+        return f"{value} ({names[value]})"
+    return value
 
 
 def _signs(record):
@@ -168,7 +193,7 @@ def _heat_map(record, eta):
                 continue
             row = own.loc[attack]
             red = round(255 - 155 * row.error)
-            tip = f"[{row.ci_low:.4f}, {row.ci_high:.4f}], n = {row.n}"
+            tip = f"[{row.ci_low:.4f}, {row.ci_high:.4f}], n = {row.n}{target_text(row)}"
             mark = MARK if row.in_doubt else ""
             cells.append(
                 f'<td title="{tip}" style="background:rgb(255,{red},{red})">'
@@ -181,7 +206,9 @@ def _heat_map(record, eta):
 def _curves(record):
     """One SVG a defense: error against eta, a line an attack."""
     frame = evaluation_frame(record)
-    frame = frame[[not isinstance(eta, str) for eta in frame.eta]]  # arrays have no place on an axis
+    frame = frame[
+        [not isinstance(eta, str) for eta in frame.eta]
+    ]  # arrays have no place on an axis
     low, high = frame.eta.min(), frame.eta.max()
     parts = []
     for defense in dict.fromkeys(frame.defense):

@@ -9,7 +9,8 @@ import keras
 from mmtf.attacks.single_step import FGSM
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
-from mmtf.evaluation.runner import Result, perturb
+from mmtf.evaluation.results import Result
+from mmtf.evaluation.runner import perturb
 from mmtf.evaluation.verdict import misclassified
 from mmtf.threat import ThreatModel
 

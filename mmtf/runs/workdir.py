@@ -124,7 +124,11 @@ def default_workdir(config: RunConfig) -> str:
     Norm, initializer and schedule are added where they differ from the defaults. A user-defined
     game or dataset is named by its label: `my_package:MyGame` is my_game.
     """
-    parts = [GAMES.label(config.game), label_of(config.dataset), f"eta{radius_text(config.eta).replace(':', '_')}"]
+    parts = [
+        GAMES.label(config.game),
+        label_of(config.dataset),
+        f"eta{radius_text(config.eta).replace(':', '_')}",
+    ]
     if config.norm != "linf":
         parts.append(config.norm)
     if config.net_options.get("init", "keras") != "keras":
