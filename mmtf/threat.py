@@ -40,9 +40,9 @@ class ThreatModel:
 
     Images are float tensors [N, ...]; norms are per example over all the other axes.
 
-    In `linf` eta may be an array, a radius for each channel or for each value: |z_i - x_i| <= eta_i.
-    The ball is then that of the weighted norm max_i |d_i| / weights_i with `weights` = eta / max(eta)
-    and the radius `radius` = max(eta); sizes, steps and distances are measured in this norm.
+    In `linf` eta may be an array, a radius for each channel or value: |z_i - x_i| <= eta_i. The
+    ball is then that of the weighted norm max_i |d_i| / weights_i with `weights` = eta / max(eta)
+    and `radius` = max(eta); sizes, steps and distances are measured in this norm.
 
     Attributes:
       eta: radius, > 0, on the scale of the box. On the default one it is twice the eps that the

@@ -112,8 +112,8 @@ def define_flags() -> None:
         "target",
         None,
         "Target class of fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square: least_likely, "
-        "random, or the name or number of a class; default: untargeted. The tables then also show the "
-        "share of the images classified as their target.",
+        "random, or the name or number of a class; default: untargeted. The tables then also show "
+        "the share of the images classified as their target.",
     )
     flags.DEFINE_string(
         "schedule",

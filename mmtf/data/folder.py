@@ -109,8 +109,8 @@ def _splits(path: str, test_share: float, seed: int) -> tuple[_Split, _Split, tu
     except ValueError as error:
         raise DataError(
             f"Expected images enough to hold out {test_share:g} of each class in {path}. Received: "
-            f"{np.bincount(labels).tolist()} images of the classes. Give folders train and test, or "
-            "another test_share."
+            f"{np.bincount(labels).tolist()} images of the classes. Give folders train and test, "
+            "or another test_share."
         ) from error
     parts = [_Split([paths[i] for i in rows], labels[rows]) for rows in (train, test)]
     note = f"{len(test):,} of {len(paths):,} images held out for the test, {test_share:g} of each "

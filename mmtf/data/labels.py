@@ -11,8 +11,8 @@ def class_numbers(labels: Any, count: int, num_classes: int, where: str) -> np.n
     """Labels as int32 [N] in [0, num_classes).
 
     Args:
-      labels: integers [N], or one-hot rows [N, num_classes] of any numeric type: each has a single 1
-        and zeros.
+      labels: integers [N], or one-hot rows [N, num_classes] of any numeric type: each of a single
+        1 and zeros.
       count: how many there must be.
       num_classes: number of classes.
       where: what they label, for the message.
@@ -32,8 +32,8 @@ def class_numbers(labels: Any, count: int, num_classes: int, where: str) -> np.n
             row = int(np.flatnonzero(~exact)[0])
             raise DataError(
                 f"Expected one-hot labels of {where}, rows of one 1 and zeros. Received: "
-                f"{labels[row].tolist()} in row {row}. Labels of several classes, or smoothed ones, "
-                "are not supported."
+                f"{labels[row].tolist()} in row {row}. Labels of several classes, or smoothed "
+                "ones, are not supported."
             )
         return labels.argmax(1).astype(np.int32)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):

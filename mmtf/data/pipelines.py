@@ -94,12 +94,14 @@ class PipelineImages(ImageSource):
         count = len(self)
 
         def epoch(number):
-            # Only of this function: the order must not depend on the program's global seed.
-            tf.random.set_seed(0)
+            # Of this function's graph alone: the order must not depend on the program's global seed.
+            tf.random.set_seed(1)
             own = tf.random.stateless_uniform(
                 [], tf.stack([tf.constant(seed, tf.int64), number]), None, None, tf.int64
             )
-            return self._examples.take(count).shuffle(self.buffer, seed=own)
+            return self._examples.take(count).shuffle(
+                self.buffer, own, reshuffle_each_iteration=False
+            )
 
         epochs = tf.data.Dataset.range(first // count, np.iinfo(np.int64).max).flat_map(epoch)
         examples = epochs.skip(first % count) if first % count else epochs
