@@ -1,8 +1,8 @@
 """Radii on two scales: eta for pixels in [-1, 1], eps for pixels in [0, 1]. No TensorFlow here.
 
 The paper and this package count in eta, most of the field in eps or in 255ths of it. The box
-[-1, 1] is twice as wide as [0, 1], so eta = 2 eps in every norm. A radius is a number for all values
-of an image; in l-infinity it may also be an array: a radius for each channel, or for each value.
+[-1, 1] is twice as wide as [0, 1], so eta = 2 eps in every norm. A radius is a number for all
+values of an image; in l-infinity it may also be an array: a radius for each channel or value.
 """
 
 import fractions

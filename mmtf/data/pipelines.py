@@ -94,7 +94,7 @@ class PipelineImages(ImageSource):
         count = len(self)
 
         def epoch(number):
-            # Of this function's graph alone: the order must not depend on the program's global seed.
+            # Of this graph alone: the order must not depend on the program's global seed.
             tf.random.set_seed(1)
             own = tf.random.stateless_uniform(
                 [], tf.stack([tf.constant(seed, tf.int64), number]), None, None, tf.int64

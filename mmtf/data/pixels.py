@@ -51,8 +51,8 @@ def as_kept(images: np.ndarray, pixels: Any, where: str) -> np.ndarray:
     if images.dtype == np.uint8:
         if pixels is not None and (low, high) != BYTES:
             raise DataError(
-                f"Expected float pixels of {where} for pixels=({low:g}, {high:g}). Received: uint8, "
-                "whose range is [0, 255]: leave pixels out."
+                f"Expected float pixels of {where} for pixels=({low:g}, {high:g}). Received: "
+                "uint8, whose range is [0, 255]: leave pixels out."
             )
         return images
     if images.dtype != np.float32 and (pixels is None or images.dtype.kind != "f"):

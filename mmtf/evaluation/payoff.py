@@ -96,8 +96,8 @@ def evaluate(
       ci_low, ci_high (95 % interval of the error), n, seconds and in_doubt; for a dict of models
       the first column is defense. If an attack has a target, target_rate is the share of the
       images classified as their target, of the target_n whose true class is another one, with its
-      interval from target_low to target_high. `frame.attrs["signs"]` lists the signs of masked gradients as
-      text.
+      interval from target_low to target_high. `frame.attrs["signs"]` lists the signs of masked
+      gradients as text.
 
     Raises:
       ConfigError: a model does not match the dataset, or attacks are given by name without a

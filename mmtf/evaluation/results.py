@@ -66,7 +66,7 @@ class Result:
 
     @property
     def aimed(self) -> np.ndarray:
-        """bool [N]: the examples that the attack moves towards a target, not of the target class."""
+        """bool [N]: the examples with a target, those of another class than the target."""
         return np.zeros(self.n, bool) if self.targets is None else self.targets != NO_TARGET
 
     @property
