@@ -108,7 +108,7 @@ class Attack:
           ConfigError: the classifier has too few classes.
         """
 
-    def targets(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
         """The class at which the attack aims for each example, int [N]; None: untargeted.
 
         Same arguments as `__call__`, which aims at these classes. Where the target is the true

@@ -49,9 +49,9 @@ class Dataset:
     """
 
     name: str
-    train_images: np.ndarray
+    train_images: Any
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Any
     test_labels: np.ndarray
     num_classes: int
     preprocess: Callable[[tf.Tensor], tf.Tensor] = preprocessing.to_unit_box

@@ -89,7 +89,8 @@ def _splits(path: str, test_share: float, seed: int) -> tuple[_Split, _Split, tu
     """(train, test, names of the classes, a note on the split)."""
     inside = [name for name in TEST_NAMES if os.path.isdir(os.path.join(path, name))]
     if os.path.isdir(os.path.join(path, "train")) and inside:
-        parts, known = [], ()
+        parts: list[_Split] = []
+        known: tuple[str, ...] = ()
         for part in ("train", inside[0]):
             paths, labels, names = files_by_class(os.path.join(path, part))
             if known and names != known:
@@ -98,7 +99,7 @@ def _splits(path: str, test_share: float, seed: int) -> tuple[_Split, _Split, tu
                     f"Expected the same classes in train and {part} of {path}. "
                     f"Received: {other} in only one of them."
                 )
-            order, known = np.random.default_rng(seed).permutation(len(paths)), names
+            known, order = names, np.random.default_rng(seed).permutation(len(paths))
             parts.append(_Split([paths[i] for i in order], labels[order]))
         return parts[0], parts[1], known, f"{len(parts[1].paths):,} images of {inside[0]}"
     paths, labels, names = files_by_class(path)

@@ -72,9 +72,7 @@ class ImageFiles(ImageSource):
       resize: whether images are resized to (H, W); else all have this size.
     """
 
-    def __init__(
-        self, paths: Sequence[str], shape: tuple[int, int, int], digest: str, *, resize: bool
-    ):
+    def __init__(self, paths: Sequence[str], shape: tuple[int, ...], digest: str, *, resize: bool):
         super().__init__((len(paths), *shape), np.uint8, digest)
         self.paths = list(paths)
         self._resize = resize
@@ -107,7 +105,7 @@ def read_files(
     image_size: tuple[int, int] | None,
     color: str | None,
     limit: int,
-) -> tuple[np.ndarray | None, tuple[int, int, int], str]:
+) -> tuple[np.ndarray | None, tuple[int, ...], str]:
     """Decodes every file once: finds files that cannot be read, and sizes that differ.
 
     Args:
@@ -123,9 +121,10 @@ def read_files(
     Raises:
       DataError: a file that is no image, with its path; different sizes or colors.
     """
-    images, digest, shape, place = None, hashlib.sha256(), None, 0
+    images: np.ndarray | None = None
+    digest, shape = hashlib.sha256(), ()
     for place, image in enumerate(_each(paths, image_size, color)):
-        if shape is None:
+        if not shape:
             shape = _require_color(image.shape, paths[0])
             if len(paths) * image.nbytes <= limit:
                 images = np.empty((len(paths), *shape), np.uint8)

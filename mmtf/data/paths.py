@@ -52,15 +52,16 @@ def _range(text: str) -> tuple[float, ...]:
     return float(low), float(high)
 
 
-SPLIT: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "test_share": ("SHARE, as 0.2", float),
-    "seed": ("NUMBER", int),
+Option = tuple[str, Callable[[str], Any]]
+SPLIT: dict[str, Option] = {"test_share": ("SHARE, as 0.2", float), "seed": ("NUMBER", int)}
+FOLDER: dict[str, Option] = {
+    "image_size": ("HEIGHTxWIDTH, as 64x64", _size),
+    "color": ("rgb or grayscale", str),
+    **SPLIT,
 }
-KINDS: dict[str, tuple[Callable[..., Dataset], dict[str, tuple[str, Callable[[str], Any]]]]] = {
-    "folder": (
-        load_folder,
-        {"image_size": ("HEIGHTxWIDTH, as 64x64", _size), "color": ("rgb or grayscale", str)}
-        | SPLIT,
-    ),
-    "npz": (load_npz, {"pixels": ("LOW:HIGH, as 0:1", _range)} | SPLIT),
+NPZ: dict[str, Option] = {"pixels": ("LOW:HIGH, as 0:1", _range), **SPLIT}
+# Kind -> the function that loads it, and option -> (how it is written, how it is read).
+KINDS: dict[str, tuple[Callable[..., Dataset], dict[str, Option]]] = {
+    "folder": (load_folder, FOLDER),
+    "npz": (load_npz, NPZ),
 }

@@ -159,7 +159,7 @@ def read_pipeline(
             if images.shape != (len(images), *first.shape[1:]):
                 raise DataError(_one_shape(where, f"{first.shape[1:]} and {images.shape[1:]}"))
             size += images.nbytes
-            digest.update(np.ascontiguousarray(images))
+            digest.update(images.tobytes())
             labels.append(some)
             kept = [*kept, images] if size <= limit else []
     except tf.errors.InvalidArgumentError as error:  # images of a batch that differ in shape

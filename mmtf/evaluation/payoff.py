@@ -6,7 +6,7 @@
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ def payoff_matrix(
     attacks: Mapping[str, Mapping[str, Any]],
     dataset: Dataset,
     *,
-    etas: list[Radius],
+    etas: Sequence[Radius],
     norm: str = "linf",
     recipes: Mapping[str, AttNetRecipe] | None = None,
     sources: Mapping[str, Any] | None = None,

@@ -72,13 +72,16 @@ class Result:
     @property
     def target_rate(self) -> float | None:
         """Share of the `aimed` examples classified as their target; None if there are none."""
-        return float(np.mean(self.reached[self.aimed])) if self.aimed.any() else None
+        if self.reached is None or not self.aimed.any():
+            return None
+        return float(np.mean(self.reached[self.aimed]))
 
     @property
     def target_interval(self) -> tuple[float, float] | None:
         """Wilson's 95 % confidence interval of the target rate; None without `aimed` examples."""
-        aimed = self.aimed
-        return wilson(int(self.reached[aimed].sum()), int(aimed.sum())) if aimed.any() else None
+        if self.reached is None or not self.aimed.any():
+            return None
+        return wilson(int(self.reached[self.aimed].sum()), int(self.aimed.sum()))
 
     def to_dict(self) -> dict[str, Any]:
         """The entries of a record, as plain JSON data; attributes that are None are left out."""
@@ -97,8 +100,9 @@ class Result:
             finite = self.distance[np.isfinite(self.distance)]
             found["median_distance"] = float(np.median(finite)) if len(finite) else None
         if self.targets is not None:
-            low, high = self.target_interval or (None, None)
-            found |= {"target_rate": self.target_rate, "target_low": low, "target_high": high}
+            ends = self.target_interval or (None, None)
+            found |= {"target_rate": self.target_rate, "target_low": ends[0]}
+            found["target_high"] = ends[1]
             found["target_n"] = int(self.aimed.sum())
         if self.seconds is not None:
             found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None

@@ -28,7 +28,7 @@ class BrokenConstraint(RunError):
 def measure(
     classifier: Any,
     attack: Attack,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     *,
     name: str,
@@ -61,9 +61,10 @@ def measure(
     """
     began, spent = time.monotonic(), 0.0
     wrong, targets, reached, distances_, images = [], [], [], [], []
-    given = {"seed": seed, "precision": precision, "batch_size": batch_size, "kept": kept}
+    given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
+    given["kept"] = kept
     for part in _parts(classifier, attack, x, y, **given, progress=progress):
-        size, left = len(part.z), keep - sum(map(len, images))
+        size, left = len(part.z), keep - sum(len(one) for one in images)
         wrong.append(misclassified(classifier, part.z, part.y, size))
         if left > 0:
             images.append(part.z[:left])
@@ -89,7 +90,7 @@ def measure(
 def perturb(
     classifier: Any,
     attack: Attack,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     *,
     seed: int = 0,
@@ -116,7 +117,8 @@ def perturb(
     Raises:
       BrokenConstraint, ConfigError: see `measure`.
     """
-    given = {"seed": seed, "precision": precision, "batch_size": batch_size, "kept": kept}
+    given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
+    given["kept"] = kept
     parts = _parts(classifier, attack, x, y, **given, progress=progress)
     return np.concatenate([part.z for part in parts])
 
@@ -179,7 +181,7 @@ def _parts(
 
 
 def _targets(attack, classifier, *given) -> np.ndarray | None:
-    targets = attack.targets(classifier, *given)
+    targets = attack.aims_at(classifier, *given)
     return None if targets is None else np.array(targets)
 
 

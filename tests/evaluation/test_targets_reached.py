@@ -90,6 +90,14 @@ def test_an_untargeted_attack_has_no_rate(model, batch):
     assert worst([found, aimed], found.wrong).targets is None
 
 
+@pytest.mark.parametrize("name", ["apgd_targeted", "fab", "autoattack"])
+def test_attacks_over_several_classes_have_no_rate(name, model, batch):
+    """Their option `targets` is a number of classes; any wrong class is a success."""
+    options = {"queries": 5} if name == "autoattack" else {}
+    attack = ATTACKS[name](THREAT, steps=2, targets=1, **options)
+    assert measure(model, attack, *batch, name=name).targets is None
+
+
 def test_where_all_have_the_target_class_there_is_no_rate(model, batch):
     x, _ = batch
     found = measure(model, FGSM(THREAT, target=1), x, np.ones(COUNT, int), name="fgsm")
