@@ -80,13 +80,14 @@ def load_npz(
 
 def _arrays(path: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as opened:
-            if not isinstance(opened, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("a single array")
+        with found as opened:
             return {key: opened[key] for key in opened.files}
     except FileNotFoundError as error:
         raise DataError(f"Expected a .npz file. Received: {path}, which is not there.") from error
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError, TypeError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(
             f"Expected a .npz file of numeric arrays. Received: {path} "
             f"({type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''})."

@@ -1,5 +1,6 @@
 """Runs one attack on one classifier, checks its images and measures the error in float32."""
 
+import collections
 import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.minimal_perturbation import minimal_distance
-from mmtf.evaluation.results import NO_IMAGES, NO_TARGET, Result
+from mmtf.evaluation.results import NO_TARGET, Result
 from mmtf.evaluation.verdict import misclassified
 from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
@@ -60,31 +61,24 @@ def measure(
       ConfigError: there are no examples, or images lie outside the box.
     """
     began, spent = time.monotonic(), 0.0
-    wrong, targets, reached, distances_, images = [], [], [], [], []
+    found: dict[str, list[np.ndarray]] = collections.defaultdict(list)
     given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
-    given["kept"] = kept
-    for part in _parts(classifier, attack, x, y, **given, progress=progress):
-        size, left = len(part.z), keep - sum(len(one) for one in images)
-        wrong.append(misclassified(classifier, part.z, part.y, size))
+    for part in _parts(classifier, attack, x, y, **given, kept=kept, progress=progress):
+        size, left = len(part.z), keep - sum(len(one) for one in found["images"])
+        found["wrong"].append(misclassified(classifier, part.z, part.y, size))
         if left > 0:
-            images.append(part.z[:left])
+            found["images"].append(part.z[:left])
         if part.targets is not None:
-            reached.append(~misclassified(classifier, part.z, part.targets, size))
-            targets.append(np.where(part.targets == part.y, NO_TARGET, part.targets))
+            found["reached"].append(~misclassified(classifier, part.z, part.targets, size))
+            found["targets"].append(np.where(part.targets == part.y, NO_TARGET, part.targets))
         if distances:
             before = time.monotonic()
-            given_ = part.x, part.z, part.y, wrong[-1], attack.threat
-            distances_.append(minimal_distance(classifier, *given_, batch_size=size))
+            pair = part.x, part.z, part.y, found["wrong"][-1]
+            nearest = minimal_distance(classifier, *pair, attack.threat, batch_size=size)
+            found["distance"].append(nearest)
             spent += time.monotonic() - before
-    return Result(
-        attack=name,
-        wrong=np.concatenate(wrong),
-        seconds=time.monotonic() - began - spent,
-        images=np.concatenate(images) if images else NO_IMAGES,
-        distance=np.concatenate(distances_) if distances_ else None,
-        targets=np.concatenate(targets) if targets else None,
-        reached=np.concatenate(reached) if reached else None,
-    )
+    arrays = {key: np.concatenate(parts) for key, parts in found.items() if parts}
+    return Result(attack=name, seconds=time.monotonic() - began - spent, **arrays)
 
 
 def perturb(
@@ -118,8 +112,7 @@ def perturb(
       BrokenConstraint, ConfigError: see `measure`.
     """
     given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
-    given["kept"] = kept
-    parts = _parts(classifier, attack, x, y, **given, progress=progress)
+    parts = _parts(classifier, attack, x, y, **given, kept=kept, progress=progress)
     return np.concatenate([part.z for part in parts])
 
 
