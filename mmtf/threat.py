@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from mmtf.radius import (
     PIXELS,
     Box,
     Radius,
+    as_box,
     as_radius,
     describe_radius,
     epsilon_of,
@@ -72,7 +71,7 @@ class ThreatModel:
         object.__setattr__(self, "eta", as_radius("eta", self.eta))
         require_choice("norm", self.norm, NORMS)
         require_norm(self.eta, self.norm)
-        object.__setattr__(self, "box", _as_box(self.box))
+        object.__setattr__(self, "box", as_box(self.box))
 
     @classmethod
     def from_epsilon(cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS) -> "ThreatModel":
@@ -86,7 +85,7 @@ class ThreatModel:
           >>> ThreatModel.from_epsilon("8/255").describe()
           'eta 0.0627451 (eps 0.0313725 on [0, 1], 8/255)'
         """
-        box = _as_box(box)
+        box = as_box(box)
         return cls(eta=eta_of(as_radius("epsilon", epsilon), box), norm=norm, box=box)
 
     @property
@@ -300,20 +299,6 @@ def _lengths(delta):
 
 def _squares(delta):
     return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)
-
-
-def _as_box(box: Any) -> Box:
-    """(low, high) as floats; raises ConfigError for anything else."""
-    try:
-        low, high = box
-        good = all(
-            isinstance(one, numbers.Real) and not isinstance(one, bool) and math.isfinite(one)
-            for one in (low, high)
-        )
-    except (TypeError, ValueError):
-        good = False
-    require(good and low < high, "box = (low, high) with low < high, both finite", box)
-    return low, high
 
 
 def require_threat(threat: Any) -> None:
