@@ -26,6 +26,7 @@ class Batches:
       seed: seed of the permutations, >= 0.
       in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images. A
         dataset that streams is not kept in memory.
+      weights: float32 [size], a weight for each training example; None: batches have no weights.
 
     Attributes:
       size: training examples, those of an epoch.
@@ -34,7 +35,13 @@ class Batches:
     """
 
     def __init__(
-        self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        seed: int,
+        in_memory: bool | None = None,
+        weights: np.ndarray | None = None,
     ):
         require(batch_size > 0, "batch_size > 0", batch_size)
         self.batch_size = batch_size
@@ -53,11 +60,14 @@ class Batches:
         if in_memory is None:
             in_memory = not streams and dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
+        self._weights = weights
         if in_memory:
             # Variables, so that a strategy's scope puts one copy on each of its devices.
             self._images = tf.Variable(dataset.train_images, trainable=False)
             # int64, for TensorFlow keeps int32 variables off GPUs.
             self._labels = tf.Variable(dataset.train_labels.astype(np.int64), trainable=False)
+            if weights is not None:
+                self._weights = tf.Variable(weights, trainable=False)
 
     def __repr__(self) -> str:
         return (
@@ -94,10 +104,16 @@ class Batches:
         with tf.device("CPU:0"):  # the only kernel there is
             return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
 
-    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32."""
-        images = tf.gather(self._images, indices)
-        return self._dataset.inputs(images), tf.cast(tf.gather(self._labels, indices), tf.int32)
+    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32.
+
+        With weights, (images, labels, weights).
+        """
+        images = self._dataset.inputs(tf.gather(self._images, indices))
+        labels = tf.cast(tf.gather(self._labels, indices), tf.int32)
+        if self._weights is None:
+            return images, labels
+        return images, labels, tf.gather(self._weights, indices)
 
     def stream(
         self,
@@ -132,31 +148,37 @@ class Batches:
         return (batches or self._of_array(rows, share)).prefetch(2 * local)
 
     def _of_array(self, rows, share):
+        columns = [self._dataset.train_images, self._dataset.train_labels]
+        if self._weights is not None:
+            columns.append(self._weights)
+
         def read(indices):
             rows = indices.numpy()
-            return self._dataset.train_images[rows], self._dataset.train_labels[rows]
+            return [column[rows] for column in columns]
 
         def load(indices):
-            dtype = self._dataset.train_images.dtype
-            images, labels = tf.py_function(read, [indices], [dtype, tf.int32])
-            images.set_shape([share, *self._dataset.image_shape])
-            labels.set_shape([share])
-            return self._inputs(images, labels)
+            values = tf.py_function(read, [indices], [column.dtype for column in columns])
+            for value, column in zip(values, columns, strict=True):
+                value.set_shape([share, *column.shape[1:]])
+            return self._inputs(*values)
 
         return rows.map(load, num_parallel_calls=2)
 
     def _of_files(self, images, rows, share):
-        paths, numbers = tf.constant(images.paths), tf.constant(self._dataset.train_labels)
+        paths, columns = tf.constant(images.paths), [tf.constant(self._dataset.train_labels)]
+        if self._weights is not None:
+            columns.append(tf.constant(self._weights))
 
         def load(row):
-            return images.load(tf.gather(paths, row)), tf.gather(numbers, row)
+            values = (tf.gather(column, row) for column in columns)
+            return images.load(tf.gather(paths, row)), *values
 
         examples = rows.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE)
         return examples.batch(share, drop_remainder=True).map(self._inputs)
 
     def _of_pipeline(self, images, first_step, replicas, first_replica, local):
         """Batches of the replicas in turn; of all of them, if not all are fed, the own ones."""
-        examples = images.stream(self.seed, first_step * self.batch_size)
+        examples = images.stream(self.seed, first_step * self.batch_size, self._weights)
         batches = examples.batch(self.batch_size // replicas, drop_remainder=True)
         if local < replicas:
             mine = tf.range(first_replica, first_replica + local, dtype=tf.int64)
@@ -166,5 +188,5 @@ class Batches:
             batches = own.map(lambda _, batch: batch)
         return batches.map(self._inputs)
 
-    def _inputs(self, images, labels):
-        return self._dataset.inputs(images), labels
+    def _inputs(self, images, *others):
+        return self._dataset.inputs(images), *others

@@ -80,7 +80,7 @@ class PipelineImages(ImageSource):
             return np.empty((0, *self.shape[1:]), self.dtype)
         return as_kept(np.stack(images), self._pixels, "the pipeline")
 
-    def stream(self, seed: int, first: int) -> tf.data.Dataset:
+    def stream(self, seed: int, first: int, weights: np.ndarray | None = None) -> tf.data.Dataset:
         """The endless stream of training examples (image, label), from position `first`.
 
         Position p belongs to epoch p // N, which is the pipeline shuffled in a buffer by a seed of
@@ -90,6 +90,8 @@ class PipelineImages(ImageSource):
         Args:
           seed: >= 0.
           first: position of the first example, >= 0.
+          weights: float32 [N], of the examples in the pipeline's order; they become the third
+            component of the elements.
         """
         count = len(self)
 
@@ -99,15 +101,18 @@ class PipelineImages(ImageSource):
             own = tf.random.stateless_uniform(
                 [], tf.stack([tf.constant(seed, tf.int64), number]), None, None, tf.int64
             )
-            return self._examples.take(count).shuffle(
-                self.buffer, own, reshuffle_each_iteration=False
-            )
+            examples = self._examples.take(count)
+            if weights is not None:
+                theirs = tf.data.Dataset.from_tensor_slices(weights)
+                examples = tf.data.Dataset.zip(examples, theirs)
+                examples = examples.map(lambda example, weight: (*example, weight))
+            return examples.shuffle(self.buffer, own, reshuffle_each_iteration=False)
 
         epochs = tf.data.Dataset.range(first // count, np.iinfo(np.int64).max).flat_map(epoch)
         examples = epochs.skip(first % count) if first % count else epochs
         return examples.map(self._kept, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def _kept(self, image, label):
+    def _kept(self, image, label, *weight):
         """`as_kept` in the graph; pixels outside of the range stop the pipeline."""
         image = tf.ensure_shape(image, self.shape[1:])
         label = tf.argmax(label, output_type=tf.int32) if label.shape.rank else label
@@ -118,7 +123,7 @@ class PipelineImages(ImageSource):
             with tf.control_dependencies([tf.debugging.Assert(inside, [message])]):
                 image = (tf.cast(image, tf.float64) - low) * (2.0 / (high - low)) - 1.0
             image = tf.cast(tf.clip_by_value(image, *BOX), tf.float32)
-        return image, tf.cast(label, tf.int32)
+        return image, tf.cast(label, tf.int32), *weight
 
 
 def read_pipeline(

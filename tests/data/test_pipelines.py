@@ -185,6 +185,16 @@ def test_replicas_and_workers_share_the_batches():
         np.testing.assert_array_equal(part, whole[:, first : first + 2])
 
 
+@pytest.mark.parametrize("data", [made(), streamed()], ids=["array", "stream"])
+def test_weights_stay_with_their_examples(data):
+    weights = np.arange(COUNT, dtype=np.float32) / 2
+    batches = Batches(data, batch_size=8, seed=2, in_memory=False, weights=weights)
+    for images, labels, own in batches.stream(1, 7, 2):
+        numbers = numbers_of([(images, labels)])
+        np.testing.assert_array_equal(own, weights[numbers])
+        np.testing.assert_array_equal(labels, numbers % 3)
+
+
 def test_slices_in_order_are_read_once():
     reads = []
 
@@ -262,7 +272,7 @@ def test_the_trainer_reads_one_pipeline_for_all_its_calls(monkeypatch):
     monkeypatch.setattr(
         PipelineImages,
         "stream",
-        lambda self, seed, first: made_streams.append(first) or stream(self, seed, first),
+        lambda self, seed, first, *own: made_streams.append(first) or stream(self, seed, first),
     )
     batches = Batches(streamed(), batch_size=4, seed=0)
     game = mmtf.games.LWA(mmtf.ThreatModel(eta=0.1))
