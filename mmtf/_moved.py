@@ -127,6 +127,9 @@ NAMES: dict[str, dict[str, str]] = {
         "computes_bfloat16": "mmtf.runtime.cpu:has_bfloat16",
         "instructions": "mmtf.runtime.cpu:instruction_set",
     },
+    "mmtf.data.dataset": {
+        "BOX": "mmtf.data.pixels:BOX",
+    },
     "mmtf.evaluate": {
         "FITTED": "mmtf.cli.evaluate:FITTED",
         "FLAGS": "mmtf.cli.evaluate:FLAGS",
@@ -165,6 +168,10 @@ NAMES: dict[str, dict[str, str]] = {
         "BLOCK": "mmtf.evaluation.batching:LARGEST",
         "Outcome": "mmtf.evaluation.results:Result",
         "check_classifier": "mmtf.evaluation.admission:validate_logits",
+        "worst": "mmtf.evaluation.results:worst",
+    },
+    "mmtf.evaluation.runner": {
+        "worst": "mmtf.evaluation.results:worst",
     },
     "mmtf.evaluation.models": {
         "Defense": "mmtf.evaluation._names_0_1:Defense",
