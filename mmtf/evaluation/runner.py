@@ -77,7 +77,7 @@ def measure(
             nearest = minimal_distance(classifier, *pair, attack.threat, batch_size=size)
             found["distance"].append(nearest)
             spent += time.monotonic() - before
-    arrays = {key: np.concatenate(parts) for key, parts in found.items() if parts}
+    arrays: dict[str, Any] = {key: np.concatenate(parts) for key, parts in found.items() if parts}
     return Result(attack=name, seconds=time.monotonic() - began - spent, **arrays)
 
 
