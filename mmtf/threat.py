@@ -1,4 +1,4 @@
-"""The constraint of Eq. 5: ||z - x||_p <= eta and z in the box."""
+"""`ThreatModel`, the constraint of Eq. 5: ||z - x||_p <= eta and every pixel of z in the box."""
 
 import dataclasses
 import functools
@@ -23,21 +23,24 @@ from mmtf.radius import (
     require_norm,
 )
 
-# Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
-# again for the ball's own edge x + eta.
+# A pixel in [-1, 1] is rounded twice to float32 (x + delta, then the clip): 2 * 2^-24. Computing
+# the bound x + eta adds as much again.
 LINF_SLACK = 2.5e-7
-# The l2 length adds up H*W*C such errors, and rounds its own sum and square root relative to eta.
+# Relative to eta, for rounding in the sum and the square root of the l2 norm. The roundings of the
+# pixels come on top (`violations`).
 L2_SLACK = 1e-5
+# Iterations of the l2 projection, and the smallest divisor.
 ROUNDS, TINY = 2, 1e-12
-# Of images in [0, 1] the brightest pixel of many is beyond this.
+# Images in [0, 1] are recognized by pixels in the upper half of [-1, 1] only, of which the largest
+# is above this share of that half.
 SPREAD = 0.8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ThreatModel:
-    """What the attacker may do to an image: move it by at most `eta` in `norm`, inside `box`.
+    """The adversarial examples z that are allowed for an image x: ||z - x||_p <= eta, z in the box.
 
-    Images are float tensors [N, ...]; norms are per example over all the other axes.
+    Images are float tensors [N, ...]. Norms are taken per example, over all axes but the first.
 
     In `linf` eta may be an array, a radius for each channel or value: |z_i - x_i| <= eta_i. The
     ball is then that of the weighted norm max_i |d_i| / weights_i with `weights` = eta / max(eta)
@@ -49,10 +52,11 @@ class ThreatModel:
         one as `8/255`. With `linf` also numbers >= 0, one of them > 0, as an array, list or tuple
         of the shape [C], [H, W, C] or one that broadcasts to it; they are kept as nested tuples.
       norm: `linf` or `l2`.
-      box: (low, high), the range of a pixel.
+      box: (low, high), the smallest and the largest value of a pixel.
 
     Raises:
-      ConfigError: a radius or a box that is none, or an array with `l2`.
+      ConfigError: eta is not positive and finite, or is an array with the norm l2; the norm is
+        unknown; or the box is not two finite numbers low < high.
 
     Example:
       >>> threat = ThreatModel(eta=0.3)
@@ -75,11 +79,11 @@ class ThreatModel:
 
     @classmethod
     def from_epsilon(cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS) -> "ThreatModel":
-        """The threat model of a radius for pixels in [0, 1]: eta = (high - low) eps.
+        """The threat model with radius `epsilon` for pixels in [0, 1]: eta = (high - low) epsilon.
 
         Args:
           epsilon: > 0, such as 8 / 255 or "8/255"; an array as `eta` of the class.
-          norm, box: as of the class.
+          norm, box: see the attributes of the class.
 
         Example:
           >>> ThreatModel.from_epsilon("8/255").describe()
@@ -90,7 +94,7 @@ class ThreatModel:
 
     @property
     def epsilon(self) -> Radius:
-        """The radius for pixels in [0, 1]: eta / (high - low)."""
+        """The radius converted to pixels in [0, 1]: eta / (high - low)."""
         return epsilon_of(self.eta, self.box)
 
     @functools.cached_property
@@ -138,17 +142,18 @@ class ThreatModel:
         return f"{type(self).__name__}(eta={eta!r}, norm={self.norm!r}, box={self.box!r})"
 
     def describe(self) -> str:
-        """The radius on both scales, as for a message."""
+        """The radius as text on both scales, for messages (see `from_epsilon`)."""
         return describe_radius(self.eta, self.box, self.norm)
 
     def require_images(self, x: tf.Tensor | np.ndarray) -> None:
-        """Refuses images that are no float32 images of the box.
+        """Checks that images have the type and the pixel scale of this threat model.
 
         Args:
-          x: array [N, ...], many enough to tell their scale.
+          x: [N, ...]. With few images, pixels in [0, 1] may not be recognized.
 
         Raises:
-          ConfigError: another type, pixels outside the box, or spread over its upper half alone.
+          ConfigError: the images are not float32; a pixel lies outside the box; or all pixels lie
+            in the upper half of the box and nearly fill it, as pixels in [0, 1] do in [-1, 1].
         """
         low, high = self.box
         x = np.asarray(x)
@@ -159,36 +164,43 @@ class ThreatModel:
         middle = (low + high) / 2
         if least >= middle and most > middle + SPREAD * (high - middle):
             raise ConfigError(
-                f"Expected pixels of both halves of the box [{low}, {high}]. Received: [{least}, "
-                f"{most}]. For pixels in [0, 1] use 2 * x - 1, or ThreatModel(box=(0.0, 1.0)) with "
-                f"half the radius (the same epsilon)."
+                f"Expected pixels in both halves of the box [{low}, {high}]. Received: pixels in "
+                f"[{least}, {most}]. For pixels in [0, 1] use 2 * x - 1, or "
+                f"ThreatModel(box=(0.0, 1.0)) with half the radius (the same epsilon)."
             )
 
     def require_in_box(self, x: tf.Tensor | np.ndarray) -> None:
-        """Raises ConfigError where a pixel of `x` lies outside the box."""
+        """Raises ConfigError if a pixel of `x` lies outside the box or is NaN."""
         low, high = self.box
         least, most = float(np.min(x)), float(np.max(x))
         require(low <= least and most <= high, f"images in the box [{low}, {high}]", [least, most])
 
     def clip_box(self, z: tf.Tensor) -> tf.Tensor:
-        """The nearest point of the box."""
+        """The nearest point of the box: each pixel is clipped to [low, high]."""
         return tf.clip_by_value(z, *self.box)
 
     def project(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """The nearest point of both the ball around `x` and the box; x lies in the box.
+        """Projects `z` to the intersection of the ball around `x` with the box.
 
-        A subclass with another region overrides `region` and `into`.
+        For `linf` the result is the nearest point of the intersection. For `l2` it is
+        clip_box(x + t (z - x)) with t <= 1 as large as the ball allows. The ROUNDS iterations
+        approach t from below, so the result never leaves the ball, but t may be slightly too small
+        if many pixels reach the box.
 
-        For `l2` it is clip_box(x + t (z - x)) for the largest t <= 1 that keeps to the ball. t is
-        found from below, so that what is returned never leaves the ball; it is exact after as many
-        rounds as there are times that further pixels meet the box, and near enough after ROUNDS.
+        A subclass with another constraint overrides `region` and `into`.
+
+        Args:
+          z: [N, ...], the points.
+          x: [N, ...], the images, in the box.
         """
         return self.into(z, self.region(x))
 
     def region(self, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """What `into` needs to know of the images, found once for many points: tensors as `x`.
+        """What `into` needs of the images `x`, computed once and used for many projections.
 
-        For `linf` the least and the greatest that each pixel may be.
+        Returns:
+          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, for
+          `l2` the images.
         """
         x = tf.convert_to_tensor(x)
         self.require_shape(x.shape[1:])
@@ -198,7 +210,7 @@ class ThreatModel:
         return (x,)
 
     def into(self, z: tf.Tensor, region: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """`project` on the region around the images."""
+        """`project(z, x)`, given region(x) in place of x."""
         z = tf.convert_to_tensor(z)
         if self.norm == "linf":
             return tf.clip_by_value(z, *region)
@@ -209,7 +221,7 @@ class ThreatModel:
             moved = x + scale * delta
             kept = self.clip_box(moved)
             free = kept == moved
-            # What the pixels at the box have left of the ball goes to the others.
+            # Pixels clipped to the box use less of eta^2; the other pixels may use the rest.
             left = self.eta**2 - _squares(tf.where(free, 0.0, kept - x))
             length = tf.sqrt(_squares(tf.where(free, delta, 0.0)))
             longer = tf.sqrt(tf.maximum(left, 0.0)) / tf.maximum(length, TINY)
@@ -217,10 +229,13 @@ class ThreatModel:
         return self.clip_box(x + scale * delta)
 
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
-        """argmax <gradient, d> over ||d||_p <= 1: sign(g) for linf, g / ||g|| for l2.
+        """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
 
-        With an array eta: `weights` sign(g), so that `radius` times the step is eta_i sign(g_i). A
-        zero gradient gives a zero step.
+        With an array eta it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where
+        the gradient of an example is zero, its step is zero.
+
+        Args:
+          gradient: [N, ...]; the result has its shape.
         """
         if self.norm == "linf":
             step = tf.sign(gradient)
@@ -231,11 +246,11 @@ class ThreatModel:
         return tf.math.divide_no_nan(gradient, _lengths(gradient))
 
     def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """A point drawn uniformly from the ball around `x`, then clipped to the box.
+        """Points drawn uniformly from the ball around `x`, then projected to the box.
 
         Args:
-          x: [N, ...] images.
-          seed: int tensor [2]; the same seed gives the same start.
+          x: [N, ...], the images, in the box.
+          seed: int tensor [2]; equal seeds give equal points.
         """
         shape = tf.shape(x)
         if self.norm == "linf":
@@ -244,7 +259,7 @@ class ThreatModel:
                 return self.project(x + delta, x)
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
-        # Direction: a normalized Gaussian. Length: eta * U^(1/d), the radius law of a d-ball.
+        # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
         direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
         count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
         uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)
@@ -253,7 +268,7 @@ class ThreatModel:
         return self.project(x + radius * direction / _lengths(direction), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
-        """Per-example ||delta||_p in float64, shape [N]; with an array eta in its weighted norm.
+        """||delta||_p of each example, weighted for an array eta: float64 [N] for delta [N, ...].
 
         A change where eta is 0 has the size infinity, unless it is float32 rounding.
         """
@@ -270,9 +285,9 @@ class ThreatModel:
         return np.sqrt((flat**2).sum(axis=1))
 
     def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
-        """Which examples break the ball, the box, or hold a NaN; bool [N], computed in float64.
+        """bool [N]: which examples z leave the ball around x or the box, or contain NaN or inf.
 
-        The slack is float32 rounding and no more (LINF_SLACK, L2_SLACK).
+        Computed in float64. The tolerance covers float32 rounding only (LINF_SLACK, L2_SLACK).
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         slack = LINF_SLACK * max(map(abs, self.box))
@@ -284,7 +299,7 @@ class ThreatModel:
             beyond = np.abs(z - x) > np.asarray(self.eta, np.float64) + slack
             outside = beyond.reshape(len(z), -1).any(axis=1)
         flat = z.reshape(len(z), -1)
-        low, high = (float(np.float32(bound)) for bound in self.box)  # as a clip has them
+        low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box
         outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)
         return outside | ~np.isfinite(flat).all(axis=1)
 
@@ -302,5 +317,5 @@ def _squares(delta):
 
 
 def require_threat(threat: Any) -> None:
-    """Raises ConfigError where a number, say, stands for a ThreatModel."""
+    """Raises ConfigError if `threat` is not a threat model, for example a radius."""
     require(hasattr(threat, "into"), "threat=mmtf.ThreatModel(eta=...)", threat)

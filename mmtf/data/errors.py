@@ -4,4 +4,4 @@ from mmtf.errors import ConfigError
 
 
 class DataError(ConfigError):
-    """Data that cannot be used: what was expected, what came, what to do."""
+    """Unusable data: the message says what was expected, what was received and what to do."""

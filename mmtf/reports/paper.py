@@ -1,19 +1,19 @@
-"""The figures that the paper prints, cell by cell, as printed."""
+"""The test errors in the paper's tables, as printed there."""
 
 import csv
 import functools
 import importlib.resources
 from typing import Any
 
-# What the paper calls the games of `mmtf.games`.
+# Names of games in `mmtf.games` -> names in paper_tables.csv, where they differ.
 _DEFENSES = {"undefended": "no_defense"}
 
 
 def paper_figure(dataset: str, eta: Any, defense: str, attack: str) -> float | None:
     """The error that the paper reports, or None where it has no such cell.
 
-    Tables 4 and 5 print Table 3's `worst` under FGSM-curr; Tables 1 to 3 and 6 to 8 come first,
-    so theirs is returned.
+    Tables 4 and 5 repeat the column `worst` of Table 3 as FGSM-curr. Where several tables have the
+    cell, the value of the first table is returned.
 
     Args:
       dataset: `mnist` or `cifar10`.
@@ -35,8 +35,14 @@ def paper_figure(dataset: str, eta: Any, defense: str, attack: str) -> float | N
 
 
 def paper_rows(table: int) -> list[dict]:
-    """The cells of one table in the paper's order: dicts with eta (None where the cell has none),
-    defense, attack, error, dataset, as printed.
+    """The cells of one of the paper's tables, in the order of the paper.
+
+    Args:
+      table: number of the table.
+
+    Returns:
+      Dicts with the keys dataset, table, eta (None for errors that do not depend on it), defense,
+      attack and error.
 
     Example:
       >>> paper_rows(1)[0]["error"], paper_rows(1)[0]["eta"]

@@ -18,7 +18,10 @@ LABELS = np.arange(10) % 3
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"train_images": FLOATS[..., 0]}, "of shape (10, 2, 3). Gray images: images[..., None]."),
+        (
+            {"train_images": FLOATS[..., 0]},
+            "of shape (10, 2, 3). For gray images, use images[..., None].",
+        ),
         ({"train_images": FLOATS.tolist()}, "NumPy array [N, H, W, C]. Received: list"),
         ({"train_images": FLOATS.astype(np.float64)}, "uint8 or float32 images"),
         ({"train_images": FLOATS.astype(np.int32)}, "Received: int32. Convert pixels in [0, 255]"),

@@ -175,7 +175,7 @@ def test_tables_show_the_rate_beside_the_error(data, model, tmp_path):
     record = json.loads(json.dumps(evaluation_record(matrix, data, settings)))
     assert record["class_names"] == ["a", "b", "c"]
     low, high = found.target_interval
-    shown = f"target reached {found.target_rate:.4f} [{low:.4f}, {high:.4f}]"
+    shown = f"target reached {100 * found.target_rate:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
     assert shown in evaluation_text(record) and shown in evaluation_markdown(record)
     assert "target 2 (c)" in evaluation_markdown(record)
     frame = evaluation_frame(record).set_index("attack")
@@ -183,7 +183,7 @@ def test_tables_show_the_rate_beside_the_error(data, model, tmp_path):
         frame.target_rate["fgsm"] == found.target_rate
         and frame.target_n["fgsm"] == found.aimed.sum()
     )
-    write_report(str(tmp_path), record, matrix)
+    write_report(str(tmp_path), record, matrix, data, {"net": model})
     assert f"{found.target_rate}" in (tmp_path / "table.csv").read_text()
     kept = np.load(tmp_path / "examples.npz")
     np.testing.assert_array_equal(kept[f"net/fgsm/{ETA}/reached"], found.reached)
