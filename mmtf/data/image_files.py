@@ -92,10 +92,10 @@ class ImageFiles(ImageSource):
     def __getitem__(self, rows: Any) -> np.ndarray:
         chosen = self.paths[rows] if isinstance(rows, slice) else [self.paths[i] for i in rows]
         found = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        pipeline = tf.data.Dataset.from_tensor_slices(chosen) if chosen else ()
-        if chosen:
-            pipeline = pipeline.map(self.load, tf.data.AUTOTUNE).as_numpy_iterator()
-        for place, image in enumerate(pipeline):
+        if not chosen:
+            return found
+        images = tf.data.Dataset.from_tensor_slices(chosen).map(self.load, tf.data.AUTOTUNE)
+        for place, image in enumerate(images.as_numpy_iterator()):
             found[place] = image
         return found
 

@@ -48,13 +48,13 @@ def load_npz(
     arrays = _arrays(os.path.expanduser(path))
     note, found = "", next((keys for keys in KEYS if set(keys) <= set(arrays)), None)
     whole = next((keys for keys in WHOLE if set(keys) <= set(arrays)), None)
-    if found is None and whole is None:
+    if found is not None:
+        parts = [arrays[key] for key in found]
+    elif whole is None:
         raise DataError(
             f"Expected arrays {', '.join(KEYS[0])} (or x, y) in {path}. "
             f"Received: {', '.join(arrays) or 'none'}."
         )
-    if found is not None:
-        parts = [arrays[key] for key in found]
     else:
         x, y = (arrays[key] for key in whole)
         if len(x) != len(y) or len(x) < 2:

@@ -155,7 +155,8 @@ def read_pipeline(
             f". Received: {spec.dtype.name} images and no range."
         )
     pixels = None if pixels is None else require_pixels(pixels)
-    kept, labels, digest, size = [], [], hashlib.sha256(), 0
+    kept: list[np.ndarray] = []
+    labels, digest, size = [], hashlib.sha256(), 0
     first: np.ndarray | None = None
     try:
         for images, some in examples.batch(BLOCK).as_numpy_iterator():

@@ -141,8 +141,8 @@ def evaluate(
     for sign in signs:
         warnings.warn(sign, stacklevel=2)
     targeted = any(cell.targets is not None for cell in matrix.cells)
-    columns = [*COLUMNS[single:], *(TARGETED if targeted else ())]
-    frame = pd.DataFrame(rows, columns=columns)
+    shown = [*COLUMNS[single:], *(TARGETED if targeted else ())]
+    frame = pd.DataFrame(rows, columns=shown)
     frame.attrs["signs"] = signs
     return frame
 
