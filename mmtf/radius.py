@@ -9,7 +9,6 @@ not import TensorFlow.
 import fractions
 import hashlib
 import math
-import numbers
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,24 +89,6 @@ def as_radius(name: str, radius: Any) -> Radius:
 
 def _nested(array: np.ndarray) -> tuple[Any, ...]:
     return tuple(float(one) if array.ndim == 1 else _nested(one) for one in array)
-
-
-def as_box(box: Any) -> Box:
-    """The range of a pixel as (low, high).
-
-    Raises:
-      ConfigError: not two finite numbers low < high.
-    """
-    try:
-        low, high = box
-        good = all(
-            isinstance(one, numbers.Real) and not isinstance(one, bool) and math.isfinite(one)
-            for one in (low, high)
-        )
-    except (TypeError, ValueError):
-        good = False
-    require(good and low < high, "box = (low, high) with low < high, both finite", box)
-    return low, high
 
 
 def require_norm(radius: Radius, norm: str) -> None:

@@ -8,12 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import NORMS
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.radius import (
     PIXELS,
     Box,
     Radius,
-    as_box,
     as_radius,
     describe_radius,
     epsilon_of,
@@ -75,7 +74,8 @@ class ThreatModel:
         object.__setattr__(self, "eta", as_radius("eta", self.eta))
         require_choice("norm", self.norm, NORMS)
         require_norm(self.eta, self.norm)
-        object.__setattr__(self, "box", as_box(self.box))
+        require_range("box", self.box)
+        object.__setattr__(self, "box", tuple(self.box))
 
     @classmethod
     def from_epsilon(cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS) -> "ThreatModel":
@@ -89,7 +89,7 @@ class ThreatModel:
           >>> ThreatModel.from_epsilon("8/255").describe()
           'eta 0.0627451 (eps 0.0313725 on [0, 1], 8/255)'
         """
-        box = as_box(box)
+        require_range("box", box)
         return cls(eta=eta_of(as_radius("epsilon", epsilon), box), norm=norm, box=box)
 
     @property

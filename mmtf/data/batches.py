@@ -15,7 +15,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.data.image_files import ImageFiles
 from mmtf.data.pipelines import PipelineImages
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource
-from mmtf.errors import require
+from mmtf.errors import require, require_int
 
 
 class Batches:
@@ -55,7 +55,7 @@ class Batches:
         in_memory: bool | None = None,
         weights: np.ndarray | None = None,
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape

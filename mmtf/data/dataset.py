@@ -13,7 +13,7 @@ from mmtf.data.errors import DataError
 from mmtf.data.labels import class_numbers
 from mmtf.data.pixels import as_kept
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource, Inputs
-from mmtf.errors import require
+from mmtf.errors import ConfigError, require, require_int, require_text
 from mmtf.storage.digest import sha256
 
 
@@ -62,8 +62,12 @@ class Dataset:
     pixels: dataclasses.InitVar[tuple[float, float] | None] = None
 
     def __post_init__(self, pixels: tuple[float, float] | None) -> None:
-        if self.num_classes < 2:
-            raise DataError(f"Expected at least 2 classes. Received: {self.num_classes}.")
+        try:
+            require_text("name", self.name)
+            require_int("num_classes", self.num_classes, at_least=2)
+            require(callable(self.preprocess), "preprocess as a function", self.preprocess)
+        except ConfigError as error:
+            raise DataError(str(error)) from error
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             where = f"the {split} split of {self.name!r}"
@@ -220,7 +224,7 @@ class Dataset:
           DataError: count is not in (0, number of training examples).
         """
         size = len(self.train_images)
-        if not 0 < count < size:
+        if not (isinstance(count, int) and 0 < count < size):
             raise DataError(f"Expected 0 < count < {size} held out. Received: {count}.")
         order = np.random.default_rng(seed).permutation(size)
         test, train = order[:count], np.sort(order[count:])
@@ -242,7 +246,7 @@ class Dataset:
     def _inputs_of(
         self, images: np.ndarray, labels: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        if count < 0:
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 0:
             raise DataError(f"Expected a count >= 0 (0: all). Received: {count}.")
         stop = min(count or len(images), len(images))
         size = 4 * stop * int(np.prod(self.image_shape))

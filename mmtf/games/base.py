@@ -12,6 +12,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.errors import require_int
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel, require_threat
 
@@ -37,6 +38,8 @@ class Game:
       metrics: the names of the metrics that `step` returns; `risk` must be among them.
       batch_divisor: the number of examples on a replica must be a multiple of it.
       learns_attacker: whether the players include an attack network, named `attacker`.
+      input_gradients: whether it needs the classifier's gradients with respect to images.
+      trains_classifier: whether it updates the classifier's weights.
 
     Example:
       TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
@@ -60,6 +63,8 @@ class Game:
     metrics: tuple[str, ...] = ("risk",)
     batch_divisor: int = 1
     learns_attacker: ClassVar[bool] = False
+    input_gradients: ClassVar[bool] = True
+    trains_classifier: ClassVar[bool] = True
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)
@@ -145,7 +150,7 @@ class Game:
 
     def trainable(self, players: Players) -> list[keras.Variable]:
         """The variables that the min step updates; by default those of the classifier."""
-        return players.classifier.model.trainable_variables
+        return players.classifier.trainable_variables
 
     def deployed(self, players: Players) -> Classifier:
         """The model to attack, evaluate and export after training; by default the classifier."""
@@ -169,6 +174,7 @@ def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
       threat: the constraint of Eq. 5; with one step, FGSM for its norm `linf`, else FGM.
       steps: number of steps, > 0; several steps are smaller than the single one.
     """
+    require_int("max_steps", steps)
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
     return IteratedAttack(threat, steps=steps, stop_early=False)

@@ -1,13 +1,12 @@
 """Minimax-Grad: the minimax defense against gradient attacks, section 3.3."""
 
 import contextlib
-import math
 import warnings
 
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_choice, require_int, require_number
 from mmtf.games.base import Game, steepest_attack
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
@@ -60,9 +59,9 @@ class MinimaxGrad(Game):
     ):
         super().__init__(threat)
         require_choice("penalty", penalty, PENALTIES)
-        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
-        require(difference_length > 0, "difference_length > 0", difference_length)
-        require(penalty_every > 0, "penalty_every > 0", penalty_every)
+        require_number("gamma", gamma, at_least=0)
+        require_number("difference_length", difference_length, above=0)
+        require_int("penalty_every", penalty_every)
         self.gamma = gamma
         self.max_steps = max_steps
         self.penalty = penalty

@@ -1,7 +1,6 @@
 """Games between a classifier and an attack network, section 4."""
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_number
 from mmtf.games.base import Game, regularization
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
@@ -64,8 +63,9 @@ class NetworkGame(Game):
         solver = solver or self.default_solver
         require_choice("solver", solver, SOLVERS)
         require_choice("order", order, ORDERS)
-        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
-        require(attacker_rate > 0, "attacker_rate > 0", attacker_rate)
+        require_number("gamma", gamma, at_least=0)
+        require_number("attacker_rate", attacker_rate, above=0)
+        require(isinstance(net_options or {}, dict), "net_options as a dict", net_options)
         without = ("image_shape", "num_classes", "seed")
         self.net = net
         self.net_options = resolve_kwargs(net, ATTACK_NETS[net], net_options or {}, without)
@@ -94,7 +94,7 @@ class NetworkGame(Game):
             **self.net_options,
         )
         classifier = as_classifier(classifier)
-        u, v = classifier.model.trainable_variables, attacker.trainable_variables
+        u, v = classifier.trainable_variables, attacker.trainable_variables
         updates = SOLVERS[self.solver].updates
         descent = make_optimizer(updates=updates)
         ascent = make_optimizer(scale=self.attacker_rate, updates=updates)
@@ -110,7 +110,8 @@ class NetworkGame(Game):
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        return [variable for model in players.networks for variable in model.trainable_variables]
+        _, attacker = players.networks
+        return [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
         """(leader, follower): the leader descends; the follower ascends in response.
@@ -142,7 +143,7 @@ class NetworkGame(Game):
 def _risks(players, batch, context):
     """risk_of(u, v, training): this replica's share of f at two lists of tensors u and v."""
     model, attacker = players.models["classifier"], players.models["attacker"]
-    variables = [*model.trainable_variables, *attacker.trainable_variables]
+    variables = [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def risk_of(u, v, training):
         with context.dropout(model, attacker, also=zip(variables, [*u, *v], strict=True)):

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
+from mmtf.errors import require_number
+
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
 # A Keras optimizer, its name, or the learning rate of plain gradient steps.
 OptimizerLike: TypeAlias = (
@@ -30,6 +32,7 @@ def live(optimizer: OptimizerLike, variables: Sequence[Any]) -> keras.optimizers
     'SGD'
     """
     if isinstance(optimizer, numbers.Real):
+        require_number("learning rate", optimizer, at_least=0)
         optimizer = keras.optimizers.SGD(float(optimizer))
     elif isinstance(optimizer, _Schedule):
         optimizer = keras.optimizers.SGD(optimizer)

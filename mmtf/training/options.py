@@ -6,7 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtf.errors import require
+from mmtf.errors import (
+    require,
+    require_bool,
+    require_choice,
+    require_number,
+    require_path,
+    require_seed,
+)
+from mmtf.runtime import PRECISIONS
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.progress import Progress
 
@@ -53,7 +61,18 @@ class TrainOptions:
     progress: bool | Progress = True
 
     def __post_init__(self):
-        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        require_seed(self.seed)
+        require_choice("precision", self.precision, PRECISIONS)
+        require_number("checkpoint_seconds", self.checkpoint_seconds, at_least=0)
+        for name in ("in_memory", "jit_compile"):
+            if getattr(self, name) is not None:
+                require_bool(name, getattr(self, name))
+        if self.checkpoint_dir is not None:
+            require_path("checkpoint_dir", self.checkpoint_dir)
+        strategy = self.strategy is None or isinstance(self.strategy, tf.distribute.Strategy)
+        require(strategy, "strategy: a strategy of tf.distribute", self.strategy)
+        shows = isinstance(self.progress, bool | Progress)
+        require(shows, "progress: True, False or a Progress", self.progress)
         require(
             self.events is None or callable(self.events) or isinstance(self.events, Callbacks),
             "events: mmtf.training.callbacks.Callbacks, or a function from the Trainer to them "
