@@ -65,7 +65,10 @@ def as_radius(name: str, radius: Any) -> Radius:
       >>> as_radius("eta", "8/255") == 8 / 255, as_radius("eta", [0.1, 0, 0.3])
       (True, (0.1, 0.0, 0.3))
     """
-    value = parse_radius(radius) if isinstance(radius, str) else radius
+    try:
+        value = parse_radius(radius) if isinstance(radius, str) else radius
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("a radius", name, 1)) from error
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths

@@ -13,6 +13,7 @@ from mmtf.config import RunConfig
 from mmtf.errors import ConfigError
 from mmtf.evaluation import measure
 from mmtf.radius import as_radius, parse_radius, radius_text
+from mmtf.runs.reading import read_config
 from mmtf.threat import ThreatModel
 
 ETA = (0.1, 0.0, 0.3)
@@ -247,6 +248,19 @@ def test_an_attack_network_keeps_to_the_ball_and_is_saved(output, threat, batch,
     np.testing.assert_allclose(again([x, y]), z, rtol=0, atol=ROUNDING)
 
 
+def test_the_config_of_a_run_with_radii_is_read(tmp_path):
+    path = tmp_path / "config.json"
+    for eta, good in ((ETA, True), (0.3, True), ([0.1, -0.1], False), ("x", False)):
+        known = RunConfig(eta=ETA).to_dict()
+        path.write_text(json.dumps({**known, "eta": eta}))
+        if good:
+            assert read_config(str(path))["eta"] in (list(ETA), 0.3)
+        else:
+            with pytest.raises(ConfigError, match="Expected a radius at eta of"):
+                read_config(str(path))
+
+
 def test_as_radius_names_the_setting():
-    with pytest.raises(ConfigError, match="Expected epsilon > 0"):
-        as_radius("epsilon", -1)
+    for wrong in (-1, "x"):
+        with pytest.raises(ConfigError, match="Expected epsilon "):
+            as_radius("epsilon", wrong)
