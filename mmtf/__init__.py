@@ -11,8 +11,10 @@ from mmtf.runtime.keras_backend import require_tensorflow
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AdversarialModel": "mmtf.fit",
     "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
+    "RobustAccuracy": "mmtf.fit",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
@@ -31,6 +33,7 @@ _ROOMS = (
     "classifiers",
     "data",
     "evaluation",
+    "fit",
     "games",
     "nets",
     "reports",

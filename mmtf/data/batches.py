@@ -164,8 +164,9 @@ class Batches:
 
         positions = tf.data.Dataset.range(first_step * local, last_step * local)
         rows = positions.map(indices_of)
-        batches = self._of_files(images, rows, share) if isinstance(images, ImageFiles) else None
-        return (batches or self._of_array(rows, share)).prefetch(2 * local)
+        if isinstance(images, ImageFiles):
+            return self._of_files(images, rows, share).prefetch(2 * local)
+        return self._of_array(rows, share).prefetch(2 * local)
 
     def _of_array(self, rows, share):
         columns = [self._dataset.train_images, self._dataset.train_labels]

@@ -62,4 +62,7 @@ class AdvFGSM(Game):
             lambda: self._attack(players.models["frozen"], target, y[1::2]),
             lambda: target,
         )
-        return Batch(tf.concat([clean, perturbed], 0), tf.concat([y[0::2], y[1::2]], 0))
+        return Batch(tf.concat([clean, perturbed], 0), self.arranged(y))
+
+    def arranged(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.concat([values[0::2], values[1::2]], 0)

@@ -70,7 +70,7 @@ class BestResponse(Game):
         classifier = as_classifier(classifier)
         models = {"classifier": classifier.model, "attacker": attacker}
         players = Players(models, {}, classifier)
-        players.updaters["attacker"] = make_optimizer(self.trainable(players))
+        players.updaters["attacker"] = make_optimizer(self.trainable(players), player="attacker")
         return players
 
     def trainable(self, players: Players) -> list[keras.Variable]:

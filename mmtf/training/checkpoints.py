@@ -63,7 +63,7 @@ class Checkpoints:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            step=self.step, seconds=self.seconds, **_named(players)
+            step=self.step, seconds=self.seconds, **trackables(players)
         )
         self._models = players.networks
         self._manager = None
@@ -199,7 +199,8 @@ def plain_json(values: Any) -> Any:
     return json.loads(json.dumps(values, default=plain))
 
 
-def _named(players: Players) -> dict:
+def trackables(players: Players) -> dict[str, Any]:
+    """The models and updaters of a game as objects for tf.train.Checkpoint, by name."""
     models = {
         f"model_{name}": one.checkpoint if isinstance(one, FrozenClassifier) else one
         for name, one in players.models.items()

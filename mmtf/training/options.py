@@ -1,7 +1,7 @@
 """Options of training that are independent of the game."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -45,6 +45,10 @@ class TrainOptions:
       events: `mmtf.training.callbacks.Callbacks`, or a function that makes them from the Trainer;
         None: none.
       progress: whether progress is shown on stderr; or the Progress that shows it.
+      class_weight: class -> weight of its training examples, >= 0; other classes have weight 1.
+      sample_weight: a weight >= 0 for each training example of the dataset, [N], multiplied by that
+        of its class. As in Keras' `fit`, an example of weight k contributes to every mean over a
+        batch of N examples what k copies would, divided by N; penalties of games included.
 
     Raises:
       ConfigError: a seed out of range, or `events` of another type.
@@ -59,6 +63,8 @@ class TrainOptions:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     events: Callbacks | Callable[[Any], Callbacks] | None = None
     progress: bool | Progress = True
+    class_weight: Mapping[int, float] | None = None
+    sample_weight: Any = None
 
     def __post_init__(self):
         require_seed(self.seed)
