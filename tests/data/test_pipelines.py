@@ -111,7 +111,7 @@ def test_float_pixels_have_a_range_that_is_told(kind, pixels, in_memory):
         (pipeline().map(lambda x, y: x), {}, "(image [H, W, C], label)"),
         (pipeline().take(0), {}, "at least one example in the training pipeline"),
         (IMAGES, {}, "as a tf.data.Dataset. Received: ndarray"),
-        (pipeline(), {"num_classes": 1}, "at least 2 classes"),
+        (pipeline(), {"num_classes": 1}, "num_classes >= 2"),
     ],
 )
 @pytest.mark.parametrize("in_memory", [None, False])
