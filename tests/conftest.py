@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.data import Dataset
+from mmtf.evaluation import gradient_masking
 
 
 class _Evaluated:
@@ -79,6 +80,16 @@ def excess():
         return np.maximum(beyond_ball, beyond_box)
 
     return excess_of
+
+
+@pytest.fixture
+def few_checks(monkeypatch):
+    """Checks for masked gradients, most of a small evaluation's time, on fewer examples and steps.
+
+    What they find is tested in tests/evaluation/test_gradient_masking.py.
+    """
+    monkeypatch.setattr(gradient_masking, "EXAMPLES", 8)
+    monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from commands import call
 
 from scripts import api_pages
 
+pytestmark = pytest.mark.usefixtures("few_checks")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # README's Python runs in test_readme.py, extending.md's in test_extending.py.

@@ -23,6 +23,7 @@ from mmtf.nets import NETS
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold
 
+pytestmark = pytest.mark.usefixtures("few_checks")
 SHAPE = (28, 28, 1)
 NAMES = {"net": "net.keras", "other": "served"}
 
