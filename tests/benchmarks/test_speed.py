@@ -60,8 +60,9 @@ def test_the_arithmetic_of_a_forward_pass():
     assert flops == speed.FORWARD_FLOPS
 
 
-@pytest.fixture
-def folder(tmp_path, rng):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    tmp_path, rng = tmp_path_factory.mktemp("speed"), np.random.default_rng(0)
     model = NETS["mnist_cnn"](seed=1)
     model.save(tmp_path / "classifier.keras")
     weights = {str(i): value for i, value in enumerate(model.get_weights())}
