@@ -82,9 +82,7 @@ def _evaluate(argv: list[str]) -> int:
     """With flags of its own: mmtf.run, in the same process, has some of the same names."""
     own = flags.FlagValues()
     names = [name for name in dir(flags) if name.startswith("DEFINE_")]
-    defining = {
-        name: functools.partial(getattr(flags, name), flag_values=own) for name in names
-    }
+    defining = {name: functools.partial(getattr(flags, name), flag_values=own) for name in names}
     command = mmtf.cli.evaluate
     with mock.patch.object(command, "flags", types.SimpleNamespace(**defining)):
         command.define_flags()

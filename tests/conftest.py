@@ -11,6 +11,28 @@ import tensorflow as tf
 from mmtf.data import Dataset
 from mmtf.evaluation import gradient_masking
 
+# Files of more than ten seconds of a processor. They go first, so that at the end no process of
+# pytest-xdist has long to do alone.
+LONGEST = (
+    "cli/test_run",
+    "cli/test_evaluate",
+    "training/test_xla",
+    "test_docs",
+    "training/test_two_workers",
+    "test_network_runs",
+    "test_extending",
+    "solvers/test_replicas",
+    "training/test_replicas",
+    "games/test_models_as_they_come",
+    "test_readme",
+    "training/test_loop",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"tests/{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
 
 class _Evaluated:
     """A classifier that insists on evaluation mode, as an attack must call it."""

@@ -38,7 +38,7 @@ def data(rng):
 
 
 def matrix(defenses, attacks, data, **options):
-    """Without the checks for masked gradients, most of the time here, unless a test asks for them."""
+    """Without the checks for masked gradients, which take longest here, unless a test asks."""
     names = ("cache_dir", "seed", "precision", "checks")
     own = {"checks": False} | {name: options.pop(name) for name in names if name in options}
     options = {"etas": [0.2], "say": lambda line: None, **options}
