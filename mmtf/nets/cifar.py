@@ -5,8 +5,9 @@ It is the net of TensorFlow's CIFAR-10 tutorial without local response normaliza
 
 import keras
 
-from mmtf.errors import require
+from mmtf.errors import require_number, require_seed
 from mmtf.nets.initializers import Initializers
+from mmtf.nets.layout import LAST
 
 TUTORIAL_WEIGHT_DECAY = 4e-3
 
@@ -46,21 +47,22 @@ def cifar_cnn(
       >>> cifar_cnn().output_shape
       (None, 10)
     """
-    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
-    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
+    require_number("dropout", dropout, at_least=0, below=1)
+    require_number("weight_decay", weight_decay, at_least=0)
+    require_seed(seed)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
     return keras.Sequential(
         [
             keras.Input(image_shape),
-            layers.Conv2D(64, 5, padding="same", **initial(0.05, 0.0)),
-            layers.MaxPooling2D(3, 2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.05, 0.0)),
+            layers.MaxPooling2D(3, 2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Conv2D(64, 5, padding="same", **initial(0.05, 0.1)),
-            layers.MaxPooling2D(3, 2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.05, 0.1)),
+            layers.MaxPooling2D(3, 2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Flatten(),
+            layers.Flatten(**LAST),
             layers.Dense(384, activation="relu", kernel_regularizer=decay, **initial(0.04, 0.1)),
             layers.Dropout(dropout, seed=seed),
             layers.Dense(192, activation="relu", kernel_regularizer=decay, **initial(0.04, 0.1)),

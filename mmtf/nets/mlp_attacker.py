@@ -5,7 +5,9 @@ import math
 import keras
 from keras import layers
 
+from mmtf.errors import require_int, require_number
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -48,11 +50,15 @@ def attack_mlp(
       TensorShape([2, 28, 28, 1])
     """
 
+    require_int("width", width)
+    require_int("depth", depth)
+    require_number("dropout", dropout, at_least=0, below=1)
+
     def initial(number):
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)
 
     def raw_of(images, one_hot):
-        hidden = layers.Flatten()(images)
+        hidden = layers.Flatten(**LAST)(images)
         if label:
             hidden = layers.Concatenate()([hidden, one_hot])
         for number in range(depth):

@@ -2,8 +2,9 @@
 
 import keras
 
-from mmtf.errors import require
+from mmtf.errors import require_number, require_seed
 from mmtf.nets.initializers import Initializers
+from mmtf.nets.layout import LAST
 
 TUTORIAL_WEIGHT_DECAY = 5e-4
 
@@ -43,8 +44,9 @@ def mnist_cnn(
       >>> mnist_cnn().count_params()
       1663370
     """
-    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
-    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
+    require_number("dropout", dropout, at_least=0, below=1)
+    require_number("weight_decay", weight_decay, at_least=0)
+    require_seed(seed)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
@@ -52,13 +54,13 @@ def mnist_cnn(
     return keras.Sequential(
         [
             keras.Input(image_shape),
-            layers.Conv2D(32, 5, padding="same", **initial(0.1, 0.0)),
-            layers.MaxPooling2D(2, padding="same"),
+            layers.Conv2D(32, 5, padding="same", **LAST, **initial(0.1, 0.0)),
+            layers.MaxPooling2D(2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Conv2D(64, 5, padding="same", **initial(0.1, 0.1)),
-            layers.MaxPooling2D(2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.1, 0.1)),
+            layers.MaxPooling2D(2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Flatten(),
+            layers.Flatten(**LAST),
             layers.Dense(512, activation="relu", **initial(0.1, 0.1), **dense),
             layers.Dropout(dropout, seed=seed),
             layers.Dense(num_classes, **initial(0.1, 0.1), **dense),
