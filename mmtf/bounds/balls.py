@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.errors import ConfigError, require, require_choice, require_range, shown
-from mmtf.radius import PIXELS, Box, require_radius
+from mmtf.radius import PIXELS, Box, as_radius, largest, require_norm
 from mmtf.threat import L2_SLACK, LINF_SLACK, ThreatModel
 
 NORMS = ("linf", "l2", "l1")
@@ -42,7 +42,7 @@ class Ball:
     `ThreatModel` has the norms that attacks support; bounds also know the l1 ball.
 
     Attributes:
-      eta: radius, > 0, on the scale of the box.
+      eta: radius, > 0, on the scale of the box; with linf also an array, as of `ThreatModel`.
       norm: `linf`, `l2` or `l1`.
       box: (low, high), the smallest and the largest value of a pixel.
 
@@ -54,13 +54,14 @@ class Ball:
       Ball(eta=3.0, norm='l1', box=(-1.0, 1.0))
     """
 
-    eta: float
+    eta: Any
     norm: str = "linf"
     box: Box = PIXELS
 
     def __post_init__(self):
-        require_radius("eta", self.eta)
+        object.__setattr__(self, "eta", as_radius("eta", self.eta))
         require_choice("norm", self.norm, NORMS)
+        require_norm(self.eta, self.norm)
         require_range("box", self.box)
 
     def region(self, x: Any) -> Region:
@@ -77,21 +78,20 @@ class Ball:
         low, high = self.box
         inside = low <= x.min() and x.max() <= high
         require(inside, f"images in the box [{low}, {high}]", [float(x.min()), float(x.max())])
-        bounds = np.maximum(x - self.eta, low), np.minimum(x + self.eta, high)
-        return Region(*map(tf.constant, (x, *bounds, np.float64(self.eta))))
+        eta = self._radii(x.shape[1:])
+        bounds = np.maximum(x - eta, low), np.minimum(x + eta, high)
+        return Region(*map(tf.constant, (x, *bounds, np.float64(largest(self.eta)))))
 
     def contains(self, z: Any, x: Any) -> np.ndarray:
         """bool [N]: which points z, float [N, ...], lie in the ball around x and in the box."""
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         delta = np.abs(z - x).reshape(len(x), -1)
-        size = {
-            "linf": delta.max(1, initial=0.0),
-            "l2": np.sqrt((delta**2).sum(1)),
-            "l1": delta.sum(1),
-        }[self.norm]
         low, high = self.box
-        inside = (low <= z) & (z <= high)  # False for NaN
-        return (size <= self.eta) & inside.reshape(len(x), -1).all(1)
+        inside = ((low <= z) & (z <= high)).reshape(len(x), -1).all(1)  # False for NaN
+        if self.norm == "linf":
+            return inside & (delta <= self._radii(x.shape[1:]).ravel()).all(1)
+        size = delta.sum(1) if self.norm == "l1" else np.sqrt((delta**2).sum(1))
+        return inside & (size <= self.eta)
 
     def with_tolerance(self, size: int) -> "Ball":
         """The ball enlarged by the rounding that evaluations grant to attacks.
@@ -103,12 +103,20 @@ class Ball:
           size: number of pixels of an image, times channels.
         """
         slack = LINF_SLACK * max(map(abs, self.box))
-        slack = {
-            "linf": slack,
-            "l2": slack * math.sqrt(size) + L2_SLACK * self.eta,
-            "l1": slack * size,
-        }[self.norm]
-        return dataclasses.replace(self, eta=self.eta + slack)
+        if self.norm == "l1":
+            slack *= size
+        elif self.norm == "l2":
+            slack = slack * math.sqrt(size) + L2_SLACK * self.eta
+        return dataclasses.replace(self, eta=np.asarray(self.eta, np.float64) + slack)
+
+    def _radii(self, shape):
+        """The radius of each value of an image, float64 of its shape."""
+        eta = np.asarray(self.eta, np.float64)
+        fits = eta.ndim <= len(shape) and all(
+            a in (1, b) for a, b in zip(reversed(eta.shape), reversed(shape), strict=False)
+        )
+        require(fits, f"eta that broadcasts over images {shape}", eta.shape)
+        return np.broadcast_to(eta, shape)
 
 
 def as_ball(threat: Any) -> Ball:

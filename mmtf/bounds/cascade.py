@@ -15,6 +15,7 @@ from mmtf.bounds.problem import Problem, default_chunk
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
 from mmtf.bounds.verifiers import BOUNDS
 from mmtf.errors import ConfigError, RunError, require, require_int, require_number
+from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
 
 VERIFIERS = ("ibp", "crown_ibp", "crown", "alpha_crown")
@@ -155,7 +156,7 @@ class _Known:
             outside = np.flatnonzero(~ball.contains(z, x))
             if len(outside):
                 raise ConfigError(
-                    f"Expected adversarial images in the ball of radius {ball.eta:g} and the box. "
+                    f"Expected adversarial images in the ball of radius {radius_text(ball.eta)} and the box. "
                     f"Received: example {outside[0]} of attack {number} outside."
                 )
             self.attained = np.minimum(self.attained, self._margins(self._exact(z, batch_size)))

@@ -43,7 +43,7 @@ def operations_of(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
         return []
     for kinds, make in _MAKERS:
         if kind in kinds:
-            return make(layer, shapes)
+            return [*make(layer, shapes)]
     operation = kind.__module__.startswith("keras.src.ops.") and len(shapes) == 2
     if operation and kind.__name__ in ("Add", "Subtract"):  # x + y of two symbolic tensors
         return [_merge(kind.__name__)]

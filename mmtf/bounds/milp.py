@@ -194,12 +194,12 @@ class _Builder:
 
     def at_least(self, y, z, factor):
         """y >= factor e."""
-        row = {k: factor * z[0][k] for k in np.flatnonzero(z[0])}
+        row = {int(k): factor * z[0][k] for k in np.flatnonzero(z[0])}
         self.rows.append(({**row, y: -1.0}, -factor * z[1]))
 
     def at_most(self, y, z, factor, extra=None, most=0.0):
         """y - factor e + <extra, variables> <= most."""
-        row = {k: -factor * z[0][k] for k in np.flatnonzero(z[0])}
+        row = {int(k): -factor * z[0][k] for k in np.flatnonzero(z[0])}
         self.rows.append(({**row, y: 1.0, **(extra or {})}, most + factor * z[1]))
 
     def l1_ball(self, x, eta):

@@ -33,6 +33,7 @@ from mmtf.cli.evaluate_flags import (
 )
 from mmtf.config import STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, require
+from mmtf.radius import Radius, radius_entry
 from mmtf.runs.reading import is_run
 from mmtf.runtime import startup
 from mmtf.storage.files import remove_partial
@@ -77,7 +78,7 @@ def _run() -> int:
         return _evaluate(names, etas)
 
 
-def _evaluate(names: list[str], etas: list[float]) -> int:
+def _evaluate(names: list[str], etas: list[Radius]) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.classifier import Classifier
     from mmtf.classifiers.loading import load_classifier
@@ -120,6 +121,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    attacks = attack_options(FLAGS, names, dataset.class_names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     how = Certification(verifiers=FLAGS.verifiers, seconds_per_image=FLAGS.seconds_per_image)
     graphs = how.graphs(classifiers, etas, FLAGS.norm) if certifies(FLAGS) else {}
@@ -153,11 +155,11 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     )
     if graphs:
         matrix = with_certificates(
-            matrix, graphs, dataset, how, norm=FLAGS.norm, options=options, say=say
+            matrix, graphs, dataset, how, etas=etas, norm=FLAGS.norm, options=options, say=say
         )
     settings = {
         "norm": FLAGS.norm,
-        "etas": etas,
+        "etas": [radius_entry(eta) for eta in etas],
         "seed": FLAGS.seed,
         "attacks": {
             name: recipes[name].to_dict() if name in recipes else options

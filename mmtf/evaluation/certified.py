@@ -16,7 +16,8 @@ from mmtf.errors import ConfigError, require, require_names
 from mmtf.evaluation.cells import Examples, Row
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff_result import Matrix
-from mmtf.evaluation.runner import Result
+from mmtf.evaluation.results import Result
+from mmtf.radius import Radius, radius_entry, radius_text
 from mmtf.reports.measured import CERTIFIED, WORST
 from mmtf.storage import cache
 from mmtf.storage.digest import sha256
@@ -37,7 +38,7 @@ class Certification:
     seconds_per_image: float | None = None
 
     def graphs(
-        self, classifiers: Mapping[str, Any], etas: Sequence[float], norm: str
+        self, classifiers: Mapping[str, Any], etas: Sequence[Radius], norm: str
     ) -> dict[str, Graph]:
         """The graphs of classifiers, after checking that all verifiers support them.
 
@@ -65,6 +66,7 @@ def with_certificates(
     dataset: Dataset,
     how: Certification,
     *,
+    etas: Sequence[Radius],
     norm: str,
     options: EvalOptions,
     say: Callable[[str], Any] = print,
@@ -79,7 +81,7 @@ def with_certificates(
       graphs: name of a classifier -> its graph.
       dataset: the data that was measured.
       how: the verifiers.
-      norm: of the balls.
+      etas, norm: the balls of the matrix.
       options: those of the matrix.
       say: called with a line for each cell.
 
@@ -87,37 +89,38 @@ def with_certificates(
       InvertedBracket: an example is certified although an attack of the matrix breaks it.
     """
     examples, cells, found = Examples(dataset, options.max_examples), [], {}
+    threats = {radius_entry(eta): ThreatModel(eta=eta, norm=norm) for eta in etas}
     for cell in matrix.cells:
         cells.append(cell)
         if cell.attack != WORST:
             continue
         assert cell.defense is not None and cell.eta is not None
-        one = _certified(graphs[cell.defense], cell, examples, how, norm, options)
+        one = _certified(graphs[cell.defense], cell, examples, how, threats[cell.eta], options)
         found[cell.defense, cell.eta] = one
         wrong, seconds = one.status != "certified", float(one.seconds.sum())
         cells.append(Result(CERTIFIED, wrong, seconds, defense=cell.defense, eta=cell.eta))
-        say(f"{cell.defense}  eta {cell.eta:g}  {CERTIFIED}: {one.describe()}")
+        say(f"{cell.defense}  eta {radius_text(cell.eta)}  {CERTIFIED}: {one.describe()}")
     return dataclasses.replace(matrix, cells=cells, certificates=found)
 
 
-def _certified(graph, worst, examples, how, norm, options) -> Certificates:
+def _certified(graph, worst, examples, how, threat, options) -> Certificates:
     """Loads certificates from the cache, or computes and stores them."""
     row = Row(worst.defense, worst.eta, graph.classifier)
     kept = cache.Entry(None)
     if options.cache_dir is not None:
-        key = [row.fingerprint, CERTIFIED, list(how.verifiers), how.seconds_per_image, worst.eta]
-        key += [norm, examples.digest, sha256(worst.wrong)]
+        key = [row.fingerprint, CERTIFIED, list(how.verifiers), how.seconds_per_image, threat.eta]
+        key += [threat.norm, examples.digest, sha256(worst.wrong)]
         kept = cache.entry(options.cache_dir, key, ".npz", "certified-")
     found = kept.load(_read)
     if found is not None:
         return found
-    label = f"{worst.defense}  eta {worst.eta:g}  {CERTIFIED}"
+    label = f"{worst.defense}  eta {radius_text(worst.eta)}  {CERTIFIED}"
     bar = Progress(worst.n, label=label, unit="image", last=False) if options.progress else None
     found = certify(
         graph,
         examples.x,
         examples.y,
-        ThreatModel(eta=worst.eta, norm=norm),
+        threat,
         how.verifiers,
         broken=worst.wrong,
         seconds_per_image=how.seconds_per_image,

@@ -133,8 +133,9 @@ def write_report(
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong
-        if cell.distance is not None:
-            arrays[f"{key}/distance"] = cell.distance
+        for part in ("distance", "targets", "reached"):
+            if getattr(cell, part) is not None:
+                arrays[f"{key}/{part}"] = getattr(cell, part)
     for (defense, eta), one in matrix.certificates.items():
         own = {"status": one.status, "stage": one.stage, "margin": one.margin}
         arrays |= {f"{defense}/certified/{eta}/{name}": own[name] for name in own}

@@ -97,6 +97,23 @@ def test_the_tolerance_is_that_of_the_threat_model(norm):
     assert threat.violations(z, x).tolist() == [False, True]
 
 
+def test_a_radius_for_each_channel(rng):
+    """Every pixel moves by its own radius; the least value is the sum over pixels."""
+    threat = ThreatModel(eta=[0.1, 0.0, 0.3])
+    x, a = rng.uniform(-0.5, 0.5, (2, 2, 2, 3)), rng.normal(size=(2, 2, 2, 3))
+    ball = as_ball(threat)
+    least = (a * x - np.abs(a) * [0.1, 0.0, 0.3]).reshape(2, -1).sum(1)
+    np.testing.assert_allclose(minimum("linf", tf.constant(a), ball.region(x)), least, rtol=1e-12)
+    z = x + [[0.1, 0.0, -0.3]]
+    enlarged = ball.with_tolerance(12)
+    assert enlarged.contains(z, x).all() and not threat.violations(z, x).any()
+    z[1, 0, 0, 1] += 1e-6  # the radius of this channel is 0
+    assert enlarged.contains(z, x).tolist() == [True, False]
+    assert threat.violations(z, x).tolist() == [False, True]
+    with pytest.raises(ConfigError, match="eta that broadcasts over images"):
+        ball.region(x[..., :2])
+
+
 def test_only_balls_are_accepted():
     class Other(ThreatModel):
         """Its constraint is unknown."""

@@ -47,7 +47,7 @@ def measured(net, folder, etas=(0.05, 0.2)):
         {"net": model}, {"none": {}, "fgsm": {}}, data, etas=list(etas), options=options, say=str
     )
     graphs = CHEAP.graphs({"net": model}, etas, "linf")
-    settings = {"norm": "linf", "options": options, "say": lines.append}
+    settings = {"etas": etas, "norm": "linf", "options": options, "say": lines.append}
     return with_certificates(matrix, graphs, data, CHEAP, **settings), lines
 
 
