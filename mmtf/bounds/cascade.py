@@ -156,8 +156,8 @@ class _Known:
             outside = np.flatnonzero(~ball.contains(z, x))
             if len(outside):
                 raise ConfigError(
-                    f"Expected adversarial images in the ball of radius {radius_text(ball.eta)} and the box. "
-                    f"Received: example {outside[0]} of attack {number} outside."
+                    f"Expected adversarial images in the ball of radius {radius_text(ball.eta)} "
+                    f"and the box. Received: example {outside[0]} of attack {number} outside."
                 )
             self.attained = np.minimum(self.attained, self._margins(self._exact(z, batch_size)))
             self.decide(self._logits(z, batch_size).argmax(1) != y, "broken", "attack")
