@@ -1,18 +1,15 @@
 """`certified` beside attacks: brackets of a matrix, their cache, and `python -m mmtf.evaluate`."""
 
-import contextlib
-import io
 import json
-import sys
 
 import keras
 import numpy as np
 import pytest
 from absl import flags
+from commands import call
 
 import mmtf
-from mmtf.cli import evaluate as command
-from mmtf.cli.evaluate_flags import attack_names, certifies
+from mmtf.cli.evaluate_flags import attack_names, certifies, define_flags
 from mmtf.errors import ConfigError
 from mmtf.evaluation import certified
 from mmtf.evaluation.certified import Certification, with_certificates
@@ -134,7 +131,7 @@ def test_what_cannot_be_certified_shows_before_anything_is_measured():
 
 def parsed(*given):
     values = flags.FlagValues()
-    command.define_flags(values)
+    define_flags(values)
     values(["evaluate", "--model=x", *given])
     return values
 
@@ -155,16 +152,12 @@ def test_flags():
             attack_names(parsed(*given))
 
 
-def test_the_command_prints_the_bracket(net, tmp_path, monkeypatch):
+def test_the_command_prints_the_bracket(net, tmp_path):
     model, _ = net
     model.save(tmp_path / "net.keras")
-    values = parsed(
-        *("--attacks=none,certified", "--eta=0.05", "--verifiers=ibp"),
-        *("--dataset=digits", "--max_examples=10"),
+    done = call(
+        *("mmtf.evaluate", f"--model=net={tmp_path}/net.keras", "--attacks=none,certified"),
+        *("--eta=0.05", "--verifiers=ibp", "--dataset=digits", "--max_examples=10"),
     )
-    values.model = [f"net={tmp_path}/net.keras"]
-    monkeypatch.setattr(command, "FLAGS", values)
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(sys.stdout):
-        assert command._run() == 0
-    assert "net: worst-case error between" in out.getvalue()
+    assert done.returncode == 0, done.stderr
+    assert "net: worst-case error between" in done.stdout and "certified <=" in done.stdout
