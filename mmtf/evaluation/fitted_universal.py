@@ -13,6 +13,7 @@ from mmtf.attacks.universal import (
 )
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.data.dataset import Dataset
+from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.runtime.devices import full_float32
 from mmtf.storage import cache
@@ -53,7 +54,14 @@ class FittedUniversal(FittedAttack):
         x, _ = dataset.train(self.recipe.images)
         with full_float32():
             full = as_classifier(classifier).at("float32")
-            v, fooled = universal_perturbation(full, x, self.threat, self.recipe, seed=self._seed)
+            v, fooled = universal_perturbation(
+                full,
+                x,
+                self.threat,
+                self.recipe,
+                seed=self._seed,
+                at_once=min(self.recipe.batch_size, default_batch_size(dataset.image_shape)),
+            )
         entry.save(lambda path: np.savez(path, perturbation=v, fooled=fooled))
         return UniversalPerturbation(self.threat, v)
 
