@@ -81,6 +81,9 @@ class DeepFool(Attack):
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
         return itertools.repeat((), self.steps)
 
+    def passes(self, classes: int) -> float:
+        return self.steps * 2.0 * min(self.candidates or classes, classes)
+
     def result(self, state: State) -> Tensor:
         delta = (1.0 + self.overshoot) * state.perturbation
         return self.threat.project(state.x + delta, state.x)

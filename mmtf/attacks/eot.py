@@ -53,6 +53,9 @@ class ExpectationOverTransformation(Attack):
     def supports(self, classifier: Any, x: Any) -> None:
         self.attack.supports(classifier, x)
 
+    def passes(self, classes: int) -> float:
+        return self.samples * self.attack.passes(classes)
+
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.run(self.attack, mean_of(classifier, self.samples), x, labels, seed)
 

@@ -58,6 +58,9 @@ class Square(TargetableAttack):
         require(self.steps > 0, "steps > 0", self.steps)
         require(0 < self.p <= 1, "0 < p <= 1", self.p)
 
+    def passes(self, classes: int) -> float:
+        return float(self.steps)
+
     def share(self, step: int) -> float:
         """The share of pixels that query `step`, counted from 1, changes."""
         scaled = 10_000 * (step - 1) // self.steps

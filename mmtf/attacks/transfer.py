@@ -43,6 +43,9 @@ class Transfer(Attack):
     def supports(self, classifier: Any, x: Any) -> None:
         self.attack.supports(self._surrogate, x)
 
+    def passes(self, classes: int) -> float:
+        return self.attack.passes(classes)
+
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.run(self.attack, self._surrogate, x, labels, seed)
 

@@ -91,6 +91,9 @@ class FittedAttNet(FittedAttack):
     ):
         self.threat = threat
         self.recipe = recipe
+        # Forward and backward through the classifier and through a network of about its size.
+        images = recipe.restarts * recipe.schedule.steps * recipe.schedule.batch_size
+        self.fitting_passes = 6.0 * images
         self._seed, self._cache_dir, self._progress = seed, cache_dir, progress
 
     def supports(self, classifier: Any, x: np.ndarray) -> None:

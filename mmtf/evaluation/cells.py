@@ -1,5 +1,6 @@
 """One cell of a payoff matrix: from the cache, or measured batch by batch and kept."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -11,12 +12,13 @@ from mmtf.classifiers.classifier import Classifier
 from mmtf.data.dataset import Dataset
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.progress import CellsProgress
 from mmtf.evaluation.runner import BrokenConstraint, Result, measure
+from mmtf.runtime.peak_memory import peak_memory_mib
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.digest import sha256
 from mmtf.training.loop import RiskNotFinite
-from mmtf.training.progress import Progress
 
 
 class Examples:
@@ -45,53 +47,62 @@ class Row:
 
 
 def measured_cell(
-    row: Row, name: str, column: FittedAttack, *, examples: Examples, options: EvalOptions
+    row: Row,
+    name: str,
+    column: FittedAttack,
+    *,
+    examples: Examples,
+    options: EvalOptions,
+    progress: CellsProgress | None = None,
 ) -> Result:
-    """Loads a cell from the cache, or measures and stores it."""
+    """Loads a cell from the cache, or measures and stores it; `progress` is told either way."""
     entry = _entry(row, column, examples, options)
     found = entry.load(_read)
     if found is None:
         kept = entry.path is not None
         batches: MutableMapping = BatchCache(entry.beside("")) if kept else {}
         try:
-            found = _measure(row, name, column, batches, examples, options)
+            with _shown(progress, row, name) as show:
+                found = _measure(row, name, column, batches, examples, options, show)
         except (BrokenConstraint, RiskNotFinite):
             batches.clear()
             raise
         entry.save(functools.partial(_write, found))
         batches.clear()
+    elif progress is not None:
+        progress.skip()
     return dataclasses.replace(found, attack=name, defense=row.defense, eta=row.eta)
 
 
-def _measure(row, name, column, batches, examples, options) -> Result:
+def _shown(progress, row, name):
+    """Context manager that yields a function without arguments: the cell's Progress, or None."""
+    if progress is None:
+        return contextlib.nullcontext(lambda: None)
+    parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
+    return progress.cell("  ".join(part for part in parts if part))
+
+
+def _measure(row, name, column, batches, examples, options, show) -> Result:
     began, resumed = time.monotonic(), len(batches) > 0
     resumed |= options.cache_dir is not None and column.is_kept(row.classifier, examples.dataset)
     attack = column.fit(row.classifier, examples.dataset)
-    fitting, bar = time.monotonic() - began, None
-    if options.progress:
-        parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
-        label = "  ".join(part for part in parts if part)
-        bar = Progress(len(examples.x), label=label, unit="image", last=False)
-    try:
-        found = measure(
-            row.classifier,
-            attack,
-            examples.x,
-            examples.y,
-            name=name,
-            seed=options.seed,
-            keep=options.keep,
-            precision=options.precision,
-            batch_size=options.batch_size,
-            distances=options.distances,
-            kept=batches,
-            progress=bar,
-        )
-    finally:
-        if bar is not None:
-            bar.close()
+    fitting = time.monotonic() - began
+    found = measure(
+        row.classifier,
+        attack,
+        examples.x,
+        examples.y,
+        name=name,
+        seed=options.seed,
+        keep=options.keep,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        distances=options.distances,
+        kept=batches,
+        progress=show(),
+    )
     seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
-    return dataclasses.replace(found, seconds=seconds)
+    return dataclasses.replace(found, seconds=seconds, peak_memory_mib=peak_memory_mib())
 
 
 def _entry(row, column, examples, options) -> cache.Entry:
@@ -107,11 +118,13 @@ def _entry(row, column, examples, options) -> cache.Entry:
 def _read(path) -> Result:
     with np.load(path) as kept:
         arrays = {name: kept[name] for name in kept.files}
-    return Result(attack="", **{**arrays, "seconds": float(arrays["seconds"])})
+    numbers = {name: float(arrays[name]) for name in arrays if not arrays[name].ndim}
+    return Result(attack="", **{**arrays, **numbers})
 
 
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
-    if result.distance is not None:
-        arrays["distance"] = result.distance
+    for name in ("distance", "peak_memory_mib"):
+        if getattr(result, name) is not None:
+            arrays[name] = getattr(result, name)
     np.savez_compressed(path, **arrays)

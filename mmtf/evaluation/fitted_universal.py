@@ -42,6 +42,9 @@ class FittedUniversal(FittedAttack):
     ):
         self.threat = threat
         self.recipe = recipe
+        # DeepFool takes two passes for each candidate and step.
+        each = 2.0 * recipe.steps * (recipe.candidates or 10)
+        self.fitting_passes = recipe.images * recipe.passes * each
         self._seed = seed
         self._cache_dir = cache_dir
 

@@ -3,6 +3,7 @@
 `evaluate`, which is `mmtf.evaluate`, measures a single threat model and returns a DataFrame.
 """
 
+import contextlib
 import dataclasses
 import functools
 import warnings
@@ -30,6 +31,7 @@ from mmtf.evaluation.cells import Examples, Row, measured_cell
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
@@ -197,7 +199,7 @@ def payoff_matrix(
         )
         columns[eta] = {name: as_fitted(attack) for name, attack in made.items()}
     for name, source in sources.items():
-        validate_classifier(source, dataset, name)
+        validate_classifier(source, dataset, name, options.batch_size)
     threat = ThreatModel(eta=max(etas), norm=norm)
     return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
 
@@ -226,13 +228,19 @@ def attack_classifier(
     classifier = as_classifier(classifier)
     options = _resolved(options or EvalOptions(), [classifier], dataset)
     examples = Examples(dataset, options.max_examples)
-    validate_logits(classifier, examples.x[:100], dataset.num_classes)
+    validate_logits(classifier, examples.x[:100], dataset.num_classes, options.batch_size)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     for column in columns.values():
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
+    unchecked = dataclasses.replace(options, checks=False)
+    progress = cells_progress([classifier], list(columns.values()), dataset, unchecked)
     row = functools.partial(
-        measured_cell, Row(None, None, classifier), examples=examples, options=options
+        measured_cell,
+        Row(None, None, classifier),
+        examples=examples,
+        options=options,
+        progress=progress,
     )
     results = [row(name, column) for name, column in columns.items()]
     return [*results, worst(results, clean)]
@@ -263,20 +271,24 @@ def _measured(
         ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
     examples = Examples(dataset, options.max_examples)
     for name, classifier in classifiers.items():
-        validate_classifier(classifier, dataset, name)
+        validate_classifier(classifier, dataset, name, options.batch_size)
         for column in next(iter(columns.values())).values():
             column.supports(classifier, examples.x[:1])
     findings, cells, clean = [], [], {}
+    progress = cells_progress(list(classifiers.values()), attacks, dataset, options)
+    measured = functools.partial(
+        measured_cell, examples=examples, options=options, progress=progress
+    )
     for name, classifier in classifiers.items():
         if options.checks:
-            findings += _masking(name, classifier, examples, threat, options)
+            findings += _masking(name, classifier, examples, threat, options, progress)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
                 label = f"{name}  eta {eta:g}  {attack}"
                 try:
-                    cell = measured_cell(where, attack, column, examples=examples, options=options)
+                    cell = measured(where, attack, column)
                 except (BrokenConstraint, RiskNotFinite) as error:
                     if not leave_out:
                         raise
@@ -306,19 +318,21 @@ def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> E
     return dataclasses.replace(options, precision=precision, batch_size=size)
 
 
-def _masking(name, classifier, examples, threat, options) -> list[Finding]:
+def _masking(name, classifier, examples, threat, options, progress) -> list[Finding]:
     samples = options.eot_samples
     attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
-    return masking_in_classifier(
-        name,
-        classifier,
-        examples.x,
-        examples.y,
-        threat,
-        options.seed,
-        attacked,
-        batch_size=options.batch_size,
-    )
+    with contextlib.nullcontext() if progress is None else progress.check(name) as bar:
+        return masking_in_classifier(
+            name,
+            classifier,
+            examples.x,
+            examples.y,
+            threat,
+            options.seed,
+            attacked,
+            batch_size=options.batch_size,
+            progress=bar,
+        )
 
 
 def _masking_in_table(table, columns) -> list[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.attacks.base import Attack, misclassified_fn
-from mmtf.attacks.loop import run, watching
+from mmtf.attacks.loop import Iteration, run, watching
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
@@ -17,7 +17,7 @@ from mmtf.evaluation.minimal_perturbation import minimal_distance
 from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import full_float32
 from mmtf.stats.intervals import wilson
-from mmtf.training.progress import Progress
+from mmtf.training.progress import Display
 
 NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
@@ -40,6 +40,8 @@ class Result:
         (`mmtf.evaluation.minimal_perturbation`), NaN where none was found; None: not computed.
       defense: the classifier's name in tables; None in a table of one classifier.
       eta: the radius; None in a table of one radius.
+      peak_memory_mib: largest resident memory of the process by the end of the attack, in MiB
+        (`peak_memory_mib` of mmtf.runtime), earlier attacks included; None: not measured.
     """
 
     attack: str
@@ -49,6 +51,7 @@ class Result:
     distance: np.ndarray | None = None
     defense: str | None = None
     eta: float | None = None
+    peak_memory_mib: float | None = None
 
     @property
     def n(self) -> int:
@@ -88,6 +91,8 @@ class Result:
             found["median_distance"] = float(np.median(finite)) if len(finite) else None
         if self.seconds is not None:
             found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None
+        if self.peak_memory_mib is not None:
+            found["peak_memory_mib"] = round(self.peak_memory_mib)
         return found
 
 
@@ -104,7 +109,7 @@ def measure(
     batch_size: int | None = None,
     distances: bool = False,
     kept: MutableMapping[int, np.ndarray] | None = None,
-    progress: Progress | None = None,
+    progress: Display | None = None,
 ) -> Result:
     """Runs an attack against a classifier and measures the error on its images in float32.
 
@@ -155,7 +160,7 @@ def perturb(
     precision: str = "float32",
     batch_size: int | None = None,
     kept: MutableMapping[int, np.ndarray] | None = None,
-    progress: Progress | None = None,
+    progress: Display | None = None,
 ) -> np.ndarray:
     """Computes adversarial images for all of `x` and checks that they meet the threat model.
 
@@ -187,7 +192,7 @@ def perturb(
             own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
             z = kept.get(number)
             if z is None or z.shape != images.shape:
-                with watching(_Watcher(progress, start)):
+                with watching(_Watcher(progress, start, len(images))):
                     z = _attacked(attack, classifier, images, labels, own, precision)
                 kept[number] = z
             broken = int(attack.threat.violations(z, images.numpy()).sum())
@@ -245,13 +250,18 @@ def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
 
 
 class _Watcher:
-    """Updates a Progress during the attack on one batch of images."""
+    """Updates a Progress during the attack on one batch of images.
 
-    def __init__(self, progress, done):
-        self._progress, self._done, self._iterations = progress, done, 0
+    The part of the batch's work that is done counts as so many of its images.
+    """
 
-    def __call__(self, left):
-        self._iterations += 1
-        if self._progress is not None:
-            inside = {"iteration": self._iterations, "standing": left}
-            self._progress.update(self._done, inside)
+    def __init__(self, progress: Display | None, done: int, images: int):
+        self._progress, self._done, self._images = progress, done, images
+
+    def __call__(self, now: Iteration) -> None:
+        if self._progress is None:
+            return
+        of = "" if now.total is None else f"/{now.total}"
+        inside: dict[str, float | str] = {} if now.part is None else {"part": now.part}
+        inside |= {"iteration": f"{now.number}{of}", "standing": now.left}
+        self._progress.update(self._done + now.share * self._images, inside)

@@ -213,7 +213,9 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     config, step = run.config, trained.trainer.total_steps
     run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
     attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
-    options = EvalOptions(max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES)
+    options = EvalOptions(
+        max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES, progress=True
+    )
     results = attack_classifier(trained.classifier, attacks, run.dataset, options)
     logs.scalars(step, {f"final_error/{one.attack}": one.error for one in results})
     clean, _ = run.dataset.test(SHOWN_IMAGES)
