@@ -1,14 +1,14 @@
 """Time and memory of attacks as images and classes grow, and on ResNet-50 beside other libraries.
 
-    python -m benchmarks.scale [--parts=classes,sizes,resnet50]
+    python -m benchmarks.scale [--parts=resnet50,classes,sizes]
 
 Every point runs in its own process: it makes a classifier and images, attacks them twice (ResNet-50
-once), and reports the seconds and CPU seconds of the first run, which traces and compiles, and of
-the last one, and the process's peak memory before and after. Weights and images are random, labels are the classifier's own predictions, and
-the ball is so small that no attack within it succeeds: every example takes all steps. Images are
-attacked in the batches that mmtf takes by default on a machine of 8 GiB. Foolbox and ART run in the
-same batches, where they are installed. Writes results/benchmarks/scale.json, which
-`python -m scripts.scale` renders.
+once), and reports seconds and CPU seconds of the first run, which traces and compiles, and of the
+last one, and the process's peak memory before and after. Weights and images are random, labels are
+the classifier's own predictions, and the ball is so small that no attack within it succeeds: every
+example takes all steps. Images are attacked in the batches that mmtf takes by default on a machine
+of 8 GiB. Foolbox and ART run in the same batches, where they are installed. Writes
+results/benchmarks/scale.json, which `python -m scripts.scale` renders.
 """
 
 import dataclasses
