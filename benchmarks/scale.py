@@ -34,7 +34,7 @@ OUTPUT = "results/benchmarks/scale.json"
 MEMORY = 8 * 2**30  # the machine for which batches are chosen
 ETA = 1e-6
 # Name of an attack -> its steps: few, as each of them costs the same.
-STEPS = {"none": 1, "fgsm": 1, "pgd": 3, "apgd": 3, "deepfool": 2, "autoattack": 1}
+STEPS = {"fgsm": 1, "pgd": 3, "apgd": 3, "deepfool": 2, "autoattack": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Point:
 
 def _resnet50() -> list[Point]:
     attacks = {
-        "mmtf": ("none", "fgsm", "pgd", "apgd", "deepfool", "autoattack"),
+        "mmtf": ("fgsm", "pgd", "apgd", "deepfool", "autoattack"),
         "foolbox": ("fgsm", "pgd", "deepfool"),
         "art": ("fgsm", "pgd", "apgd", "deepfool", "autoattack"),
     }
@@ -119,7 +119,7 @@ def attack_of(point: Point, batch_size: int) -> Any:
     from mmtf.evaluation.runner import perturb
     from mmtf.threat import ThreatModel
 
-    options = {} if point.attack in ("none", "fgsm") else {"steps": steps}
+    options = {} if point.attack == "fgsm" else {"steps": steps}
     if point.attack == "deepfool":
         options["candidates"] = point.candidates or None
     if point.attack == "autoattack":

@@ -171,8 +171,11 @@ def _findings_of_pgd(name, classifier, x, y, threat, seed, size, progress) -> It
         nonlocal done
         stage = Stage(progress, done * len(x), 3.0 * steps / PASSES)
         done += 3.0 * steps / PASSES
-        given = {"name": "pgd", "seed": seed, "batch_size": size, "progress": stage}
-        return measure(classifier, PGD(threat, steps=steps), x, y, **given).wrong
+        attack = PGD(threat, steps=steps)
+        found = measure(
+            classifier, attack, x, y, name="pgd", seed=seed, batch_size=size, progress=stage
+        )
+        return found.wrong
 
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
