@@ -34,7 +34,7 @@ OUTPUT = "results/benchmarks/scale.json"
 MEMORY = 8 * 2**30  # the machine for which batches are chosen
 ETA = 1e-6
 # Name of an attack -> its steps: few, as each of them costs the same.
-STEPS = {"fgsm": 1, "pgd": 3, "apgd": 3, "deepfool": 2, "autoattack": 1}
+STEPS = {"fgsm": 1, "pgd": 2, "apgd": 2, "deepfool": 1, "autoattack": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ def attack_of(point: Point, batch_size: int) -> Any:
     if point.attack == "deepfool":
         options["candidates"] = point.candidates or None
     if point.attack == "autoattack":
-        options |= {"targets": 2, "queries": 5 * steps}
+        options |= {"targets": 1, "queries": 5 * steps}
     attack = ATTACKS[point.attack](ThreatModel(eta=ETA), **options)
     return lambda model, x, y: perturb(model, attack, x, y, batch_size=batch_size)
 
