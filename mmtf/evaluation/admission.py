@@ -11,7 +11,7 @@ from mmtf.classifiers.logits import require_logits
 from mmtf.data.dataset import Dataset
 from mmtf.data.preprocessing import standardize_per_image, to_unit_box
 from mmtf.errors import ConfigError, reason_of
-from mmtf.evaluation.batching import default_batch_size
+from mmtf.evaluation.batching import default_batch_size, examples_held
 from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import full_float32, resolve_precision
 
@@ -45,7 +45,8 @@ def validate_classifier(
     """
     classifier = as_classifier(classifier)
     name = name or classifier.name
-    x, y = dataset.test(SCALE_EXAMPLES)
+    count = examples_held(SCALE_EXAMPLES, dataset.image_shape)
+    x, y = dataset.test(count)
     try:
         validate_logits(classifier, x[:LOGIT_EXAMPLES], dataset.num_classes, batch_size)
     except (ValueError, tf.errors.InvalidArgumentError, TypeError) as error:
@@ -72,7 +73,7 @@ def validate_classifier(
         other = float(np.mean(np.concatenate(wrong)))
         return other if missed - other > 0.2 and other < 0.5 * missed else None
 
-    raw = dataset.test_images[:SCALE_EXAMPLES]
+    raw = dataset.test_images[:count]
     if dataset.preprocess is standardize_per_image and raw.dtype == np.uint8:
         for bounds in SCALES:
             if (other := better(raw, bounds, to_unit_box)) is not None:
