@@ -118,13 +118,13 @@ def _entry(row, column, examples, options) -> cache.Entry:
 def _read(path) -> Result:
     with np.load(path) as kept:
         arrays = {name: kept[name] for name in kept.files}
-    numbers = {name: float(arrays[name]) for name in arrays if not arrays[name].ndim}
-    return Result(attack="", **{**arrays, **numbers})
+    numbers = {name: float(arrays[name]) for name in ("seconds", "peak_memory_mib")}
+    return Result(attack="", **{**arrays, "wrong": arrays["wrong"], **numbers})
 
 
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
-    for name in ("distance", "peak_memory_mib"):
-        if getattr(result, name) is not None:
-            arrays[name] = getattr(result, name)
+    arrays["peak_memory_mib"] = result.peak_memory_mib
+    if result.distance is not None:
+        arrays["distance"] = result.distance
     np.savez_compressed(path, **arrays)
