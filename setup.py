@@ -47,7 +47,7 @@ setuptools.setup(
     ],
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["mmtf", "mmtf.*"]),
-    package_data={"mmtf": ["py.typed"], "mmtf.reports": ["*.csv"]},
+    package_data={"mmtf": ["py.typed"], "mmtf.reports": ["*.css", "*.csv"]},
     install_requires=[
         "absl-py>=2.1",
         # With later versions pip's resolver backtracks for minutes on Python 3.10.

@@ -1,6 +1,6 @@
 """mmtf: minimax-optimal defense of classifiers against adversarial examples.
 
-Names are imported when first used, so that `import mmtf` costs nothing.
+Public names are imported on first use: `import mmtf` alone does not import TensorFlow.
 """
 
 import importlib

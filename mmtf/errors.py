@@ -1,24 +1,27 @@
-"""Errors that end in one line for the user, and the checks that raise them. No TensorFlow here."""
+"""Errors that the commands report in one line, and checks that raise them.
+
+This module does not import TensorFlow.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be: the message says what was expected, what came, what to do."""
+    """An invalid setting or argument: "Expected ... Received ...", with the remedy if known."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot go on: the message says what happened and what to do."""
+    """A run had to stop: the message states the cause and what to do."""
 
 
 class Interrupted(Exception):
-    """A signal stopped the run after its state was saved.
+    """A signal stopped the training run between two steps.
 
     Attributes:
-      signal: its number.
-      step: the last step that was taken.
-      saved: whether the state of that step was saved.
+      signal: number of the signal, such as 15 for SIGTERM.
+      step: the last completed training step.
+      saved: whether a checkpoint of that step was written.
     """
 
     def __init__(self, number: int, step: int, saved: bool):
@@ -27,7 +30,7 @@ class Interrupted(Exception):
 
 
 def require(condition: bool, expected: str, received: Any) -> None:
-    """Raises ConfigError('Expected ... Received ...') unless `condition` holds.
+    """Raises ConfigError("Expected {expected}. Received: {received!r}.") unless `condition`.
 
     Example:
       >>> require(2 < 1, "a number below 1", 2)
@@ -39,13 +42,16 @@ def require(condition: bool, expected: str, received: Any) -> None:
 
 
 def require_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
-    """Raises ConfigError naming the choices unless `value` is one of them."""
+    """Raises ConfigError, which lists `choices`, unless `value` is one of them."""
     choices = list(choices)
     require(value in choices, f"{name} to be one of {', '.join(map(str, choices))}", value)
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an error that says something, for a message of one line.
+    """The first informative line of an error's text, at most 300 characters.
+
+    Keras' line "Exception encountered when calling ..." is skipped. An error without a text gives
+    the name of its class.
 
     Example:
       >>> reason_of(ValueError("Exception encountered when calling Dense.call().\\n\\nToo wide."))
@@ -54,7 +60,7 @@ def reason_of(error: BaseException) -> str:
       'KeyError'
     """
     lines = [line.strip() for line in str(error).splitlines()]
-    # Keras puts where it was before what it was.
+    # Keras prints the place of an error before the error.
     said = [line for line in lines if line and not line.startswith("Exception encountered when")]
     plain = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in said or lines]
     return plain[0][:300] if plain and plain[0] else type(error).__name__

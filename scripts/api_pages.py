@@ -63,7 +63,7 @@ def _page(name: str, modules: list[str]) -> str:
     return f"# {title}\n\n" + "\n\n".join(f"::: {module}" for module in modules) + "\n"
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Writes the pages with --write; otherwise exits with status 1 if one is out of date."""
     wanted = pages(ROOT)
     stale = [

@@ -41,7 +41,8 @@ def computing_in(model: keras.Model, dtype: str) -> Iterator[None]:
 
 def _last_layers(model) -> list:
     """Layers from the output back to the last one with weights, inside nested models, too."""
-    found, tensor = [], model.outputs[0] if _is_functional(model) else None
+    found: list[keras.layers.Layer] = []
+    tensor = model.outputs[0] if _is_functional(model) else None
     while (layer := producer_of(tensor)) is not None:
         if isinstance(layer, keras.Model):
             return found + _last_layers(layer)

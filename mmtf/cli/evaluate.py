@@ -193,7 +193,12 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.options import EvalOptions
     from mmtf.evaluation.payoff import payoff_matrix
-    from mmtf.evaluation.report import evaluation_record, evaluation_text, write_report
+    from mmtf.evaluation.report import (
+        evaluation_record,
+        evaluation_text,
+        model_source,
+        write_report,
+    )
 
     def load(given: str, bounds: tuple[float, float]) -> Classifier:
         path, name = _path_and_name(given)
@@ -203,6 +208,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
     classifiers = _by_name("models", models)
+    paths = [_path_and_name(given)[0] for given in FLAGS.model]
+    found = dict(zip(classifiers, map(model_source, paths), strict=True))
     sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
     name = _dataset()
     require(
@@ -248,13 +255,14 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "eot_samples": FLAGS.eot_samples,
         "attack_precision": precision,
         "transfer_from": list(sources),
+        "models": found,
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
-        names = write_report(FLAGS.output, record, matrix)
+        names = write_report(FLAGS.output, record, matrix, dataset, classifiers)
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 
@@ -319,7 +327,7 @@ def _bounds() -> list[tuple[float, float]]:
 
 def _options(names: list[str]) -> dict[str, dict[str, Any]]:
     """Returns attack name -> the constructor options that the flags set."""
-    options = {name: {} for name in names}
+    options: dict[str, dict[str, Any]] = {name: {} for name in names}
     flagged = {
         "pgd": {
             "steps": FLAGS.pgd_steps,

@@ -150,7 +150,7 @@ def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
     """Defines a flag for each setting, and `--epsilon` beside `--eta`."""
     for one in settings:
         if one.place == "eta":
-            text = flags.ArgumentSerializer()
+            text: Any = flags.ArgumentSerializer()
             flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
             flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
             continue

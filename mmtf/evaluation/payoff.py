@@ -3,7 +3,6 @@
 `evaluate`, which is `mmtf.evaluate`, measures a single threat model and returns a DataFrame.
 """
 
-import contextlib
 import dataclasses
 import functools
 import warnings
@@ -14,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.errors import ConfigError, require
@@ -29,32 +27,26 @@ from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.evaluation.cells import Examples, Row, measured_cell
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
-from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
+from mmtf.evaluation.gradient_masking import Finding
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff_result import (
+    Matrix,
+    classifier_findings,
+    paired_tests,
+    table_findings,
+)
 from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.stats.paired import comparisons
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Matrix:
-    """A measured payoff matrix.
-
-    Attributes:
-      cells: a Result for each classifier x attack x radius; and, for each classifier x radius,
-        `worst`, the per-example worst case over the attacks.
-      findings: signs of masked gradients, which put the classifier's error rates in doubt.
-      comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
-        over the attacks that all of them have (`mmtf.stats.paired.comparisons`).
-    """
-
-    cells: list[Result]
-    findings: list[Finding]
-    comparisons: dict[float, list[dict[str, Any]]]
+# Columns of the DataFrame that `evaluate` returns; `defense` only for several models.
+COLUMNS = (
+    *("defense", "attack", "error", "robust_accuracy"),
+    *("ci_low", "ci_high", "n", "seconds", "in_doubt"),
+)
 
 
 def evaluate(
@@ -132,23 +124,18 @@ def evaluate(
         threat=threat,
     )
     doubted = {finding.defense for finding in matrix.findings}
-    rows = []
-    for cell in matrix.cells:
-        row = cell.to_dict()
-        rows.append(
-            {
-                **({} if single else {"defense": cell.defense}),
-                "attack": cell.attack,
-                "error": cell.error,
-                "robust_accuracy": cell.robust_accuracy,
-                **{name: row[name] for name in ("ci_low", "ci_high", "n", "seconds")},
-                "in_doubt": cell.defense in doubted and cell.attack != "none",
-            }
-        )
+    rows = [
+        {
+            **cell.to_dict(),
+            "robust_accuracy": cell.robust_accuracy,
+            "in_doubt": cell.defense in doubted and cell.attack != "none",
+        }
+        for cell in matrix.cells
+    ]
     signs = [str(finding) for finding in matrix.findings]
     for sign in signs:
         warnings.warn(sign, stacklevel=2)
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=COLUMNS[1:] if single else COLUMNS)
     frame.attrs["signs"] = signs
     return frame
 
@@ -226,22 +213,17 @@ def attack_classifier(
       BrokenConstraint: see `measure`.
     """
     classifier = as_classifier(classifier)
-    options = _resolved(options or EvalOptions(), [classifier], dataset)
+    options = dataclasses.replace(options or EvalOptions(), checks=False)
+    options = _resolved(options, [classifier], dataset)
     examples = Examples(dataset, options.max_examples)
     validate_logits(classifier, examples.x[:100], dataset.num_classes, options.batch_size)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     for column in columns.values():
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
-    unchecked = dataclasses.replace(options, checks=False)
-    progress = cells_progress([classifier], list(columns.values()), dataset, unchecked)
-    row = functools.partial(
-        measured_cell,
-        Row(None, None, classifier),
-        examples=examples,
-        options=options,
-        progress=progress,
-    )
+    progress = cells_progress([classifier], list(columns.values()), dataset, options)
+    given = {"examples": examples, "options": options, "progress": progress}
+    row = functools.partial(measured_cell, Row(None, None, classifier), **given)
     results = [row(name, column) for name, column in columns.items()]
     return [*results, worst(results, clean)]
 
@@ -275,13 +257,13 @@ def _measured(
         for column in next(iter(columns.values())).values():
             column.supports(classifier, examples.x[:1])
     findings, cells, clean = [], [], {}
+    wrong: dict[tuple[str, str, float], np.ndarray] = {}
     progress = cells_progress(list(classifiers.values()), attacks, dataset, options)
-    measured = functools.partial(
-        measured_cell, examples=examples, options=options, progress=progress
-    )
+    given = {"examples": examples, "options": options, "progress": progress}
+    measured = functools.partial(measured_cell, **given)
     for name, classifier in classifiers.items():
         if options.checks:
-            findings += _masking(name, classifier, examples, threat, options, progress)
+            findings += classifier_findings(name, classifier, examples, threat, options, progress)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
@@ -302,10 +284,10 @@ def _measured(
                 say(f"{label}: {HEADING} {error_text(cell.error)}")
             overall = worst(here, clean[name])
             cells += [*here, dataclasses.replace(overall, defense=name, eta=eta)]
-    table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
+            wrong |= {(name, one.attack, eta): one.wrong for one in (*here, overall)}
     if options.checks:
-        findings += _masking_in_table(table, columns)
-    tests = {eta: comparisons(_over_common_attacks(table, clean, eta)) for eta in columns}
+        findings += table_findings(wrong, columns)
+    tests = {eta: paired_tests(wrong, clean, eta) for eta in columns}
     return Matrix(cells, findings, tests)
 
 
@@ -316,46 +298,3 @@ def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> E
         size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
     precision = attack_precision(options.precision, classifiers)
     return dataclasses.replace(options, precision=precision, batch_size=size)
-
-
-def _masking(name, classifier, examples, threat, options, progress) -> list[Finding]:
-    samples = options.eot_samples
-    attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
-    with contextlib.nullcontext() if progress is None else progress.check(name) as bar:
-        return masking_in_classifier(
-            name,
-            classifier,
-            examples.x,
-            examples.y,
-            threat,
-            options.seed,
-            attacked,
-            batch_size=options.batch_size,
-            progress=bar,
-        )
-
-
-def _masking_in_table(table, columns) -> list[Finding]:
-    """Calls `masking_in_table` for the attacks of each norm and box, at each attack's radius."""
-    kinds: dict[tuple, dict] = {}
-    for (defense, attack, eta), wrong in table.items():
-        if attack in columns[eta]:  # not `worst`
-            threat = columns[eta][attack].threat
-            kind = kinds.setdefault((threat.norm, threat.box), {})
-            kind[defense, attack, threat.eta] = wrong
-    return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
-
-
-def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
-    """Per-example worst case of each classifier over the attacks that all classifiers have."""
-    have = {
-        defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
-        for defense in clean
-    }
-    common = sorted(set.intersection(*have.values()) - {"worst"})
-    return {
-        defense: np.logical_or.reduce(
-            [clean[defense], *(table[defense, attack, eta] for attack in common)]
-        )
-        for defense in clean
-    }

@@ -263,5 +263,5 @@ class _Watcher:
             return
         of = "" if now.total is None else f"/{now.total}"
         inside: dict[str, float | str] = {} if now.part is None else {"part": now.part}
-        inside |= {"iteration": f"{now.number}{of}", "standing": now.left}
+        inside |= {"iteration": f"{now.number}{of}", "left": now.left}
         self._progress.update(self._done + now.share * self._images, inside)

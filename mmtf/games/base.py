@@ -145,7 +145,7 @@ class Game:
 
     def trainable(self, players: Players) -> list[keras.Variable]:
         """The variables that the min step updates; by default those of the classifier."""
-        return players.models["classifier"].trainable_variables
+        return players.classifier.model.trainable_variables
 
     def deployed(self, players: Players) -> Classifier:
         """The model to attack, evaluate and export after training; by default the classifier."""

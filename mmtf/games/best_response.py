@@ -72,7 +72,8 @@ class BestResponse(Game):
         return players
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        return players.models["attacker"].trainable_variables
+        attacker: keras.Model = players.models["attacker"]
+        return attacker.trainable_variables
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         attacker = players.models["attacker"]

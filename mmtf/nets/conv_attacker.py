@@ -19,17 +19,22 @@ def attack_conv(
     output: str = "tanh",
     seed: int = 0,
 ) -> keras.Model:
-    """`depth` 5x5 convolutions of `width` channels at full size; the label enters as planes.
+    """`depth` 5x5 convolutions of `width` channels at full resolution, then one to the raw output.
 
     Args:
-      threat: bounds the output.
+      threat: the ball and the box of the output.
       image_shape: (H, W, C).
-      num_classes: number of labels.
-      label: whether the network sees the label, as a learned plane of every layer's bias.
-      width, depth: > 0.
-      layer_norm: normalize over the channels before each ReLU.
-      output: see `attack_outputs.perturbed`.
-      seed: seed of the initializers.
+      num_classes: number of classes.
+      label: whether the network sees the label: each hidden layer then has one bias per class and
+        channel.
+      width: number of channels of each hidden layer, > 0.
+      depth: number of hidden layers, > 0.
+      layer_norm: whether to normalize each pixel over the channels before each ReLU.
+      output: how the raw output is bounded, see `mmtf.nets.attack_outputs.perturbed`.
+      seed: seed of the initial weights.
+
+    Returns:
+      A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
     """
 
     def initial(number):

@@ -1,4 +1,4 @@
-"""The MNIST classifier of the paper: the TensorFlow tutorial's convolutional net."""
+"""The MNIST classifier of the paper: the convolutional net of TensorFlow's MNIST tutorial."""
 
 import keras
 
@@ -17,19 +17,27 @@ def mnist_cnn(
     weight_decay: float = 0.0,
     seed: int = 0,
 ) -> keras.Model:
-    """conv 5x5x32, pool, conv 5x5x64, pool, dense 512, dropout, logits (App. A, footnote 2).
+    """Two 5x5 convolutions of 32 and 64 channels, a dense layer of 512 units, logits (App. A).
 
-    The pools come before the ReLUs: both orders give the same function, this one rectifies a
-    quarter of the values.
+    Each convolution is followed by a max-pooling over 2x2 pixels, then a ReLU. A ReLU before the
+    pooling gives the same function but computes four times as many values. The dense layer has a
+    ReLU and dropout.
 
     Args:
       image_shape: (H, W, C).
       num_classes: number of logits.
-      init: `tutorial` (truncated normal 0.1; biases 0, then 0.1) or `keras` (Glorot).
-      dropout: rate in [0, 1), active with training=True only.
-      weight_decay: L2 on the dense layers' kernels and biases, as w * sum(k^2) / 2. The tutorial
-        has 5e-4, the paper mentions none.
-      seed: seed of the initializers and of dropout.
+      init: initial weights. `tutorial`: kernels from a truncated normal distribution of deviation
+        0.1, biases 0 in the first layer and 0.1 in the others. `keras`: Glorot uniform, biases 0.
+      dropout: dropout rate after the dense layer, in [0, 1).
+      weight_decay: w >= 0 of the regularization loss w * sum(k^2) / 2 over the kernels and biases k
+        of the dense layer and the logits. The tutorial has 5e-4; the paper mentions none.
+      seed: seed of the initial weights and of dropout.
+
+    Returns:
+      A model from images [N, H, W, C] to logits [N, num_classes].
+
+    Raises:
+      ConfigError: a value out of range.
 
     Example:
       >>> mnist_cnn().count_params()

@@ -1,4 +1,4 @@
-"""Stores an attack's images batch by batch, so that an interrupted evaluation can resume."""
+"""Stores adversarial images batch by batch, so that an interrupted evaluation can resume."""
 
 import os
 import shutil
@@ -10,12 +10,13 @@ from mmtf.storage.files import UNREADABLE, write_atomically
 
 
 class BatchCache(MutableMapping):
-    """A mapping of batch numbers to float32 images, one file per batch.
-
-    Reading a file that is damaged or missing raises KeyError.
+    """A mapping from batch numbers (int >= 0) to images float32 [n, H, W, C], one file per batch.
 
     Args:
-      folder: where the files are; created with the first batch.
+      folder: folder of the files; it is created with the first batch.
+
+    Raises:
+      KeyError: on look-up of a batch whose file is missing or damaged.
     """
 
     def __init__(self, folder: str):

@@ -20,6 +20,11 @@ def write_json(path: str, value: Any) -> None:
     write_atomically(path, lambda temporary: _dump(value, temporary))
 
 
+def write_text(path: str, text: str) -> None:
+    """Writes `text` to `path` as UTF-8; a kill or a full disk leaves the old file intact."""
+    write_atomically(path, lambda temporary: _write(text, temporary))
+
+
 def write_atomically(path: str, write: Callable[[str], Any]) -> None:
     """Calls write(temporary path) and renames the result to `path`.
 
@@ -77,6 +82,11 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _write(text, path):
+    with open(path, "w", encoding="utf-8") as target:
+        target.write(text)
 
 
 def _dump(value, path):

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Locks a folder or a file so that only one process uses it at a time."""
 
 import errno
 import fcntl
@@ -9,26 +9,33 @@ from mmtf.errors import ConfigError
 
 
 class InUse(ConfigError):
-    """Another process holds the folder."""
+    """Another process holds the lock."""
 
 
 def hold(folder: str, name: str = ".lock") -> TextIO:
-    """Makes `folder` and locks it until the returned file is closed or the process ends.
+    """Creates `folder` if necessary and locks it.
+
+    The lock is held until the returned file is closed or the process ends.
 
     Args:
-      folder: any path; gets a file `name`.
-      name: another one where the folder is not held as a whole.
+      folder: path of the folder.
+      name: name of the lock file, which is created in the folder. Locks of different names do not
+        exclude each other.
+
+    Returns:
+      The open lock file.
 
     Raises:
-      ConfigError: the folder cannot be written, or is on a disk that does not lock files.
-      InUse: another process holds it.
+      ConfigError: the folder cannot be written, or its disk does not support locks.
+      InUse: another process holds the lock.
     """
     try:
         os.makedirs(folder, exist_ok=True)
         lock = open(os.path.join(folder, name), "a+")  # noqa: SIM115 (held by the caller)
     except OSError as error:
         raise ConfigError(
-            f"Expected a folder that can be written. Received: {folder} ({error.strerror})."
+            f"Expected a folder that can be written. Received: {folder} ({error.strerror}). Give "
+            "another folder."
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,6 +54,10 @@ def hold(folder: str, name: str = ".lock") -> TextIO:
 
 
 def hold_file(path: str) -> TextIO:
-    """`hold` for a file alone, beside which `.<its name>.lock` is left."""
+    """Locks a single file, as `hold` locks a folder.
+
+    Args:
+      path: path of the file. The lock file `.NAME.lock` in the same folder is not deleted.
+    """
     folder, name = os.path.split(os.path.abspath(path))
     return hold(folder, f".{name}.lock")

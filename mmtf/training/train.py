@@ -9,7 +9,7 @@ import keras
 
 from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.classifiers.fingerprint import architecture
-from mmtf.config import Schedule, as_before
+from mmtf.config import Schedule, without_added_defaults
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
@@ -194,7 +194,7 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
     identity = {
         "game": {
             "class": type(game).__name__,
-            **as_before({name: getattr(game, name, None) for name in settings}),
+            **without_added_defaults({name: getattr(game, name, None) for name in settings}),
         },
         "schedule": dataclasses.asdict(schedule),
         "seed": seed,

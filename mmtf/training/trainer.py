@@ -181,7 +181,7 @@ class Trainer:
                 totals, bad = loop(play, first, count, totals, bad)
             else:
                 totals, bad = self._programs.run(first, count, number, totals, bad)
-        weights = self.players.models["classifier"].trainable_variables
+        weights = self.players.classifier.model.trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}

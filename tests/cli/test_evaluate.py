@@ -1,7 +1,9 @@
 """`python -m mmtf.evaluate` as a user meets it."""
 
+import hashlib
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from mmtf.evaluation import cells, payoff
 from mmtf.evaluation.admission import attack_precision, validate_classifier
 from mmtf.evaluation.options import EvalOptions
 from mmtf.nets import NETS
+from mmtf.reports import write_html
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold
 
@@ -76,6 +79,9 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
     assert row.median_distance == pytest.approx(np.median(distance[wrong]))
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<svg" in page and "data:image/png;base64" in page and "http" not in page
+    (tmp_path / "report" / "report.html").unlink()
+    write_html(str(tmp_path / "report" / "record.json"))
+    assert (tmp_path / "report" / "report.html").read_text() == page
     with open(tmp_path / "report" / "record.json") as source:
         record = json.load(source)
     assert record["comparisons"]["0.1"][0]["a"] == "net"
@@ -191,12 +197,16 @@ def test_a_model_of_other_pixels_is_measured_with_its_bounds(trained, tmp_path):
     assert np.allclose(frame.robust_accuracy, 1 - frame.error)
     assert "eta 0.1 (eps 12.75/255)" in done.stdout
     told = f"{errors['net']['fgsm']:.4f} ({100 * (1 - errors['net']['fgsm']):.1f} %)"
-    for name in ("table.md", "report.html"):
-        assert told in (tmp_path / "report" / name).read_text()
+    assert told in (tmp_path / "report" / "table.md").read_text()
     assert told in done.stdout
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f"error {errors['net']['fgsm']:.4f}" in page
+    assert f"{100 * (1 - errors['net']['fgsm']):.1f} %" in page
     with open(tmp_path / "report" / "record.json") as source:
         record = json.load(source)
     assert record["bounds"] == {"net": [-1.0, 1.0], "own": [0.0, 1.0]}
+    digest = hashlib.sha256(pathlib.Path(theirs).read_bytes()).hexdigest()
+    assert record["models"]["own"] == {"path": str(theirs), "sha256": digest}
     assert record["batch_size"] == 25
 
 

@@ -10,11 +10,15 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from mmtf.runtime.peak_memory import peak_memory_mib
 
+# Runs `count` units of work; returns the error that it measured, or None.
+Block = Callable[[], float | None]
 # Variant -> module whose `prepare_<work>` returns its block.
 MODULES = {
     "mmtf": "ours",
@@ -40,7 +44,7 @@ class Task:
       count: units of work in a block.
     """
 
-    def __init__(self, folder, precision, count):
+    def __init__(self, folder: str, precision: str, count: int):
         self.folder = folder
         self.precision = precision
         self.count = count
@@ -52,7 +56,7 @@ class Task:
         with np.load(os.path.join(self.folder, "weights.npz")) as kept:
             return [kept[name] for name in sorted(kept.files, key=int)]
 
-    def classifier(self):
+    def classifier(self) -> Any:
         """Loads the Keras classifier."""
         import keras
 
@@ -66,7 +70,8 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def main(arguments) -> None:
+def main(arguments: list[str]) -> None:
+    """Prepares the variant and runs a block for each line `go` on stdin."""
     work, variant, precision, count, warm, folder = arguments
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
