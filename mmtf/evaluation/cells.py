@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import numpy as np
 
@@ -44,6 +44,13 @@ class Row:
     @functools.cached_property
     def fingerprint(self) -> str:
         return self.classifier.fingerprint
+
+
+def cell_measurer(
+    examples: Examples, options: EvalOptions, progress: CellsProgress | None = None
+) -> Callable[[Row, str, FittedAttack], Result]:
+    """`measured_cell` with everything that the cells of one evaluation share."""
+    return functools.partial(measured_cell, examples=examples, options=options, progress=progress)
 
 
 def measured_cell(

@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +24,7 @@ from mmtf.evaluation.admission import (
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
-from mmtf.evaluation.cells import Examples, Row, measured_cell
+from mmtf.evaluation.cells import Examples, Row, cell_measurer
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding
 from mmtf.evaluation.options import EvalOptions
@@ -222,9 +221,8 @@ def attack_classifier(
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
     progress = cells_progress([classifier], list(columns.values()), dataset, options)
-    given = {"examples": examples, "options": options, "progress": progress}
-    row = functools.partial(measured_cell, Row(None, None, classifier), **given)
-    results = [row(name, column) for name, column in columns.items()]
+    measured, row = cell_measurer(examples, options, progress), Row(None, None, classifier)
+    results = [measured(row, name, column) for name, column in columns.items()]
     return [*results, worst(results, clean)]
 
 
@@ -259,8 +257,7 @@ def _measured(
     findings, cells, clean = [], [], {}
     wrong: dict[tuple[str, str, float], np.ndarray] = {}
     progress = cells_progress(list(classifiers.values()), attacks, dataset, options)
-    given = {"examples": examples, "options": options, "progress": progress}
-    measured = functools.partial(measured_cell, **given)
+    measured = cell_measurer(examples, options, progress)
     for name, classifier in classifiers.items():
         if options.checks:
             findings += classifier_findings(name, classifier, examples, threat, options, progress)
