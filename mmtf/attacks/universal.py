@@ -13,6 +13,9 @@ from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import require
 from mmtf.threat import ThreatModel
 
+# Images whose predictions are computed together where `at_once` does not say.
+BLOCK = 500
+
 
 class UniversalPerturbation(Attack):
     """z = clip(x + v): adds one perturbation v with ||v||_p <= eta to every image.
@@ -94,7 +97,8 @@ def universal_perturbation(
       recipe: settings of the search.
       seed: seed for the order of the images in each pass.
       at_once: largest number of images in one call of the classifier, > 0, which bounds the
-        memory; None: `recipe.batch_size`. The result is the same up to rounding.
+        memory; None: `recipe.batch_size`, and 500 for predictions. The result is the same up to
+        rounding.
 
     Returns:
       v, float32 [H, W, C], and the share of images whose prediction it changes, in [0, 1].
@@ -118,7 +122,7 @@ def universal_perturbation(
     )
     classifier, size = as_classifier(classifier), at_once or recipe.batch_size
     predict = classifier.compiled("predictions", _predictions)
-    random, clean = np.random.default_rng(seed), _all(predict, x, size)
+    random, clean = np.random.default_rng(seed), _all(predict, x, at_once or BLOCK)
     v, best, most = np.zeros_like(x[0]), np.zeros_like(x[0]), 0.0
     for _ in range(recipe.passes):
         order = random.permutation(len(x))
@@ -131,7 +135,7 @@ def universal_perturbation(
                 moved = tf.where(crossed[:, None, None, None], after - z, 0.0)
                 step += tf.reduce_sum(moved, 0).numpy()
             v = _into_ball(threat, v + step)
-        fooled = float(np.mean(_all(predict, x, size, threat, v) != clean))
+        fooled = float(np.mean(_all(predict, x, at_once or BLOCK, threat, v) != clean))
         if fooled >= most:
             best, most = v, fooled
         if most >= 1 - recipe.delta:
