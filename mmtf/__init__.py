@@ -6,6 +6,7 @@ Public names are imported on first use: `import mmtf` alone does not import Tens
 import importlib
 
 from mmtf import _moved
+from mmtf.runtime.keras_backend import require_tensorflow
 
 __version__ = "0.1.0"
 
@@ -53,4 +54,5 @@ def __dir__():
     return sorted(__all__)
 
 
+require_tensorflow()
 _moved.install()

@@ -11,6 +11,17 @@ class ConfigError(ValueError):
     """An invalid setting or argument: "Expected ... Received ...", with the remedy if known."""
 
 
+class BackendError(ConfigError, ImportError):
+    """Keras runs on another backend than TensorFlow: the message says which, and what to set.
+
+    It is an ImportError of `mmtf`, so that `python -m mmtf.run` ends in one line.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.msg, self.name = message, "mmtf"
+
+
 class RunError(RuntimeError):
     """A run had to stop: the message states the cause and what to do."""
 

@@ -8,18 +8,27 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.admission import logits_on, tell
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require
 from mmtf.storage.files import to_disk, write_atomically
 
+# Random images on which a model is called before it is exported.
+CHECKED = 64
 
-def save_keras(classifier: keras.Model, path: str) -> None:
-    """Saves a classifier as a .keras file, atomically."""
-    write_atomically(path, classifier.save)
+
+def save_keras(classifier: keras.Model | Classifier, path: str) -> None:
+    """Saves a Keras model as a .keras file, atomically; of a Classifier, the model that it wraps.
+
+    Raises:
+      ConfigError: the Classifier does not wrap a Keras model.
+    """
+    write_atomically(path, _keras_model(classifier).save)
 
 
 def save_serving(
-    classifier: keras.Model,
+    classifier: keras.Model | Classifier,
     preprocess: Callable[[tf.Tensor], tf.Tensor],
     image_shape: Sequence[int],
     path: str,
@@ -32,17 +41,25 @@ def save_serving(
       logits: `images` float32 [N, H, W, C] in [-1, 1] -> `logits` float32 [N, classes].
 
     Args:
-      classifier: a model that returns logits.
+      classifier: a Keras model that mmtf.evaluate accepts, or a Classifier of one. The logits of a
+        model that ends in a softmax are those before it; one logit z becomes [0, z].
       preprocess: maps a uint8 batch to a float32 batch in [-1, 1]; TensorFlow operations only.
       image_shape: (H, W, C).
       path: the folder to write; an existing SavedModel is replaced.
 
     Raises:
-      ConfigError: `path` exists and is neither an empty folder nor a SavedModel.
+      ConfigError: `path` exists and is neither an empty folder nor a SavedModel; or the model is
+        one that mmtf.train and mmtf.evaluate refuse, see `mmtf.classifiers.admission.logits_on`.
       OSError: TensorFlow cannot write the files.
     """
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+
+    model = _keras_model(classifier)
+    classifier = as_classifier(classifier).at(None)
+    noise = tf.random.stateless_uniform([CHECKED, *image_shape], [0, 0], -1.0, 1.0)
+    logits_on(classifier, noise)
+    tell(classifier)
 
     def serve(images):
         logits = tf.cast(classifier(preprocess(images), training=False), tf.float32)
@@ -52,8 +69,8 @@ def save_serving(
     def logits_of(images):
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
-    with computing_in(classifier, "float32"):
-        _write(classifier, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+    with computing_in(model, "float32"):
+        _write(model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
@@ -78,6 +95,12 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
 
     with computing_in(attacker, "float32"):
         _write(attacker, {"serving_default": (perturb, images, labels)}, path)
+
+
+def _keras_model(classifier):
+    model = as_classifier(classifier).keras_model
+    require(model is not None, "a Keras model to save", classifier)
+    return model
 
 
 def _write(model, endpoints, path):

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
+from mmtf.classifiers.outputs import Output
 from mmtf.errors import ConfigError, reason_of
 from mmtf.storage.digest import sha256
 
@@ -15,7 +16,10 @@ FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of 
 
 
 def load_classifier(
-    path: str, name: str | None = None, bounds: tuple[float, float] = BOX
+    path: str,
+    name: str | None = None,
+    bounds: tuple[float, float] = BOX,
+    output: Output = None,
 ) -> Classifier:
     """Loads the classifier at `path`.
 
@@ -23,6 +27,7 @@ def load_classifier(
       path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
       name: the classifier's name in tables; None: the name of the file or folder.
       bounds: (low, high), the pixel range that the model expects.
+      output: which of several outputs, see `mmtf.Classifier`.
 
     Raises:
       ConfigError: `path` does not exist or cannot be loaded.
@@ -30,13 +35,14 @@ def load_classifier(
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
+    wrapped = functools.partial(Classifier, name=name, bounds=bounds, output=output)
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
-        return Classifier(_keras_model(kept), name=name, bounds=bounds)
+        return wrapped(_keras_model(kept))
     if os.path.exists(os.path.join(path, "saved_model.pb")):
-        return Classifier(_Signature(path), name=name, bounds=bounds)
+        return wrapped(_Signature(path))
     if os.path.isfile(path):
-        return Classifier(_keras_model(path), name=name, bounds=bounds)
+        return wrapped(_keras_model(path))
     found = "a folder without a model" if os.path.isdir(path) else "nothing"
     raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
 
@@ -70,13 +76,24 @@ class _Signature:
                 f"preprocess, image_shape, path) writes it. Received: {path} with {names}."
             )
         inputs = signature.structured_input_signature[1]
-        if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+        if len(inputs) != 1:
             raise ConfigError(
-                f"Expected a signature `logits` from images to logits. Received: inputs "
-                f"{list(inputs)}, outputs {list(signature.structured_outputs)} in {path}."
+                f"Expected a signature `logits` of one input, the images. Received: inputs "
+                f"{list(inputs)} in {path}."
             )
         self._signature = signature
-        (self._input,), (self._output,) = inputs, signature.structured_outputs
+        ((self._input, spec),) = inputs.items()
+        self._dtype, self._batch = spec.dtype, spec.shape[0] if spec.shape.rank else None
+        if not spec.dtype.is_floating:
+            raise ConfigError(
+                f"Expected a signature `logits` of floats. Received: {spec.dtype.name} in {path}, "
+                "to which pixels in [-1, 1] would be cast."
+            )
+        if self._batch not in (None, 1):
+            raise ConfigError(
+                f"Expected a signature `logits` for any number of images, or for one. Received: "
+                f"for {self._batch} images in {path}. Export it with None as its first dimension."
+            )
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -90,7 +107,17 @@ class _Signature:
         return sha256(*contents)
 
     def __call__(self, x, training=False):
-        return self._signature(**{self._input: x})[self._output]
+        x = tf.cast(x, self._dtype)
+        if self._batch is None:
+            return self._signature(**{self._input: x})
+
+        def call(image):
+            answers = self._signature(**{self._input: image[None]})
+            return {name: answer[0] for name, answer in answers.items()}
+
+        outputs = self._signature.structured_outputs
+        kinds = {name: tf.TensorSpec(one.shape[1:], one.dtype) for name, one in outputs.items()}
+        return tf.map_fn(call, x, fn_output_signature=kinds)
 
 
 def _keras_model(path):

@@ -49,6 +49,12 @@ def define_flags() -> None:
         "for all models, or once for each --model in the same order. --eta is on the scale of "
         "[-1, 1] whatever the bounds.",
     )
+    flags.DEFINE_multi_string(
+        "model_output",
+        [],
+        "Of models with several outputs, the one that gives the logits: its key, its layer's name "
+        "or its index from 0. Give it once for all models, or once for each --model.",
+    )
     flags.DEFINE_list(
         "attacks",
         None,
@@ -163,6 +169,7 @@ def _run() -> int:
     require(FLAGS.eot_samples > 0, "eot_samples > 0", FLAGS.eot_samples)
     require(FLAGS.batch_size >= 0, "batch_size >= 0 (0: by memory)", FLAGS.batch_size)
     _bounds()
+    _for_each_model("model_output", FLAGS.model_output, None)
     require_choice("norm", FLAGS.norm, NORMS)
     require_choice("attack_precision", FLAGS.attack_precision, PRECISIONS)
     require_choice("schedule", FLAGS.schedule, ("fast", "paper"))
@@ -200,17 +207,18 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         write_report,
     )
 
-    def load(given: str, bounds: tuple[float, float]) -> Classifier:
+    def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
         path, name = _path_and_name(given)
-        return load_classifier(path, name, bounds)
+        return load_classifier(path, name, bounds, output)
 
-    bounds = _bounds()
+    bounds, outputs = _bounds(), _for_each_model("model_output", FLAGS.model_output, None)
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
-    models = [load(*one) for one in zip(FLAGS.model, bounds, strict=True)]
+    chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
+    models = [load(*one) for one in zip(FLAGS.model, bounds, outputs, strict=True)]
     classifiers = _by_name("models", models)
     paths = [_path_and_name(given)[0] for given in FLAGS.model]
     found = dict(zip(classifiers, map(model_source, paths), strict=True))
-    sources = _by_name("transfer_from", [load(one, shared) for one in FLAGS.transfer_from])
+    sources = _by_name("transfer_from", [load(one, shared, chosen) for one in FLAGS.transfer_from])
     name = _dataset()
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
@@ -259,6 +267,8 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         "bounds": {name: list(one.bounds) for name, one in classifiers.items()},
         "batch_size": FLAGS.batch_size or None,
     }
+    if FLAGS.model_output:
+        settings["outputs"] = {name: one.output for name, one in classifiers.items()}
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
@@ -319,9 +329,13 @@ def _bounds() -> list[tuple[float, float]]:
             low, high = 0.0, 0.0
         require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", one)
         given.append((low, high))
-    given = given or [BOX]
-    count = len(FLAGS.model)
-    require(len(given) in (1, count), f"--bounds once, or for each of {count} models", len(given))
+    return _for_each_model("bounds", given, BOX)
+
+
+def _for_each_model(flag: str, given: list[Any], default: Any) -> list[Any]:
+    """Returns a value of `given` for every --model; a single one is that of all."""
+    given, count = given or [default], len(FLAGS.model)
+    require(len(given) in (1, count), f"--{flag} once, or for each of {count} models", len(given))
     return given * count if len(given) == 1 else given
 
 

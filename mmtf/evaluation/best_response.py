@@ -181,7 +181,7 @@ def best_response(
             game,
             dataset,
             schedule=recipe.schedule,
-            model=classifier.as_keras(),
+            model=classifier,
             seed=(seed * 100 + restart) % 2**31,
             precision=recipe.precision,
             # The cached network must depend on its key alone, not on devices or XLA.

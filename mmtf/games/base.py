@@ -37,6 +37,8 @@ class Game:
       metrics: the names of the metrics that `step` returns; `risk` must be among them.
       batch_divisor: the number of examples on a replica must be a multiple of it.
       learns_attacker: whether the players include an attack network, named `attacker`.
+      input_gradients: whether it needs the classifier's gradients with respect to images.
+      trains_classifier: whether it updates the classifier's weights.
 
     Example:
       TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
@@ -60,6 +62,8 @@ class Game:
     metrics: tuple[str, ...] = ("risk",)
     batch_divisor: int = 1
     learns_attacker: ClassVar[bool] = False
+    input_gradients: ClassVar[bool] = True
+    trains_classifier: ClassVar[bool] = True
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)
@@ -145,7 +149,7 @@ class Game:
 
     def trainable(self, players: Players) -> list[keras.Variable]:
         """The variables that the min step updates; by default those of the classifier."""
-        return players.classifier.model.trainable_variables
+        return players.classifier.trainable_variables
 
     def deployed(self, players: Players) -> Classifier:
         """The model to attack, evaluate and export after training; by default the classifier."""

@@ -32,6 +32,8 @@ class BestResponse(Game):
         restarts.
     """
 
+    trains_classifier = False
+
     def __init__(
         self,
         threat: ThreatModel,

@@ -94,7 +94,7 @@ class NetworkGame(Game):
             **self.net_options,
         )
         classifier = as_classifier(classifier)
-        u, v = classifier.model.trainable_variables, attacker.trainable_variables
+        u, v = classifier.trainable_variables, attacker.trainable_variables
         updates = SOLVERS[self.solver].updates
         descent = make_optimizer(updates=updates)
         ascent = make_optimizer(scale=self.attacker_rate, updates=updates)
@@ -110,7 +110,8 @@ class NetworkGame(Game):
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        return [variable for model in players.networks for variable in model.trainable_variables]
+        _, attacker = players.networks
+        return [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
         """(leader, follower): the leader descends; the follower ascends in response.
@@ -142,7 +143,7 @@ class NetworkGame(Game):
 def _risks(players, batch, context):
     """risk_of(u, v, training): this replica's share of f at two lists of tensors u and v."""
     model, attacker = players.models["classifier"], players.models["attacker"]
-    variables = [*model.trainable_variables, *attacker.trainable_variables]
+    variables = [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def risk_of(u, v, training):
         with context.dropout(model, attacker, also=zip(variables, [*u, *v], strict=True)):

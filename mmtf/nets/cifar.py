@@ -7,6 +7,7 @@ import keras
 
 from mmtf.errors import require
 from mmtf.nets.initializers import Initializers
+from mmtf.nets.layout import LAST
 
 TUTORIAL_WEIGHT_DECAY = 4e-3
 
@@ -54,13 +55,13 @@ def cifar_cnn(
     return keras.Sequential(
         [
             keras.Input(image_shape),
-            layers.Conv2D(64, 5, padding="same", **initial(0.05, 0.0)),
-            layers.MaxPooling2D(3, 2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.05, 0.0)),
+            layers.MaxPooling2D(3, 2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Conv2D(64, 5, padding="same", **initial(0.05, 0.1)),
-            layers.MaxPooling2D(3, 2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.05, 0.1)),
+            layers.MaxPooling2D(3, 2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Flatten(),
+            layers.Flatten(**LAST),
             layers.Dense(384, activation="relu", kernel_regularizer=decay, **initial(0.04, 0.1)),
             layers.Dropout(dropout, seed=seed),
             layers.Dense(192, activation="relu", kernel_regularizer=decay, **initial(0.04, 0.1)),

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -43,16 +44,18 @@ def attack_conv(
     def raw_of(images, one_hot):
         hidden = images
         for number in range(depth):
-            hidden = layers.Conv2D(width, 5, padding="same", kernel_initializer=initial(number))(
-                hidden
-            )
+            hidden = layers.Conv2D(
+                width, 5, padding="same", **LAST, kernel_initializer=initial(number)
+            )(hidden)
             if label:
                 shift = layers.Dense(width, use_bias=False, kernel_initializer=initial(50 + number))
                 hidden = hidden + ops.reshape(shift(one_hot), (-1, 1, 1, width))
             if layer_norm:
                 hidden = layers.LayerNormalization()(hidden)
             hidden = layers.ReLU()(hidden)
-        last = layers.Conv2D(image_shape[-1], 5, padding="same", kernel_initializer=initial(depth))
+        last = layers.Conv2D(
+            image_shape[-1], 5, padding="same", **LAST, kernel_initializer=initial(depth)
+        )
         return last(hidden)
 
     return attacker_model(raw_of, image_shape, num_classes, threat, output, "attack_conv")

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -52,7 +53,7 @@ def attack_mlp(
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)
 
     def raw_of(images, one_hot):
-        hidden = layers.Flatten()(images)
+        hidden = layers.Flatten(**LAST)(images)
         if label:
             hidden = layers.Concatenate()([hidden, one_hot])
         for number in range(depth):

@@ -4,6 +4,7 @@ import keras
 
 from mmtf.errors import require
 from mmtf.nets.initializers import Initializers
+from mmtf.nets.layout import LAST
 
 TUTORIAL_WEIGHT_DECAY = 5e-4
 
@@ -52,13 +53,13 @@ def mnist_cnn(
     return keras.Sequential(
         [
             keras.Input(image_shape),
-            layers.Conv2D(32, 5, padding="same", **initial(0.1, 0.0)),
-            layers.MaxPooling2D(2, padding="same"),
+            layers.Conv2D(32, 5, padding="same", **LAST, **initial(0.1, 0.0)),
+            layers.MaxPooling2D(2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Conv2D(64, 5, padding="same", **initial(0.1, 0.1)),
-            layers.MaxPooling2D(2, padding="same"),
+            layers.Conv2D(64, 5, padding="same", **LAST, **initial(0.1, 0.1)),
+            layers.MaxPooling2D(2, padding="same", **LAST),
             layers.ReLU(),
-            layers.Flatten(),
+            layers.Flatten(**LAST),
             layers.Dense(512, activation="relu", **initial(0.1, 0.1), **dense),
             layers.Dropout(dropout, seed=seed),
             layers.Dense(num_classes, **initial(0.1, 0.1), **dense),

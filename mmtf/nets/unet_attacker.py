@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -59,18 +60,20 @@ def attack_unet(
         return layers.ReLU()(hidden)
 
     def down(hidden, channels):
-        return layers.Conv2D(channels, 5, strides=2, padding="same", **initial())(hidden)
+        return layers.Conv2D(channels, 5, strides=2, padding="same", **LAST, **initial())(hidden)
 
     def up(hidden, channels, size):
-        hidden = layers.Conv2DTranspose(channels, 5, strides=2, padding="same", **initial())(hidden)
+        hidden = layers.Conv2DTranspose(
+            channels, 5, strides=2, padding="same", **LAST, **initial()
+        )(hidden)
         # A strided convolution rounds an odd size up.
         extra = [(0, have - want) for have, want in zip(hidden.shape[1:3], size, strict=True)]
-        return layers.Cropping2D(extra)(hidden) if any(map(any, extra)) else hidden
+        return layers.Cropping2D(extra, **LAST)(hidden) if any(map(any, extra)) else hidden
 
     def raw_of(images, one_hot):
         half = rectified(down(images, width), one_hot)
         quarter = rectified(down(half, 2 * width), one_hot)
-        whole = layers.Dense(bottleneck, **initial())(layers.Flatten()(quarter))
+        whole = layers.Dense(bottleneck, **initial())(layers.Flatten(**LAST)(quarter))
         whole = rectified(whole, one_hot)
         size = quarter.shape[1] * quarter.shape[2] * quarter.shape[3]
         spread = layers.Reshape(quarter.shape[1:])(layers.Dense(size, **initial())(whole))

@@ -94,7 +94,7 @@ class Curve:
 
     def add(self, players: Players, step: int) -> None:
         """Measures the classifier at `step`, also under the attack network in training."""
-        classifier = players.models["classifier"]
+        classifier = players.classifier
         attacks = dict[str, Attack](self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]

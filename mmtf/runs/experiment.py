@@ -13,6 +13,7 @@ from mmtf.classifiers import export
 from mmtf.config import STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
+from mmtf.errors import require
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
@@ -53,12 +54,16 @@ def net_maker(
     """
 
     def make_net() -> keras.Model:
-        return NETS[config.net](
+        net = NETS[config.net](
             image_shape=dataset.image_shape,
             num_classes=dataset.num_classes,
             seed=config.seed if seed is None else seed,
             **config.net_options,
         )
+        # The files of a run hold the Keras model alone.
+        advice = "; put the scale of its pixels into it as a Rescaling layer"
+        require(isinstance(net, keras.Model), f"a keras.Model from --net{advice}", type(net))
+        return net
 
     return make_net
 

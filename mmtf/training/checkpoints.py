@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtf.classifiers.state import derive
 from mmtf.config import differences
 from mmtf.errors import ConfigError, RunError
 from mmtf.games.frozen import FrozenClassifier
@@ -64,6 +65,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(
             step=self.step, seconds=self.seconds, **_named(players)
         )
+        self._models = players.networks
         self._manager = None
         if writes:
             self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
@@ -124,6 +126,8 @@ class Checkpoints:
                     f" trying the one before."
                 )
                 continue
+            for model in self._models:
+                derive(model)
             return int(self.step.numpy())
         if paths:
             raise CheckpointError(

@@ -9,6 +9,7 @@ import keras
 
 from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.classifiers.fingerprint import architecture
+from mmtf.classifiers.state import constants_of
 from mmtf.config import Schedule, without_added_defaults
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
@@ -16,6 +17,7 @@ from mmtf.distributed.workers import Workers
 from mmtf.errors import ConfigError, reason_of, require
 from mmtf.games.base import Game
 from mmtf.runtime.devices import default_strategy, resolve_jit
+from mmtf.storage.digest import sha256
 from mmtf.training.admission import make_classifier, usable_precision, validate_model
 from mmtf.training.checkpoints import Checkpoints, plain_json
 from mmtf.training.loop import fit
@@ -30,8 +32,8 @@ class Trained:
 
     Attributes:
       classifier: the defender, to attack, evaluate and save: the Keras model, trained in place; or
-        a Classifier, if images in [-1, 1] must be adapted to the model or if the game deploys more
-        than the model.
+        a Classifier, if images in [-1, 1] must be adapted to the model, an output is chosen or the
+        game deploys more than the model.
       trainer: the Trainer, which holds all players.
       seconds: time spent in steps, tracing included, over all processes of a resumed run.
       steps: number of steps in all.
@@ -67,17 +69,19 @@ def train(
       game: a game of `mmtf.games`, e.g. mmtf.games.MinimaxGrad(ThreatModel(eta=0.3)), or your own.
       dataset: from `mmtf.load_data`, or your own.
       schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
-      model: the model to train in place: a built Keras model with float32 variables that outputs
-        logits; a Classifier of one, for a model with another pixel range than [-1, 1], as
-        `Classifier(model, bounds=(0, 1))`, or with a preprocessing; or a function without arguments
-        that makes either, which is required under a strategy of several devices. Radii, gradients
-        with respect to images and penalties on these gradients stay on the scale of the box
-        [-1, 1]. None: the net of the schedule `fast` for the dataset.
+      model: the model to train in place: a built Keras model with float32 variables that gives
+        logits or ends in a softmax or one sigmoid unit, which is taken off; a Classifier of one,
+        for a model with another pixel range than [-1, 1], as `Classifier(model, bounds=(0, 1))`,
+        with a preprocessing or with several outputs, as `Classifier(model, output="logits")`; or a
+        function without arguments that makes either, which is required under a strategy of several
+        devices. Radii, gradients with respect to images and penalties on these gradients stay on
+        the scale of the box [-1, 1]. None: the net of the schedule `fast` for the dataset.
       options: seed, precision, devices, checkpoints, callbacks, progress; None: the defaults.
       **changes: fields of TrainOptions by name, in place of those of `options`.
 
     Raises:
-      ConfigError: a model whose output does not fit or whose activations have losses; a model made
+      ConfigError: a model whose input or output does not fit, that has nothing to train, passes no
+        gradients to the images, holds NaN, or whose activations have losses; a model made
         outside of a strategy of several devices; a layer without the derivatives that the game
         needs; a batch size that cannot be divided among the replicas; images outside the game's
         box; checkpoints of another run.
@@ -205,6 +209,11 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
             "images": dataset.raw_digest,
         },
     }
+    constants = constants_of(classifier.model)
+    if constants:
+        identity["constants"] = sha256(*(part for item in constants.items() for part in item))[:16]
+    if classifier.output is not None:
+        identity["output"] = classifier.output
     if not _takes_the_box(classifier):
         named = getattr(classifier.preprocessing, "__qualname__", "")
         identity["pixels"] = {"bounds": list(classifier.bounds), "preprocessing": named}
@@ -219,4 +228,5 @@ def _takes_the_box(classifier) -> bool:
 def _plain(classifier):
     """The Keras model if it computes the same as the classifier, else the classifier."""
     plain = type(classifier) is Classifier and _takes_the_box(classifier)
+    plain = plain and classifier.output is None
     return classifier.model if plain and classifier.keras_model is not None else classifier

@@ -233,9 +233,9 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     _, model = trained
     five = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(5)])
     raw = wrapped(model, before=keras.layers.Rescaling(1 / 127.5, offset=-1))
-    soft = saved(wrapped(model, after=keras.layers.Softmax()), tmp_path / "soft.keras")
+    soft = saved(wrapped(model, after=keras.layers.Softmax(axis=0)), tmp_path / "soft.keras")
     cases = {
-        saved(five, tmp_path / "five.keras"): "Expected logits of shape (100, 10)",
+        saved(five, tmp_path / "five.keras"): "to 10 logits. Received: output shape (5,)",
         soft: "Remove the softmax",
         saved(raw, tmp_path / "raw.keras"): "--bounds=0,255",
         str(tmp_path / "nothing"): "nothing.",
@@ -251,10 +251,23 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
+def test_an_output_is_chosen_by_the_flag(tmp_path):
+    inputs = keras.Input(SHAPE)
+    flat = keras.layers.Flatten()(inputs)
+    outputs = {"age": keras.layers.Dense(2)(flat), "logits": keras.layers.Dense(10)(flat)}
+    path = saved(keras.Model(inputs, outputs), tmp_path / "two.keras")
+    with pytest.raises(ConfigError, match="2 outputs, .*--model_output=age"):
+        validate_classifier(load_classifier(path), load_digits())
+    few = ["--attacks=none", "--max_examples=20", "--model_output=logits"]
+    done = evaluate(f"--model={path}", *few)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
         ([], "at least one --model"),
+        (["--model=x", "--model=y", "--model=z", "--model_output=0", "--model_output=1"], "once"),
         (["--model=x", "--eta=0"], "radii --eta > 0"),
         (["--model=x", "--eta=a"], "radii --eta > 0"),
         (["--model=x", "--epsilon=8/0"], "radii --epsilon > 0"),
