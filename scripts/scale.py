@@ -87,28 +87,33 @@ def _curves(rows: list[dict]) -> str:
 
 
 def draw(record: dict) -> None:
-    """Draws CPU seconds and added memory over the classes, and over the pixels of an image."""
+    """Draws CPU seconds and added memory over the classes, and over the size of the images.
+
+    Over the classes the seconds are those of the first run, because it was tracing that grew with
+    them; over the size those of the next run.
+    """
     plt = plots.pyplot()
-    figure, panels = plt.subplots(2, 2, figsize=(7, 6), squeeze=False)
-    for column, (part, axis) in enumerate({"classes": "classes", "sizes": "size"}.items()):
+    figure, panels = plt.subplots(2, 2, figsize=(8, 6.4), squeeze=False)
+    axes = {"classes": ("classes", "first_cpu"), "sizes": ("size", "cpu")}
+    for (part, (axis, seconds)), column in zip(axes.items(), panels.T, strict=True):
         rows = record["parts"][part]
         for number, name in enumerate(dict.fromkeys(map(title, rows))):
             mine = [row for row in rows if title(row) == name]
             values = [row[axis] for row in mine]
             style = {"color": plots.COLORS[number], "marker": plots.MARKERS[number], "label": name}
-            panels[0, column].plot(values, [row["first_cpu"] for row in mine], **style)
-            added = [row["peak_mib"] - row["before_mib"] for row in mine]
-            panels[1, column].plot(values, added, **style)
-        for panel in panels[:, column]:
-            ticks = [row[axis] for row in rows if title(row) == title(rows[0])]
-            panel.set(xscale="log", yscale="log")
+            column[0].plot(values, [row[seconds] for row in mine], **style)
+            column[1].plot(values, [row["peak_mib"] - row["before_mib"] for row in mine], **style)
+        ticks = sorted({row[axis] for row in rows})
+        for panel in column:
+            panel.set(xscale="log", ylim=(0, 1.15 * panel.get_ylim()[1]))
             panel.set_xticks(ticks, [f"{one:,}" for one in ticks])
             panel.minorticks_off()
-        panels[1, column].set_xlabel({"classes": "classes", "size": "height and width"}[axis])
-        panels[0, column].legend(fontsize=9)
+        column[0].legend(fontsize=10, loc="upper left")
+        column[1].set_xlabel({"classes": "classes", "size": "height and width"}[axis])
     panels[0, 0].set_ylabel("CPU s, tracing included")
+    panels[0, 1].set_ylabel("CPU s, traced before")
     panels[1, 0].set_ylabel("MiB that the attack adds")
-    figure.suptitle("Attacks on 24 RGB images, three convolutions")
+    figure.suptitle("Attacks on 24 RGB images, a net of three convolutions")
     plots.save(figure, FIGURE)
     plt.close(figure)
 
