@@ -281,7 +281,7 @@ def draw(record: dict, path: pathlib.Path, paths: int = 6) -> None:
     plt.close(page)
 
 
-@in_one_line("benchmarks.solvers")
+@in_one_line("benchmarks.solvers", takes_arguments=True)
 def main(arguments: list[str] | None = None) -> None:
     """Measures the rules, or only renders the record.
 

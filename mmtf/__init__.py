@@ -11,8 +11,10 @@ from mmtf.runtime.keras_backend import require_tensorflow
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AdversarialModel": "mmtf.fit",
     "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
+    "RobustAccuracy": "mmtf.fit",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
@@ -29,6 +31,7 @@ _ROOMS = (
     "classifiers",
     "data",
     "evaluation",
+    "fit",
     "games",
     "nets",
     "reports",
@@ -42,7 +45,13 @@ _ROOMS = (
 __all__ = [*_PUBLIC, *_ROOMS, "__version__"]
 
 
+# What can be used without TensorFlow.
+_LIGHT = ("Schedule", "reports", "runs", "stats", "storage")
+
+
 def __getattr__(name: str):
+    if name in __all__ and name not in _LIGHT:
+        importlib.import_module("mmtf.runtime.startup").import_quietly()
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _ROOMS:

@@ -43,7 +43,7 @@ config BEFORE=ADDED_OPTIONS ConfigError@errors as_before=without_added_defaults 
 cpu -> runtime.cpu BFLOAT16=BFLOAT16_SETS INSTRUCTIONS=INSTRUCTION_SETS
     computes_bfloat16=has_bfloat16 instructions=instruction_set
 curve -> runs.curve
-evaluate FITTED@cli.evaluate FLAGS@cli.evaluate define_flags@cli.evaluate main@cli.evaluate
+evaluate FITTED@cli.evaluate_flags FLAGS@cli.evaluate define_flags@cli.evaluate main@cli.evaluate
 evaluation Outcome=Result@evaluation.runner
     check_classifier=validate_logits@evaluation.admission
 evaluation.best_response FreshAttNet=FittedAttNet model_digest=digest_of@evaluation._names_0_1

@@ -4,11 +4,19 @@ This module does not import TensorFlow.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmtf.errors import require, require_choice
+from mmtf.errors import (
+    require,
+    require_bool,
+    require_choice,
+    require_int,
+    require_names,
+    require_number,
+    require_seed,
+    require_text,
+)
 from mmtf.radius import require_radius
 from mmtf.runtime import PRECISIONS
 
@@ -82,12 +90,11 @@ class Schedule:
     )
 
     def __post_init__(self) -> None:
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(self.first_steps >= 0, "first_steps >= 0", self.first_steps)
-        require(self.batch_size > 0, "batch_size > 0", self.batch_size)
-        rate = self.learning_rate
-        require(math.isfinite(rate) and rate > 0, "learning_rate > 0 and finite", rate)
-        require(self.warmup_steps >= 0, "warmup_steps >= 0", self.warmup_steps)
+        require_int("steps", self.steps)
+        require_int("first_steps", self.first_steps, at_least=0)
+        require_int("batch_size", self.batch_size)
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_int("warmup_steps", self.warmup_steps, at_least=0)
         require_choice("decay", self.decay, DECAYS)
 
     def round_lengths(self, rounds: int) -> list[int]:
@@ -183,12 +190,16 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require_radius("eta", self.eta)
-        require(self.pgd_steps > 0, "pgd_steps > 0", self.pgd_steps)
-        require(self.pgd_restarts > 0, "pgd_restarts > 0", self.pgd_restarts)
-        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
-        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        for name in ("game", "dataset", "net"):
+            require_text(name, getattr(self, name))
+        require_int("pgd_steps", self.pgd_steps)
+        require_int("pgd_restarts", self.pgd_restarts)
+        require_int("max_examples", self.max_examples, at_least=0)
+        require_seed(self.seed)
+        if self.jit_compile is not None:
+            require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
-        require(bool(self.attacks), "at least one attack for the table", self.attacks)
+        require_names("attacks", self.attacks)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("schedule", self.schedule_name, SCHEDULES)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtf.attacks import ATTACKS
 from mmtf.config import SCHEDULES, RunConfig, Schedule, flat, without_added_defaults
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_names
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
 from mmtf.preset_table import ANY, COMPUTED, NETWORK, PRESETS, Preset
@@ -129,6 +129,12 @@ def run_config(
       >>> run_config(game="minimax_grad", eta=0.3).game_options["gamma"]
       1.0
     """
+    for name, options in (
+        ("game_options", game_options),
+        ("net_options", net_options),
+        ("schedule_options", schedule_options),
+    ):
+        require(isinstance(options or {}, dict), f"{name} as a dict", options)
     given = {
         "game": game,
         "dataset": dataset,
@@ -204,6 +210,7 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
 
 def _check_attacks(attacks: Iterable[str], game: str) -> None:
     """Raises ConfigError, before anything is trained, unless the run can measure the attacks."""
+    require_names("attacks", attacks)
     attacks = list(attacks)
     require(
         GAMES[game].learns_attacker or "attnet_met" not in attacks,

@@ -7,7 +7,7 @@ is twice as wide as [0, 1], so eta = 2 eps in every norm. This module does not i
 import fractions
 import math
 
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, is_number, require
 
 Box = tuple[float, float]
 PIXELS = (-1.0, 1.0)
@@ -33,7 +33,7 @@ def parse_radius(text: str) -> float:
 
 def require_radius(name: str, radius: float) -> None:
     """Raises ConfigError, which names `name`, unless `radius` is positive and finite."""
-    good = math.isfinite(radius) and radius > 0
+    good = is_number(radius) and math.isfinite(radius) and radius > 0
     require(good, f"{name} > 0 and finite (eta for pixels in [-1, 1], eps = eta / 2)", radius)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import NORMS
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.radius import PIXELS, Box, describe_radius, epsilon_of, eta_of, require_radius
 
 # A pixel in [-1, 1] is rounded twice to float32 (x + delta, then the clip): 2 * 2^-24. Computing
@@ -52,7 +52,7 @@ class ThreatModel:
     def __post_init__(self):
         require_radius("eta", self.eta)
         require_choice("norm", self.norm, NORMS)
-        require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+        require_range("box", self.box)
         object.__setattr__(self, "box", tuple(self.box))
 
     @classmethod

@@ -28,6 +28,7 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation"],
+    ["fit"],
     ["runs"],
     ["cli"],
     ["run", "evaluate", "__init__"],

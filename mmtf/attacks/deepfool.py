@@ -12,7 +12,7 @@ from mmtf.attacks import loop
 from mmtf.attacks.base import Attack, Found, errors_at, per_example, where_per_example
 from mmtf.attacks.criteria import wrong_classes_fn
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 TINY = 1e-12
 
@@ -63,8 +63,8 @@ class DeepFool(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
+        require_int("steps", self.steps)
+        require_number("overshoot", self.overshoot, at_least=0)
         require_candidates(self.candidates)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
@@ -142,4 +142,5 @@ class DeepFool(Attack):
 
 def require_candidates(candidates: int | None) -> None:
     """Raises ConfigError unless `candidates` is None or at least 2."""
-    require(candidates is None or candidates > 1, "candidates > 1, or None for all", candidates)
+    if candidates is not None:
+        require_int("candidates", candidates, at_least=2)

@@ -10,7 +10,7 @@ from tensorflow import Tensor
 from mmtf.attacks.base import Attack
 from mmtf.attacks.deepfool import DeepFool, require_candidates
 from mmtf.classifiers.classifier import as_classifier
-from mmtf.errors import require
+from mmtf.errors import require, require_int, require_number
 from mmtf.threat import ThreatModel
 
 # Images whose predictions are computed together where `at_once` does not say.
@@ -60,9 +60,9 @@ class UniversalRecipe:
 
     def __post_init__(self) -> None:
         for name in ("images", "passes", "batch_size", "steps"):
-            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
-        require(0 <= self.delta < 1, "0 <= delta < 1", self.delta)
-        require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
+            require_int(name, getattr(self, name))
+        require_number("delta", self.delta, at_least=0, below=1)
+        require_number("overshoot", self.overshoot, at_least=0)
         require_candidates(self.candidates)
 
     def to_dict(self) -> dict:
@@ -110,7 +110,8 @@ def universal_perturbation(
     """
     x = np.asarray(x[: recipe.images], np.float32)
     require(len(x) > 0, "at least one image", len(x))
-    require(at_once is None or at_once > 0, "at_once > 0, or None", at_once)
+    if at_once is not None:
+        require_int("at_once", at_once)
     low, high = threat.box
     # A ball that contains the whole box: eta bounds v, not DeepFool's step for one image.
     everywhere = dataclasses.replace(threat, eta=(high - low) * float(np.sqrt(x[0].size)))

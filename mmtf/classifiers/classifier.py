@@ -14,7 +14,7 @@ from mmtf.classifiers.outputs import Output, choose, symbolic_output, two_logits
 from mmtf.classifiers.precision import computing_in
 from mmtf.classifiers.state import constants_of, variables_of
 from mmtf.classifiers.unwrapping import End, squashing_end, taken_off
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range, require_text
 from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
@@ -70,9 +70,8 @@ class Classifier:
         output: Output = None,
     ):
         require(callable(model), "a Keras model or a function from images to logits", model)
-        require(
-            len(bounds) == 2 and bounds[0] < bounds[1], "bounds (low, high), low < high", bounds
-        )
+        require_range("bounds", bounds)
+        require_text("name", name)
         if precision is not None:
             require_choice("precision", precision, ("float32", "bfloat16"))
         self.model = model

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 
 # Leaves memory for activations on small GPUs and machines.
 MEMORY_LIMIT_BYTES = 4 * 2**30
@@ -28,6 +28,7 @@ class Batches:
       seed: seed of the permutations, >= 0.
       in_memory: whether the images are kept in device memory in the dataset's own type (`take`)
         instead of being read through tf.data (`stream`). None: if they have at most 4 GiB.
+      weights: float32 [size], a weight for each training example; None: batches have no weights.
 
     Attributes:
       size: number of training examples, which is the length of an epoch.
@@ -44,9 +45,15 @@ class Batches:
     """
 
     def __init__(
-        self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        seed: int,
+        in_memory: bool | None = None,
+        weights: np.ndarray | None = None,
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape
@@ -56,11 +63,14 @@ class Batches:
         if in_memory is None:
             in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
+        self._weights = weights
         if in_memory:
             # A strategy's scope places one copy of a variable on each of its devices.
             self._images = tf.Variable(dataset.train_images, trainable=False)
             # int64: TensorFlow places int32 variables on the CPU.
             self._labels = tf.Variable(dataset.train_labels.astype(np.int64), trainable=False)
+            if weights is not None:
+                self._weights = tf.Variable(weights, trainable=False)
 
     def __repr__(self) -> str:
         return (
@@ -97,17 +107,21 @@ class Batches:
         with tf.device("CPU:0"):  # index_shuffle has a CPU kernel only
             return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
 
-    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The training examples at `indices`, if the images are in device memory (`in_memory`).
 
         Args:
           indices: int64 [n], in [0, size).
 
         Returns:
-          (images, labels): float32 [n, H, W, C] in [-1, 1] and int32 [n].
+          (images, labels): float32 [n, H, W, C] in [-1, 1] and int32 [n]; with weights, (images,
+          labels, weights).
         """
-        images = tf.gather(self._images, indices)
-        return self._dataset.inputs(images), tf.cast(tf.gather(self._labels, indices), tf.int32)
+        images = self._dataset.inputs(tf.gather(self._images, indices))
+        labels = tf.cast(tf.gather(self._labels, indices), tf.int32)
+        if self._weights is None:
+            return images, labels
+        return images, labels, tf.gather(self._weights, indices)
 
     def stream(
         self,
@@ -135,16 +149,19 @@ class Batches:
             replica = first_replica + position % local
             return self.indices(position // local, replica * share, share)
 
+        columns = [self._dataset.train_images, self._dataset.train_labels]
+        if self._weights is not None:
+            columns.append(self._weights)
+
         def read(indices):
             rows = indices.numpy()
-            return self._dataset.train_images[rows], self._dataset.train_labels[rows]
+            return [column[rows] for column in columns]
 
         def load(indices):
-            dtype = self._dataset.train_images.dtype
-            images, labels = tf.py_function(read, [indices], [dtype, tf.int32])
-            images.set_shape([share, *self._dataset.image_shape])
-            labels.set_shape([share])
-            return self._dataset.inputs(images), labels
+            values = tf.py_function(read, [indices], [column.dtype for column in columns])
+            for value, column in zip(values, columns, strict=True):
+                value.set_shape([share, *column.shape[1:]])
+            return self._dataset.inputs(values[0]), *values[1:]
 
         positions = tf.data.Dataset.range(first_step * local, last_step * local)
         return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * local)

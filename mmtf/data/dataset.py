@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data import preprocessing
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_int, require_text
 from mmtf.storage.digest import sha256
 
 BOX = (-1.0, 1.0)
@@ -54,8 +54,12 @@ class Dataset:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise DataError(f"Expected at least 2 classes. Received: {self.num_classes}.")
+        try:
+            require_text("name", self.name)
+            require_int("num_classes", self.num_classes, at_least=2)
+            require(callable(self.preprocess), "preprocess as a function", self.preprocess)
+        except ConfigError as error:
+            raise DataError(str(error)) from error
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             where = f"the {split} split of {self.name!r}"
@@ -128,7 +132,7 @@ class Dataset:
           DataError: count is not in (0, number of training examples).
         """
         size = len(self.train_images)
-        if not 0 < count < size:
+        if not (isinstance(count, int) and 0 < count < size):
             raise DataError(f"Expected 0 < count < {size} held out. Received: {count}.")
         order = np.random.default_rng(seed).permutation(size)
         test, train = order[:count], np.sort(order[count:])
@@ -150,7 +154,7 @@ class Dataset:
     def _inputs_of(
         self, images: np.ndarray, labels: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        if count < 0:
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 0:
             raise DataError(f"Expected a count >= 0 (0: all). Received: {count}.")
         stop = min(count or len(images), len(images))
         blocks = [

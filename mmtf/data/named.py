@@ -7,7 +7,7 @@ from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
 from mmtf.data.tfds_source import load_tfds
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_text
 from mmtf.registry import imported, is_place
 
 EMBEDDED = "digits"
@@ -45,6 +45,7 @@ def load_data(
       >>> load_data("digits").test_images.shape
       (360, 28, 28, 1)
     """
+    require_text("name", name)
     if is_place(name) and preprocess is None:
         return _of_the_user(name)
     preprocess = preprocess or OWN.get(name, "box")

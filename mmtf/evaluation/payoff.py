@@ -14,7 +14,7 @@ import pandas as pd
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_names
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
@@ -38,7 +38,7 @@ from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.threat import ThreatModel
+from mmtf.threat import ThreatModel, require_threat
 from mmtf.training.loop import RiskNotFinite
 
 # Columns of the DataFrame that `evaluate` returns; `defense` only for several models.
@@ -100,11 +100,14 @@ def evaluate(
     """
     require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
+    if threat is not None:
+        require_threat(threat)
     if not isinstance(attacks, dict):
         if threat is None:
             raise ConfigError(
                 "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
             )
+        require_names("attacks", attacks)
         attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     threat = threat or next(iter(columns.values())).threat
@@ -172,6 +175,9 @@ def payoff_matrix(
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
     columns = {}
+    require(isinstance(classifiers, Mapping), "classifiers as a dict by name", classifiers)
+    listed = isinstance(etas, list | tuple) and 0 < len(set(etas)) == len(etas)
+    require(listed, "etas as a list of different radii", etas)
     for eta in etas:
         made = make_attacks(
             attacks,

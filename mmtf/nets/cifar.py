@@ -5,7 +5,7 @@ It is the net of TensorFlow's CIFAR-10 tutorial without local response normaliza
 
 import keras
 
-from mmtf.errors import require
+from mmtf.errors import require_number, require_seed
 from mmtf.nets.initializers import Initializers
 from mmtf.nets.layout import LAST
 
@@ -47,8 +47,9 @@ def cifar_cnn(
       >>> cifar_cnn().output_shape
       (None, 10)
     """
-    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
-    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
+    require_number("dropout", dropout, at_least=0, below=1)
+    require_number("weight_decay", weight_decay, at_least=0)
+    require_seed(seed)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None

@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from mmtf.errors import require_int
 from mmtf.nets.attack_outputs import attacker_model
 from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
@@ -37,6 +38,9 @@ def attack_conv(
     Returns:
       A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
     """
+
+    require_int("width", width)
+    require_int("depth", depth)
 
     def initial(number):
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)

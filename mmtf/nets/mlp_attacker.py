@@ -5,6 +5,7 @@ import math
 import keras
 from keras import layers
 
+from mmtf.errors import require_int, require_number
 from mmtf.nets.attack_outputs import attacker_model
 from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
@@ -48,6 +49,10 @@ def attack_mlp(
       >>> model([keras.ops.zeros([2, 28, 28, 1]), keras.ops.zeros([2], "int32")]).shape
       TensorShape([2, 28, 28, 1])
     """
+
+    require_int("width", width)
+    require_int("depth", depth)
+    require_number("dropout", dropout, at_least=0, below=1)
 
     def initial(number):
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)

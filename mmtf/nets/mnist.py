@@ -2,7 +2,7 @@
 
 import keras
 
-from mmtf.errors import require
+from mmtf.errors import require_number, require_seed
 from mmtf.nets.initializers import Initializers
 from mmtf.nets.layout import LAST
 
@@ -44,8 +44,9 @@ def mnist_cnn(
       >>> mnist_cnn().count_params()
       1663370
     """
-    require(0 <= dropout < 1, "0 <= dropout < 1", dropout)
-    require(0 <= weight_decay < float("inf"), "weight_decay >= 0, finite", weight_decay)
+    require_number("dropout", dropout, at_least=0, below=1)
+    require_number("weight_decay", weight_decay, at_least=0)
+    require_seed(seed)
     layers = keras.layers
     initial = Initializers(init, seed)
     decay = keras.regularizers.L2(weight_decay / 2) if weight_decay else None

@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from mmtf.errors import require_int
 from mmtf.nets.attack_outputs import attacker_model
 from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
@@ -45,6 +46,8 @@ def attack_unet(
       >>> model([keras.ops.zeros([2, 28, 28, 1]), keras.ops.zeros([2], "int32")]).shape
       TensorShape([2, 28, 28, 1])
     """
+    require_int("width", width)
+    require_int("bottleneck", bottleneck)
     seeds = iter(range(1000 * seed, 1000 * (seed + 1)))
 
     def initial():

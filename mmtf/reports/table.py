@@ -7,7 +7,7 @@ from mmtf.reports.paper import paper_figure
 
 
 def result_table(results: list[dict]) -> pd.DataFrame:
-    """A row for each attack: error, robust accuracy, 95 % interval, n and the paper's error.
+    """One row per attack: error, robust accuracy, interval, n, and the paper's error if it has any.
 
     Args:
       results: dicts with the keys attack, error, ci_low, ci_high, n and, optionally, paper, as in
@@ -23,7 +23,9 @@ def result_table(results: list[dict]) -> pd.DataFrame:
         }
         for one in results
     ]
-    return pd.DataFrame(rows, columns=["attack", HEADING, "95% interval", "n", "paper"])
+    columns = ["attack", HEADING, "95% interval", "n"]
+    reported = any(row["paper"] for row in rows)
+    return pd.DataFrame(rows, columns=[*columns, "paper"] if reported else columns)
 
 
 def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:

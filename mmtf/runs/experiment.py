@@ -1,6 +1,7 @@
 """One run, from its configuration to its record: train, evaluate, export."""
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -10,15 +11,18 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers import export
-from mmtf.config import STANDARDIZED, RunConfig
+from mmtf.config import INITIALIZERS, STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.errors import require
+from mmtf.errors import require, require_choice, require_number
+from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
+from mmtf.nets.attack_outputs import OUTPUTS
 from mmtf.radius import radius_title
+from mmtf.registry import is_place
 from mmtf.reports import write_json
 from mmtf.runs.curve import Curve, attacks_of
 from mmtf.runs.record import RunRecord, result_of
@@ -40,6 +44,22 @@ def make_game(config: RunConfig) -> Any:
     """Builds the game of `config` with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     return GAMES[config.game](threat, **config.game_options)
+
+
+def require_possible(config: RunConfig) -> None:
+    """Raises ConfigError for a game, net or attack that cannot be made; reads no data."""
+    make_game(config)
+    attacker = config.game_options.get("net_options", {})
+    if "output" in attacker and not is_place(config.game_options["net"]):
+        require_choice("attack_output", attacker["output"], OUTPUTS)
+    if not is_place(config.net):
+        options = config.net_options
+        require_choice("init", options.get("init", INITIALIZERS[0]), INITIALIZERS)
+        require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
+        require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)
+    names = tuple(name for name in config.attacks if name != MET)
+    if names:
+        attacks_of(dataclasses.replace(config, attacks=names))
 
 
 def net_maker(
@@ -182,10 +202,9 @@ class _Run:
         standardized = config.dataset in STANDARDIZED
         radius = radius_title(config.eta, config.norm, standardized=standardized)
         return (
-            f"{self.game!r} on {data.name}: {len(data.train_images):,} training and "
-            f"{len(data.test_images):,} test images, {config.net} ({config.net_options}), "
-            f"{self.arithmetic}, {self.strategy.num_replicas_in_sync} replica(s), "
-            f"{radius}, workdir {self.workdir.path}"
+            f"{GAMES.label(config.game)} on {data.name}, {len(data.train_images):,} training and "
+            f"{len(data.test_images):,} test images: {config.net}, {radius}, {self.arithmetic}, "
+            f"{self.strategy.num_replicas_in_sync} replica(s), in {self.workdir.path}"
         )
 
     def require_same_elsewhere(self, in_memory: bool | None) -> None:

@@ -95,6 +95,25 @@ def import_tensorflow() -> None:
     set_xla_flags()
     if os.path.exists(NVIDIA_DEVICE):
         cache_xla_autotuning()
+    _import_silently()
+    import absl.logging
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow without the lines that it prints on stderr, for use from Python.
+
+    Nothing is changed where it has been imported, or where the user has set TF_CPP_MIN_LOG_LEVEL,
+    which shows them.
+    """
+    if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = environment()["TF_CPP_MIN_LOG_LEVEL"]
+        _import_silently()
+
+
+def _import_silently() -> None:
+    """Imports TensorFlow; what it prints on stderr is shown if that fails."""
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)
@@ -114,6 +133,3 @@ def import_tensorflow() -> None:
         os.dup2(saved, 2)
         os.close(writer)
         os.close(reader)
-    import absl.logging
-
-    absl.logging.set_verbosity(absl.logging.ERROR)

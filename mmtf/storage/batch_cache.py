@@ -1,12 +1,11 @@
 """Stores adversarial images batch by batch, so that an interrupted evaluation can resume."""
 
 import os
-import shutil
 from collections.abc import MutableMapping
 
 import numpy as np
 
-from mmtf.storage.files import UNREADABLE, write_atomically
+from mmtf.storage.files import UNREADABLE, remove_files, write_atomically
 
 
 class BatchCache(MutableMapping):
@@ -44,8 +43,8 @@ class BatchCache(MutableMapping):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        """Deletes the folder with all batches."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Deletes all batches, and the folder if it has nothing else."""
+        remove_files(self._folder, [f"{number}.npy" for number in self])
 
     def _path(self, number):
         return os.path.join(self._folder, f"{number}.npy")

@@ -1,11 +1,14 @@
 """Locks a folder or a file so that only one process uses it at a time."""
 
+import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from typing import TextIO
 
 from mmtf.errors import ConfigError
+from mmtf.storage.files import remove_files
 
 
 class InUse(ConfigError):
@@ -51,6 +54,55 @@ def hold(folder: str, name: str = ".lock") -> TextIO:
             "holds. Wait for it, or give another folder."
         ) from error
     return lock
+
+
+class NewFolder:
+    """Removes a folder that was made for nothing, with the empty folders above it.
+
+    Args:
+      path: of the folder, which may exist; then it is never removed.
+    """
+
+    def __init__(self, path: str):
+        self.path = os.path.abspath(path)
+        self._made = []
+        above = self.path
+        while not os.path.lexists(above):
+            self._made.append(above)
+            above = os.path.dirname(above)
+
+    def discard(self, *names: str) -> None:
+        """Deletes the files `names` in the folder, then what is empty; only if it was made here."""
+        if not self._made:
+            return
+        remove_files(self.path, names)
+        for folder in self._made:
+            if os.path.isdir(folder) and not os.listdir(folder):
+                os.rmdir(folder)
+
+
+def hold_new(folder: str) -> contextlib.AbstractContextManager[None]:
+    """`hold` for a with block, without a trace of the folder if the block raises ConfigError.
+
+    Args:
+      folder: if it exists, or holds files when the block ends, it is kept.
+
+    Raises:
+      ConfigError, InUse: see `hold`; at once, not when the block is entered.
+    """
+    new = NewFolder(folder)
+    lock = hold(folder)
+
+    @contextlib.contextmanager
+    def held() -> Iterator[None]:
+        with lock:
+            try:
+                yield
+            except ConfigError:
+                new.discard(".lock")
+                raise
+
+    return held()
 
 
 def hold_file(path: str) -> TextIO:

@@ -103,7 +103,7 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
     tell(classifier)
     require_weights(classifier, game)
     require_gradients(classifier, game, images[:8], labels[:8])
-    _refuse_activation_losses(classifier, images[:8])
+    refuse_activation_losses(classifier, images[:8])
     if replicas > 1 and not all(
         isinstance(one.value, tf.distribute.DistributedValues) for one in model.variables
     ):
@@ -146,7 +146,13 @@ def validate_batch_size(batch_size: int, game: Game, replicas: int) -> None:
         )
 
 
-def _refuse_activation_losses(classifier, images):
+def refuse_activation_losses(classifier: Classifier, images: Any) -> None:
+    """Raises ConfigError if a model has losses of its activations.
+
+    Args:
+      classifier: around a Keras model.
+      images: a few, [N, H, W, C].
+    """
     with keras.StatelessScope(collect_losses=True) as scope:
         classifier.at(None)(images, training=True)
     if scope.losses:

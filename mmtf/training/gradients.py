@@ -1,5 +1,6 @@
 """Checks, before the first step, that a model can learn: weights to train, and gradients."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -97,12 +98,15 @@ def require_gradients(classifier: Classifier, game: Game, images: Any, labels: A
 def _gradients(classifier, variables, images, labels) -> tuple[float | None, list[bool]]:
     """The largest entry of dl/dx, None if there is none; whether one reaches each variable."""
     x = tf.convert_to_tensor(images)
+    # With tensors in their place: outside of replicas a tape does not take mirrored variables.
+    weights = [tf.convert_to_tensor(one) for one in variables]
+    held = substitute(variables, weights) if variables else contextlib.nullcontext()
     try:
-        with computing_in(classifier.model, "float32"), tf.GradientTape() as tape:
-            tape.watch(x)
+        with computing_in(classifier.model, "float32"), held, tf.GradientTape() as tape:
+            tape.watch([x, *weights])
             logits = classifier.at(None)(x, training=False)
             loss = tf.reduce_sum(losses.cross_entropy(logits, labels))
-        gradient, *others = tape.gradient(loss, [x, *variables])
+        gradient, *others = tape.gradient(loss, [x, *weights])
     except LookupError as error:  # an operation for which TensorFlow has none at all
         raise ConfigError(
             f"Expected a model through which gradients reach images and weights. Received: "

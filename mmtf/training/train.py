@@ -14,7 +14,7 @@ from mmtf.config import Schedule, without_added_defaults
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
-from mmtf.errors import ConfigError, reason_of, require
+from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.runtime.devices import default_strategy, resolve_jit
 from mmtf.storage.digest import sha256
@@ -22,8 +22,10 @@ from mmtf.training.admission import make_classifier, usable_precision, validate_
 from mmtf.training.checkpoints import Checkpoints, plain_json
 from mmtf.training.loop import fit
 from mmtf.training.options import TrainOptions
+from mmtf.training.playing import missing_derivatives_told
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
+from mmtf.training.weights import example_weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,8 +97,11 @@ def train(
       >>> trained.steps
       2
     """
+    known = options is None or isinstance(options, TrainOptions)
+    require(known, "options=TrainOptions(...)", options)
     options = dataclasses.replace(options or TrainOptions(), **changes)
-    require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    is_game = hasattr(game, "make_players") and not isinstance(game, type)
+    require(is_game, "a game, as mmtf.games.MinimaxGrad(threat)", game)
     require_dataset(dataset)
     require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
     strategy = options.strategy or default_strategy()
@@ -110,24 +115,16 @@ def train(
     if first and bar:
         bar.note(f"Going on from step {first} of {trainer.total_steps}.")
     try:
-        pace = fit(
-            trainer,
-            checkpoints=checkpoints,
-            callbacks=options.callbacks(trainer),
-            progress=bar,
-            first=first,
-            checkpoint_seconds=options.checkpoint_seconds,
-            workers=workers,
-        )
-    except LookupError as error:
-        if "gradient registry" not in str(error):
-            raise
-        raise ConfigError(
-            f"Expected a model whose layers have the derivatives that {type(game).__name__} needs. "
-            f"Received: {reason_of(error)}. Use another layer (of Resizing, bilinear interpolation "
-            "has them), or a game without second derivatives: penalty='finite_difference', LWA, "
-            "or adversarial training."
-        ) from error
+        with missing_derivatives_told(game):
+            pace = fit(
+                trainer,
+                checkpoints=checkpoints,
+                callbacks=options.callbacks(trainer),
+                progress=bar,
+                first=first,
+                checkpoint_seconds=options.checkpoint_seconds,
+                workers=workers,
+            )
     finally:
         if bar:
             bar.close()
@@ -155,6 +152,7 @@ def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
             batch_size=schedule.batch_size,
             seed=options.seed,
             in_memory=options.in_memory,
+            weights=_weights(dataset, options),
         )
     validate_model(classifier, game, dataset, strategy.num_replicas_in_sync)
     steps = schedule.total_steps(game.rounds)
@@ -177,13 +175,13 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
         checkpoints = Checkpoints(
             options.checkpoint_dir,
             trainer.players,
-            run=_identity(trainer, dataset, schedule, options.seed),
+            run=_identity(trainer, dataset, schedule, options),
             precision=trainer.precision,
             writes=workers.chief,
         )
         first = checkpoints.restore(print)
     if workers.count > 1:
-        same = plain_json(_identity(trainer, dataset, schedule, options.seed))
+        same = plain_json(_identity(trainer, dataset, schedule, options))
         same |= {"precision": trainer.precision, "step to go on from": first}
         advice = "Give all of them the same arguments and data, in the same order, and one folder "
         advice += "of checkpoints, on a disk that all of them reach."
@@ -191,7 +189,13 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
     return checkpoints, first
 
 
-def _identity(trainer, dataset, schedule, seed) -> dict:
+def _weights(dataset, options):
+    return example_weights(
+        dataset.train_labels, dataset.num_classes, options.class_weight, options.sample_weight
+    )
+
+
+def _identity(trainer, dataset, schedule, options) -> dict:
     """The settings that must be the same when a run is resumed from a checkpoint."""
     game, classifier = trainer.game, trainer.players.classifier
     settings = list(inspect.signature(type(game).__init__).parameters)[1:]
@@ -201,7 +205,7 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
             **without_added_defaults({name: getattr(game, name, None) for name in settings}),
         },
         "schedule": dataclasses.asdict(schedule),
-        "seed": seed,
+        "seed": options.seed,
         "model": architecture(classifier.model),
         "dataset": {
             "name": dataset.name,
@@ -217,6 +221,9 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
     if not _takes_the_box(classifier):
         named = getattr(classifier.preprocessing, "__qualname__", "")
         identity["pixels"] = {"bounds": list(classifier.bounds), "preprocessing": named}
+    weights = _weights(dataset, options)
+    if weights is not None:
+        identity["weights"] = sha256(weights)
     return identity
 
 

@@ -14,6 +14,10 @@ from mmtf.data import to_unit_box
 from mmtf.errors import ConfigError
 
 
+def load_trusted(path, **options):
+    return load_classifier(path, trust_saved_models=True, **options)
+
+
 def test_a_name_that_is_no_text_is_made_one(tmp_path):
     name = os.fsdecode(b"caf\xe9.keras")
     kept = tmp_path / "model.keras"
@@ -31,13 +35,16 @@ def test_bounds_and_fingerprints(tmp_path):
     model, x = small_model(), np.linspace(-1, 1, 12, dtype=np.float32).reshape(2, 2, 3, 1)
     model.save(tmp_path / "net.keras")
     save_serving(model, to_unit_box, (2, 3, 1), str(tmp_path / "served"))
-    found = [load_classifier(str(tmp_path / one), bounds=(0, 1)) for one in ("net.keras", "served")]
+    found = [load_classifier(str(tmp_path / "net.keras"), bounds=(0, 1))]
+    trusted = {"bounds": (0, 1), "trust_saved_models": True}
+    found.append(load_classifier(str(tmp_path / "served"), **trusted))
     for classifier in found:
         np.testing.assert_allclose(classifier(x), model((x + 1) / 2), atol=1e-6)
         assert classifier.bounds == (0.0, 1.0)
     prints = [one.fingerprint for one in found]
     assert prints == [one.fingerprint for one in found] and len(set(prints)) == 2
-    assert load_classifier(str(tmp_path / "served")).fingerprint not in prints
+    other = load_classifier(str(tmp_path / "served"), trust_saved_models=True)
+    assert other.fingerprint not in prints
     require_keras(found[0], "a test")
     with pytest.raises(ConfigError, match="Expected a Keras model for a test. Received: served"):
         require_keras(found[1], "a test")
@@ -59,8 +66,8 @@ def product(module, images):
 
 def test_a_signature_of_one_image_is_called_for_each(tmp_path, rng):
     """With its gradients, eagerly and in a graph: as one that takes any number."""
-    any_number = load_classifier(exported(tmp_path / "any", product))
-    one = load_classifier(exported(tmp_path / "one", product, (1, 4, 4, 1)))
+    any_number = load_trusted(exported(tmp_path / "any", product))
+    one = load_trusted(exported(tmp_path / "one", product, (1, 4, 4, 1)))
     x = tf.constant(rng.uniform(-1, 1, (5, 4, 4, 1)), tf.float32)
     y = tf.constant([0, 1, 2, 0, 1])
     for function in (lambda c: c(x), lambda c: input_gradient(c, x, y)[1]):
@@ -74,7 +81,7 @@ def test_a_signature_in_float64_is_given_float64(tmp_path, rng):
     def call(module, images):
         return {"out": tf.reshape(images, [-1, 16]) @ tf.cast(module.kernel, tf.float64)}
 
-    classifier = load_classifier(exported(tmp_path / "it", call, dtype=tf.float64))
+    classifier = load_trusted(exported(tmp_path / "it", call, dtype=tf.float64))
     logits = classifier(tf.constant(rng.uniform(-1, 1, (5, 4, 4, 1)), tf.float32))
     assert logits.dtype == tf.float32 and logits.shape == (5, 3)
 
@@ -89,7 +96,7 @@ def test_a_signature_in_float64_is_given_float64(tmp_path, rng):
 )
 def test_a_signature_of_something_else(tmp_path, options, message):
     with pytest.raises(ConfigError, match=message) as refused:
-        load_classifier(exported(tmp_path / "it", product, **options))
+        load_trusted(exported(tmp_path / "it", product, **options))
     assert "\n" not in str(refused.value)
 
 
@@ -98,6 +105,6 @@ def test_one_of_the_outputs_of_a_signature(tmp_path):
         return {**product(module, images), "sums": tf.reduce_sum(images, [1, 2])}
 
     path, x = exported(tmp_path / "it", two), tf.zeros([2, 4, 4, 1])
-    assert load_classifier(path, output="out")(x).shape == (2, 3)
+    assert load_trusted(path, output="out")(x).shape == (2, 3)
     with pytest.raises(ConfigError, match="2 outputs, .*'out' .3.*--model_output="):
-        load_classifier(path)(x)
+        load_trusted(path)(x)

@@ -41,7 +41,7 @@ LABELS = np.arange(10) % 3
         ({"train_labels": LABELS.astype(np.float32)}, "Received: float32"),
         ({"test_labels": LABELS[:3]}, "4 integer labels [N] in the test split of 'tiny'"),
         ({"test_images": FLOATS[:4, ..., 0]}, "the test split of 'tiny'"),
-        ({"num_classes": 1}, "at least 2 classes. Received: 1"),
+        ({"num_classes": 1}, "num_classes >= 2. Received: 1"),
     ],
 )
 def test_unusable_data_are_refused(make_dataset, changes, message):
