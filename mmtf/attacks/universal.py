@@ -159,5 +159,6 @@ def _all(predict, x, size, threat=None, v=None):
 
 def _into_ball(threat, v):
     """Projects v onto the ball around 0. The box constrains images, not v."""
-    wide = dataclasses.replace(threat, box=(-float("inf"), float("inf")))
+    size = 2.0 * threat.eta
+    wide = dataclasses.replace(threat, box=(-size, size))
     return wide.project(v[None], tf.zeros_like(v[None]))[0].numpy()

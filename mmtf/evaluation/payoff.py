@@ -218,8 +218,7 @@ def attack_classifier(
       BrokenConstraint: see `measure`.
     """
     classifier = as_classifier(classifier)
-    options = dataclasses.replace(options or EvalOptions(), checks=False)
-    options = _resolved(options, [classifier], dataset)
+    options = _resolved(options or EvalOptions(), [classifier], dataset, checks=False)
     examples = Examples(dataset, options.max_examples)
     validate_logits(classifier, examples.x[:100], dataset.num_classes, options.batch_size)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
@@ -294,10 +293,10 @@ def _measured(
     return Matrix(cells, findings, tests)
 
 
-def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> EvalOptions:
-    """Resolves the precision and the batch size for this machine."""
+def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset, **changes):
+    """The options with `changes`, and with precision and batch size resolved for this machine."""
     size = options.batch_size
     if size is None:
         size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
     precision = attack_precision(options.precision, classifiers)
-    return dataclasses.replace(options, precision=precision, batch_size=size)
+    return dataclasses.replace(options, precision=precision, batch_size=size, **changes)
