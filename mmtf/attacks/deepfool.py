@@ -136,7 +136,8 @@ class DeepFool(Attack):
     def _dual_norm(self, gradient):
         flat = tf.reshape(gradient, [tf.shape(gradient)[0], -1])
         if self.threat.norm == "linf":
-            return tf.reduce_sum(tf.abs(flat), -1)
+            weights = tf.reshape(tf.ones_like(gradient[:1]) * self.threat.weights, [-1])
+            return tf.reduce_sum(tf.abs(flat) * weights, -1)
         return tf.sqrt(tf.reduce_sum(tf.square(flat), -1))
 
 

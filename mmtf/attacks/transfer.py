@@ -46,6 +46,9 @@ class Transfer(Attack):
     def passes(self, classes: int) -> float:
         return self.attack.passes(classes)
 
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+        return self.attack.aims_at(self._surrogate, x, y, seed)
+
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.run(self.attack, self._surrogate, x, labels, seed)
 

@@ -114,7 +114,7 @@ def universal_perturbation(
         require_int("at_once", at_once)
     low, high = threat.box
     # A ball that contains the whole box: eta bounds v, not DeepFool's step for one image.
-    everywhere = dataclasses.replace(threat, eta=(high - low) * float(np.sqrt(x[0].size)))
+    everywhere = threat.with_radius((high - low) * float(np.sqrt(x[0].size)))
     deepfool = DeepFool(
         everywhere,
         steps=recipe.steps,
@@ -159,6 +159,6 @@ def _all(predict, x, size, threat=None, v=None):
 
 def _into_ball(threat, v):
     """Projects v onto the ball around 0. The box constrains images, not v."""
-    size = 2.0 * threat.eta
+    size = 2.0 * threat.radius
     wide = dataclasses.replace(threat, box=(-size, size))
     return wide.project(v[None], tf.zeros_like(v[None]))[0].numpy()

@@ -10,10 +10,13 @@ import numpy as np
 
 from mmtf.classifiers.classifier import Classifier
 from mmtf.data.dataset import Dataset
+from mmtf.data.sources import ImageSource
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
-from mmtf.evaluation.runner import BrokenConstraint, Result, measure
+from mmtf.evaluation.results import Result
+from mmtf.evaluation.runner import BrokenConstraint, measure
+from mmtf.radius import radius_text
 from mmtf.runtime.peak_memory import peak_memory_mib
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
@@ -26,11 +29,12 @@ class Examples:
 
     def __init__(self, dataset: Dataset, count: int):
         self.dataset = dataset
-        self.x, self.y = dataset.test(count)
+        self.x, self.y = dataset.test_inputs(count)
 
     @functools.cached_property
     def digest(self) -> str:
-        return sha256(self.x, self.y)
+        images = self.x.digest if isinstance(self.x, ImageSource) else self.x
+        return sha256(images, self.y)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Row:
     """A classifier at one radius; name or radius is None in a table that has only one."""
 
     defense: str | None
-    eta: float | None
+    eta: float | str | None
     classifier: Classifier
 
     @functools.cached_property
@@ -85,7 +89,7 @@ def _shown(progress, row, name):
     """Context manager that yields a function without arguments: the cell's Progress, or None."""
     if progress is None:
         return contextlib.nullcontext(lambda: None)
-    parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
+    parts = [row.defense, None if row.eta is None else f"eta {radius_text(row.eta)}", name]
     return progress.cell("  ".join(part for part in parts if part))
 
 
@@ -105,7 +109,8 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
         precision=options.precision,
         batch_size=options.batch_size,
         distances=options.distances,
-        kept=batches,
+        # Without a cache no batch is kept, so that memory does not grow with their number.
+        kept=None if options.cache_dir is None else batches,
         progress=show(),
     )
     seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
@@ -132,6 +137,7 @@ def _read(path) -> Result:
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
     arrays["peak_memory_mib"] = result.peak_memory_mib
-    if result.distance is not None:
-        arrays["distance"] = result.distance
+    for name in ("distance", "targets", "reached"):
+        if getattr(result, name) is not None:
+            arrays[name] = getattr(result, name)
     np.savez_compressed(path, **arrays)

@@ -12,6 +12,7 @@ from mmtf import losses
 from mmtf.attacks.base import input_gradient
 from mmtf.attacks.iterated import PGD
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.runtime.devices import full_float32
@@ -102,7 +103,7 @@ class Finding:
 def masking_in_classifier(
     name: str,
     classifier: Any,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     threat: ThreatModel,
     seed: int = 0,
@@ -194,7 +195,7 @@ def _rough_share(classifier, x, y, threat, seed, size) -> float:
 
     def rough(x, y, start):
         def after(direction):
-            step = threat.eta * threat.steepest_step(direction)
+            step = threat.radius * threat.steepest_step(direction)
             return margin(threat.project(x + step, x), y)
 
         led = after(_gradient(classifier, losses.margin, x, y))
