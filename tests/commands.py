@@ -5,13 +5,11 @@ A process of its own imports TensorFlow first, which takes longer than most of w
 
 import contextlib
 import dataclasses
-import functools
 import importlib
 import io
 import os
 import signal
 import sys
-import types
 from collections.abc import Iterator
 from unittest import mock
 
@@ -81,10 +79,6 @@ def _run(argv: list[str]) -> int:
 def _evaluate(argv: list[str]) -> int:
     """With flags of its own: mmtf.run, in the same process, has some of the same names."""
     own = flags.FlagValues()
-    names = [name for name in dir(flags) if name.startswith("DEFINE_")]
-    defining = {name: functools.partial(getattr(flags, name), flag_values=own) for name in names}
-    command = mmtf.cli.evaluate
-    with mock.patch.object(command, "flags", types.SimpleNamespace(**defining)):
-        command.define_flags()
-    with mock.patch.object(command, "FLAGS", own):
-        return command.main(own(argv))
+    mmtf.cli.evaluate.define_flags(own)
+    with mock.patch.object(mmtf.cli.evaluate, "FLAGS", own):
+        return mmtf.cli.evaluate.main(own(argv))
