@@ -22,11 +22,11 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks.interleave import TimedProcess, interleaved
-from benchmarks.peers.speed.worker import peak_mib
 from benchmarks.records import write_record
 from mmtf.cli.errors import in_one_line
 from mmtf.errors import ConfigError
 from mmtf.runtime import startup
+from mmtf.runtime.peak_memory import peak_memory_mib
 
 FLAGS = flags.FLAGS
 OUTPUT = "results/benchmarks/growth.json"
@@ -133,7 +133,7 @@ def serve(point: Point, turns: Iterable[str]) -> None:
         began = time.perf_counter()
         run(count)
         seconds = (time.perf_counter() - began) / count
-        print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak_mib": peak_memory_mib()}), flush=True)
 
 
 def _dataset(point: Point) -> Any:

@@ -8,6 +8,7 @@ split. Writes results/section4/attack_networks.json after every cell; existing c
 again. `python -m scripts.network_games` renders docs/attack_networks.md from it.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -95,6 +96,7 @@ def main(_: list[str]) -> None:
     from mmtf.evaluation.best_response import best_response
     from mmtf.evaluation.runner import measure
     from mmtf.storage.provenance import provenance
+    from mmtf.training.progress import Progress
 
     known = recipes()
     names = FLAGS.recipes or [name for name in known if name != "paper 30000 steps"]
@@ -123,7 +125,9 @@ def main(_: list[str]) -> None:
     def keep(key, attack, about):
         results, classifier, name = {}, key["classifier"], key["recipe"]
         for split, (x, y) in splits.items():
-            found = measure(classifiers[classifier], attack, x, y, name=name)
+            bar = Progress(len(x), label=f"{classifier}  {name}", unit="image", last=False)
+            with contextlib.closing(bar):
+                found = measure(classifiers[classifier], attack, x, y, name=name, progress=bar)
             told = found.to_dict()
             results[split] = {one: told[one] for one in ("error", "ci_low", "ci_high", "n")}
         names = ("classifier", "recipe", "eta")  # replaces a cell with other settings
@@ -145,9 +149,7 @@ def main(_: list[str]) -> None:
             if _done(key, cells):
                 continue
             seed = int(name.split()[1]) if name.startswith("seed ") else 0
-            attack = best_response(
-                classifiers[label], held, threat, recipe, seed=seed, progress=False
-            )
+            attack = best_response(classifiers[label], held, threat, recipe, seed=seed)
             seconds = round(time.monotonic() - began, 1)
             keep(key, attack, {"seconds": seconds, "seed": seed})
     lock.close()

@@ -105,7 +105,7 @@ def _row(defense, config, data, threat, folder):
             seed=FLAGS.seed,
             cache_dir=workdir.inside("attackers"),
         )
-        options = EvalOptions(max_examples=FLAGS.max_examples, seed=FLAGS.seed)
+        options = EvalOptions(max_examples=FLAGS.max_examples, seed=FLAGS.seed, progress=True)
         results = attack_classifier(classifier, attacks, data, options)
     return [dataclasses.replace(one, defense=defense).to_dict() for one in results]
 

@@ -1,4 +1,4 @@
-"""`python -m mmtf.run` and `mmtf.evaluate`, called in the process of the test.
+"""`python -m mmtf.run`, `mmtf.evaluate` and others, called in the process of the test.
 
 A process of its own imports TensorFlow first, which takes longer than most of what it is to show.
 """
@@ -41,7 +41,7 @@ def call(module: str, *given: str, cwd: str = ROOT, env: dict[str, str] | None =
             stack.callback(signal.signal, number, signal.getsignal(number))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
-        status = {"mmtf.run": _run, "mmtf.evaluate": _evaluate}[module]([module, *given])
+        status = (_evaluate if module == "mmtf.evaluate" else _called)([module, *given])
     return Done(status, out.getvalue(), err.getvalue())
 
 
@@ -66,11 +66,12 @@ def _importing_from(folder: str) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _run(argv: list[str]) -> int:
+def _called(argv: list[str]) -> int:
+    main = mmtf.cli.run.main if argv[0] == "mmtf.run" else importlib.import_module(argv[0]).main
     for name in flags.FLAGS:
         flags.FLAGS[name].unparse()
     try:
-        return mmtf.cli.run.main(flags.FLAGS(argv))
+        return main(flags.FLAGS(argv))
     finally:
         for name in flags.FLAGS:
             flags.FLAGS[name].unparse()
@@ -79,7 +80,6 @@ def _run(argv: list[str]) -> int:
 def _evaluate(argv: list[str]) -> int:
     """With flags of its own: mmtf.run, in the same process, has some of the same names."""
     own = flags.FlagValues()
-    command = mmtf.cli.evaluate
-    command.define_flags(own)
-    with mock.patch.object(command, "FLAGS", own):
-        return command.main(own(argv))
+    mmtf.cli.evaluate.define_flags(own)
+    with mock.patch.object(mmtf.cli.evaluate, "FLAGS", own):
+        return mmtf.cli.evaluate.main(own(argv))

@@ -7,14 +7,13 @@ command gives exit status 1 and one line on stderr. No row may pass in silence.
 import json
 import os
 import pathlib
-import signal
 import zipfile
 
+import commands
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import mmtf
 import mmtf.cli.evaluate
@@ -303,40 +302,22 @@ def test_a_function_refuses(number):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path):
     """run(module, *flags) -> the line on stderr; checks status 1 and that no file came."""
-    monkeypatch.chdir(tmp_path)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def files():
         return sorted(path for path in tmp_path.rglob("*"))
 
-    def call(module, *given):
-        own = flags.FLAGS
-        if module is mmtf.cli.evaluate:
-            own = flags.FlagValues()
-            module.define_flags(own)
-            monkeypatch.setattr(module, "FLAGS", own)
+    def refused(module, *given):
         there = files()
-        status = module.main(own(["command", *given]))
-        out, err = capsys.readouterr()
-        assert status == 1, out
-        lines = [line for line in err.splitlines() if line.strip()]
-        assert len(lines) == 1 and "Traceback" not in err, err
+        done = commands.call(module.__name__.replace("mmtf.cli.", "mmtf."), *given, cwd=tmp_path)
+        assert done.returncode == 1, done.stdout
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        assert len(lines) == 1 and "Traceback" not in done.stderr, done.stderr
         assert files() == there
         return lines[0]
 
-    unset()
-    yield call
-    unset()
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def unset():
-    flags.FLAGS.unparse_flags()
-    for name in flags.FLAGS:
-        flags.FLAGS[name].unparse()
+    return refused
 
 
 DIGITS = ["--dataset=digits"]

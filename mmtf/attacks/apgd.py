@@ -271,6 +271,9 @@ class APGDTargeted(APGD):
         z, targets = start
         return self._first(classifier, x, (labels, targets), z)
 
+    def passes(self, classes: int) -> float:
+        return super().passes(classes) * min(self.targets, classes - 1)
+
     def maximized(self, logits: Tensor, *labels: Tensor) -> Tensor:
         """Targeted DLR loss [N]; `labels` are the true labels and the targets."""
         return losses.targeted_dlr(logits, *labels)

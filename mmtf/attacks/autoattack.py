@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 from tensorflow import Tensor
 
+from mmtf.attacks import loop
 from mmtf.attacks.apgd import APGD, APGDTargeted
 from mmtf.attacks.base import Attack, where_per_example
 from mmtf.attacks.criteria import count_classes
@@ -12,6 +13,9 @@ from mmtf.attacks.fab import FAB
 from mmtf.attacks.square import Square
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int
+
+# Names of the parts, as in --attacks.
+NAMES = ("apgd", "apgd_targeted", "fab", "square")
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -50,12 +54,26 @@ class AutoAttack(Attack):
             Square(self.threat, steps=self.queries),
         )
 
+    @property
+    def iterations(self) -> None:
+        """Unknown: the parts have their own."""
+        return None
+
+    def passes(self, classes: int) -> float:
+        return sum(part.passes(classes) for _, part in self._parts_for(classes))
+
+    def _parts_for(self, classes):
+        """Yields (number, part) of the parts that run."""
+        for number, part in enumerate(self.parts):
+            if classes > 2 or not isinstance(part, APGDTargeted):
+                yield number, part
+
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         classes, z = count_classes(classifier, x), x
         clean = self.succeeds(classifier, x, labels)
-        for number, part in enumerate(self.parts):
-            if classes < 3 and isinstance(part, APGDTargeted):
-                continue
+        begun, total = 0.0, self.passes(classes)
+        for number, part in self._parts_for(classes):
+            share = part.passes(classes) / total
             own = tf.random.experimental.stateless_fold_in(seed, number)
             done, theirs = self.succeeds(classifier, z, labels), labels
             if tf.executing_eagerly():
@@ -65,5 +83,7 @@ class AutoAttack(Attack):
                 # Examples already successfully attacked get another label, under which the clean
                 # image counts as misclassified, so that the next attack drops them at once.
                 theirs = tf.where(done & ~clean, (labels + 1) % classes, labels)
-            z = where_per_example(done, z, part(classifier, x, theirs, seed=own))
+            with loop.part(NAMES[number], begun, share):
+                z = where_per_example(done, z, part(classifier, x, theirs, seed=own))
+            begun += share
         return z

@@ -154,6 +154,21 @@ class Attack:
         """Images returned for examples without a successful candidate; by default `state.z`."""
         return state.z
 
+    @property
+    def iterations(self) -> int | None:
+        """Number of settings that `schedule` yields; None: unknown, or not iterative."""
+        return getattr(self, "steps", None)
+
+    def passes(self, classes: int) -> float:
+        """Largest number of forward passes of an image; a gradient counts as two more.
+
+        An evaluation estimates by it how long the attack will take.
+
+        Args:
+          classes: number of logits of the classifier.
+        """
+        return 3.0 * (self.iterations or 1) * getattr(self, "restarts", 1)
+
     def succeeds(self, classifier: Classifier, z: Tensor, labels: Tensor) -> Tensor:
         """bool [N]: whether the attack succeeds; by default, whether `z` is misclassified."""
         return misclassified_fn(classifier)(z, labels) > 0

@@ -101,6 +101,14 @@ class CarliniWagner(TargetableAttack):
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
         return itertools.repeat((), self.searches)
 
+    @property
+    def iterations(self) -> int:
+        """Number of values of c, each of which is one compiled search of `steps` Adam steps."""
+        return self.searches
+
+    def passes(self, classes: int) -> float:
+        return 3.0 * self.steps * self.searches
+
     def step(self, classifier: Classifier, state: State, settings: tuple) -> tuple[State, None]:
         x, y, low, high, c, best, distance = state
         best, distance, success = self._search(classifier, x, y, c, best, distance)

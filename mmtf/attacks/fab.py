@@ -91,6 +91,9 @@ class FAB(Attack):
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:
         return itertools.repeat((), self.steps)
 
+    def passes(self, classes: int) -> float:
+        return 4.0 * self.steps * min(self.targets, classes - 1)
+
     def result(self, state: State) -> Tensor:
         """The nearest misclassified point, or the last iterate if there is none; in the ball."""
         found = tf.math.is_finite(state.distance)

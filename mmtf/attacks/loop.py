@@ -8,7 +8,7 @@ graph on the whole batch. Both return the same images.
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,20 +21,54 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 # costs a tenth of a PGD step on 500 images, including the first step at the new batch size.
 COMPACT_BELOW = 0.97
 _WATCHER: contextvars.ContextVar = contextvars.ContextVar("watcher", default=None)
+_PART: contextvars.ContextVar = contextvars.ContextVar("part", default=(None, 0.0, 1.0))
+
+
+class Iteration(NamedTuple):
+    """A step about to be taken on a batch.
+
+    Attributes:
+      part: name of the attack at work within an ensemble; None: no ensemble.
+      number: number of the step, from 1, counted through all restarts or targets.
+      total: largest number of steps; None: unknown.
+      left: number of examples not yet successfully attacked.
+      share: share of the whole attack's passes that the earlier steps make up, in [0, 1).
+    """
+
+    part: str | None
+    number: int
+    total: int | None
+    left: int
+    share: float
 
 
 @contextlib.contextmanager
-def watching(watcher: Callable[[int], None]) -> Iterator[None]:
-    """Context manager: inside it, each eager step first calls `watcher` with the batch's progress.
+def watching(watcher: Callable[[Iteration], None]) -> Iterator[None]:
+    """Context manager: inside it, each eager step first calls `watcher` with its Iteration."""
+    with _set(_WATCHER, watcher):
+        yield
+
+
+@contextlib.contextmanager
+def part(name: str, begun: float, share: float) -> Iterator[None]:
+    """Context manager: inside it, steps are those of one attack of an ensemble.
 
     Args:
-      watcher: called with the number of examples not yet successfully attacked.
+      name: of the attack, shown to users.
+      begun: share of the ensemble's passes before this attack, in [0, 1).
+      share: share of the ensemble's passes that this attack makes up, in (0, 1].
     """
-    token = _WATCHER.set(watcher)
+    with _set(_PART, (name, begun, share)):
+        yield
+
+
+@contextlib.contextmanager
+def _set(variable, value):
+    token = variable.set(value)
     try:
         yield
     finally:
-        _WATCHER.reset(token)
+        variable.reset(token)
 
 
 def run(attack: Attack, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor:
@@ -66,6 +100,7 @@ def attempt(
     start: Any,
     seed: Tensor,
     check_clean: bool = True,
+    attempts: tuple[int, int] = (0, 1),
 ) -> Tensor:
     """Runs an iterative attack once, from one starting point per example.
 
@@ -77,13 +112,14 @@ def attempt(
       seed: int [2], passed on to `Attack.schedule`.
       check_clean: whether to check if the attack already succeeds on clean images; False if it is
         known to succeed on none.
+      attempts: number of this attempt, from 0, and of all; for the `watcher` of `watching` alone.
 
     Returns:
       float32 [N, H, W, C], the adversarial examples.
     """
     check_clean &= attack.keeps_successful
     if tf.executing_eagerly() and attack.compiles_itself:
-        return _by_steps(attack, classifier, x, labels, start, seed, check_clean)
+        return _by_steps(attack, classifier, x, labels, start, seed, check_clean, attempts)
     images, done = x, attack.succeeds(classifier, x, labels) if check_clean else None
     state, found = attack.init(classifier, x, labels, start)
     images, done = _kept(images, done, found)
@@ -94,7 +130,7 @@ def attempt(
     return z if done is None else where_per_example(done, images, z)
 
 
-def _by_steps(attack, classifier, x, labels, start, seed, check_clean):
+def _by_steps(attack, classifier, x, labels, start, seed, check_clean, attempts):
     active = ActiveSet(x)
     if check_clean:
         active.note(x, attack.succeeds(classifier, x, labels))
@@ -103,18 +139,29 @@ def _by_steps(attack, classifier, x, labels, start, seed, check_clean):
         return active.finish()
     state, found = attack.init(classifier, x, labels, start)
     step = program(classifier, (attack.key(), "step"), attack.step)
-    for settings in attack.schedule(x, seed):
+    for number, settings in enumerate(attack.schedule(x, seed)):
         if found is not None:
             active.note(*found)
         if not active.any:
             return active.finish()
         state = active.compact(state)
         if watcher := _WATCHER.get():
-            watcher(active.count)
+            watcher(_iteration(attack.iterations, number, attempts, active.count))
         state, found = step(state, settings)
     if found is not None:
         active.note(*found)
     return active.finish(attack.result(state))
+
+
+def _iteration(steps, number, attempts, left):
+    """The Iteration of step `number` of an attempt of `steps` steps (None: unknown)."""
+    (name, begun, share), (attempt, count) = _PART.get(), attempts
+    if steps is None:
+        return Iteration(name, number + 1, None, left, begun)
+    before = attempt * steps + number
+    return Iteration(
+        name, before + 1, count * steps, left, begun + share * before / (count * steps)
+    )
 
 
 def restarted(
@@ -139,7 +186,7 @@ def restarted(
     Returns:
       float32 [N, H, W, C], the adversarial examples.
     """
-    z = attempt(attack, classifier, x, labels, start(0, None), seed)
+    z = attempt(attack, classifier, x, labels, start(0, None), seed, attempts=(0, count))
     for number in range(1, count):
         own, done = restart_seed(seed, number), attack.succeeds(classifier, z, labels)
         if not tf.executing_eagerly():
@@ -150,7 +197,7 @@ def restarted(
         if not len(rows):
             break
         theirs = tf.gather(x, rows), tf.gather(labels, rows), start(number, rows)
-        again = attempt(attack, classifier, *theirs, own, False)
+        again = attempt(attack, classifier, *theirs, own, False, (number, count))
         z = tf.tensor_scatter_nd_update(z, rows[:, None], again)
     return z
 

@@ -58,6 +58,9 @@ class Square(TargetableAttack):
         require_int("steps", self.steps)
         require_number("p", self.p, above=0, at_most=1)
 
+    def passes(self, classes: int) -> float:
+        return float(self.steps)
+
     def share(self, step: int) -> float:
         """The share of pixels that query `step`, counted from 1, changes."""
         scaled = 10_000 * (step - 1) // self.steps

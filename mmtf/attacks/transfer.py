@@ -43,6 +43,9 @@ class Transfer(Attack):
     def supports(self, classifier: Any, x: Any) -> None:
         self.attack.supports(self._surrogate, x)
 
+    def passes(self, classes: int) -> float:
+        return self.attack.passes(classes)
+
     def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
         return self.attack.aims_at(self._surrogate, x, y, seed)
 

@@ -8,11 +8,12 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.deepfool import DeepFool
+from mmtf.attacks.deepfool import DeepFool, require_candidates
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import require, require_int, require_number
 from mmtf.threat import ThreatModel
 
+# Images whose predictions are computed together where `at_once` does not say.
 BLOCK = 500
 
 
@@ -46,6 +47,7 @@ class UniversalRecipe:
         the paper's algorithm.
       steps: maximum number of DeepFool steps, > 0.
       overshoot: overshoot of DeepFool, >= 0.
+      candidates: classes that DeepFool considers, > 1; None: all.
     """
 
     images: int = 1000
@@ -54,12 +56,14 @@ class UniversalRecipe:
     batch_size: int = 50
     steps: int = 10
     overshoot: float = 0.02
+    candidates: int | None = 10
 
     def __post_init__(self) -> None:
         for name in ("images", "passes", "batch_size", "steps"):
             require_int(name, getattr(self, name))
         require_number("delta", self.delta, at_least=0, below=1)
         require_number("overshoot", self.overshoot, at_least=0)
+        require_candidates(self.candidates)
 
     def to_dict(self) -> dict:
         """The settings by name, in JSON types."""
@@ -76,6 +80,7 @@ def universal_perturbation(
     recipe: UniversalRecipe = UNIVERSAL,
     *,
     seed: int = 0,
+    at_once: int | None = None,
 ) -> tuple[np.ndarray, float]:
     """Computes a perturbation v that changes the classifier's prediction on most images.
 
@@ -91,6 +96,9 @@ def universal_perturbation(
       threat: threat model.
       recipe: settings of the search.
       seed: seed for the order of the images in each pass.
+      at_once: largest number of images in one call of the classifier, > 0, which bounds the
+        memory; None: `recipe.batch_size`, and 500 for predictions. The result is the same up to
+        rounding.
 
     Returns:
       v, float32 [H, W, C], and the share of images whose prediction it changes, in [0, 1].
@@ -102,23 +110,33 @@ def universal_perturbation(
     """
     x = np.asarray(x[: recipe.images], np.float32)
     require(len(x) > 0, "at least one image", len(x))
+    if at_once is not None:
+        require_int("at_once", at_once)
     low, high = threat.box
     # A ball that contains the whole box: eta bounds v, not DeepFool's step for one image.
     everywhere = threat.with_radius((high - low) * float(np.sqrt(x[0].size)))
-    deepfool = DeepFool(everywhere, steps=recipe.steps, overshoot=recipe.overshoot)
-    classifier = as_classifier(classifier)
+    deepfool = DeepFool(
+        everywhere,
+        steps=recipe.steps,
+        overshoot=recipe.overshoot,
+        candidates=recipe.candidates,
+    )
+    classifier, size = as_classifier(classifier), at_once or recipe.batch_size
     predict = classifier.compiled("predictions", _predictions)
-    random, clean = np.random.default_rng(seed), _all(predict, x)
+    random, clean = np.random.default_rng(seed), _all(predict, x, at_once or BLOCK)
     v, best, most = np.zeros_like(x[0]), np.zeros_like(x[0]), 0.0
     for _ in range(recipe.passes):
         order = random.permutation(len(x))
         for rows in np.split(order, range(recipe.batch_size, len(x), recipe.batch_size)):
-            z, labels = threat.clip_box(x[rows] + v), tf.constant(clean[rows])
-            after = deepfool(classifier, z, labels)
-            crossed = predict(after) != labels
-            step = tf.where(crossed[:, None, None, None], after - z, 0.0)
-            v = _into_ball(threat, v + tf.reduce_sum(step, 0).numpy())
-        fooled = float(np.mean(_all(predict, threat.clip_box(x + v).numpy()) != clean))
+            step = np.zeros_like(v)
+            for some in np.split(rows, range(size, len(rows), size)):
+                z, labels = threat.clip_box(x[some] + v), tf.constant(clean[some])
+                after = deepfool(classifier, z, labels)
+                crossed = predict(after) != labels
+                moved = tf.where(crossed[:, None, None, None], after - z, 0.0)
+                step += tf.reduce_sum(moved, 0).numpy()
+            v = _into_ball(threat, v + step)
+        fooled = float(np.mean(_all(predict, x, at_once or BLOCK, threat, v) != clean))
         if fooled >= most:
             best, most = v, fooled
         if most >= 1 - recipe.delta:
@@ -130,8 +148,13 @@ def _predictions(classifier, x):
     return tf.argmax(classifier(x, training=False), -1, tf.int32)
 
 
-def _all(predict, x):
-    return np.concatenate([predict(tf.constant(x[i : i + BLOCK])) for i in range(0, len(x), BLOCK)])
+def _all(predict, x, size, threat=None, v=None):
+    """Predictions for all of `x`, or for clip(x + v); `size` images at a time."""
+    found = []
+    for i in range(0, len(x), size):
+        images = tf.constant(x[i : i + size])
+        found.append(predict(images if v is None else threat.clip_box(images + v)))
+    return np.concatenate(found)
 
 
 def _into_ball(threat, v):

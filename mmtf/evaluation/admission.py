@@ -10,7 +10,7 @@ from mmtf.classifiers.loading import require_keras
 from mmtf.data.dataset import Dataset
 from mmtf.data.preprocessing import standardize_per_image, to_unit_box
 from mmtf.errors import ConfigError, reason_of
-from mmtf.evaluation.batching import default_batch_size
+from mmtf.evaluation.batching import default_batch_size, examples_held
 from mmtf.evaluation.verdict import misclassified
 from mmtf.runtime.devices import resolve_precision
 
@@ -20,7 +20,9 @@ SCALE_EXAMPLES = 500
 LOGIT_EXAMPLES = 100
 
 
-def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = None) -> Classifier:
+def validate_classifier(
+    classifier: Any, dataset: Dataset, name: str | None = None, batch_size: int | None = None
+) -> Classifier:
     """Validates a classifier's input shape, input scale and logits on a dataset's test images.
 
     The input scale is rejected if the error on the first 500 test images drops by more than 0.2,
@@ -30,6 +32,7 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       dataset: its test images are classified.
       name: the classifier's name in error messages; None: its own name.
+      batch_size: images classified together; None: `default_batch_size`.
 
     Returns:
       The Classifier.
@@ -41,29 +44,39 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
     """
     classifier = as_classifier(classifier)
     name = name or classifier.name
-    x, y = dataset.test(SCALE_EXAMPLES)
+    count = examples_held(SCALE_EXAMPLES, dataset.image_shape)
+    x, y = dataset.test(count)
     try:
-        validate_logits(classifier, x[:LOGIT_EXAMPLES], dataset.num_classes)
+        validate_logits(classifier, x[:LOGIT_EXAMPLES], dataset.num_classes, batch_size)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
     try:
-        missed = float(np.mean(misclassified(classifier, x, y)))
+        missed = float(np.mean(misclassified(classifier, x, y, batch_size)))
     except Exception as error:  # whatever the user's layers raise in a graph, where attacks run
         raise ConfigError(
             f"{name}: Expected a model that runs in a tf.function. Received: one that does not "
             f"({reason_of(error)})."
         ) from error
+    size = batch_size or default_batch_size(dataset.image_shape)
 
-    def better(images, bounds=classifier.bounds):
-        """Returns the error on `images` in the range `bounds` if it is far smaller, else None."""
-        other = float(np.mean(misclassified(classifier, _within(images, bounds, classifier), y)))
+    def better(images, bounds=classifier.bounds, prepared=np.asarray):
+        """Returns the error on prepared(images) in `bounds` if it is far smaller, else None."""
+        wrong = [
+            misclassified(
+                classifier,
+                _within(prepared(images[i : i + size]), bounds, classifier),
+                y[i : i + size],
+                size,
+            )
+            for i in range(0, len(images), size)
+        ]
+        other = float(np.mean(np.concatenate(wrong)))
         return other if missed - other > 0.2 and other < 0.5 * missed else None
 
-    raw = dataset.test_images[:SCALE_EXAMPLES]
+    raw = dataset.test_images[:count]
     if dataset.preprocess is standardize_per_image and raw.dtype == np.uint8:
-        plain = to_unit_box(raw).numpy()
         for bounds in SCALES:
-            if (other := better(plain, bounds)) is not None:
+            if (other := better(raw, bounds, to_unit_box)) is not None:
                 advice = "." if bounds == classifier.bounds else f", and pass {_advice(bounds)}."
                 raise ConfigError(
                     f"{name}: Expected a classifier of images standardized one by one, as the "
@@ -72,7 +85,7 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
                     f"preprocess='box' (mmtf.evaluate --preprocess=box){advice}"
                 )
     if dataset.preprocess is to_unit_box and raw.dtype == np.uint8:
-        other = better(standardize_per_image(raw).numpy())
+        other = better(raw, prepared=standardize_per_image)
         if other is not None:
             raise ConfigError(
                 f"{name}: Expected a classifier of plain pixels. Received: one whose error is "
@@ -90,7 +103,9 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
     return classifier
 
 
-def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
+def validate_logits(
+    classifier: Any, x: np.ndarray, num_classes: int, batch_size: int | None = None
+) -> None:
     """Validates that a classifier's outputs are finite logits of the expected shape.
 
     Says on stderr, once per model, where they are not the model's own output (`Classifier.note`).
@@ -100,12 +115,13 @@ def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
       x: a few input images, float32 [N, H, W, C]; from 50 images on, the outputs of a sigmoid are
         detected by their values, too.
       num_classes: expected number of logits per image.
+      batch_size: images classified together; None: `default_batch_size`.
 
     Raises:
       ConfigError: see `mmtf.classifiers.admission.logits_on`.
     """
     classifier = as_classifier(classifier)
-    logits_on(classifier, x, num_classes, default_batch_size(x.shape[1:]))
+    logits_on(classifier, x, num_classes, batch_size or default_batch_size(x.shape[1:]))
     tell(classifier)
 
 
@@ -136,7 +152,7 @@ def _within(images, bounds, classifier):
     """Maps images of [-1, 1] so that the model inside `classifier` receives pixels in `bounds`."""
     low, high = bounds
     own_low, own_high = classifier.bounds
-    pixels = low + (images + 1.0) * ((high - low) / 2.0)
+    pixels = low + (np.asarray(images) + 1.0) * ((high - low) / 2.0)
     if classifier.bounds == BOX:
         return pixels
     return ((pixels - own_low) / ((own_high - own_low) / 2.0) - 1.0).astype(np.float32)

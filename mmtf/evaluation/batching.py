@@ -15,6 +15,8 @@ SMALL = 32 * 32 * 3
 VALUES_KEPT = 300
 # Share of the memory for activations; the rest is for weights, images and the system.
 SHARE = 0.25
+# Float32 values of the images that a check or a selection holds at once: 1 GiB.
+HELD = 2**28
 
 
 def default_batch_size(
@@ -46,3 +48,17 @@ def default_batch_size(
     memory = device_memory() if memory is None else memory
     fitting = SHARE * memory / (4 * VALUES_KEPT * size * calls)
     return min(LARGEST, 2 ** max(0, math.floor(math.log2(max(fitting, 1)))))
+
+
+def examples_held(count: int, image_shape: tuple[int, ...]) -> int:
+    """Number of examples for a check or a selection: `count`, or fewer images of 1 GiB in float32.
+
+    Args:
+      count: wanted number, > 0.
+      image_shape: (H, W, C).
+
+    Example:
+      >>> examples_held(5000, (28, 28, 1)), examples_held(5000, (224, 224, 3))
+      (5000, 1783)
+    """
+    return max(1, min(count, HELD // math.prod(image_shape)))

@@ -16,6 +16,7 @@ from mmtf.classifiers.loading import require_keras
 from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
 from mmtf.errors import require_int
+from mmtf.evaluation.batching import examples_held
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.games.best_response import BestResponse
@@ -91,6 +92,9 @@ class FittedAttNet(FittedAttack):
     ):
         self.threat = threat
         self.recipe = recipe
+        # Forward and backward through the classifier and through a network of about its size.
+        images = recipe.restarts * recipe.schedule.steps * recipe.schedule.batch_size
+        self.fitting_passes = 6.0 * images
         self._seed, self._cache_dir, self._progress = seed, cache_dir, progress
 
     def supports(self, classifier: Any, x: np.ndarray) -> None:
@@ -160,7 +164,7 @@ def best_response(
     kept = _load(entry)
     if kept is not None:
         return LearnedAttack(threat, kept)
-    x, y = dataset.train(CHOICE_EXAMPLES)
+    x, y = dataset.train(examples_held(CHOICE_EXAMPLES, dataset.image_shape))
     best: LearnedAttack
     train_errors, began = [], time.monotonic()
     for restart in range(recipe.restarts):

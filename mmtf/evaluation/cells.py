@@ -1,9 +1,10 @@
 """One cell of a payoff matrix: from the cache, or measured batch by batch and kept."""
 
+import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 import numpy as np
 
@@ -12,14 +13,15 @@ from mmtf.data.dataset import Dataset
 from mmtf.data.sources import ImageSource
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.progress import CellsProgress
 from mmtf.evaluation.results import Result
 from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.radius import radius_text
+from mmtf.runtime.peak_memory import peak_memory_mib
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.digest import sha256
 from mmtf.training.loop import RiskNotFinite
-from mmtf.training.progress import Progress
 
 
 class Examples:
@@ -48,54 +50,71 @@ class Row:
         return self.classifier.fingerprint
 
 
+def cell_measurer(
+    examples: Examples, options: EvalOptions, progress: CellsProgress | None = None
+) -> Callable[[Row, str, FittedAttack], Result]:
+    """`measured_cell` with everything that the cells of one evaluation share."""
+    return functools.partial(measured_cell, examples=examples, options=options, progress=progress)
+
+
 def measured_cell(
-    row: Row, name: str, column: FittedAttack, *, examples: Examples, options: EvalOptions
+    row: Row,
+    name: str,
+    column: FittedAttack,
+    *,
+    examples: Examples,
+    options: EvalOptions,
+    progress: CellsProgress | None = None,
 ) -> Result:
-    """Loads a cell from the cache, or measures and stores it."""
+    """Loads a cell from the cache, or measures and stores it; `progress` is told either way."""
     entry = _entry(row, column, examples, options)
     found = entry.load(_read)
     if found is None:
         kept = entry.path is not None
         batches: MutableMapping = BatchCache(entry.beside("")) if kept else {}
         try:
-            found = _measure(row, name, column, batches, examples, options)
+            with _shown(progress, row, name) as show:
+                found = _measure(row, name, column, batches, examples, options, show)
         except (BrokenConstraint, RiskNotFinite):
             batches.clear()
             raise
         entry.save(functools.partial(_write, found))
         batches.clear()
+    elif progress is not None:
+        progress.skip()
     return dataclasses.replace(found, attack=name, defense=row.defense, eta=row.eta)
 
 
-def _measure(row, name, column, batches, examples, options) -> Result:
+def _shown(progress, row, name):
+    """Context manager that yields a function without arguments: the cell's Progress, or None."""
+    if progress is None:
+        return contextlib.nullcontext(lambda: None)
+    parts = [row.defense, None if row.eta is None else f"eta {radius_text(row.eta)}", name]
+    return progress.cell("  ".join(part for part in parts if part))
+
+
+def _measure(row, name, column, batches, examples, options, show) -> Result:
     began, resumed = time.monotonic(), len(batches) > 0
     resumed |= options.cache_dir is not None and column.is_kept(row.classifier, examples.dataset)
     attack = column.fit(row.classifier, examples.dataset)
-    fitting, bar = time.monotonic() - began, None
-    if options.progress:
-        parts = [row.defense, None if row.eta is None else f"eta {radius_text(row.eta)}", name]
-        label = "  ".join(part for part in parts if part)
-        bar = Progress(len(examples.x), label=label, unit="image", last=False)
-    try:
-        found = measure(
-            row.classifier,
-            attack,
-            examples.x,
-            examples.y,
-            name=name,
-            seed=options.seed,
-            keep=options.keep,
-            precision=options.precision,
-            batch_size=options.batch_size,
-            distances=options.distances,
-            kept=batches,
-            progress=bar,
-        )
-    finally:
-        if bar is not None:
-            bar.close()
+    fitting = time.monotonic() - began
+    found = measure(
+        row.classifier,
+        attack,
+        examples.x,
+        examples.y,
+        name=name,
+        seed=options.seed,
+        keep=options.keep,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        distances=options.distances,
+        # Without a cache no batch is kept, so that memory does not grow with their number.
+        kept=None if options.cache_dir is None else batches,
+        progress=show(),
+    )
     seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
-    return dataclasses.replace(found, seconds=seconds)
+    return dataclasses.replace(found, seconds=seconds, peak_memory_mib=peak_memory_mib())
 
 
 def _entry(row, column, examples, options) -> cache.Entry:
@@ -111,11 +130,13 @@ def _entry(row, column, examples, options) -> cache.Entry:
 def _read(path) -> Result:
     with np.load(path) as kept:
         arrays = {name: kept[name] for name in kept.files}
-    return Result(attack="", **{**arrays, "seconds": float(arrays["seconds"])})
+    numbers = {name: float(arrays[name]) for name in ("seconds", "peak_memory_mib")}
+    return Result(attack="", **{**arrays, "wrong": arrays["wrong"], **numbers})
 
 
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
+    arrays["peak_memory_mib"] = result.peak_memory_mib
     for name in ("distance", "targets", "reached"):
         if getattr(result, name) is not None:
             arrays[name] = getattr(result, name)

@@ -18,10 +18,13 @@ class FittedAttack:
     Attributes:
       threat: the ball and the box of the attacks.
       uses_training_data: whether the fitted attack depends on the training split.
+      fitting_passes: estimated number of forward passes of an image that fitting takes, a gradient
+        counting as two more; for the time left of an evaluation alone.
     """
 
     threat: ThreatModel
     uses_training_data = True
+    fitting_passes = 0.0
 
     def supports(self, classifier: Classifier, x: np.ndarray) -> None:
         """Raises ConfigError if the attack does not apply to this classifier.

@@ -13,6 +13,7 @@ from mmtf.attacks.universal import (
 )
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.data.dataset import Dataset
+from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.runtime.devices import full_float32
 from mmtf.storage import cache
@@ -41,6 +42,9 @@ class FittedUniversal(FittedAttack):
     ):
         self.threat = threat
         self.recipe = recipe
+        # DeepFool takes two passes for each candidate and step.
+        each = 2.0 * recipe.steps * (recipe.candidates or 10)
+        self.fitting_passes = recipe.images * recipe.passes * each
         self._seed = seed
         self._cache_dir = cache_dir
 
@@ -53,7 +57,14 @@ class FittedUniversal(FittedAttack):
         x, _ = dataset.train(self.recipe.images)
         with full_float32():
             full = as_classifier(classifier).at("float32")
-            v, fooled = universal_perturbation(full, x, self.threat, self.recipe, seed=self._seed)
+            v, fooled = universal_perturbation(
+                full,
+                x,
+                self.threat,
+                self.recipe,
+                seed=self._seed,
+                at_once=min(self.recipe.batch_size, default_batch_size(dataset.image_shape)),
+            )
         entry.save(lambda path: np.savez(path, perturbation=v, fooled=fooled))
         return UniversalPerturbation(self.threat, v)
 

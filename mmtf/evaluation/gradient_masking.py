@@ -18,6 +18,7 @@ from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.runtime.devices import full_float32
 from mmtf.stats.paired import mcnemar
 from mmtf.threat import ThreatModel
+from mmtf.training.progress import Display, Stage
 
 # Number of examples that the checks of one classifier use.
 EXAMPLES = 200
@@ -37,7 +38,9 @@ ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
 # AutoAttack contains Square, so that only other attacks are compared with it.
 ENSEMBLES = {"autoattack"}
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
-FEW_STEPS, MANY_STEPS = 10, 100
+UNBOUNDED_STEPS, FEW_STEPS, MANY_STEPS = 40, 10, 100
+# Forward passes of an image in the three runs of PGD, which take nearly all of the time.
+PASSES = 3.0 * (UNBOUNDED_STEPS + FEW_STEPS + MANY_STEPS)
 # For each sign: what was observed, what it means and what to do.
 MEANINGS = {
     "random_output": (
@@ -106,6 +109,7 @@ def masking_in_classifier(
     seed: int = 0,
     attacked: Any = None,
     batch_size: int | None = None,
+    progress: Display | None = None,
 ) -> list[Finding]:
     """Checks a classifier for signs of masked gradients on the first 200 examples.
 
@@ -119,6 +123,7 @@ def masking_in_classifier(
       attacked: the classifier that attacks use instead, such as the mean of a randomized
         classifier over several draws; None: `classifier` itself.
       batch_size: images per batch; None: `default_batch_size`.
+      progress: display that is updated with the number of images' worth of work.
 
     Returns:
       The signs found, an empty list if there are none.
@@ -137,12 +142,11 @@ def masking_in_classifier(
         if attacked is not None:
             classifier = as_classifier(attacked)
         gradients = {
-            kind: _batched(functools.partial(_gradient, classifier, raised), size, x, y)
+            kind: _batched(functools.partial(_largest, classifier, raised), size, x, y)
             for kind, raised in RAISED.items()
         }
     finite = True
-    for loss, gradient in gradients.items():
-        largest = np.abs(gradient).reshape(len(x), -1).max(1)
+    for loss, largest in gradients.items():
         finite &= bool(np.isfinite(largest).all())
         dead = float(np.mean(~((largest > LEAST[loss]) & np.isfinite(largest))))
         if dead > ZERO_SHARE or not np.isfinite(largest).all():
@@ -151,24 +155,32 @@ def masking_in_classifier(
     if not finite:
         return findings  # the other checks need finite gradients
     try:
-        for finding in _findings_of_pgd(name, classifier, x, y, threat, seed, size):
+        for finding in _findings_of_pgd(name, classifier, x, y, threat, seed, size, progress):
             findings.append(finding)
     except BrokenConstraint as error:  # gradients finite at the images, but not along the attack
         return [*findings, Finding(name, "broken_attack", f"pgd: {error}")]
-    rough = _rough_share(classifier, x, y, gradients["margin"], threat, seed, size)
+    rough = _rough_share(classifier, x, y, threat, seed, size)
     if rough > PROBE_SHARE:
         findings.append(Finding(name, "rough_loss", f"{rough:.0%} of {len(x)} examples"))
     return findings
 
 
-def _findings_of_pgd(name, classifier, x, y, threat, seed, size) -> Iterator[Finding]:
+def _findings_of_pgd(name, classifier, x, y, threat, seed, size, progress) -> Iterator[Finding]:
+    done = 0.0
+
     def wrong_after(threat, steps):
+        nonlocal done
+        stage = Stage(progress, done * len(x), 3.0 * steps / PASSES)
+        done += 3.0 * steps / PASSES
         attack = PGD(threat, steps=steps)
-        return measure(classifier, attack, x, y, name="pgd", seed=seed, batch_size=size).wrong
+        found = measure(
+            classifier, attack, x, y, name="pgd", seed=seed, batch_size=size, progress=stage
+        )
+        return found.wrong
 
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
-    error = float(np.mean(wrong_after(whole, 40)))
+    error = float(np.mean(wrong_after(whole, UNBOUNDED_STEPS)))
     if error < UNBOUNDED_ERROR:
         yield Finding(name, "bounded_without_bound", f"error {error:.3f} at eta {whole.eta:g}")
     few, many = wrong_after(threat, FEW_STEPS), wrong_after(threat, MANY_STEPS)
@@ -177,21 +189,28 @@ def _findings_of_pgd(name, classifier, x, y, threat, seed, size) -> Iterator[Fin
         yield Finding(name, "more_steps_weaker", value)
 
 
-def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
+def _rough_share(classifier, x, y, threat, seed, size) -> float:
     """Share of examples on which a random step raises the margin more than a gradient step."""
-    with full_float32():
-        margin = classifier.compiled("margin", _margin)
+    margin = classifier.compiled("margin", _margin)
 
+    def rough(x, y, start):
         def after(direction):
             step = threat.radius * threat.steepest_step(direction)
-            return _batched(margin, size, threat.project(x + step, x).numpy(), y)
+            return margin(threat.project(x + step, x), y)
 
-        led = after(tf.constant(gradient))
+        led = after(_gradient(classifier, losses.margin, x, y))
         found = [
-            after(tf.random.stateless_normal(x.shape, [seed, number]))
+            after(tf.random.stateless_normal(x.shape, [seed, start * PROBE_DIRECTIONS + number]))
             for number in range(PROBE_DIRECTIONS)
         ]
-    return float(np.mean(np.maximum.reduce(found) > led))
+        return tf.reduce_max(tf.stack(found), 0) > led
+
+    with full_float32():
+        parts = [
+            rough(tf.constant(x[i : i + size]), tf.constant(y[i : i + size]), i)
+            for i in range(0, len(x), size)
+        ]
+    return float(np.mean(np.concatenate(parts)))
 
 
 def _batched(function, size, *arrays) -> np.ndarray:
@@ -205,6 +224,12 @@ def _batched(function, size, *arrays) -> np.ndarray:
 
 def _gradient(classifier, loss, x, y):
     return input_gradient(classifier, x, y, loss)[1]
+
+
+def _largest(classifier, loss, x, y):
+    """The largest entry of each example's gradient, [N]; NaN where an entry is NaN."""
+    gradient = np.abs(_gradient(classifier, loss, x, y))
+    return gradient.reshape(len(gradient), -1).max(1)
 
 
 def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list[Finding]:

@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from mmtf.evaluation.admission import (
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
-from mmtf.evaluation.cells import Examples, Row, measured_cell
+from mmtf.evaluation.cells import Examples, Row, cell_measurer
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.gradient_masking import Finding
 from mmtf.evaluation.options import EvalOptions
@@ -35,6 +34,7 @@ from mmtf.evaluation.payoff_result import (
     paired_tests,
     table_findings,
 )
+from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.results import Result, worst
 from mmtf.evaluation.runner import BrokenConstraint
 from mmtf.evaluation.verdict import misclassified
@@ -200,7 +200,7 @@ def payoff_matrix(
         )
         columns[radius_entry(eta)] = {name: as_fitted(one) for name, one in made.items()}
     for name, source in sources.items():
-        validate_classifier(source, dataset, name)
+        validate_classifier(source, dataset, name, options.batch_size)
     threat = ThreatModel(eta=max(etas, key=largest), norm=norm)
     return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
 
@@ -227,17 +227,16 @@ def attack_classifier(
       BrokenConstraint: see `measure`.
     """
     classifier = as_classifier(classifier)
-    options = _resolved(options or EvalOptions(), [classifier], dataset)
+    options = _resolved(options or EvalOptions(), [classifier], dataset, checks=False)
     examples = Examples(dataset, options.max_examples)
-    validate_logits(classifier, examples.x[:100], dataset.num_classes)
+    validate_logits(classifier, examples.x[:100], dataset.num_classes, options.batch_size)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     for column in columns.values():
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
-    row = functools.partial(
-        measured_cell, Row(None, None, classifier), examples=examples, options=options
-    )
-    results = [row(name, column) for name, column in columns.items()]
+    progress = cells_progress([classifier], list(columns.values()), dataset, options)
+    measured, row = cell_measurer(examples, options, progress), Row(None, None, classifier)
+    results = [measured(row, name, column) for name, column in columns.items()]
     return [*results, worst(results, clean)]
 
 
@@ -266,21 +265,23 @@ def _measured(
         ball.require_images(dataset.test(SCALE_EXAMPLES)[0])
     examples = Examples(dataset, options.max_examples)
     for name, classifier in classifiers.items():
-        validate_classifier(classifier, dataset, name)
+        validate_classifier(classifier, dataset, name, options.batch_size)
         for column in next(iter(columns.values())).values():
             column.supports(classifier, examples.x[:1])
     findings, cells, clean = [], [], {}
     wrong: dict[tuple[str, str, float | str], np.ndarray] = {}
+    progress = cells_progress(list(classifiers.values()), attacks, dataset, options)
+    measured = cell_measurer(examples, options, progress)
     for name, classifier in classifiers.items():
         if options.checks:
-            findings += classifier_findings(name, classifier, examples, threat, options)
+            findings += classifier_findings(name, classifier, examples, threat, options, progress)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
                 label = f"{name}  eta {radius_text(eta)}  {attack}"
                 try:
-                    cell = measured_cell(where, attack, column, examples=examples, options=options)
+                    cell = measured(where, attack, column)
                 except (BrokenConstraint, RiskNotFinite) as error:
                     if not leave_out:
                         raise
@@ -301,10 +302,10 @@ def _measured(
     return Matrix(cells, findings, tests)
 
 
-def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> EvalOptions:
-    """Resolves the precision and the batch size for this machine."""
+def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset, **changes):
+    """The options with `changes`, and with precision and batch size resolved for this machine."""
     size = options.batch_size
     if size is None:
         size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
     precision = attack_precision(options.precision, classifiers)
-    return dataclasses.replace(options, precision=precision, batch_size=size)
+    return dataclasses.replace(options, precision=precision, batch_size=size, **changes)

@@ -4,6 +4,7 @@ The checks take the errors as (classifier, attack, radius) -> bool [N], which ex
 misclassified.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.progress import CellsProgress
 from mmtf.evaluation.results import Result
 from mmtf.stats.paired import comparisons
 from mmtf.threat import ThreatModel
@@ -51,23 +53,27 @@ def classifier_findings(
     examples: Examples,
     threat: ThreatModel,
     options: EvalOptions,
+    progress: CellsProgress | None = None,
 ) -> list[Finding]:
     """Signs of masked gradients in a classifier itself (`masking_in_classifier`).
 
-    With `options.eot_samples` > 1, gradients are averages over as many forward passes.
+    With `options.eot_samples` > 1, gradients are averages over as many forward passes. `progress`
+    shows the checks as its next ones.
     """
     samples = options.eot_samples
     attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
-    return masking_in_classifier(
-        name,
-        classifier,
-        examples.x,
-        examples.y,
-        threat,
-        options.seed,
-        attacked,
-        batch_size=options.batch_size,
-    )
+    with contextlib.nullcontext() if progress is None else progress.check(name) as bar:
+        return masking_in_classifier(
+            name,
+            classifier,
+            examples.x,
+            examples.y,
+            threat,
+            options.seed,
+            attacked,
+            batch_size=options.batch_size,
+            progress=bar,
+        )
 
 
 def table_findings(

@@ -32,6 +32,8 @@ class Result:
       reached: bool [N], whether the adversarial example is classified as the target; None: an
         untargeted attack.
       eta: the radius (`mmtf.radius.radius_entry`); None in a table of one radius.
+      peak_memory_mib: largest resident memory of the process by the end of the attack, in MiB
+        (`mmtf.runtime.peak_memory`), earlier attacks included; None: not measured.
     """
 
     attack: str
@@ -43,6 +45,7 @@ class Result:
     eta: float | str | None = None
     targets: np.ndarray | None = None
     reached: np.ndarray | None = None
+    peak_memory_mib: float | None = None
 
     @property
     def n(self) -> int:
@@ -106,6 +109,8 @@ class Result:
             found["target_n"] = int(self.aimed.sum())
         if self.seconds is not None:
             found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None
+        if self.peak_memory_mib is not None:
+            found["peak_memory_mib"] = round(self.peak_memory_mib)
         return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.attacks.base import Attack, misclassified_fn
-from mmtf.attacks.loop import run, watching
+from mmtf.attacks.loop import Iteration, run, watching
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require
@@ -19,7 +19,7 @@ from mmtf.evaluation.results import NO_TARGET, Result
 from mmtf.evaluation.verdict import misclassified
 from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
-from mmtf.training.progress import Progress
+from mmtf.training.progress import Display
 
 
 class BrokenConstraint(RunError):
@@ -39,7 +39,7 @@ def measure(
     batch_size: int | None = None,
     distances: bool = False,
     kept: MutableMapping[int, np.ndarray] | None = None,
-    progress: Progress | None = None,
+    progress: Display | None = None,
 ) -> Result:
     """Runs an attack against a classifier and measures the error on its images in float32.
 
@@ -91,7 +91,7 @@ def perturb(
     precision: str = "float32",
     batch_size: int | None = None,
     kept: MutableMapping[int, np.ndarray] | None = None,
-    progress: Progress | None = None,
+    progress: Display | None = None,
 ) -> np.ndarray:
     """Computes adversarial images for all of `x` and checks that they meet the threat model.
 
@@ -135,10 +135,9 @@ def _parts(
     precision: str,
     batch_size: int | None,
     kept: MutableMapping[int, np.ndarray] | None,
-    progress: Progress | None,
+    progress: Display | None,
 ) -> Iterator[_Part]:
     """Attacks one batch after the other; no more than one batch of `x` is read at a time."""
-    kept = {} if kept is None else kept
     x = x if isinstance(x, ImageSource) else np.asarray(x, np.float32)
     y = np.asarray(y, np.int32)
     require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
@@ -153,15 +152,16 @@ def _parts(
         attack.threat.require_in_box(images)
         with full_float32():
             given = tf.constant(images), labels, own
-            z, targets = kept.get(number), None
+            z, targets = None if kept is None else kept.get(number), None
             if z is not None and z.shape == images.shape:
                 targets = _targets(attack, classifier.at("float32"), *given)
             # In low precision the kept images do not tell which of them were attacked again.
             low = targets is not None and precision != "float32" and attack.queries_model
             if z is None or z.shape != images.shape or low:
-                with watching(_Watcher(progress, start)):
+                with watching(_Watcher(progress, start, len(images))):
                     z, targets = _attacked(attack, classifier, *given, precision)
-                kept[number] = z
+                if kept is not None:
+                    kept[number] = z
         broken = int(attack.threat.violations(z, images).sum())
         if broken:
             raise BrokenConstraint(
@@ -196,13 +196,18 @@ def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
 
 
 class _Watcher:
-    """Updates a Progress during the attack on one batch of images."""
+    """Updates a Progress during the attack on one batch of images.
 
-    def __init__(self, progress, done):
-        self._progress, self._done, self._iterations = progress, done, 0
+    The part of the batch's work that is done counts as so many of its images.
+    """
 
-    def __call__(self, left):
-        self._iterations += 1
-        if self._progress is not None:
-            inside = {"iteration": self._iterations, "left": left}
-            self._progress.update(self._done, inside)
+    def __init__(self, progress: Display | None, done: int, images: int):
+        self._progress, self._done, self._images = progress, done, images
+
+    def __call__(self, now: Iteration) -> None:
+        if self._progress is None:
+            return
+        of = "" if now.total is None else f"/{now.total}"
+        inside: dict[str, float | str] = {} if now.part is None else {"part": now.part}
+        inside |= {"iteration": f"{now.number}{of}", "left": now.left}
+        self._progress.update(self._done + now.share * self._images, inside)

@@ -1,5 +1,6 @@
 """Measures cells and writes each record as soon as it is known."""
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -26,6 +27,7 @@ from mmtf.stats.packed_bits import pack
 from mmtf.storage.provenance import provenance
 from mmtf.threat import ThreatModel
 from mmtf.training.loop import Interrupted
+from mmtf.training.progress import Progress
 from scripts.paper.cells import Cell
 from scripts.paper.players import defender, replayed_round
 from scripts.paper.records import Results, write_record
@@ -184,7 +186,10 @@ def _result(cell, classifier, data, bench) -> tuple[Result, float]:
     column = as_fitted(_attack(cell, bench))
     earlier = column.kept_seconds(classifier, data)
     attack = column.fit(classifier, data)
-    return measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed), earlier
+    label = f"{cell.defense}  eta {cell.eta:g}  {cell.attack}"
+    with contextlib.closing(Progress(len(x), label=label, unit="image", last=False)) as bar:
+        found = measure(classifier, attack, x, y, name=cell.attack, seed=cell.seed, progress=bar)
+    return found, earlier
 
 
 def _recipe(cell, bench):

@@ -41,6 +41,73 @@ def test_deepfool_solves_a_linear_model_in_one_step(norm, problem):
     np.testing.assert_allclose(threat.size(z - x), distances[norm], rtol=2e-4, atol=5e-6)
 
 
+@pytest.fixture
+def wide(linear, rng):
+    """A linear model of 30 classes whose unlikely classes have steep logits, so near boundaries."""
+    scale, bias = np.full(30, 5.0), np.full(30, -14.0)
+    scale[:12], bias[:12] = 0.1, -np.arange(12)
+    scale[6] = 3.0
+    weights = rng.normal(0, 1, (16, 30)) * scale
+    classifier = linear(weights, bias)
+    x = rng.uniform(-0.5, 0.5, (40, 4, 4, 1)).astype(np.float32)
+    return classifier, x, classifier.logits64(x)
+
+
+def least_distances(weights, logits, norm, candidates):
+    """Distance to the nearest boundary of the likeliest classes, in closed form, float64."""
+    order = {"linf": 1, "l2": 2}[norm]
+    found = []
+    for row in logits:
+        own, *others = np.argsort(-row)[:candidates]
+        gaps = [row[own] - row[k] for k in others]
+        sizes = [np.linalg.norm(weights[:, k] - weights[:, own], order) for k in others]
+        found.append(min(np.array(gaps) / sizes))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_deepfool_considers_the_likeliest_classes(norm, wide):
+    """The true class and the 9 others of the largest logits by default; None: all classes."""
+    classifier, x, logits = wide
+    y = tf.constant(logits.argmax(1), tf.int32)
+    threat = ThreatModel(eta=10.0, norm=norm, box=(-100.0, 100.0))
+    weights = classifier.weights.astype(np.float64)
+    sizes = {}
+    for given, candidates in ({}, 10), ({"candidates": 4}, 4), ({"candidates": None}, 30):
+        z = DeepFool(threat, steps=1, overshoot=0.0, **given)(classifier, x, y)
+        sizes[candidates] = threat.size(z - x)
+        expected = least_distances(weights, logits, norm, candidates)
+        # 1e-4 of the distance and 1e-6 beyond it, and float32 sums of 16 terms.
+        np.testing.assert_allclose(sizes[candidates], expected, rtol=2e-4, atol=1e-5)
+    assert (sizes[30] < 0.95 * sizes[10]).any() and (sizes[10] < 0.95 * sizes[4]).any()
+
+
+@pytest.mark.parametrize("candidates", [3, 10, None])
+def test_deepfool_of_all_classes_whatever_names_them(candidates, smooth, rng):
+    """At least as many candidates as classes are all of them, bit by bit."""
+    x = tf.constant(rng.uniform(-1, 1, (20, 4, 4, 1)), tf.float32)
+    y = tf.argmax(smooth(x, training=False), 1)
+    threat = ThreatModel(eta=0.1)
+    one = DeepFool(threat, steps=3, candidates=candidates)(smooth, x, y)
+    np.testing.assert_array_equal(one, DeepFool(threat, steps=3)(smooth, x, y))
+    graph = tf.function(DeepFool(threat, steps=3, candidates=candidates), autograph=False)
+    np.testing.assert_allclose(graph(smooth, x, y), one, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("candidates", [10, None])
+def test_the_graph_of_deepfool_does_not_grow_with_the_classes(candidates, linear, rng):
+    def operations(classes):
+        classifier = linear(rng.normal(0, 1, (16, classes)))
+        attack = DeepFool(ThreatModel(eta=0.1), steps=1, candidates=candidates)
+        traced = tf.function(lambda x, y: attack(classifier, x, y), autograph=False)
+        x, y = tf.zeros([2, 4, 4, 1]), tf.zeros([2], tf.int32)
+        made = traced.get_concrete_function(x, y).graph.as_graph_def()
+        inside = sum(len(one.node_def) for one in made.library.function)
+        return len(made.node) + inside
+
+    assert operations(3) == operations(12) == operations(200)
+
+
 def test_deepfool_covers_the_overshoot_once():
     """Later steps start where the answer so far lies, as in the authors' code."""
 
@@ -97,6 +164,7 @@ def test_the_margin_inside_pgd_moves_where_the_cross_entropy_is_flat(linear):
     [
         (DeepFool, {"steps": 0}),
         (DeepFool, {"overshoot": -0.1}),
+        (DeepFool, {"candidates": 1}),
         (CarliniWagner, {"searches": 0}),
         (CarliniWagner, {"initial_c": 0.0}),
         (CarliniWagner, {"confidence": -1.0}),

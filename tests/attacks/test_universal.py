@@ -100,8 +100,35 @@ def test_it_ends_once_enough_are_fooled(smooth, rng):
     assert few < len(calls)
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 20])
+def test_memory_is_bounded_by_the_images_at_once(at_once, smooth, rng):
+    """The steps of a batch are summed in parts; the classifier never sees more images."""
+    threat, most = ThreatModel(eta=0.3), []
+    x = rng.uniform(-1, 1, (45, *SHAPE)).astype(np.float32)
+
+    def counting(x, training):
+        tf.py_function(lambda n: most.append(int(n)), [tf.shape(x)[0]], [])
+        return smooth(x, training=training)
+
+    recipe = UniversalRecipe(batch_size=20, passes=2, delta=0.0)
+    v, fooled = universal_perturbation(counting, x, threat, recipe, at_once=at_once)
+    assert max(most) == at_once
+    whole, share = universal_perturbation(smooth, x, threat, recipe)
+    # The same steps, summed in another order in float32.
+    np.testing.assert_allclose(v, whole, rtol=0, atol=1e-4)
+    assert fooled == share
+
+
 @pytest.mark.parametrize(
-    "options", [{"images": 0}, {"delta": 1.0}, {"passes": 0}, {"batch_size": 0}, {"steps": 0}]
+    "options",
+    [
+        {"images": 0},
+        {"delta": 1.0},
+        {"passes": 0},
+        {"batch_size": 0},
+        {"steps": 0},
+        {"candidates": 1},
+    ],
 )
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ConfigError, match=next(iter(options))):

@@ -182,3 +182,12 @@ def test_wrong_arguments():
         with pytest.raises(ConfigError, match=message):
             certify(linear(), x, y, ball, **options)
     assert VERIFIERS == ("ibp", "crown_ibp", "crown", "alpha_crown")
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+def test_a_witness_lies_in_the_ball_in_float32(norm):
+    """The least image of the program is on the edge of the ball; it is moved inside and tried."""
+    x, y = np.float32([[0.5, 0], [0.1, 0]]), np.array([0, 0])
+    found = certify(linear(), x, y, Ball(eta=0.2, norm=norm), ("milp",))
+    assert found.status.tolist() == ["certified", "broken"]
+    assert found.stage.tolist() == ["milp", "milp"]

@@ -1,11 +1,14 @@
 """Which classifiers are measured: input scale, preprocessing, what else is refused."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier
-from mmtf.data import standardize_per_image, to_unit_box
+from mmtf.data import Dataset, standardize_per_image, to_unit_box
 from mmtf.errors import ConfigError
 from mmtf.evaluation.admission import validate_classifier
 
@@ -66,3 +69,22 @@ def test_another_range_of_pixels_is_told_and_accepted_when_said(make_dataset, hi
     plain = brightness()
     with pytest.raises(ConfigError, match=r"pixels in .-1, 1.. Pass bounds=.-1, 1."):
         validate_classifier(Classifier(plain, bounds=(0, high)), data)
+
+
+def test_no_more_images_are_classified_at_once_than_asked(rng):
+    """Whatever is checked: logits, the pixel range, another preprocessing."""
+    most = []
+
+    def model(x, training=False):
+        most.append(int(tf.shape(x)[0]))
+        return tf.stack([-tf.reduce_sum(x, (1, 2, 3)), tf.reduce_sum(x, (1, 2, 3))], 1)
+
+    classifier = Classifier(model)
+    classifier.compiled = lambda key, function: functools.partial(function, classifier)
+    x = rng.integers(0, 256, (30, 4, 4, 1)).astype(np.uint8)
+    y = np.arange(30) % 2
+    data = Dataset(
+        name="raw", train_images=x, train_labels=y, test_images=x, test_labels=y, num_classes=2
+    )
+    validate_classifier(classifier, data, batch_size=7)
+    assert max(most) == 7 and len(most) > 15

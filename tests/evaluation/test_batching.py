@@ -3,7 +3,7 @@
 import pytest
 
 from mmtf.errors import ConfigError
-from mmtf.evaluation.batching import LARGEST, VALUES_KEPT, default_batch_size
+from mmtf.evaluation.batching import HELD, LARGEST, VALUES_KEPT, default_batch_size, examples_held
 
 GIB = 2**30
 
@@ -32,3 +32,10 @@ def test_activations_of_large_images_fit_into_a_quarter(shape):
 def test_no_calls_are_refused():
     with pytest.raises(ConfigError, match="calls > 0"):
         default_batch_size((2, 2, 1), calls=0)
+
+
+def test_images_of_a_check_are_held_within_a_gibibyte():
+    assert examples_held(500, (32, 32, 3)) == examples_held(500, (224, 224, 3)) == 500
+    held = examples_held(500, (1000, 1000, 3))
+    assert held * 3_000_000 <= HELD < (held + 1) * 3_000_000 and 4 * HELD == GIB
+    assert examples_held(500, (20_000, 20_000, 3)) == 1

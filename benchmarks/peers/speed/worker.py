@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from mmtf.runtime.peak_memory import peak_memory_mib
+
 # Runs `count` units of work; returns the error that it measured, or None.
 Block = Callable[[], float | None]
 # Variant -> module whose `prepare_<work>` returns its block.
@@ -68,12 +70,6 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def peak_mib() -> float:
-    """Returns this process's peak resident memory; ru_maxrss would include its parent's."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
 def main(arguments: list[str]) -> None:
     """Prepares the variant and runs a block for each line `go` on stdin."""
     work, variant, precision, count, warm, folder = arguments
@@ -94,7 +90,7 @@ def main(arguments: list[str]) -> None:
         began, cpu = time.perf_counter(), cpu_seconds()
         error = block()
         wall, spent = time.perf_counter() - began, cpu_seconds() - cpu
-        say(wall=wall, cpu=spent, cpu_total=cpu_seconds(), peak_mib=peak_mib(), error=error)
+        say(wall=wall, cpu=spent, cpu_total=cpu_seconds(), peak_mib=peak_memory_mib(), error=error)
 
 
 if __name__ == "__main__":
