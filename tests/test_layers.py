@@ -27,7 +27,7 @@ LAYERS = [
     ["distributed"],
     ["training"],
     ["reports"],
-    ["evaluation"],
+    ["evaluation", "privacy"],
     ["runs"],
     ["cli"],
     ["run", "evaluate", "__init__"],
