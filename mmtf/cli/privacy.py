@@ -38,13 +38,11 @@ def define_flags() -> None:
         "filter", ["linear"], "Filters, separated by commas, of: linear, network, conv."
     )
     flags.DEFINE_integer("dimensions", 10, "Number of the filter's outputs.", lower_bound=1)
-    flags.DEFINE_float("rho", 1.0, "Weight of the target against the private attribute, > 0.")
+    flags.DEFINE_float("rho", 0.3, "Weight of the target against the private attribute, > 0.")
     flags.DEFINE_list("curve", [], "Values of rho, separated by commas, in place of --rho.")
     flags.DEFINE_string("solver", "alternating", "Update rule: a solver of mmtf.solvers.")
     flags.DEFINE_string("order", "minimax", "minimax (the filter leads) or maximin.")
-    flags.DEFINE_string(
-        "adversary", "softmax", "Adversary during the game: softmax (linear) or mlp."
-    )
+    flags.DEFINE_string("adversary", "mlp", "Adversary during the game: softmax (linear) or mlp.")
     flags.DEFINE_string("start", "pca", "Start of the linear filter: pca, plda or random.")
     flags.DEFINE_integer("steps", 1500, "Solver steps.", lower_bound=1)
     flags.DEFINE_integer(

@@ -43,12 +43,12 @@ class Settings:
     dimensions: int = 10
     solver: str = "alternating"
     order: str = "minimax"
-    adversary: str = "softmax"
+    adversary: str = "mlp"
     steps: int = 1500
     start: str = "pca"
     batch_size: int | None = None
     l2: float = 1e-6
-    l2_heads: float = 1e-4
+    l2_heads: float = 1e-3
     attackers: tuple[str, ...] = ("softmax", "svm", "mlp", "forest")
 
     def __post_init__(self):

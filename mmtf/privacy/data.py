@@ -159,7 +159,7 @@ def _genki(path):
 
     try:
         arrays = scipy.io.loadmat(_existing(path))
-    except (ValueError, NotImplementedError, TypeError, OSError) as error:
+    except (scipy.io.matlab.MatReadError, ValueError, TypeError, NotImplementedError) as error:
         raise ConfigError(f"Expected a MATLAB 5 file. Received: {path} ({error}).") from error
     names = [f"{k}_{part}" for k in ("y1", "y2") for part in ("train", "test")]
     _require_arrays(path, arrays, ["Xtrain", "Xtest", *names])

@@ -79,10 +79,10 @@ class PrivacyGame:
         data: PrivacyData,
         filter: keras.Model,
         *,
-        rho: float = 1.0,
+        rho: float = 0.3,
         l2: float = 1e-6,
-        l2_heads: float = 1e-4,
-        adversary: str = "softmax",
+        l2_heads: float = 1e-3,
+        adversary: str = "mlp",
         order: str = "minimax",
         seed: int = 0,
     ):
