@@ -11,6 +11,7 @@ Writes results/benchmarks/brief_steps.json.
 """
 
 import json
+from typing import Any
 
 from absl import app, flags
 
@@ -46,7 +47,9 @@ def nearest(points: list[dict], first_steps: int) -> int:
     return min(mine, key=lambda point: abs(point["none"] - CLEAN))["step"]
 
 
-def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int) -> list[dict]:
+def play(
+    data: Any, eta: float, first_steps: int, steps: int, rounds: int, every: int
+) -> list[dict]:
     """Plays one game on `data`; returns its errors on the test split, a dict for each point."""
     import tensorflow as tf
 
@@ -92,7 +95,8 @@ def play(data, eta: float, first_steps: int, steps: int, rounds: int, every: int
 
 
 @in_one_line("benchmarks.brief_steps")
-def main(_):
+def main(_: list[str]) -> None:
+    """Plays the game, prints the best number of steps and writes the record."""
     startup.import_tensorflow()
     from mmtf.data import load_data
     from mmtf.storage.provenance import provenance

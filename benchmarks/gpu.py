@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from absl import app, flags
 
@@ -52,8 +53,8 @@ def _seconds(call):
     return time.perf_counter() - began
 
 
-def trainer_of(data, game, precision, batch, jit_compile):
-    """A Trainer that plays `game` on `data` with the whole training set in device memory."""
+def trainer_of(data: Any, game: str, precision: str, batch: int, jit_compile: bool) -> Any:
+    """Returns a Trainer of `game` on `data`, with all training examples in device memory."""
     import tensorflow as tf
 
     from mmtf.config import Schedule
@@ -76,7 +77,9 @@ def trainer_of(data, game, precision, batch, jit_compile):
     )
 
 
-def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
+def time_steps(
+    data: Any, game: str, precision: str, batch: int, jit_compile: bool, peak: float
+) -> dict:
     """Returns a row: the median rate of blocks of FLAGS.steps steps, each block one call."""
     trainer = trainer_of(data, game, precision, batch, jit_compile)
 
@@ -105,7 +108,7 @@ def time_steps(data, game, precision, batch, jit_compile, peak) -> dict:
     return row
 
 
-def play(data, steps) -> tuple[dict, object]:
+def play(data: Any, steps: int) -> tuple[dict, object]:
     """Plays Minimax-Grad at the paper's learning rate; returns (its record, the classifier)."""
     import mmtf
     from mmtf.games import GAMES
@@ -133,7 +136,7 @@ def play(data, steps) -> tuple[dict, object]:
     return found, trained.classifier
 
 
-def play_the_paper(data) -> dict:
+def play_the_paper(data: Any) -> dict:
     """Trains for all of --paper_steps, then measures test errors."""
     import mmtf
     from mmtf.attacks import ATTACKS
@@ -247,7 +250,7 @@ def _begun(path, device, dataset) -> dict:
     return about
 
 
-def time_rows(data, record, path) -> None:
+def time_rows(data: Any, record: dict, path: str) -> None:
     """Measures the peaks and the rows; writes the record after every row."""
     from mmtf.runtime.devices import matmul_rate
 

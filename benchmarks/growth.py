@@ -73,7 +73,7 @@ def points_of(axis: str) -> list[Point]:
     return [dataclasses.replace(base, **{field: value}) for value in values]
 
 
-def forward_flops(classifier) -> int:
+def forward_flops(classifier: Any) -> int:
     """Counts the multiplications and additions by weights in one image's forward pass.
 
     Example:

@@ -11,6 +11,7 @@ machine. `python -m scripts.gradient_games` renders it.
 """
 
 import math
+from typing import Any
 
 from absl import app, flags
 
@@ -52,7 +53,9 @@ def _is(text, kind, least):
         return False
 
 
-def play(data, *, eta: float, every: int, seed: int, pgd_examples: int, steps=None) -> dict:
+def play(
+    data: Any, *, eta: float, every: int, seed: int, pgd_examples: int, steps: int | None = None
+) -> dict:
     """Trains once; returns the row of its errors on the test split of `data`."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure

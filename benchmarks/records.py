@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require
 from mmtf.reports import read_json, write_json
 from mmtf.storage.lock import hold_file
 
@@ -55,6 +55,8 @@ def begin(path: str, about: dict[str, Any]) -> dict[str, Any]:
     if not os.path.exists(path):
         return {**about, "runs": []}
     record = read_json(path)
+    kept = isinstance(record, dict) and isinstance(record.get("runs", []), list)
+    require(kept, f"a record of this benchmark in {path}", record)
     for name, value in about.items():
         if record.get(name) != value:
             raise ConfigError(

@@ -17,6 +17,8 @@ import json
 import pathlib
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,6 +28,7 @@ from mmtf import solvers
 from mmtf.cli.errors import in_one_line
 from mmtf.errors import require
 from mmtf.reports import plots, read_json
+from mmtf.reports.markdown import markdown_table, replace_block
 from mmtf.solvers.surfaces import HIGH, LOW, SURFACES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -63,14 +66,14 @@ RULES = {
 DRAWN = ["alternating", "sensitivity (Alg. 1)", "extragradient", "K-beam, K = 10"]
 
 
-def settings_of(label, rates=RATES):
+def settings_of(label: str, rates: Mapping[str, list] = RATES) -> list[dict[str, Any]]:
     """Returns every setting of a rule's grid, as dictionaries."""
     _, fixed, searched = RULES[label]
     grid = {**rates, **searched}
     return [{**fixed, **dict(zip(grid, x, strict=True))} for x in itertools.product(*grid.values())]
 
 
-def make(label, setting, steps):
+def make(label: str, setting: Mapping[str, Any], steps: int) -> solvers.Solver:
     """Returns the solver of one setting, on the box |u|, |v| <= 1/2."""
     own = dict(setting)
     box = solvers.Box(LOW, HIGH)
@@ -86,18 +89,20 @@ def make(label, setting, steps):
     return rule(u_optimizer=rates[0], v_optimizer=rates[1], project_u=box, project_v=box, **own)
 
 
-def all_surfaces(u, v):
+def all_surfaces(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     """Values of all surfaces: row i of u and v is on surface i, each entry an independent game."""
     return tf.stack([surface.f(u[i], v[i]) for i, surface in enumerate(SURFACES.values())])
 
 
-def starts_of(seed, starts):
+def starts_of(seed: int, starts: int) -> np.ndarray:
     """Returns uniform starts of (u, v): float32 [2, surfaces, starts]."""
     shape = (2, len(SURFACES), starts)
     return np.random.default_rng(seed).uniform(LOW, HIGH, shape).astype("float32")
 
 
-def ends(label, setting, seed, starts, steps):
+def ends(
+    label: str, setting: Mapping[str, Any], seed: int, starts: int, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Runs `steps` steps; returns |u - u*| and max_v f(u, .) - f(u, v), each [surfaces, starts]."""
     if RULES[label][0] == "k_beam":
         setting = {**setting, "seed": seed}
@@ -111,17 +116,19 @@ def ends(label, setting, seed, starts, steps):
     return np.array(distance), np.array(best) - solution.value.numpy()
 
 
-def choose(means):
-    """Returns the best setting for all surfaces, and for each, by their mean distances.
+def choose(means: np.ndarray) -> tuple[int, list[int]]:
+    """Returns the index of the best setting for all surfaces, and that for each surface.
 
     Args:
-      means: [settings, surfaces].
+      means: mean distances, [settings, surfaces].
     """
     overall = min(range(len(means)), key=lambda i: (-np.sum(means[i] < SOLVED), means[i].mean()))
     return overall, [int(i) for i in np.argmin(means, axis=0)]
 
 
-def measure(label, *, starts, steps, rates=RATES):
+def measure(
+    label: str, *, starts: int, steps: int, rates: Mapping[str, list] = RATES
+) -> list[dict[str, Any]]:
     """Tunes one rule and measures the chosen settings; returns a dict for each cell."""
     settings = settings_of(label, rates)
     tuning = [ends(label, x, TUNING_SEED, TUNING_STARTS, steps)[0] for x in settings]
@@ -147,52 +154,51 @@ def measure(label, *, starts, steps, rates=RATES):
     return cells
 
 
-def table(record, tuned_on, text):
+def table(record: dict, tuned_on: str, text: Callable[[dict], str]) -> str:
     """Returns a Markdown table, rules x surfaces, of text(cell); solved cells are bold."""
-    lines = ["| rule | " + " | ".join(SURFACES) + " |", "|---" * (len(SURFACES) + 1) + "|"]
+    lines = []
     for label in record["grids"]:
         cells = [c for c in record["cells"] if (c["rule"], c["tuned_on"]) == (label, tuned_on)]
         texts = [f"**{text(c)}**" if c["mean"] < SOLVED else text(c) for c in cells]
-        lines.append(f"| {label} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+        lines.append([label, *texts])
+    return markdown_table(["rule", *SURFACES], lines)
 
 
-def distance_text(cell):
-    """Mean ± standard deviation of the distance."""
+def distance_text(cell: dict) -> str:
+    """Returns the mean and the standard deviation of a cell's distances as text."""
     return f"{cell['mean']:.4f} ± {cell['sd']:.4f}"
 
 
-def gap_text(cell):
-    """Mean of max_v f(u, .) - f(u, v), at least 0."""
+def gap_text(cell: dict) -> str:
+    """Returns a cell's mean of max_v f(u, .) - f(u, v), or 0 if rounding made it negative."""
     return f"{max(cell['v_gap'], 0.0):.3f}"
 
 
-def settings_table(record):
+def settings_table(record: dict) -> str:
     """Returns a Markdown table of the setting that each rule uses for all surfaces."""
-    lines = ["| rule | u rate | v rate | schedule | rule's own |", "|---|---|---|---|---|"]
+    lines = []
     for label in record["grids"]:
         setting = next(
             dict(c["setting"])
             for c in record["cells"]
             if c["rule"] == label and c["tuned_on"] == "all surfaces"
         )
-        first = [setting.pop(k) for k in ("u_rate", "v_rate", "schedule")]
-        own = ", ".join(f"{k}={v}" for k, v in setting.items())
-        lines.append(f"| {label} | {first[0]} | {first[1]} | {first[2]} | {own} |")
-    return "\n".join(lines)
+        first = [str(setting.pop(k)) for k in ("u_rate", "v_rate", "schedule")]
+        lines.append([label, *first, ", ".join(f"{k}={v}" for k, v in setting.items())])
+    return markdown_table(["rule", "u rate", "v rate", "schedule", "rule's own options"], lines)
 
 
-def surfaces_table():
+def surfaces_table() -> str:
     """Returns a Markdown table of the surfaces and their solutions."""
-    lines = ["| surface | f(u, v) | minimax u | value | saddle point |", "|---|---|---|---|---|"]
+    lines = []
     for name, s in SURFACES.items():
         u_star = ", ".join(f"{u:g}" for u in s.u_star)
         saddle = "yes" if s.saddle else "no"
-        lines.append(f"| {name} | `{s.formula}` | {u_star} | {s.value:.5g} | {saddle} |")
-    return "\n".join(lines)
+        lines.append([name, f"`{s.formula}`", u_star, f"{s.value:.5g}", saddle])
+    return markdown_table(["surface", "f(u, v)", "minimax u", "value", "saddle point"], lines)
 
 
-def render(record):
+def render(record: dict) -> str:
     """Returns the generated part of docs/solvers.md."""
     run = (
         f"{record['starts']} starts, {record['steps']} steps; made by `{record['command']}` "
@@ -209,22 +215,20 @@ def render(record):
             "### The best setting for each surface",
             table(record, "this surface", distance_text),
             "### Is v the maximizer?",
-            "Mean of max_v f(u, ·) - f(u, v) where the runs of the first table ended. Bold as "
-            "there: a bold figure not near 0 is a minimizer u met at a v that is no maximizer.",
+            "Mean of max_v f(u, ·) - f(u, v) at the end of the runs of the first table, with bold "
+            "as there: if a bold value is not near 0, u is a minimax solution, but v is not a "
+            "maximizer.",
             table(record, "all surfaces", gap_text),
         ]
     )
 
 
-def insert(text, generated):
-    """Returns `text` with the part between its two markers replaced by `generated`."""
-    begin, end = "<!-- generated: begin -->\n", "<!-- generated: end -->"
-    head, rest = text.split(begin)
-    _, tail = rest.split(end)
-    return head + begin + "\n" + generated + "\n\n" + end + tail
+def page(text: str, record: dict) -> str:
+    """Returns the text of docs/solvers.md with its generated part made from the record."""
+    return replace_block(text, "generated", f"\n{render(record)}\n")
 
 
-def draw(record, path, paths=6):
+def draw(record: dict, path: pathlib.Path, paths: int = 6) -> None:
     """Draws every surface's contours with trajectories of a few rules at their chosen settings."""
     plt = plots.pyplot()
     steps = record["steps"]
@@ -277,7 +281,7 @@ def draw(record, path, paths=6):
     plt.close(page)
 
 
-@in_one_line("benchmarks.solvers")
+@in_one_line("benchmarks.solvers", takes_arguments=True)
 def main(arguments: list[str] | None = None) -> None:
     """Measures the rules, or only renders the record.
 
@@ -333,7 +337,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.output == RECORD:
             draw(record, FIGURE)
     if options.output == RECORD:
-        DOCS.write_text(insert(DOCS.read_text(), render(record)))
+        DOCS.write_text(page(DOCS.read_text(), record))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from absl import app, flags
 
@@ -74,7 +75,7 @@ class Clock:
 class Watch:
     """Measures one run during training: step, seconds of training and test errors."""
 
-    def __init__(self, classifier, data, eta=ETA):
+    def __init__(self, classifier: Any, data: Any, eta: float = ETA):
         from mmtf.attacks import ATTACKS
         from mmtf.threat import ThreatModel
 
@@ -110,7 +111,7 @@ def met(point: dict) -> bool:
     return all(point[name] <= bound for name, bound in TARGETS.items())
 
 
-def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
+def play_mmtf(data: Any, seed: int, who: str = "mmtf") -> dict:
     """Trains by mmtf's default schedule; returns the run's row."""
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
@@ -151,7 +152,7 @@ def play_mmtf(data, seed: int, who: str = "mmtf") -> dict:
     return _row(who, seed, watches[0], trained.seconds) | about
 
 
-def play_art(data, seed: int, scheduled: bool = False) -> dict:
+def play_art(data: Any, seed: int, scheduled: bool = False) -> dict:
     """Trains by ART's AdversarialTrainer in float32, one epoch at a time; returns the run's row.
 
     Args:

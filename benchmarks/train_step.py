@@ -11,6 +11,8 @@ import functools
 import os
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 from absl import app, flags
 
@@ -38,7 +40,7 @@ GAMES = {
 }
 
 
-def make_trainer(dataset, game, options, precision):
+def make_trainer(dataset: Any, game: str, options: dict[str, Any], precision: str) -> Any:
     """Returns the trainer that `mmtf.run` builds for a game with these options."""
     import tensorflow as tf
 
@@ -64,7 +66,7 @@ def make_trainer(dataset, game, options, precision):
     )
 
 
-def bare_step(trainer):
+def bare_step(trainer: Any) -> Callable[[], Any]:
     """Returns the game's step as one compiled function, on one batch already in memory."""
     import tensorflow as tf
 
@@ -92,7 +94,7 @@ def bare_step(trainer):
     return step
 
 
-def compare(trainer) -> dict:
+def compare(trainer: Any) -> dict:
     """Times the loop and the bare step in alternating blocks: median steps per second of both."""
     step, at = bare_step(trainer), 0
     step()
@@ -124,7 +126,7 @@ def resident_bytes() -> int:
         return int(source.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def watch_memory(trainer) -> dict:
+def watch_memory(trainer: Any) -> dict:
     """Returns resident memory after each tenth of the steps, and its growth since the first."""
     part = FLAGS.memory_steps // 10
     sizes = []

@@ -1,17 +1,20 @@
 """mmtf: minimax-optimal defense of classifiers against adversarial examples.
 
-Names are imported when first used, so that `import mmtf` costs nothing.
+Public names are imported on first use: `import mmtf` alone does not import TensorFlow.
 """
 
 import importlib
 
 from mmtf import _moved
+from mmtf.runtime.keras_backend import require_tensorflow
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AdversarialModel": "mmtf.fit",
     "Classifier": "mmtf.classifiers.classifier",
     "Dataset": "mmtf.data.dataset",
+    "RobustAccuracy": "mmtf.fit",
     "Schedule": "mmtf.config",
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
@@ -28,8 +31,10 @@ _ROOMS = (
     "classifiers",
     "data",
     "evaluation",
+    "fit",
     "games",
     "nets",
+    "privacy",
     "reports",
     "runs",
     "solvers",
@@ -41,7 +46,13 @@ _ROOMS = (
 __all__ = [*_PUBLIC, *_ROOMS, "__version__"]
 
 
+# What can be used without TensorFlow.
+_LIGHT = ("Schedule", "reports", "runs", "stats", "storage")
+
+
 def __getattr__(name: str):
+    if name in __all__ and name not in _LIGHT:
+        importlib.import_module("mmtf.runtime.startup").import_quietly()
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _ROOMS:
@@ -53,4 +64,5 @@ def __dir__():
     return sorted(__all__)
 
 
+require_tensorflow()
 _moved.install()

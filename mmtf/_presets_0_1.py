@@ -1,6 +1,6 @@
-"""The constants that mmtf.presets had in mmtf 0.1, as they were; kept for one release.
+"""The constants of `mmtf.presets` in mmtf 0.1, kept for one release.
 
-What is in force is the table of `mmtf.presets`.
+They have no effect: the presets in use are those of `mmtf.preset_table`.
 """
 
 DEFAULT_ETA = {"cifar10": 0.06}
@@ -14,7 +14,7 @@ FAST_FOR = {"cifar10": {"learning_rate": 1e-3, "batch_size": 32}}
 FAST_NETWORK = {"learning_rate": 2e-3, "warmup_steps": 100, "batch_size": 64}
 FAST_NETWORK_GAME = {"net": "unet", "attacker_rate": 2.0}
 FAST_GAME = {"minimax_attnet": {"gamma": 5.0}, "minimax_grad": {"penalty_every": 2}}
-FAST_GAME_FOR = {"cifar10": {"minimax_grad": {}}}
+FAST_GAME_FOR: dict[str, dict[str, dict]] = {"cifar10": {"minimax_grad": {}}}
 FAST_NET = {"mnist_cnn": {"dropout": 0.25}}
 BRIEF_NET = {"mnist_cnn": {"dropout": 0.0}}
 PAPER_ROUNDS = {"mnist": 80, "cifar10": 40}

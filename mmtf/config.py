@@ -1,11 +1,22 @@
-"""What a run is: frozen, validated settings that go to JSON and back. No TensorFlow here."""
+"""`RunConfig` and `Schedule`: the settings of a run, immutable, validated, convertible to JSON.
+
+This module does not import TensorFlow.
+"""
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmtf.errors import require, require_choice
+from mmtf.errors import (
+    require,
+    require_bool,
+    require_choice,
+    require_int,
+    require_names,
+    require_number,
+    require_seed,
+    require_text,
+)
 from mmtf.radius import require_radius
 from mmtf.runtime import PRECISIONS
 
@@ -15,23 +26,23 @@ SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
-# App. B of the paper standardizes these datasets' images one by one: eta is on that scale, where no
-# eps for pixels in [0, 1] means the same for all images.
+# App. B of the paper standardizes each image of these datasets by its own mean and deviation. eta
+# is on the standardized scale, where one eta is a different eps (on [0, 1]) for each image.
 STANDARDIZED = ("cifar10",)
-# Options of games that came later, and what every run had before.
-BEFORE = {"penalty_every": 1}
+# Game options added after 0.1, with the value that reproduces runs of 0.1.
+ADDED_OPTIONS = {"penalty_every": 1}
 
 
 def setting(
     default: Any, about: str, *, choices: Iterable[str] = (), by_preset: bool = False
 ) -> Any:
-    """A field of a config, and what a command line says of it.
+    """A dataclass field with the help text of its command-line flag.
 
     Args:
-      default: the field's; `dataclasses.MISSING` where there is none.
-      about: one sentence.
-      choices: what it can be.
-      by_preset: whether the presets decide where nothing is given.
+      default: default of the field; `dataclasses.MISSING` for a required field.
+      about: help text, one sentence.
+      choices: allowed values, listed in the help text; empty: any value.
+      by_preset: whether `mmtf.presets` gives the default of the flag, in place of `default`.
     """
     about = f"{about} One of: {', '.join(choices)}." if choices else about
     metadata = {"about": about, "by_preset": by_preset}
@@ -42,37 +53,52 @@ def setting(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast the players learn (Adam throughout, as in the paper).
+    """Number of training steps, batch size and learning rate; the optimizer is Adam (App. A).
 
     Attributes:
-      steps: min steps in all, or in each round of a game that is played in rounds. > 0.
-      first_steps: steps of round 0 (the undefended classifier) of such a game; 0: like `steps`.
-      batch_size: examples in one global batch, over all replicas. > 0.
-      learning_rate: Adam's learning rate, the peak where it varies. > 0.
-      warmup_steps: steps over which the learning rate climbs linearly from 0. >= 0.
-      decay: `constant`, or `cosine` down to 0 at the last step.
+      steps: steps of the defender, > 0: the total, or per round in a game of several rounds.
+      first_steps: steps of round 0, which trains the undefended classifier, in a game of several
+        rounds; 0: as many as `steps`.
+      batch_size: examples per step, summed over all replicas, > 0.
+      learning_rate: Adam's learning rate, > 0; with warm-up or decay its largest value.
+      warmup_steps: steps over which the learning rate rises linearly from 0, >= 0.
+      decay: `constant`, or `cosine`: half a cosine down to 0 at the last step.
+
+    Raises:
+      ConfigError: a value out of range.
     """
 
     steps: int = setting(
-        dataclasses.MISSING, "Training steps, or steps of each round from 1 on.", by_preset=True
+        dataclasses.MISSING,
+        "Number of training steps; in a game of several rounds, of each round after round 0.",
+        by_preset=True,
     )
-    first_steps: int = setting(0, "Steps of round 0 of a game with rounds.", by_preset=True)
-    batch_size: int = setting(128, "Examples in a global batch.", by_preset=True)
-    learning_rate: float = setting(1e-4, "Adam's rate, the peak where it varies.", by_preset=True)
-    warmup_steps: int = setting(0, "Steps of linear warm-up.", by_preset=True)
-    decay: str = setting("constant", "Of the learning rate.", choices=DECAYS, by_preset=True)
+    first_steps: int = setting(
+        0, "Number of training steps of round 0 in a game of several rounds.", by_preset=True
+    )
+    batch_size: int = setting(
+        128, "Training examples per step, summed over all replicas.", by_preset=True
+    )
+    learning_rate: float = setting(
+        1e-4, "Adam's learning rate; with warm-up or decay, its largest value.", by_preset=True
+    )
+    warmup_steps: int = setting(
+        0, "Steps over which the learning rate rises linearly from 0.", by_preset=True
+    )
+    decay: str = setting(
+        "constant", "Decay of the learning rate after warm-up.", choices=DECAYS, by_preset=True
+    )
 
     def __post_init__(self) -> None:
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(self.first_steps >= 0, "first_steps >= 0", self.first_steps)
-        require(self.batch_size > 0, "batch_size > 0", self.batch_size)
-        rate = self.learning_rate
-        require(math.isfinite(rate) and rate > 0, "learning_rate > 0 and finite", rate)
-        require(self.warmup_steps >= 0, "warmup_steps >= 0", self.warmup_steps)
+        require_int("steps", self.steps)
+        require_int("first_steps", self.first_steps, at_least=0)
+        require_int("batch_size", self.batch_size)
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_int("warmup_steps", self.warmup_steps, at_least=0)
         require_choice("decay", self.decay, DECAYS)
 
     def round_lengths(self, rounds: int) -> list[int]:
-        """Steps of rounds 0, 1, ..., `rounds`; a game without rounds has round 0 alone.
+        """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
 
         Example:
           >>> Schedule(steps=5, first_steps=9).round_lengths(2)
@@ -81,90 +107,117 @@ class Schedule:
         return [self.first_steps or self.steps] + [self.steps] * rounds
 
     def total_steps(self, rounds: int) -> int:
-        """Steps of rounds 0 to `rounds` together."""
+        """Total number of steps of the rounds 0 to `rounds`."""
         return sum(self.round_lengths(rounds))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Everything that decides the outcome of one run of `mmtf.run`, and nothing else.
+    """All settings that determine the results of one run of `mmtf.run`.
+
+    `mmtf.run_config` fills in the defaults of the presets. Settings that do not change the results,
+    such as the output folder, are not part of it.
 
     Attributes:
-      game: name of a game in `mmtf.games`, or `module:attribute` of a game of your own.
+      game: name of a game in `mmtf.games`, or `module:attribute` of a user's own.
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS, or
-        `module:attribute` of a dataset of your own.
-      eta: radius of the attack on the [-1, 1] scale of the pixels (Eq. 5): eta = 2 eps for an eps
-        on [0, 1]. > 0.
+        `module:attribute` of a user's own.
+      eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
+        [0, 1].
       norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
-      game_options: all keyword arguments of the game (`registry.resolve_kwargs`) but those
-        that `as_before` leaves out.
+      game_options: keyword arguments of the game: all of them, except those that
+        `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
-      net_options: keyword arguments of the net, all but image_shape, num_classes and seed.
-      schedule_name: which preset `schedule` started from.
-      schedule: the steps, batch size and learning rate in force.
-      precision: `float32` or `bfloat16` for training, or `auto`; evaluation is always float32.
-      jit_compile: whether XLA compiles the training steps, which draws other random numbers; None:
-        of a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
-      attacks: attacks of the final table, in its order; names, or `module:attribute`.
-      pgd_steps, pgd_restarts: steps and random restarts of the table's PGD.
-      max_examples: test examples used for the table, 0 for all.
-      seed: seed of the initializer, the batches, dropout and random starts.
+      net_options: keyword arguments of the net: all but image_shape, num_classes and seed.
+      schedule_name: the preset whose values `schedule` has where the user gave none.
+      schedule: number of steps, batch size and learning rate.
+      precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
+        it). Evaluation is always in float32.
+      jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
+        in a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
+      attacks: attacks of the final table, in its order: names, or `module:attribute`.
+      pgd_steps, pgd_restarts: steps, and random restarts, of PGD in the final table, > 0.
+      max_examples: number of test examples in the final table, the first ones; 0: all.
+      seed: seed of the initial weights, the batches, dropout and random starts, in [0, 2^31).
+
+    Raises:
+      ConfigError: a value out of range.
     """
 
-    game: str = setting("minimax_grad", "The game to play.")
+    game: str = setting("minimax_grad", "Training objective: the game to play.")
     dataset: str = setting(
         "mnist",
-        "mnist (the default), cifar10, digits (embedded), or an image classification of TensorFlow "
-        "Datasets by name.",
+        "mnist (the default), cifar10, digits (included), or the name of another "
+        "image-classification dataset of TensorFlow Datasets.",
         by_preset=True,
     )
     eta: float = setting(
-        0.3, "Attack radius for pixels in [-1, 1]; default 0.3, cifar10 0.06.", by_preset=True
+        0.3,
+        "Radius of the attack for pixels in [-1, 1]; default 0.3, for cifar10 0.06.",
+        by_preset=True,
     )
-    norm: str = setting("linf", "Norm of the radius.", choices=NORMS)
+    norm: str = setting("linf", "Norm in which the radius is measured.", choices=NORMS)
     game_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    net: str = setting("mnist_cnn", "The classifier; default by dataset.", by_preset=True)
+    net: str = setting(
+        "mnist_cnn",
+        "Architecture of the classifier; the default depends on the dataset.",
+        by_preset=True,
+    )
     net_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     schedule_name: str = setting(
-        "fast", "Minutes, the paper's iterations, or its rate alone.", choices=SCHEDULES
+        "fast",
+        "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
+        "of steps) or brief (the paper's learning rate, few steps).",
+        choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
     precision: str = setting(
-        "auto", "Of training; evaluation is always float32.", choices=PRECISIONS
+        "auto",
+        "Floating-point precision of training; evaluation is always in float32.",
+        choices=PRECISIONS,
     )
     jit_compile: bool | None = setting(
-        None, "XLA compiles the steps; default: of long runs on a GPU."
+        None,
+        "Whether XLA compiles the training steps; default: only in a long run on a single GPU.",
     )
     attacks: tuple[str, ...] = setting(
         ("none", "fgsm", "ifgsm", "pgd"), "Attacks of the final table", by_preset=True
     )
-    pgd_steps: int = setting(40, "Steps of the final table's PGD.")
-    pgd_restarts: int = setting(2, "Random restarts of the final table's PGD.")
-    max_examples: int = setting(0, "Test examples in the final table; 0 for all.")
-    seed: int = setting(0, "Of the net, the batches, dropout and random starts.")
+    pgd_steps: int = setting(40, "Number of steps of PGD in the final table.")
+    pgd_restarts: int = setting(2, "Number of random restarts of PGD in the final table.")
+    max_examples: int = setting(0, "Number of test examples in the final table; 0 for all.")
+    seed: int = setting(0, "Seed of the initial weights, the batches, dropout and random starts.")
 
     def __post_init__(self) -> None:
         require_radius("eta", self.eta)
-        require(self.pgd_steps > 0, "pgd_steps > 0", self.pgd_steps)
-        require(self.pgd_restarts > 0, "pgd_restarts > 0", self.pgd_restarts)
-        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
-        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        for name in ("game", "dataset", "net"):
+            require_text(name, getattr(self, name))
+        require_int("pgd_steps", self.pgd_steps)
+        require_int("pgd_restarts", self.pgd_restarts)
+        require_int("max_examples", self.max_examples, at_least=0)
+        require_seed(self.seed)
+        if self.jit_compile is not None:
+            require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
-        require(bool(self.attacks), "at least one attack for the table", self.attacks)
+        require_names("attacks", self.attacks)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("schedule", self.schedule_name, SCHEDULES)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types only; `from_dict` is the inverse."""
+        """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
         if self.jit_compile is None:
-            del as_dict["jit_compile"]  # configs from before there was a choice stay what they are
+            del as_dict["jit_compile"]  # equal to configs from before the setting existed
         return as_dict
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """The config that `to_dict` wrote; unknown or missing names raise ConfigError."""
+        """The config that `to_dict` converted to `values`.
+
+        Raises:
+          ConfigError: a setting is unknown or missing, or a value is out of range.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         values = {"jit_compile": None, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
@@ -175,30 +228,33 @@ class RunConfig:
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
 
 
-def as_before(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without those that came later and ask for what every run did before.
+def without_added_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Game options without those of ADDED_OPTIONS that have the value given there.
 
-    A run that was begun before they came has a config without them, and goes on.
+    A run of mmtf 0.1 has a config without these options. It can be resumed because the config of
+    the same run today is equal to it.
 
     Example:
-      >>> as_before({"gamma": 1.0, "penalty_every": 1}), as_before({"penalty_every": 2})
-      ({'gamma': 1.0}, {'penalty_every': 2})
+      >>> without_added_defaults({"gamma": 1.0, "penalty_every": 1})
+      {'gamma': 1.0}
+      >>> without_added_defaults({"penalty_every": 2})
+      {'penalty_every': 2}
     """
     return {
         name: value
         for name, value in options.items()
-        if name not in BEFORE or value != BEFORE[name]
+        if name not in ADDED_OPTIONS or value != ADDED_OPTIONS[name]
     }
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as one dict with dotted names.
+    """A nested dict as a flat one with dotted names, each after `prefix`.
 
     Example:
       >>> flat({"seed": 0, "schedule": {"steps": 5}})
       {'seed': 0, 'schedule.steps': 5}
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in values.items():
         nested = isinstance(value, Mapping)
         found |= flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
@@ -206,7 +262,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Lines 'name: theirs -> ours' for every setting in which two config dicts differ.
+    """The settings in which two config dicts differ, as lines 'name: theirs -> ours'.
 
     Example:
       >>> differences({"seed": 0, "schedule": {"steps": 5}}, {"seed": 0, "schedule": {"steps": 6}})

@@ -20,8 +20,9 @@ if __name__ == "__main__":
     from absl import app, flags
 
     from mmtf.cli import evaluate as command
+    from mmtf.cli import evaluate_flags
 
     command.define_flags()
     __doc__ = command.__doc__
-    flags.adopt_module_key_flags(command)
+    flags.adopt_module_key_flags(evaluate_flags)
     app.run(command.main)

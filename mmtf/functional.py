@@ -1,16 +1,16 @@
-"""Keras models as functions of their weights, to define f(u, v) from two networks.
+"""Calls Keras models with given tensors in place of their weights.
 
-Update rules that look ahead or keep several attackers evaluate f at other weights than those that
-the models hold. `call` evaluates a model with tensors in place of its trainable variables and is
-differentiable in them; inside `substitute` a model can also be used in other ways, for example to
-read its regularization losses.
+A min-max solver that looks ahead (extragradient, unrolled) or keeps several attackers (K-beam)
+evaluates the objective f(u, v) of two networks at weights other than their current ones. `call`
+does that for one call of a model, and is differentiable with respect to the tensors. `substitute`
+does it for any code, for example code that reads the regularization losses of a model.
 
     f = lambda u, v: risk(call(classifier, u, call(attacker, v, images)), labels)
     solver.build(classifier.trainable_variables, attacker.trainable_variables)
     solver.step(f)
 
-State that a call updates (dropout seeds, moving averages of batch normalization) is updated once
-per call, as in an ordinary call.
+Non-trainable state (dropout seeds, moving averages of batch normalization) is updated once per
+call, as in an ordinary call of the model.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs:
 
     Args:
       model: a built Keras model.
-      tensors: one for each of `model.trainable_variables`, in their order, of the same shape.
+      tensors: one for each of `model.trainable_variables`, in the same order, of the same shapes.
       *args, **kwargs: arguments of the model.
 
     Returns:
@@ -35,10 +35,11 @@ def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs:
     Raises:
       ValueError: the number of tensors differs from the number of variables.
 
-    >>> model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
-    >>> weights = [tf.constant([[2.0]]), tf.constant([1.0])]
-    >>> call(model, weights, tf.constant([[3.0]])).numpy().tolist()
-    [[7.0]]
+    Example:
+      >>> model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
+      >>> weights = [tf.constant([[2.0]]), tf.constant([1.0])]
+      >>> call(model, weights, tf.constant([[3.0]])).numpy().tolist()
+      [[7.0]]
     """
     with substitute(model.trainable_variables, tensors):
         return model(*args, **kwargs)
@@ -48,14 +49,14 @@ def call(model: keras.Model, tensors: Iterable[tf.Tensor], *args: Any, **kwargs:
 def substitute(
     variables: Iterable[keras.Variable], tensors: Iterable[tf.Tensor | tf.Variable]
 ) -> Iterator[None]:
-    """Context manager: inside it, Keras `variables` have the values `tensors`.
+    """Context manager inside which the Keras `variables` have the values `tensors`.
 
-    An inner `substitute` hides the values of an outer one: to replace the variables of several
-    models, pass them all in one call.
+    Inside a nested `substitute` only the variables of the inner one are replaced. To replace the
+    variables of several models, pass all of them in one call.
 
     Args:
       variables: Keras variables, trainable or not.
-      tensors: one for each variable, in the same order, of the same shape.
+      tensors: one for each variable, in the same order, of the same shapes.
 
     Raises:
       ValueError: the number of tensors differs from the number of variables.
@@ -63,7 +64,7 @@ def substitute(
     variables, tensors = list(variables), list(tensors)
     if len(variables) != len(tensors):
         raise ValueError(
-            f"Expected a tensor for each of {len(variables)} variables. Received {len(tensors)}."
+            f"Expected a tensor for each of {len(variables)} variables. Received: {len(tensors)}."
         )
     with RememberingScope(
         list(zip(variables, tensors, strict=True)), initialize_variables=False
@@ -74,13 +75,17 @@ def substitute(
 
 
 class RememberingScope(keras.StatelessScope):
-    """A StatelessScope that also lists the variables that were assigned inside it (`updated`)."""
+    """A `keras.StatelessScope` that records which variables were assigned inside it.
+
+    Attributes:
+      updated: id of a variable -> the variable.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.updated = {}
+        self.updated: dict[int, keras.Variable] = {}
 
     def add_update(self, update: tuple[keras.Variable, Any]) -> None:
-        """Called by Keras with (variable, value) when a variable is assigned."""
+        """Records an assignment; Keras calls it with (variable, value)."""
         super().add_update(update)
         self.updated[id(update[0])] = update[0]

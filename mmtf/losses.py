@@ -1,6 +1,8 @@
-"""Per-example losses of logits [N, C] and labels int [N]; results are [N].
+"""Per-example losses: logits float [N, C] and labels int [N] in [0, C) give float [N].
 
-They are computed in float32, or in float64 where the logits are: never in half precision.
+Each loss is computed in float32, or in float64 if the logits are float64. Logits in bfloat16 or
+float16 are converted to float32 first. N examples, C classes; z_i is the logit of class i, y the
+label, z_(k) the k-th largest logit.
 """
 
 from collections.abc import Callable
@@ -10,12 +12,12 @@ import tensorflow as tf
 from mmtf.errors import ConfigError
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-# Below the scale of float32 logits: equal top logits give 0 / 1e-12 = 0, not NaN.
+# Added to denominators: equal largest logits give 0 / 1e-12 = 0 instead of NaN.
 TINY = 1e-12
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """-log softmax(logits)[label], the l of Eq. 2.
+    """-log softmax(logits)[label] >= 0, the loss l of Eq. 2; shape [N].
 
     Example:
       >>> float(cross_entropy(tf.zeros([1, 4]), tf.constant([2]))[0])  # log 4
@@ -26,9 +28,13 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """max over wrong classes of the logit, minus the true class's: > 0 where misclassified.
+    """max_{i != y} z_i - z_y, shape [N]: > 0 where misclassified, < 0 where correct, 0 at a tie.
 
-    Carlini & Wagner (2017), f_6 without its floor.
+    Source: Carlini & Wagner (2017), f_6 without its lower bound -kappa.
+
+    Example:
+      >>> margin(tf.constant([[3.0, 1.0], [3.0, 1.0]]), tf.constant([0, 1])).numpy().tolist()
+      [-2.0, 2.0]
     """
     logits = _full_precision(logits)
     true = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
@@ -37,24 +43,37 @@ def margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def dlr(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Difference of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)).
+    """Difference of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)); shape [N].
 
-    Unchanged when the logits are shifted or scaled, so that large logits do not flatten its
-    gradient as they do the cross-entropy's. > 0 where misclassified; needs 3 classes.
+    Adding a constant to all logits, or multiplying them by a positive one, does not change it, so
+    its gradient does not vanish for large logits as that of the cross-entropy does. It is positive
+    where the example is misclassified and in [-1, 0) where it is classified correctly.
 
     Source: Croce & Hein (2020a), Eq. 6.
+
+    Raises:
+      ConfigError: fewer than 3 classes.
     """
     top = _sorted(logits, 3, "dlr")
     return margin(logits, labels) / (top[:, 0] - top[:, 2] + TINY)
 
 
 def targeted_dlr(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t; needs 3 classes.
+    """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t; shape [N].
 
-    With 3 classes, where there is no z_(4), (z_(2) + z_(3)) / 2 is subtracted: with z_(3) alone
-    the loss would be -1, without a gradient, wherever t is third.
+    With exactly 3 classes there is no z_(4), and the denominator is z_(1) - (z_(2) + z_(3)) / 2.
+    The denominator z_(1) - z_(3) would make the loss constant (-1, gradient 0) wherever y has the
+    largest logit and t the smallest.
+
+    Args:
+      logits: [N, C].
+      labels: int [N], the true classes y.
+      targets: int [N], the target classes t.
 
     Source: Croce & Hein (2020a), Eq. 7.
+
+    Raises:
+      ConfigError: fewer than 3 classes.
     """
     top = _sorted(logits, 3, "targeted_dlr", wanted=4)
     logits = tf.cast(logits, top.dtype)
@@ -64,31 +83,42 @@ def targeted_dlr(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor) -> tf
 
 
 def dlr_to_target(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """(z_t - max_{i != t} z_i) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t.
+    """(z_t - max_{i != t} z_i) / (z_(1) - (z_(3) + z_(4)) / 2) for a target class t; shape [N].
 
-    Eq. 7 of Croce & Hein (2020a) with the strongest other class in place of the true one, so that
-    it is > 0 exactly where t is predicted. Minus Eq. 6 would be -1, without a gradient, wherever t
-    is third. Needs 4 classes.
+    This is Eq. 7 of Croce & Hein (2020a) with the largest logit among the classes other than t in
+    place of z_y. It is positive where t is predicted. The negative of Eq. 6 (`dlr`) is not
+    used: it is constant (-1, gradient 0) wherever t has the third-largest logit.
+
+    Args:
+      logits: [N, C].
+      targets: int [N], the target classes t.
+
+    Raises:
+      ConfigError: fewer than 4 classes.
     """
     top = _sorted(logits, 4, "dlr with a target")
     return -margin(logits, targets) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
 
 
 def errors(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """1 where the largest logit is not the label's, else 0. NaN logits count as errors."""
+    """float32 [N]: 1 where the predicted class is not the label or a logit is NaN, else 0."""
     wrong = tf.argmax(logits, -1, tf.int32) != tf.cast(labels, tf.int32)
     broken = tf.reduce_any(tf.math.is_nan(logits), -1)
     return tf.cast(wrong | broken, tf.float32)
 
 
-# What attacks maximize: name -> loss of the true label.
+# Losses that untargeted attacks can maximize, by name.
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "margin": margin, "dlr": dlr}
 
 
 def loss_to_target(name: str) -> Loss:
-    """What a targeted attack maximizes for the name in LOSSES: a loss of the target class.
+    """The function (logits, targets) -> [N] that a targeted attack maximizes.
 
-    For the margin, z_t - max_{i != t} z_i, it is minus Carlini & Wagner's (2017) f_6.
+    It is `dlr_to_target` for `dlr`, and minus the loss of the target class for the others. For
+    `margin` it is z_t - max_{i != t} z_i, the negative of Carlini & Wagner's (2017) f_6.
+
+    Args:
+      name: a key of LOSSES.
     """
     if name == "dlr":
         return dlr_to_target
@@ -96,13 +126,13 @@ def loss_to_target(name: str) -> Loss:
 
 
 def require_classes(loss: Loss, classes: int) -> None:
-    """Checks that `loss` is defined for a classifier of `classes` classes.
+    """Checks that `loss` is defined for a classifier with `classes` classes.
 
-    Called before anything is compiled: an error raised while TensorFlow traces a function comes
-    wrapped in a traceback of its own.
+    Attacks call this before they compile a function: TensorFlow adds its own traceback to an error
+    that is raised while it traces one.
 
     Raises:
-      ConfigError: fewer classes than the loss needs.
+      ConfigError: `loss` needs more classes.
     """
     loss(tf.zeros([1, classes]), tf.zeros([1], tf.int32))
 
@@ -111,8 +141,8 @@ def _sorted(logits, needed, name, wanted=None):
     classes = logits.shape[-1]
     if classes < needed:
         raise ConfigError(
-            f"Expected at least {needed} classes for the loss {name}. Received: {classes}. Use "
-            "cross_entropy, or, of the attacks, apgd, fab and square."
+            f"Expected at least {needed} classes for the loss {name}. Received: {classes}. Use the "
+            "loss cross_entropy, or one of the attacks apgd, fab and square."
         )
     return tf.math.top_k(tf.cast(logits, tf.float32), min(wanted or needed, classes)).values
 

@@ -1,23 +1,23 @@
-"""Radii on two scales: eta for pixels in [-1, 1], eps for pixels in [0, 1]. No TensorFlow here.
+"""Converts radii between two scales: eta for pixels in [-1, 1], eps for pixels in [0, 1].
 
-The paper and this package count in eta, most of the field in eps or in 255ths of it. The box
-[-1, 1] is twice as wide as [0, 1], so eta = 2 eps in every norm.
+The paper and this package state eta; most publications state eps, often in 255ths. The box [-1, 1]
+is twice as wide as [0, 1], so eta = 2 eps in every norm. This module does not import TensorFlow.
 """
 
 import fractions
 import math
 
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, is_number, require
 
 Box = tuple[float, float]
 PIXELS = (-1.0, 1.0)
 
 
 def parse_radius(text: str) -> float:
-    """The number that a text says; `8/255` is the float nearest to the fraction.
+    """Parses a radius written as a number or as a fraction, such as `8/255`.
 
     Raises:
-      ConfigError: another text.
+      ConfigError: the text is neither.
 
     Example:
       >>> parse_radius("8/255") == 8 / 255, parse_radius("0.3")
@@ -32,13 +32,13 @@ def parse_radius(text: str) -> float:
 
 
 def require_radius(name: str, radius: float) -> None:
-    """Raises ConfigError unless `radius` is > 0 and finite."""
-    good = math.isfinite(radius) and radius > 0
+    """Raises ConfigError, which names `name`, unless `radius` is positive and finite."""
+    good = is_number(radius) and math.isfinite(radius) and radius > 0
     require(good, f"{name} > 0 and finite (eta for pixels in [-1, 1], eps = eta / 2)", radius)
 
 
 def eta_of(epsilon: float, box: Box = PIXELS) -> float:
-    """The radius on the scale of `box` of one for pixels in [0, 1].
+    """Converts a radius for pixels in [0, 1] to the scale of `box`: epsilon (high - low).
 
     Example:
       >>> eta_of(0.15), eta_of(0.15, box=(0.0, 1.0))
@@ -48,12 +48,17 @@ def eta_of(epsilon: float, box: Box = PIXELS) -> float:
 
 
 def epsilon_of(eta: float, box: Box = PIXELS) -> float:
-    """The radius for pixels in [0, 1] of one on the scale of `box`."""
+    """Converts a radius on the scale of `box` to pixels in [0, 1]: eta / (high - low)."""
     return eta / (box[1] - box[0])
 
 
 def describe_radius(eta: float, box: Box = PIXELS, norm: str = "linf") -> str:
-    """A radius on both scales, in a sentence's words; 255ths where it bounds single pixels.
+    """A radius on both scales, as text within a sentence; for `linf` also in 255ths.
+
+    Args:
+      eta: radius on the scale of `box`.
+      box: (low, high), the range of a pixel.
+      norm: `linf` or `l2`.
 
     Example:
       >>> describe_radius(0.3), describe_radius(2.0, norm="l2")
@@ -65,13 +70,13 @@ def describe_radius(eta: float, box: Box = PIXELS, norm: str = "linf") -> str:
 
 
 def radius_title(eta: float, norm: str = "linf", *, standardized: bool = False) -> str:
-    """A radius for pixels in [-1, 1] on both scales, short enough for the title of a table.
+    """A radius on both scales, as text for the title of a table; for `linf` in 255ths.
 
     Args:
-      eta: the radius.
+      eta: radius for pixels in [-1, 1].
       norm: `linf` or `l2`.
-      standardized: whether eta is on the scale of images that were standardized one by one,
-        where no eps means the same for all.
+      standardized: whether each image was standardized by its own mean and deviation. Then one eta
+        is a different eps for each image, and the text has no eps.
 
     Example:
       >>> [radius_title(0.3), radius_title(2.0, "l2"), radius_title(0.06, standardized=True)]

@@ -1,4 +1,7 @@
-"""Members of rooms found by name, or by the place of a user's own; imported only when asked for."""
+"""Finds attacks, games, nets and datasets by a registered name or by `module:attribute`.
+
+A module is imported when one of its entries is first looked up.
+"""
 
 import hashlib
 import importlib
@@ -13,20 +16,26 @@ _PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 class Registry(Mapping[str, Any]):
-    """A read-only mapping name -> member, given as name -> 'module:attribute'.
+    """A read-only mapping from names to classes or functions, which are imported on look-up.
 
-    `registry["my_package.attacks:MyAttack"]` is a member of the user's own. Listing the names
-    imports nothing, so that a command line can offer them at once.
+    A key of the form `module:attribute` need not be registered: it gives the user's own class or
+    function, after a check of its base class or keyword arguments. Listing the registered names
+    imports nothing, so the help of a command can list them quickly.
 
     Args:
-      kind: what the members are, in words.
-      places: name -> `module:attribute`.
-      bases: `module:attribute` of classes; a user's own member has to be a subclass of one.
-      takes: keyword arguments that a user's own member has to take.
+      kind: what an entry is, for error messages, such as "attack".
+      places: registered name -> `module:attribute`.
+      bases: `module:attribute` of classes; a user's own class must be a subclass of one of them.
+      takes: keyword arguments that a user's own function must accept.
 
     Raises:
-      ConfigError: on an unknown name, naming the choices; on a place where there is no such
-        module or attribute, or one of another kind.
+      ConfigError: on look-up of an unknown name (the message lists the registered ones), or of a
+        `module:attribute` that does not exist or fails the check.
+
+    Example:
+      >>> registry = Registry("loss", {"margin": "mmtf.losses:margin"})
+      >>> list(registry), registry["margin"].__name__, registry["mmtf.losses:dlr"].__name__
+      (['margin'], 'margin', 'dlr')
     """
 
     def __init__(
@@ -60,7 +69,7 @@ class Registry(Mapping[str, Any]):
         return member
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places  # Mapping's own waits for a KeyError
+        return name in self._places  # Mapping's method expects a KeyError
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -69,17 +78,20 @@ class Registry(Mapping[str, Any]):
         return len(self._places)
 
     def require_known(self, name: str, others: Iterable[str] = ()) -> None:
-        """Raises ConfigError unless `name` is a member's or has the form `module:attribute`.
+        """Raises ConfigError unless `name` is registered or has the form `module:attribute`.
 
         Args:
-          name: what is asked about.
-          others: further names that are allowed.
+          name: the name to check.
+          others: further names to accept.
         """
         if not is_place(name):
             require_choice(self._kind, name, (*self._places, *others))
 
     def label(self, name: str) -> str:
-        """What tables and files call a member: its name, or one made of its place.
+        """The name of an entry in tables and file names.
+
+        It is `name` itself if registered. For `module:attribute` it is the attribute in snake case
+        or, if that is a registered name, the module and the attribute joined by `_`.
 
         Example:
           >>> registry = Registry("attack", {"pgd": "mmtf.attacks.iterated:PGD"})
@@ -93,7 +105,7 @@ class Registry(Mapping[str, Any]):
 
 
 def is_place(name: str) -> bool:
-    """Whether `name` has the form `module:attribute`; versions of datasets have not.
+    """Whether `name` has the form `module:attribute` (`dataset:version` does not).
 
     Example:
       >>> is_place("my_package.attacks:MyAttack"), is_place("cifar10:3.0.2"), is_place("pgd")
@@ -103,15 +115,20 @@ def is_place(name: str) -> bool:
 
 
 def imported(kind: str, place: str) -> Any:
-    """The attribute at `module:attribute`; modules are found as by `python -m`.
+    """Imports the module of `module:attribute` and returns the attribute.
 
     Args:
-      kind: what it should be, for the message.
-      place: where it is.
+      kind: what the attribute should be, for the error message, such as "attack".
+      place: `module:attribute`. Modules are looked up in the Python path, to which `python -m`
+        adds the current directory.
 
     Raises:
-      ConfigError: no such module, or no such attribute in it. An error inside the module is the
-        user's own and keeps its traceback.
+      ConfigError: there is no such module, or it has no such attribute. An exception raised while
+        the module is imported is passed on unchanged.
+
+    Example:
+      >>> imported("loss", "mmtf.losses:margin").__name__
+      'margin'
     """
     module, _, attribute = place.partition(":")
     expected = f"{kind} at module:attribute, the module in the current directory or installed"
@@ -131,21 +148,22 @@ def imported(kind: str, place: str) -> Any:
 
 
 def source_of(member: Any) -> str:
-    """SHA-256 of the file that a user's own class or function is defined in; "" for mmtf's.
+    """SHA-256 (hexadecimal) of the source file that defines a user's own class or function.
 
-    What is kept of its results depends on it.
+    It is part of the keys of cached results, so that an edited file is not given old results. It is
+    "" for mmtf's own classes and functions, and for those typed into an interpreter.
     """
     module = inspect.getmodule(member)
     if module is None or module.__name__.partition(".")[0] == "mmtf":
         return ""
     try:
         return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
-    except OSError:  # typed into an interpreter
+    except OSError:  # there is no source file
         return ""
 
 
 def label_of(name: str) -> str:
-    """`name`, or for a `module:attribute` the attribute in snake case.
+    """The attribute of a `module:attribute` in snake case; any other name unchanged.
 
     Example:
       >>> label_of("my_package:MyGAN2Attack"), label_of("pgd"), label_of("cifar10:3.0.2")
@@ -158,11 +176,19 @@ def label_of(name: str) -> str:
 
 
 def keyword_options(function: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The keyword-only arguments of a function, or of a class's constructor, and their defaults.
+    """Keyword-only arguments of a function, with their defaults.
 
     Args:
-      function: a function, or a class whose constructor is meant.
-      without: arguments that are left out.
+      function: a function, or a class, for the arguments of its constructor.
+      without: arguments to leave out.
+
+    Returns:
+      Name -> default; `inspect.Parameter.empty` for an argument without one.
+
+    Example:
+      >>> def net(*, image_shape, dropout=0.5): pass
+      >>> keyword_options(net, without=("image_shape",))
+      {'dropout': 0.5}
     """
     parameters = inspect.signature(function).parameters.values()
     return {
@@ -178,16 +204,21 @@ def resolve_kwargs(
     given: Mapping[str, Any],
     without: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """All keyword arguments of `function`: those `given`, and its defaults for the others.
+    """All keyword-only arguments of `function`: the `given` values, defaults for the others.
 
     Args:
-      name: of the function, for the message.
-      function: a function, or a class whose constructor is meant.
-      given: options by name; None stands for the default.
-      without: arguments that are not options.
+      name: name of the function in the error message.
+      function: a function, or a class, for the arguments of its constructor.
+      given: values by name; None stands for the default.
+      without: arguments to leave out; they must not be given.
 
     Raises:
-      ConfigError: an option that `function` does not have.
+      ConfigError: an argument that `function` does not have.
+
+    Example:
+      >>> def net(*, width=32, depth=3): pass
+      >>> resolve_kwargs("net", net, {"width": 64, "depth": None})
+      {'width': 64, 'depth': 3}
     """
     options = keyword_options(function, without)
     given = {option: value for option, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The constraint of Eq. 5: ||z - x||_p <= eta and z in the box."""
+"""`ThreatModel`, the constraint of Eq. 5: ||z - x||_p <= eta and every pixel of z in the box."""
 
 import dataclasses
 from typing import Any
@@ -7,30 +7,36 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import NORMS
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.radius import PIXELS, Box, describe_radius, epsilon_of, eta_of, require_radius
 
-# Two float32 roundings of a pixel in [-1, 1] (x + delta, then a clip): 2 * 2^-24, and as much
-# again for the ball's own edge x + eta.
+# A pixel in [-1, 1] is rounded twice to float32 (x + delta, then the clip): 2 * 2^-24. Computing
+# the bound x + eta adds as much again.
 LINF_SLACK = 2.5e-7
-# The l2 length adds up H*W*C such errors, and rounds its own sum and square root relative to eta.
+# Relative to eta, for rounding in the sum and the square root of the l2 norm. The roundings of the
+# pixels come on top (`violations`).
 L2_SLACK = 1e-5
+# Iterations of the l2 projection, and the smallest divisor.
 ROUNDS, TINY = 2, 1e-12
-# Of images in [0, 1] the brightest pixel of many is beyond this.
+# Images in [0, 1] are recognized by pixels in the upper half of [-1, 1] only, of which the largest
+# is above this share of that half.
 SPREAD = 0.8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ThreatModel:
-    """What the attacker may do to an image: move it by at most `eta` in `norm`, inside `box`.
+    """The adversarial examples z that are allowed for an image x: ||z - x||_p <= eta, z in the box.
 
-    Images are float tensors [N, ...]; norms are per example over all the other axes.
+    Images are float tensors [N, ...]. Norms are taken per example, over all axes but the first.
 
     Attributes:
-      eta: radius, > 0, on the scale of the box. On the default one it is twice the eps that the
-        field counts in, for pixels in [0, 1] (`from_epsilon`, `epsilon`).
+      eta: radius of the ball, > 0, on the scale of the box. In the default box [-1, 1] it is twice
+        the usual epsilon, which is for pixels in [0, 1] (see `from_epsilon` and `epsilon`).
       norm: `linf` or `l2`.
-      box: (low, high), the range of a pixel.
+      box: (low, high), the smallest and the largest value of a pixel.
+
+    Raises:
+      ConfigError: eta is not positive and finite, the norm is unknown, or low >= high.
 
     Example:
       >>> threat = ThreatModel(eta=0.3)
@@ -46,18 +52,18 @@ class ThreatModel:
     def __post_init__(self):
         require_radius("eta", self.eta)
         require_choice("norm", self.norm, NORMS)
-        require(self.box[0] < self.box[1], "box = (low, high) with low < high", self.box)
+        require_range("box", self.box)
         object.__setattr__(self, "box", tuple(self.box))
 
     @classmethod
     def from_epsilon(
         cls, epsilon: float, *, norm: str = "linf", box: Box = PIXELS
     ) -> "ThreatModel":
-        """The threat model of a radius for pixels in [0, 1]: eta = (high - low) eps.
+        """The threat model with radius `epsilon` for pixels in [0, 1]: eta = (high - low) epsilon.
 
         Args:
           epsilon: > 0, such as 8/255.
-          norm, box: as of the class.
+          norm, box: see the attributes of the class.
 
         Example:
           >>> ThreatModel.from_epsilon(8 / 255).describe()
@@ -68,21 +74,22 @@ class ThreatModel:
 
     @property
     def epsilon(self) -> float:
-        """The radius for pixels in [0, 1]: eta / (high - low)."""
+        """The radius converted to pixels in [0, 1]: eta / (high - low)."""
         return epsilon_of(self.eta, self.box)
 
     def describe(self) -> str:
-        """The radius on both scales, as for a message."""
+        """The radius as text on both scales, for messages (see `from_epsilon`)."""
         return describe_radius(self.eta, self.box, self.norm)
 
     def require_images(self, x: tf.Tensor | np.ndarray) -> None:
-        """Refuses images that are no float32 images of the box.
+        """Checks that images have the type and the pixel scale of this threat model.
 
         Args:
-          x: array [N, ...], many enough to tell their scale.
+          x: [N, ...]. With few images, pixels in [0, 1] may not be recognized.
 
         Raises:
-          ConfigError: another type, pixels outside the box, or spread over its upper half alone.
+          ConfigError: the images are not float32; a pixel lies outside the box; or all pixels lie
+            in the upper half of the box and nearly fill it, as pixels in [0, 1] do in [-1, 1].
         """
         low, high = self.box
         x = np.asarray(x)
@@ -92,36 +99,43 @@ class ThreatModel:
         middle = (low + high) / 2
         if least >= middle and most > middle + SPREAD * (high - middle):
             raise ConfigError(
-                f"Expected pixels of both halves of the box [{low}, {high}]. Received: [{least}, "
-                f"{most}]. For pixels in [0, 1] use 2 * x - 1, or ThreatModel(box=(0.0, 1.0)) with "
-                f"half the radius (the same epsilon)."
+                f"Expected pixels in both halves of the box [{low}, {high}]. Received: pixels in "
+                f"[{least}, {most}]. For pixels in [0, 1] use 2 * x - 1, or "
+                f"ThreatModel(box=(0.0, 1.0)) with half the radius (the same epsilon)."
             )
 
     def require_in_box(self, x: tf.Tensor | np.ndarray) -> None:
-        """Raises ConfigError where a pixel of `x` lies outside the box."""
+        """Raises ConfigError if a pixel of `x` lies outside the box or is NaN."""
         low, high = self.box
         least, most = float(np.min(x)), float(np.max(x))
         require(low <= least and most <= high, f"images in the box [{low}, {high}]", [least, most])
 
     def clip_box(self, z: tf.Tensor) -> tf.Tensor:
-        """The nearest point of the box."""
+        """The nearest point of the box: each pixel is clipped to [low, high]."""
         return tf.clip_by_value(z, *self.box)
 
     def project(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """The nearest point of both the ball around `x` and the box; x lies in the box.
+        """Projects `z` to the intersection of the ball around `x` with the box.
 
-        A subclass with another region overrides `region` and `into`.
+        For `linf` the result is the nearest point of the intersection. For `l2` it is
+        clip_box(x + t (z - x)) with t <= 1 as large as the ball allows. The ROUNDS iterations
+        approach t from below, so the result never leaves the ball, but t may be slightly too small
+        if many pixels reach the box.
 
-        For `l2` it is clip_box(x + t (z - x)) for the largest t <= 1 that keeps to the ball. t is
-        found from below, so that what is returned never leaves the ball; it is exact after as many
-        rounds as there are times that further pixels meet the box, and near enough after ROUNDS.
+        A subclass with another constraint overrides `region` and `into`.
+
+        Args:
+          z: [N, ...], the points.
+          x: [N, ...], the images, in the box.
         """
         return self.into(z, self.region(x))
 
     def region(self, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """What `into` needs to know of the images, found once for many points: tensors as `x`.
+        """What `into` needs of the images `x`, computed once and used for many projections.
 
-        For `linf` the least and the greatest that each pixel may be.
+        Returns:
+          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, for
+          `l2` the images.
         """
         x = tf.convert_to_tensor(x)
         if self.norm == "linf":
@@ -130,7 +144,7 @@ class ThreatModel:
         return (x,)
 
     def into(self, z: tf.Tensor, region: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """`project` on the region around the images."""
+        """`project(z, x)`, given region(x) in place of x."""
         z = tf.convert_to_tensor(z)
         if self.norm == "linf":
             return tf.clip_by_value(z, *region)
@@ -141,7 +155,7 @@ class ThreatModel:
             moved = x + scale * delta
             kept = self.clip_box(moved)
             free = kept == moved
-            # What the pixels at the box have left of the ball goes to the others.
+            # Pixels clipped to the box use less of eta^2; the other pixels may use the rest.
             left = self.eta**2 - _squares(tf.where(free, 0.0, kept - x))
             length = tf.sqrt(_squares(tf.where(free, delta, 0.0)))
             longer = tf.sqrt(tf.maximum(left, 0.0)) / tf.maximum(length, TINY)
@@ -149,9 +163,12 @@ class ThreatModel:
         return self.clip_box(x + scale * delta)
 
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
-        """argmax <gradient, d> over ||d||_p <= 1: sign(g) for linf, g / ||g|| for l2.
+        """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
 
-        A zero gradient gives a zero step.
+        Where the gradient of an example is zero, its step is zero.
+
+        Args:
+          gradient: [N, ...]; the result has its shape.
         """
         if self.norm == "linf":
             return tf.sign(gradient)
@@ -161,17 +178,17 @@ class ThreatModel:
         return tf.math.divide_no_nan(gradient, _lengths(gradient))
 
     def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """A point drawn uniformly from the ball around `x`, then clipped to the box.
+        """Points drawn uniformly from the ball around `x`, then projected to the box.
 
         Args:
-          x: [N, ...] images.
-          seed: int tensor [2]; the same seed gives the same start.
+          x: [N, ...], the images, in the box.
+          seed: int tensor [2]; equal seeds give equal points.
         """
         shape = tf.shape(x)
         if self.norm == "linf":
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
-        # Direction: a normalized Gaussian. Length: eta * U^(1/d), the radius law of a d-ball.
+        # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
         direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
         count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
         uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)
@@ -180,16 +197,16 @@ class ThreatModel:
         return self.project(x + radius * direction / _lengths(direction), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
-        """Per-example ||delta||_p in float64, shape [N]."""
+        """||delta||_p of each example: float64 [N] for delta [N, ...]."""
         flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
         if self.norm == "linf":
             return np.abs(flat).max(axis=1, initial=0.0)
         return np.sqrt((flat**2).sum(axis=1))
 
     def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
-        """Which examples break the ball, the box, or hold a NaN; bool [N], computed in float64.
+        """bool [N]: which examples z leave the ball around x or the box, or contain NaN or inf.
 
-        The slack is float32 rounding and no more (LINF_SLACK, L2_SLACK).
+        Computed in float64. The tolerance covers float32 rounding only (LINF_SLACK, L2_SLACK).
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         slack = LINF_SLACK * max(map(abs, self.box))
@@ -197,7 +214,7 @@ class ThreatModel:
             slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
         outside = self.size(z - x) > self.eta + slack
         flat = z.reshape(len(z), -1)
-        low, high = (float(np.float32(bound)) for bound in self.box)  # as a clip has them
+        low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box
         outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)
         return outside | ~np.isfinite(flat).all(axis=1)
 
@@ -215,5 +232,5 @@ def _squares(delta):
 
 
 def require_threat(threat: Any) -> None:
-    """Raises ConfigError where a number, say, stands for a ThreatModel."""
+    """Raises ConfigError if `threat` is not a threat model, for example a radius."""
     require(hasattr(threat, "into"), "threat=mmtf.ThreatModel(eta=...)", threat)

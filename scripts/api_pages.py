@@ -17,8 +17,10 @@ ROOMS = (
     "classifiers",
     "data",
     "evaluation",
+    "fit",
     "games",
     "nets",
+    "privacy",
     "runs",
     "solvers",
     "training",
@@ -49,9 +51,10 @@ def pages(root: pathlib.Path) -> dict[str, str]:
     text = {name: _page(name, found) for name, found in modules.items()}
     listed = "\n".join(f"- [mmtf.{name}]({name}.md)" for name in ROOMS)
     text["index"] = (
-        "# API\n\nThe names most users need are attributes of `mmtf`: `Classifier`, `Dataset`, "
-        "`Schedule`, `ThreatModel`, `evaluate`, `load_data`, `run_config`, `run_experiment`, "
-        "`save_keras`, `save_serving`, `schedule_of`, `train`; attacks, games and nets are "
+        "# API\n\nThe names most users need are attributes of `mmtf`: `AdversarialModel`, "
+        "`Classifier`, `Dataset`, `RobustAccuracy`, `Schedule`, `ThreatModel`, `evaluate`, "
+        "`load_data`, `run_config`, `run_experiment`, `save_keras`, `save_serving`, "
+        "`schedule_of`, `train`; attacks, games and nets are "
         "attributes of their rooms: `mmtf.attacks.PGD`, `mmtf.games.MinimaxGrad`, "
         f"`mmtf.nets.mnist_cnn`.\n\n{listed}\n- [The rest]({OTHERS}.md)\n"
     )
@@ -63,7 +66,7 @@ def _page(name: str, modules: list[str]) -> str:
     return f"# {title}\n\n" + "\n\n".join(f"::: {module}" for module in modules) + "\n"
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Writes the pages with --write; otherwise exits with status 1 if one is out of date."""
     wanted = pages(ROOT)
     stale = [

@@ -16,7 +16,7 @@ from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
 from mmtf.config import NORMS
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require_choice
 from mmtf.reports import read_json, write_json
 from mmtf.reports.markdown import markdown_table
 from mmtf.runtime import startup
@@ -68,6 +68,9 @@ def run() -> None:
     from mmtf.classifiers.loading import load_classifier
     from mmtf.evaluation.admission import validate_classifier
 
+    titles = [one.title for one in COMPARISONS]
+    for title in FLAGS.only:
+        require_choice("--only", title, titles)
     data = load_data(FLAGS.dataset)
     x, y = data.test(FLAGS.max_examples)
     settings = Settings(steps=FLAGS.steps, queries=FLAGS.queries)
@@ -240,11 +243,15 @@ def define_flags() -> None:
     """Defines the command's flags; a function, because one test may import several scripts."""
     flags.DEFINE_multi_string("model", [], "NAME=PATH of a classifier. Repeat for several.")
     flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
-    flags.DEFINE_integer("max_examples", 200, "Number of test examples, from the first.")
+    flags.DEFINE_integer(
+        "max_examples", 200, "Number of test examples, from the first.", lower_bound=1
+    )
     flags.DEFINE_float("eta", 0.3, "l-infinity radius, for pixels in [-1, 1].")
     flags.DEFINE_float("eta_l2", 2.0, "l2 radius, for pixels in [-1, 1].")
-    flags.DEFINE_integer("steps", 50, "Steps of APGD, and of APGD-T and FAB-T for each target.")
-    flags.DEFINE_integer("queries", 500, "Queries of Square.")
+    flags.DEFINE_integer(
+        "steps", 50, "Steps of APGD, and of APGD-T and FAB-T for each target.", lower_bound=1
+    )
+    flags.DEFINE_integer("queries", 500, "Queries of Square.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Seed of random starts.")
     flags.DEFINE_list("only", [], "Titles of attacks; default: all.")
     flags.DEFINE_string("output", str(RECORD), "Path of the record.")

@@ -88,11 +88,10 @@ def recipes() -> dict:
 def main(_: list[str]) -> None:
     """Trains and measures every recipe against every classifier."""
     startup.import_tensorflow()
-    import keras
-
     from mmtf import ThreatModel, load_data
     from mmtf.attacks import ATTACKS
     from mmtf.classifiers.classifier import as_classifier
+    from mmtf.classifiers.loading import load_keras
     from mmtf.evaluation.best_response import best_response
     from mmtf.evaluation.runner import measure
     from mmtf.storage.provenance import provenance
@@ -135,7 +134,7 @@ def main(_: list[str]) -> None:
 
     for one in FLAGS.classifiers:
         label, _, folder = one.partition("=")
-        classifiers[label] = keras.models.load_model(os.path.join(folder, "classifier.keras"))
+        classifiers[label] = load_keras(os.path.join(folder, "classifier.keras"))
         for attack in ("none", "fgsm", "pgd"):
             key = key_of(label, attack, None)
             if not _done(key, cells):
@@ -186,7 +185,9 @@ def define_flags() -> None:
     flags.DEFINE_list("recipes", None, "Names of recipes; default: all but paper 30000 steps.")
     flags.DEFINE_string("dataset", "mnist", "Dataset on which the classifiers were trained.")
     flags.DEFINE_float("eta", 0.3, "Radius of the attacks, for pixels in [-1, 1].")
-    flags.DEFINE_integer("max_examples", 0, "Number of test examples, from the first; 0 for all.")
+    flags.DEFINE_integer(
+        "max_examples", 0, "Number of test examples, from the first; 0 for all.", lower_bound=0
+    )
     flags.DEFINE_string("output", str(RECORD), "Path of the record.")
 
 

@@ -77,8 +77,7 @@ def main(_: list[str]) -> None:
 
 
 def _row(defense, config, data, threat, folder):
-    import keras
-
+    from mmtf.classifiers.loading import load_keras
     from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET
     from mmtf.evaluation.options import EvalOptions
@@ -89,7 +88,7 @@ def _row(defense, config, data, threat, folder):
     with Workdir(folder, config) as workdir:
         if workdir.finished() is None:
             run_experiment(config, workdir, data)
-        classifier = keras.models.load_model(workdir.keras_path)
+        classifier = load_keras(workdir.keras_path)
         recipes = {
             name: dataclasses.replace(
                 ATTNET,
@@ -116,10 +115,17 @@ def define_flags() -> None:
     flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
     flags.DEFINE_float("eta", 0.3, "Radius, for pixels in [-1, 1].")
     flags.DEFINE_integer(
-        "steps", None, "Training steps of the defenses; default: the fast schedule's."
+        "steps",
+        None,
+        "Training steps of the defenses; default: the fast schedule's.",
+        lower_bound=1,
     )
-    flags.DEFINE_integer("attack_steps", 2500, "Training steps of the best responses.")
-    flags.DEFINE_integer("max_examples", 0, "Number of test examples, from the first; 0 for all.")
+    flags.DEFINE_integer(
+        "attack_steps", 2500, "Training steps of the best responses.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "max_examples", 0, "Number of test examples, from the first; 0 for all.", lower_bound=0
+    )
     flags.DEFINE_integer("seed", 0, "Seed of the games, the best responses and random starts.")
     flags.DEFINE_string("runs", "runs/transfer", "Folder of the runs and best responses.")
     flags.DEFINE_string("output", str(RECORD), "Path of the record.")

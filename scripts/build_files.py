@@ -6,9 +6,9 @@ Each module and test has one target, named after it (`__init__` after its folder
 
 - rule: py_test for test_*.py, py_binary for files that run as a script, py_library otherwise;
 - deps: what the file imports from this repository, inside functions too;
-- data: modules that a registry names as "mmtf.module:attribute", and .csv and .md files of the
-  folder that the source names; outside mmtf also modules started by name (`python -m`), named files
-  of the same folder, conftest.py, and named files and folders of the root;
+- data: modules that a registry names as "mmtf.module:attribute", and .css, .csv and .md files of
+  the folder that the source names; outside mmtf also modules started by name (`python -m`), named
+  files of the same folder, conftest.py, and named files and folders of the root;
 - tags = ["slow"] if some of its tests are marked slow.
 
 //:mmtf is the whole library, for `import mmtf`, which imports the rest by name when first used.
@@ -183,7 +183,7 @@ def _named(root: pathlib.Path, text: str, path: pathlib.Path, labels: dict) -> I
     member = re.fullmatch(rf"({LIBRARY}[\w.]*):\w+", text)
     if member and member[1] in labels:
         yield labels[member[1]]
-    if re.fullmatch(r"\w+\.(csv|md)", text) and (root / path.parent / text).exists():
+    if re.fullmatch(r"\w+\.(css|csv|md)", text) and (root / path.parent / text).exists():
         yield f"//{path.parent.as_posix()}:{text}"
     if path.parts[0] == LIBRARY:
         return

@@ -95,19 +95,19 @@ def block(record: dict) -> str:
             bent.append(f"{TITLES[axis]} ({bend(axis, rows):.2f} x)")
     header = ["axis", "value", "ms", "GFLOP/s", "time", "work", "peak MiB", "memory"]
     told = (
-        f"Time outgrows the work by more than {TOLERANCE - 1:.0%} over: {', '.join(faster)}."
+        f"Time grows faster than the work by more than {TOLERANCE - 1:.0%} in: {', '.join(faster)}."
         if faster
-        else f"Nowhere does time outgrow the work by more than {TOLERANCE - 1:.0%}."
+        else f"Time grows faster than the work by at most {TOLERANCE - 1:.0%}."
     )
     memory = (
-        f"Peak memory grows faster than in proportion (the last point over the line through the "
-        f"first and the middle one) over: {', '.join(bent)}."
+        "Peak memory grows faster than linearly (last point divided by the value of the line "
+        f"through the first and the middle point) in: {', '.join(bent)}."
         if bent
-        else "Peak memory grows no faster than in proportion, beside its constant."
+        else "Peak memory grows at most linearly."
     )
     return (
-        f"{markdown_table(header, lines)}\n\n{told} (Of each axis the dearest point per unit of "
-        f"work, over the cheapest before it.) {memory} {where(record)}."
+        f"{markdown_table(header, lines)}\n\n{told} (For each axis: the largest time per unit of "
+        f"work, divided by the smallest of an earlier point.) {memory} {where(record)}."
     )
 
 

@@ -15,6 +15,7 @@ import sys
 
 from absl import app, flags
 
+from mmtf.cli.errors import refuse_empty
 from mmtf.config import SCHEDULES
 from mmtf.errors import ConfigError, RunError, require
 from mmtf.runtime import startup
@@ -114,6 +115,10 @@ def run(name: str) -> None:
 def _reproduce(argv: list[str]) -> int:
     if argv[1:]:
         raise ConfigError(f"Expected flags only. Received: {' '.join(argv[1:])}.")
+    refuse_empty(FLAGS)
+    if not FLAGS.measure or FLAGS.render_only:
+        there = os.path.isdir(FLAGS.results)
+        require(there, "--results=FOLDER with records to render", FLAGS.results)
     tables, figures = _numbers("tables", TABLES), _numbers("figures", selection.FIGURES)
     if FLAGS.adopt:
         from scripts.paper.store import Store

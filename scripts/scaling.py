@@ -11,7 +11,7 @@ import os
 from absl import app
 
 from mmtf.cli.errors import in_one_line
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, reason_of
 from mmtf.reports import read_json
 
 # Settings that may differ between compared runs, besides the replicas. --jit_compile is one because
@@ -68,11 +68,15 @@ def _job(record):
     return config, record["precision"], record.get("jit_compile"), hardware
 
 
-@in_one_line("scaling")
+@in_one_line("scripts.scaling", takes_arguments=True)
 def main(argv: list[str]) -> int:
     """Prints the table of the workdirs that the command line names; returns the exit status."""
     try:
         table = rows({path: read_json(os.path.join(path, "record.json")) for path in argv[1:]})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"Expected record.json as mmtf.run writes it. Received: another ({reason_of(error)})."
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"Expected workdirs of finished runs. Received: {error.filename} ({error.strerror})."

@@ -56,9 +56,10 @@ def block(record: dict) -> str:
     more = beaten(record)
     told = [f"{attack} on {defense} by {count}" for defense, attack, count in more]
     verdict = (
-        f"AutoAttack breaks fewer images than: {', '.join(told)}."
+        f"Attacks that succeed on more images than AutoAttack: {', '.join(told)}."
         if more
-        else "AutoAttack breaks at least as many images as every single attack on every classifier."
+        else "On every classifier, AutoAttack succeeds on at least as many images as every other "
+        "attack."
     )
     signs = "; ".join(one["text"] for one in record["signs"]) or "no sign of masked gradients"
     pgd = record["pgd"] if "pgd" in record else record["attacks"]["pgd"]

@@ -4,6 +4,7 @@ from mmtf.runtime import startup
 
 startup.import_tensorflow()  # as the commands do that tests start
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,6 +80,14 @@ def excess():
         return np.maximum(beyond_ball, beyond_box)
 
     return excess_of
+
+
+@pytest.fixture
+def first_channels():
+    """first_channels(): sets Keras' image_data_format to channels_first until the test ends."""
+    before = keras.config.image_data_format()
+    yield lambda: keras.config.set_image_data_format("channels_first")
+    keras.config.set_image_data_format(before)
 
 
 @pytest.fixture

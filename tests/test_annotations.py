@@ -1,10 +1,11 @@
-"""Every public function of mmtf is annotated: arguments and return."""
+"""Every public function of mmtf and its benchmarks is annotated: arguments and return."""
 
 import ast
 import pathlib
 from collections.abc import Iterable, Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOMS = ("mmtf", "benchmarks", "scripts")
 
 
 def lacking(source: str, module: str) -> list[str]:
@@ -36,7 +37,7 @@ def _is_annotated(node: ast.FunctionDef | ast.AsyncFunctionDef, in_class: bool) 
 
 def _all_lacking() -> set[str]:
     found = set()
-    for path in sorted((ROOT / "mmtf").rglob("*.py")):
+    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         found |= set(lacking(path.read_text(), module))
     return found

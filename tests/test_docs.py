@@ -14,7 +14,9 @@ from scripts import api_pages
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # README's Python runs in test_readme.py, extending.md's in test_extending.py.
-RUN = [page for page in PAGES if page.name not in ("README.md", "extending.md")]
+RUN = [page for page in PAGES if page.name not in ("README.md", "extending.md", "fit.md")]
+# It trains a MobileNetV2: a minute of CPU.
+RUN.append(pytest.param(ROOT / "docs" / "fit.md", marks=pytest.mark.slow))
 # Its commands are executed, too, but the ones that install or take minutes.
 STORY = "getting_started.md"
 LONG = ("pip install", "--game=minimax_grad --eta=0.3")

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 # From the bottom up; the rooms of one line do not know each other. Reports only render what they
 # are given, so that an evaluation can hand its own to them.
 LAYERS = [
-    ["errors", "_moved", "_presets_0_1"],
+    ["errors", "_moved", "_presets_0_1", "preset_table"],
     ["radius", "registry", "runtime", "stats"],
     ["config"],
     ["threat"],
@@ -28,6 +28,7 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy"],
+    ["fit"],
     ["runs"],
     ["cli"],
     ["run", "evaluate", "__init__"],

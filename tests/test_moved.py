@@ -10,7 +10,7 @@ from mmtf import _moved
 
 @pytest.mark.parametrize("old, new", sorted(_moved.MODULES.items()))
 def test_a_moved_module_hands_out_the_attributes_of_the_new_one(old, new):
-    with pytest.warns(DeprecationWarning, match=f"{old} is {new} now"):
+    with pytest.warns(DeprecationWarning, match=f"{old} was renamed to {new};"):
         module = importlib.reload(importlib.import_module(old))
     here = importlib.import_module(new)
     names = [name for name in vars(here) if not name.startswith("_")]
@@ -28,7 +28,9 @@ def test_a_renamed_attribute_is_the_new_one(old, name, new):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         module = importlib.import_module(old)
-    with pytest.warns(DeprecationWarning, match=f"{old}.{name} is {place}.{attribute} now"):
+    with pytest.warns(
+        DeprecationWarning, match=f"{old}.{name} was renamed to {place}.{attribute};"
+    ):
         found = getattr(module, name)
     assert found is getattr(importlib.import_module(place), attribute)
 

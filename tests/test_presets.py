@@ -8,16 +8,8 @@ from mmtf.config import SCHEDULES, RunConfig, Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.presets import (
-    ANY,
-    COMPUTED,
-    NETWORK,
-    ROWS,
-    default_net,
-    merged_config,
-    run_config,
-    schedule_of,
-)
+from mmtf.preset_table import ANY, COMPUTED, NETWORK, PRESETS
+from mmtf.presets import default_net, merged_config, run_config, schedule_of
 
 # Appendices A and B: the classifier's iterations, and those of minimax and saddle-point games.
 CLASSIFIER = {"mnist": 50_000, "cifar10": 100_000}
@@ -226,11 +218,11 @@ def test_settings_that_there_are_not_are_refused():
         run_config(attacks=("pgd", "pgd"))
 
 
-def test_every_row_is_about_something_that_there_is():
-    for row in ROWS:
-        assert row.schedule in (ANY, *SCHEDULES), row
-        assert row.game in (ANY, COMPUTED, NETWORK, *GAMES), row
-        for name in row.values:
+def test_every_preset_names_existing_settings():
+    for preset in PRESETS:
+        assert preset.schedule in (ANY, *SCHEDULES), preset
+        assert preset.game in (ANY, COMPUTED, NETWORK, *GAMES), preset
+        for name in preset.values:
             head, _, rest = name.partition(".")
-            assert head in RunConfig.__dataclass_fields__, row
-            assert head != "schedule" or rest in Schedule.__dataclass_fields__, row
+            assert head in RunConfig.__dataclass_fields__, preset
+            assert head != "schedule" or rest in Schedule.__dataclass_fields__, preset

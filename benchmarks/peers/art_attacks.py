@@ -1,11 +1,12 @@
 """Attacks of the Adversarial Robustness Toolbox (ART) under mmtf's threat models.
 
-Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
-NHWC in [-1, 1]. ART is given pixels in [0, 1] and half the radius, the scale it is written for:
-its DeepFool multiplies every step by the width of the box, which is right for no other width.
+Each function takes (subject, x, y, threat, settings), see `benchmarks.peers.subject`, and returns
+images float32 NHWC in [-1, 1]. ART gets pixels in [0, 1] and half the radius: its DeepFool
+multiplies every step by the width of the box, which is correct only for width 1.
 """
 
 import logging
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,14 +15,15 @@ import torch
 from art.attacks import evasion
 from art.estimators.classification import PyTorchClassifier, TensorFlowV2Classifier
 
-from benchmarks.peers.subject import from_unit, order_of, to_unit
+from benchmarks.peers.subject import Settings, Subject, from_unit, order_of, to_unit
 from benchmarks.peers.torch_copy import nchw, nhwc
+from mmtf.threat import ThreatModel
 
 logging.getLogger("art").setLevel(logging.ERROR)
 
 
-def classifier_of(subject) -> PyTorchClassifier:
-    """The PyTorch copy on [0, 1] images."""
+def classifier_of(subject: Subject) -> PyTorchClassifier:
+    """ART's wrapper of the PyTorch copy that takes images in [0, 1]."""
     return PyTorchClassifier(
         model=subject.unit_copy,
         loss=torch.nn.CrossEntropyLoss(),
@@ -32,8 +34,8 @@ def classifier_of(subject) -> PyTorchClassifier:
     )
 
 
-def keras_classifier_of(subject) -> TensorFlowV2Classifier:
-    """The Keras model itself, on [-1, 1] images."""
+def keras_classifier_of(subject: Subject) -> TensorFlowV2Classifier:
+    """ART's wrapper of the Keras model, which takes images in [-1, 1]."""
     return TensorFlowV2Classifier(
         model=subject.classifier,
         nb_classes=subject.classes,
@@ -43,15 +45,16 @@ def keras_classifier_of(subject) -> TensorFlowV2Classifier:
     )
 
 
-def fgsm(subject, x, y, threat, settings):
-    """On the Keras model, so that both see the same gradient."""
+def fgsm(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """ART's FGSM, on the Keras model, so that ART and mmtf use the same gradient."""
     attack = evasion.FastGradientMethod(
         keras_classifier_of(subject), norm=order_of(threat), eps=threat.eta, batch_size=len(x)
     )
     return attack.generate(x, y=_one_hot(subject, y))
 
 
-def pgd(subject, x, y, threat, settings):
+def pgd(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """ART's PGD with one random start."""
     return _run(
         evasion.ProjectedGradientDescent,
         subject,
@@ -66,15 +69,22 @@ def pgd(subject, x, y, threat, settings):
     )
 
 
-def apgd_ce(subject, x, y, threat, settings):
+def apgd_ce(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """ART's Auto-PGD on the cross-entropy."""
     return _apgd(subject, x, y, threat, settings, "cross_entropy")
 
 
-def apgd_dlr(subject, x, y, threat, settings):
+def apgd_dlr(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """ART's Auto-PGD on the difference of logits ratio."""
     return _apgd(subject, x, y, threat, settings, "difference_logits_ratio")
 
 
-def square(subject, x, y, threat, settings):
+def square(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """ART's Square attack with `settings.queries` iterations."""
     return _run(
         evasion.SquareAttack,
         subject,
@@ -88,8 +98,10 @@ def square(subject, x, y, threat, settings):
     )
 
 
-def deepfool(subject, x, y, threat, settings):
-    """l2 only; the smallest perturbation, whatever the radius. Takes predictions as labels."""
+def deepfool(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """ART's DeepFool (l2): a minimal perturbation, of any size, from the predicted class."""
     return _run(
         evasion.DeepFool,
         subject,
@@ -102,7 +114,10 @@ def deepfool(subject, x, y, threat, settings):
     )
 
 
-def carlini_wagner(subject, x, y, threat, settings):
+def carlini_wagner(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """ART's Carlini-Wagner attack (l2): a minimal perturbation, of any size."""
     return _run(
         evasion.CarliniL2Method,
         subject,
@@ -111,7 +126,7 @@ def carlini_wagner(subject, x, y, threat, settings):
         max_iter=settings.cw_steps,
         binary_search_steps=settings.cw_searches,
         learning_rate=settings.cw_rate,
-        initial_const=settings.cw_first / 4.0,  # squared lengths are a quarter in [0, 1]
+        initial_const=settings.cw_first / 4.0,  # squared norms are a quarter on [0, 1]
         verbose=False,
     )
 

@@ -9,6 +9,7 @@ import functools
 import importlib.metadata
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,7 +151,9 @@ COMPARISONS = (
 )
 
 
-def compare(subject: Subject, x, y, comparison: Comparison, eta: float, settings: Settings) -> dict:
+def compare(
+    subject: Subject, x: Any, y: Any, comparison: Comparison, eta: float, settings: Settings
+) -> dict:
     """Measures the errors of mmtf's attack and of every peer's on the same images.
 
     An attack succeeds on an example if the image that it returns is within the ball and the box in
@@ -240,7 +243,7 @@ def shortfall(cell: dict) -> float:
     return cell["theirs_alone"] - cell["ours_alone"]
 
 
-def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
+def differing_pixels(subject: Subject, x: Any, y: Any, ours: Any, theirs: Any) -> dict:
     """Counts pixels in which two FGSM images differ, and those with an uncertain gradient sign.
 
     Two float32 programs agree on the sign of a gradient only where it is larger than its rounding
@@ -270,7 +273,7 @@ def differing_pixels(subject: Subject, x, y, ours, theirs) -> dict:
     }
 
 
-def gradient64(subject: Subject, x, y) -> np.ndarray:
+def gradient64(subject: Subject, x: Any, y: Any) -> np.ndarray:
     """Returns d cross-entropy_i / d x_i in float64, by the PyTorch copy; NHWC."""
     exact_copy = copy.deepcopy(subject.torch_copy).double()
     images = nchw(np.asarray(x, np.float64)).requires_grad_()

@@ -1,15 +1,19 @@
 """Attacks of Foolbox under mmtf's threat models.
 
-Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
-NHWC in [-1, 1], which is also the box that Foolbox is given.
+Each function takes (subject, x, y, threat, settings), see `benchmarks.peers.subject`, and returns
+images float32 NHWC in [-1, 1], which is also the box that Foolbox gets.
 """
+
+from typing import Any
 
 import foolbox
 import numpy as np
 import tensorflow as tf
 import torch
 
+from benchmarks.peers.subject import Settings, Subject
 from benchmarks.peers.torch_copy import nchw, nhwc
+from mmtf.threat import ThreatModel
 
 FAST = {"linf": foolbox.attacks.LinfFastGradientAttack, "l2": foolbox.attacks.L2FastGradientAttack}
 PGD = {"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}
@@ -19,28 +23,34 @@ DEEPFOOL = {
 }
 
 
-def fgsm(subject, x, y, threat, settings):
-    """On the Keras model, so that both see the same gradient."""
+def fgsm(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """Foolbox's FGSM (FGM in l2), on the Keras model: both then use the same gradient."""
     model = foolbox.TensorFlowModel(subject.classifier, bounds=(-1.0, 1.0))
     attack = FAST[threat.norm](random_start=False)
     labels = tf.constant(y, tf.int64)
     return np.asarray(attack.run(model, tf.constant(x), labels, epsilon=threat.eta))
 
 
-def pgd(subject, x, y, threat, settings):
+def pgd(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """Foolbox's PGD with a random start."""
     attack = PGD[threat.norm](
         steps=settings.pgd_steps, abs_stepsize=2.5 * threat.eta / settings.pgd_steps
     )
     return _run(attack, subject, x, y, epsilon=threat.eta)
 
 
-def deepfool(subject, x, y, threat, settings):
-    """The smallest perturbation, whatever the radius. Takes predictions as labels."""
+def deepfool(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """Foolbox's DeepFool: a minimal perturbation, of any size, from the predicted class."""
     attack = DEEPFOOL[threat.norm](steps=settings.deepfool_steps, candidates=subject.classes)
     return _run(attack, subject, x, y)
 
 
-def carlini_wagner(subject, x, y, threat, settings):
+def carlini_wagner(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """Foolbox's Carlini-Wagner attack (l2): a minimal perturbation, of any size."""
     attack = foolbox.attacks.L2CarliniWagnerAttack(
         binary_search_steps=settings.cw_searches,
         steps=settings.cw_steps,

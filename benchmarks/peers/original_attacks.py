@@ -1,11 +1,13 @@
 """The original AutoAttack (Croce & Hein) and its parts, from PyPI's pyautoattack.
 
-Each takes (subject, x, y, threat, settings) as `benchmarks.peers.subject` says and returns images
-NHWC in [-1, 1]. The original knows the box [0, 1] alone: it is given half the radius. Square's
-schedule is the rescaled one, which mmtf and ART have too; at 10,000 queries they are the same.
+Each function takes (subject, x, y, threat, settings), see `benchmarks.peers.subject`, and returns
+images float32 NHWC in [-1, 1]. AutoAttack supports the box [0, 1] only, so it gets half the radius.
+Square's schedule is scaled to the number of queries, as in mmtf and ART; for 10,000 queries it is
+the published one.
 """
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,34 +16,48 @@ from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from pyautoattack.fab_pt import FABAttack_PT
 from pyautoattack.square import SquareAttack
 
-from benchmarks.peers.subject import from_unit, to_unit
+from benchmarks.peers.subject import Settings, Subject, from_unit, to_unit
 from benchmarks.peers.torch_copy import nchw, nhwc
+from mmtf.threat import ThreatModel
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 
 
-def apgd_ce(subject, x, y, threat, settings):
+def apgd_ce(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """The original APGD on the cross-entropy."""
     return _perturb(_apgd(subject, threat, settings, "ce"), subject, x, y)
 
 
-def apgd_dlr(subject, x, y, threat, settings):
+def apgd_dlr(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """The original APGD on the difference of logits ratio."""
     return _perturb(_apgd(subject, threat, settings, "dlr"), subject, x, y)
 
 
-def apgd_targeted(subject, x, y, threat, settings):
+def apgd_targeted(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """The original targeted APGD, with `settings.targets` target classes."""
     return _perturb(_apgd_targeted(subject, threat, settings), subject, x, y)
 
 
-def fab(subject, x, y, threat, settings):
+def fab(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """The original targeted FAB, with `settings.targets` target classes."""
     return _perturb(_fab(subject, threat, settings), subject, x, y)
 
 
-def square(subject, x, y, threat, settings):
+def square(subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings) -> np.ndarray:
+    """The original Square attack, with `settings.queries` queries."""
     return _perturb(_square(subject, threat, settings), subject, x, y)
 
 
-def autoattack(subject, x, y, threat, settings):
-    """Its version `standard`, with the iterations of `settings`."""
+def autoattack(
+    subject: Subject, x: Any, y: Any, threat: ThreatModel, settings: Settings
+) -> np.ndarray:
+    """The original AutoAttack, version `standard`, with the iterations of `settings`."""
     attack = AutoAttack(
         subject.unit_copy,
         attacks=["apgd-ce", "apgd-t", "fab-t", "square"],

@@ -1,7 +1,8 @@
-"""The classifier that every peer attacks, and the numbers of iterations.
+"""The classifier that all libraries attack, and the numbers of iterations.
 
-A peer's attack is a function (subject, x, y, threat, settings) -> images float32 NHWC, with x NHWC
-in [-1, 1] and y int [N]. Ball and box are enforced by the peer's own code alone.
+An attack of another library is a function (subject, x, y, threat, settings) -> images float32 NHWC
+in [-1, 1], with x float32 NHWC in [-1, 1] and y int [N]. The library alone keeps its images in the
+ball and the box.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.torch_copy import TorchCopy, copy_logits, torch_copy_of
+from mmtf.threat import ThreatModel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,12 @@ class Subject:
     classes: int
     seed: int
 
-    def copy_errs(self, z, y) -> np.ndarray:
+    def copy_errs(self, z: Any, y: Any) -> np.ndarray:
         """Returns bool [N]: whether the PyTorch copy misclassifies each image of `z`."""
         return copy_logits(self.torch_copy, np.asarray(z, np.float32)).argmax(1) != np.asarray(y)
 
 
-def subject_of(classifier, seed: int = 0) -> Subject:
+def subject_of(classifier: Any, seed: int = 0) -> Subject:
     """Returns the Subject of `classifier`, a Keras Sequential as `torch_copy_of` takes it."""
     copy = torch_copy_of(classifier)
     unit = TorchCopy(copy.layers, unit=True).eval()
@@ -69,16 +71,16 @@ def subject_of(classifier, seed: int = 0) -> Subject:
     return Subject(classifier, copy, unit, shape, classifier.output_shape[-1], seed)
 
 
-def to_unit(x) -> np.ndarray:
+def to_unit(x: Any) -> np.ndarray:
     """Maps images from [-1, 1] to [0, 1], float32."""
     return (np.asarray(x, np.float32) + np.float32(1.0)) / np.float32(2.0)
 
 
-def from_unit(x) -> np.ndarray:
+def from_unit(x: Any) -> np.ndarray:
     """Maps images from [0, 1] to [-1, 1], float32."""
     return np.float32(2.0) * np.asarray(x, np.float32) - np.float32(1.0)
 
 
-def order_of(threat) -> float:
+def order_of(threat: ThreatModel) -> float:
     """Returns the order of the threat model's norm, as in numpy.linalg.norm."""
     return np.inf if threat.norm == "linf" else 2

@@ -17,7 +17,7 @@ from mmtf.attacks.criteria import (
     wrong_classes_fn,
 )
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_choice, require_int, require_number
 from mmtf.threat import ThreatModel
 
 # Phases between checkpoints, as shares of all steps: the length of the first phase, by how much
@@ -121,10 +121,10 @@ class APGD(TargetableAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
+        require_int("steps", self.steps)
         require_choice("loss", self.loss, losses.LOSSES)
         require_restarts(self.restarts, self.stop_early)
-        require(0 < self.rho < 1, "0 < rho < 1", self.rho)
+        require_number("rho", self.rho, above=0, below=1)
         self.keeps_successful = self.stop_early
 
     def start(self, x: Tensor, seed: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ class APGDTargeted(APGD):
         self, threat: ThreatModel, *, steps: int = 100, targets: int = 9, rho: float = 0.75
     ):
         super().__init__(threat, steps=steps, rho=rho)
-        require(targets > 0, "targets > 0", targets)
+        require_int("targets", targets)
         self.targets = targets
 
     def supports(self, classifier: Any, x: Any) -> None:

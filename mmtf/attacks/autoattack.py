@@ -11,6 +11,7 @@ from mmtf.attacks.criteria import count_classes
 from mmtf.attacks.fab import FAB
 from mmtf.attacks.square import Square
 from mmtf.classifiers.classifier import Classifier
+from mmtf.errors import require_int
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -40,6 +41,7 @@ class AutoAttack(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_int("queries", self.queries)
         given = {"steps": self.steps, "targets": self.targets}
         self.parts = (
             APGD(self.threat, steps=self.steps),

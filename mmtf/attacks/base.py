@@ -11,7 +11,7 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require
 from mmtf.threat import ThreatModel, require_threat
 
 
@@ -89,9 +89,9 @@ class Attack:
           ConfigError: see `supports`.
         """
         classifier = self._subject(classifier)
+        images, labels, seed = checked_inputs(x, y, seed)
         self.supports(classifier, x)
-        x, y, seed = (tf.convert_to_tensor(value) for value in (x, y, seed))
-        return self.run(classifier, x, y, seed)
+        return self.run(classifier, images, labels, seed)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Any:
         """Runs the attack on tensors; same arguments as `__call__`."""
@@ -253,6 +253,20 @@ def _hashable(value):
     except TypeError:
         return _SameObject(value)
     return value
+
+
+def checked_inputs(x: Any, y: Any, seed: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns images, labels and seed as tensors; raises ConfigError for other types or shapes."""
+    x, y, seed = (tf.convert_to_tensor(value) for value in (x, y, seed))
+    require(x.dtype.is_floating, "float images in the box", f"{x.dtype.name} {tuple(x.shape)}")
+    whole = y.dtype.is_integer and y.shape.rank in (None, 1)
+    require(whole, "integer labels [N]", f"{y.dtype.name} of shape {y.shape}")
+    if x.shape.rank and y.shape.rank:
+        same = x.shape[:1].is_compatible_with(y.shape[:1])
+        require(same, "a label for each image", f"{y.shape[0]} labels of {x.shape[0]} images")
+    pair = seed.dtype.is_integer and seed.shape.is_compatible_with([2])
+    require(pair, "seed as two whole numbers", f"{seed.dtype.name} of shape {seed.shape}")
+    return x, y, seed
 
 
 class _SameObject:

@@ -11,7 +11,7 @@ from tensorflow import Tensor
 from mmtf.attacks.base import gradient_of, program, where_per_example
 from mmtf.attacks.criteria import TargetableAttack
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 # Pixels are kept this far from the edge of the box, where the inverse of tanh is infinite.
 EDGE = 1e-6
@@ -74,9 +74,11 @@ class CarliniWagner(TargetableAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "searches", "learning_rate", "initial_c"):
-            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
-        require(self.confidence >= 0, "confidence >= 0", self.confidence)
+        for name in ("steps", "searches"):
+            require_int(name, getattr(self, name))
+        for name in ("learning_rate", "initial_c"):
+            require_number(name, getattr(self, name), above=0)
+        require_number("confidence", self.confidence, at_least=0)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         z = super().run(classifier, x, labels, seed)

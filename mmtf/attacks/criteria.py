@@ -10,10 +10,11 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Attack, program, where_per_example
+from mmtf.attacks.base import Attack, checked_inputs, program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require
+from mmtf.errors import require, require_bool, require_int
 
+NAMED = ("least_likely", "random")
 TARGETS = "target None, 'least_likely', 'random' or a class >= 0"
 # Folded into the seed, so that random targets are independent of random starts.
 TARGET_STREAM = 1 << 20
@@ -39,7 +40,8 @@ class Criterion:
 
     def __init__(self, target: Any = None):
         is_class = isinstance(target, numbers.Integral) and not isinstance(target, bool)
-        known = target in (None, "least_likely", "random") or (is_class and target >= 0)
+        is_name = target is None or (isinstance(target, str) and target in NAMED)
+        known = is_name or (is_class and target >= 0)
         require(known, TARGETS, target)
         self.target = target
         self.targeted = target is not None
@@ -125,8 +127,9 @@ class TargetableAttack(Attack):
 
     def __call__(self, classifier: Any, x: Any, y: Any, *, seed: Any = (0, 0)) -> Tensor:
         classifier = self._subject(classifier)
+        images, y, seed = checked_inputs(x, y, seed)
         self.supports(classifier, x)
-        x, y, seed = (tf.convert_to_tensor(value) for value in (x, y, seed))
+        x = images
         labels = self.criterion.labels(classifier, x, y, seed)
         return self.criterion.keep_own(self.run(classifier, x, labels, seed), x, y, labels)
 
@@ -162,7 +165,8 @@ class TargetableAttack(Attack):
 
 def require_restarts(restarts: int, stop_early: bool) -> None:
     """Raises ConfigError unless restarts > 0, and = 1 for an attack without early stopping."""
-    require(restarts > 0, "restarts > 0", restarts)
+    require_int("restarts", restarts)
+    require_bool("stop_early", stop_early)
     require(restarts == 1 or stop_early, "stop_early=True with restarts > 1", stop_early)
 
 

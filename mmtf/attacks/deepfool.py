@@ -11,7 +11,7 @@ from tensorflow import Tensor
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack, Found, errors_at, gradient_of, per_example
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 TINY = 1e-12
 
@@ -49,8 +49,8 @@ class DeepFool(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
+        require_int("steps", self.steps)
+        require_number("overshoot", self.overshoot, at_least=0)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.attempt(self, classifier, x, labels, (), seed)

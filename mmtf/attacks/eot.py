@@ -9,7 +9,7 @@ from tensorflow import Tensor
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require
+from mmtf.errors import require, require_int
 
 # Attribute of a Classifier in which `mean_of` caches its results.
 KEPT = "__mmtf_means__"
@@ -39,7 +39,7 @@ class ExpectationOverTransformation(Attack):
     compiles_itself = True
 
     def __init__(self, attack: Attack, *, samples: int):
-        require(samples > 0, "samples > 0", samples)
+        require_int("samples", samples)
         require(
             not getattr(attack, "stop_early", False),
             "an attack that continues once the mean is misclassified, stop_early=False",

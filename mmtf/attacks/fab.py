@@ -12,7 +12,7 @@ from mmtf.attacks import loop
 from mmtf.attacks.base import Attack, Found, errors_at, gradient_of, per_example, where_per_example
 from mmtf.attacks.criteria import wrong_classes_fn
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 
 class State(NamedTuple):
@@ -67,11 +67,11 @@ class FAB(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(self.targets > 0, "targets > 0", self.targets)
-        require(0 < self.alpha_max <= 1, "0 < alpha_max <= 1", self.alpha_max)
-        require(self.overshoot >= 1, "overshoot >= 1", self.overshoot)
-        require(0 < self.beta < 1, "0 < beta < 1", self.beta)
+        require_int("steps", self.steps)
+        require_int("targets", self.targets)
+        require_number("alpha_max", self.alpha_max, above=0, at_most=1)
+        require_number("overshoot", self.overshoot, at_least=1)
+        require_number("beta", self.beta, above=0, below=1)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         order = wrong_classes_fn(classifier)(x, labels)

@@ -13,7 +13,7 @@ from mmtf.attacks import loop
 from mmtf.attacks.base import Found, input_gradient
 from mmtf.attacks.criteria import TargetableAttack, require_restarts
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_choice, require_int, require_number
 
 # Name -> step size of iteration k of K relative to the first one, as a function of k / K in [0, 1).
 # With a constant step size, iterates end up oscillating about the maximum by one step.
@@ -77,12 +77,12 @@ class IteratedAttack(TargetableAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
+        require_int("steps", self.steps)
         require_choice("decay", self.decay, DECAYS)
         require_choice("loss", self.loss, losses.LOSSES)
         if self.step_size is None:
             self.step_size = 2.5 * self.threat.eta / sum(decay_factors(self.decay, self.steps))
-        require(self.step_size > 0, "step_size > 0", self.step_size)
+        require_number("step_size", self.step_size, above=0)
         self.compiles_itself = self.stop_early
 
     def step_sizes(self) -> list[float]:

@@ -13,7 +13,7 @@ from mmtf import losses
 from mmtf.attacks.base import Found, program, where_per_example
 from mmtf.attacks.criteria import TargetableAttack
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int, require_number
 
 # The share p of changed pixels is halved after each of these queries, for 10,000 queries in all.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -55,8 +55,8 @@ class Square(TargetableAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.steps > 0, "steps > 0", self.steps)
-        require(0 < self.p <= 1, "0 < p <= 1", self.p)
+        require_int("steps", self.steps)
+        require_number("p", self.p, above=0, at_most=1)
 
     def share(self, step: int) -> float:
         """The share of pixels that query `step`, counted from 1, changes."""

@@ -10,7 +10,7 @@ from tensorflow import Tensor
 from mmtf.attacks.base import Attack
 from mmtf.attacks.deepfool import DeepFool
 from mmtf.classifiers.classifier import as_classifier
-from mmtf.errors import require
+from mmtf.errors import require, require_int, require_number
 from mmtf.threat import ThreatModel
 
 BLOCK = 500
@@ -57,9 +57,9 @@ class UniversalRecipe:
 
     def __post_init__(self) -> None:
         for name in ("images", "passes", "batch_size", "steps"):
-            require(getattr(self, name) > 0, f"{name} > 0", getattr(self, name))
-        require(0 <= self.delta < 1, "0 <= delta < 1", self.delta)
-        require(self.overshoot >= 0, "overshoot >= 0", self.overshoot)
+            require_int(name, getattr(self, name))
+        require_number("delta", self.delta, at_least=0, below=1)
+        require_number("overshoot", self.overshoot, at_least=0)
 
     def to_dict(self) -> dict:
         """The settings by name, in JSON types."""

@@ -7,10 +7,14 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from mmtf.classifiers.outputs import Output, choose, symbolic_output, two_logits
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.classifiers.state import constants_of, variables_of
+from mmtf.classifiers.unwrapping import End, squashing_end, taken_off
+from mmtf.errors import ConfigError, require, require_choice, require_range, require_text
 from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
@@ -23,9 +27,15 @@ KEPT = "__mmtf_classifier__"
 class Classifier:
     """Maps images in [-1, 1] to logits in a given precision, and caches its compiled functions.
 
+    A functional or Sequential Keras model that ends in a softmax, or in one sigmoid unit, is called
+    without it (`squashing_end`), and one logit z becomes the two logits [0, z]: the classes are 0
+    and 1, with the probabilities 1 - sigmoid(z) and sigmoid(z). `note` says so. The model and its
+    weights stay the user's own. Logits of another floating-point type are converted to float32,
+    unless `precision` is None.
+
     Args:
       model: a built Keras model, or any callable(images, training=False), that returns logits
-        [N, classes].
+        [N, classes] or [N, 1], or a Keras model that ends as above.
       name: the classifier's name in tables and messages.
       bounds: (low, high), the pixel range that `model` expects. Images in the box [-1, 1] are
         rescaled to it. A radius eta always refers to the box: a model on [0, 1] sees changes of at
@@ -35,9 +45,12 @@ class Classifier:
       precision: `float32` or `bfloat16`, in which the layers of a Keras model compute when called
         through this classifier, overriding their dtype policies; None: the layers keep their
         policies. Has no effect on models that are not Keras models.
+      output: of a model with several outputs, the one that gives the logits: its key, its layer's
+        name or its index from 0; None: the only one.
 
     Raises:
-      ConfigError: `model` is not callable, low >= high, or an unknown precision.
+      ConfigError: `model` is not callable, low >= high, an unknown precision; or, when called, a
+        model of several outputs without a choice.
 
     Example:
       >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -54,11 +67,11 @@ class Classifier:
         bounds: tuple[float, float] = BOX,
         preprocessing: Callable[[tf.Tensor], tf.Tensor] | None = None,
         precision: str | None = "float32",
+        output: Output = None,
     ):
         require(callable(model), "a Keras model or a function from images to logits", model)
-        require(
-            len(bounds) == 2 and bounds[0] < bounds[1], "bounds (low, high), low < high", bounds
-        )
+        require_range("bounds", bounds)
+        require_text("name", name)
         if precision is not None:
             require_choice("precision", precision, ("float32", "bfloat16"))
         self.model = model
@@ -66,16 +79,27 @@ class Classifier:
         self.bounds = (float(bounds[0]), float(bounds[1]))
         self.preprocessing = preprocessing
         self.precision = precision
+        self.output = output
         self._compiled: dict[Hashable, Callable] = {}
         self._siblings: dict[str | None, Classifier] = {precision: self}
 
     def __call__(self, x: Any, training: bool = False) -> tf.Tensor:
         """Returns logits [N, classes] for images [N, H, W, C] in [-1, 1]."""
-        with self.computing():
-            return self.model(self.inputs_of(x), training=training)
+        x = self.inputs_of(x)
+        if self.keras_model is not None and not self.keras_model.built:
+            self.keras_model(x, training=False)  # how it ends is known once it is built
+        with self.computing(), taken_off(self._end):
+            logits = choose(self.model(x, training=training), self.output, self.model)
+        logits = tf.convert_to_tensor(logits)
+        if self.precision is not None and logits.dtype.is_floating:
+            logits = tf.cast(logits, tf.float32)
+        return two_logits(logits)
 
     def __repr__(self) -> str:
-        return f"Classifier({self.name!r}, bounds={self.bounds}, precision={self.precision!r})"
+        chosen = "" if self.output is None else f", output={self.output!r}"
+        return (
+            f"Classifier({self.name!r}, bounds={self.bounds}, precision={self.precision!r}{chosen})"
+        )
 
     def inputs_of(self, x: Any) -> Any:
         """Rescales images in [-1, 1] to `bounds` and preprocesses them: the inputs of the model."""
@@ -92,31 +116,69 @@ class Classifier:
     @functools.cached_property
     def num_classes(self) -> int | None:
         """Number of logits; None if the model has no static output shape."""
-        outputs = getattr(self.keras_model, "outputs", None)
-        return int(outputs[0].shape[-1]) if outputs else None
+        tensor = symbolic_output(self.model, self.output)
+        width = None if tensor is None or not tensor.shape else tensor.shape[-1]
+        return width if width is None else max(int(width), 2)
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """The model's trainable variables, without those of outputs that are not chosen."""
+        model = self.keras_model
+        if model is None:
+            return []
+        return (self._to_output or model).trainable_variables
+
+    @property
+    def note(self) -> str | None:
+        """A line that says how the logits are made where they are not the model's output itself."""
+        parts, end = [], self._end
+        if end is not None:
+            parts.append(
+                f"ends in a {end.kind} (layer {end.layer.name!r}): its logits, before the "
+                f"{end.kind}, are used"
+            )
+        tensor = symbolic_output(self.model, self.output)
+        if tensor is not None and tuple(tensor.shape[1:]) == (1,):
+            parts.append("has one logit z: the two logits are [0, z]")
+        return f"{self.name}: the model {'; it '.join(parts)}." if parts else None
+
+    @functools.cached_property
+    def _to_output(self) -> keras.Model | None:
+        """The part of a functional model that leads to the chosen output; None: all of it."""
+        tensor = None if self.output is None else symbolic_output(self.model, self.output)
+        return None if tensor is None else keras.Model(self.model.inputs, tensor)
+
+    @property
+    def _end(self) -> End | None:
+        return squashing_end(self.model, self.output)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of layers, current weights, bounds and the preprocessing's name.
+        """Hash of layers, current weights, constants, bounds and the preprocessing's name.
 
         Raises:
           ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`.
         """
+        parts: list[Any]
         if self.keras_model is None:
             own = getattr(self.model, "fingerprint", None)
             require(own is not None, "a Keras model, or a callable with a fingerprint", self.model)
             parts = [str(own)]
         else:
             parts = [_architecture(self.keras_model), *self.keras_model.get_weights()]
+            beside = {**constants_of(self.model), **variables_of(self.model)}
+            parts += [part for name in sorted(beside) for part in (name, np.asarray(beside[name]))]
         if self.bounds != BOX or self.preprocessing is not None:
             named = getattr(self.preprocessing, "__qualname__", repr(self.preprocessing))
             parts.append(repr((self.bounds, named)))
+        if self.output is not None:
+            parts.append(f"output {self.output!r}")
         return sha256(*parts)
 
     def as_keras(self) -> keras.Model:
-        """Returns a Keras model with the same weights that takes images in [-1, 1].
+        """Returns a Keras model with the same weights that gives logits of images in [-1, 1].
 
-        This is the model itself if it has no `bounds` or `preprocessing` of its own.
+        This is the model itself if it does so: no `bounds`, `preprocessing`, `output` or `note`.
 
         Raises:
           ConfigError: `model` is not a Keras model, or must be adapted and has no static input
@@ -125,6 +187,8 @@ class Classifier:
         model = self.keras_model
         if model is None:
             raise ConfigError(f"Expected a Keras model. Received: {self.model!r}.")
+        if self.note is not None or self.output is not None:
+            return _Logits(self)
         if self.bounds == BOX and self.preprocessing is None:
             return model
         shape = getattr(model, "input_shape", None)
@@ -143,6 +207,7 @@ class Classifier:
                 bounds=self.bounds,
                 preprocessing=self.preprocessing,
                 precision=precision,
+                output=self.output,
             )
             other._siblings = self._siblings
             self._siblings[precision] = other
@@ -187,7 +252,16 @@ def as_classifier(model: Any) -> Classifier:
     The Classifier is stored on the model, so that later calls reuse its compiled functions.
 
     Args:
-      model: a Classifier, a Keras model, or a callable(images, training=False) -> logits.
+      model: a Classifier, a Keras model, or a callable(images, training=False) -> logits. The
+        softmax or sigmoid at the end of a Keras model is taken off, see `Classifier`.
+
+    Example:
+      >>> inputs = keras.Input((2,))
+      >>> model = keras.Model(inputs, keras.layers.Dense(3, "softmax", name="classes")(inputs))
+      >>> as_classifier(model).note  # doctest: +ELLIPSIS
+      "...ends in a softmax (layer 'classes'): its logits, before the softmax, are used."
+      >>> as_classifier(model).model is model
+      True
     """
     if isinstance(model, Classifier):
         return model
@@ -198,6 +272,18 @@ def as_classifier(model: Any) -> Classifier:
     if KEPT not in kept:
         kept[KEPT] = Classifier(model, name=getattr(model, "name", "model"))
     return kept[KEPT]
+
+
+class _Logits(keras.Model):
+    """A Classifier as a Keras model with the weights of its own."""
+
+    def __init__(self, classifier):
+        super().__init__(name=f"logits_of_{classifier.model.name}")
+        self.inner = classifier.model
+        self._classifier = classifier.at(None)
+
+    def call(self, x, training=False):
+        return self._classifier(x, training=training)
 
 
 def _call(classifier, function, *tensors):

@@ -1,25 +1,52 @@
 """Exports classifiers and attack networks as Keras files and SavedModels."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 
+from mmtf.classifiers.admission import logits_on, tell
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.precision import computing_in
-from mmtf.errors import ConfigError
-from mmtf.storage.files import to_disk, write_atomically
+from mmtf.errors import ConfigError, reason_of, require, require_path
+from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
+
+PB = "saved_model.pb"
+# Inputs and outputs of the signatures that `save_serving` and `save_attacker` write.
+SERVING = {
+    "serving_default": ({"images"}, {"label", "probabilities"}),
+    "logits": ({"images"}, {"logits"}),
+}
+ATTACKER = {"serving_default": ({"images", "labels"}, {"perturbed"})}
+_FILES = re.compile(
+    r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
+)
 
 
-def save_keras(classifier: keras.Model, path: str) -> None:
-    """Saves a classifier as a .keras file, atomically."""
-    write_atomically(path, classifier.save)
+# Random images on which a model is called before it is exported.
+CHECKED = 64
+
+
+def save_keras(classifier: keras.Model | Classifier, path: str) -> None:
+    """Saves a Keras model as a .keras file, atomically; of a Classifier, the model that it wraps.
+
+    Raises:
+      ConfigError: the Classifier does not wrap a Keras model, or `path` does not end in .keras.
+    """
+    require_path("path", path)
+    require(os.fspath(path).endswith(".keras"), "a path that ends in .keras", path)
+    write_atomically(path, _keras_model(classifier).save)
 
 
 def save_serving(
-    classifier: keras.Model,
+    classifier: keras.Model | Classifier,
     preprocess: Callable[[tf.Tensor], tf.Tensor],
     image_shape: Sequence[int],
     path: str,
@@ -32,17 +59,29 @@ def save_serving(
       logits: `images` float32 [N, H, W, C] in [-1, 1] -> `logits` float32 [N, classes].
 
     Args:
-      classifier: a model that returns logits.
+      classifier: a Keras model that mmtf.evaluate accepts, or a Classifier of one. The logits of a
+        model that ends in a softmax are those before it; one logit z becomes [0, z].
       preprocess: maps a uint8 batch to a float32 batch in [-1, 1]; TensorFlow operations only.
       image_shape: (H, W, C).
-      path: the folder to write; an existing SavedModel is replaced.
+      path: the folder to write. A SavedModel that mmtf wrote is replaced; nothing else is ever
+        overwritten or deleted.
 
     Raises:
-      ConfigError: `path` exists and is neither an empty folder nor a SavedModel.
+      ConfigError: `path` exists and is neither an empty folder nor one with a SavedModel of mmtf
+        and no other file; or the model is one that mmtf.train and mmtf.evaluate refuse, see
+        `mmtf.classifiers.admission.logits_on`.
       OSError: TensorFlow cannot write the files.
     """
+    require(callable(preprocess), "preprocess as a function of uint8 images", preprocess)
+    require(hasattr(image_shape, "__iter__"), "image_shape as (H, W, C)", image_shape)
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+
+    model = _keras_model(classifier)
+    classifier = as_classifier(classifier).at(None)
+    noise = tf.random.stateless_uniform([CHECKED, *image_shape], [0, 0], -1.0, 1.0)
+    logits_on(classifier, noise)
+    tell(classifier)
 
     def serve(images):
         logits = tf.cast(classifier(preprocess(images), training=False), tf.float32)
@@ -52,8 +91,8 @@ def save_serving(
     def logits_of(images):
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
-    with computing_in(classifier, "float32"):
-        _write(classifier, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+    with computing_in(model, "float32"):
+        _write(model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
@@ -65,7 +104,7 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
     Args:
       attacker: an attack network, called on [images, labels].
       image_shape: (H, W, C).
-      path: the folder to write; an existing SavedModel is replaced.
+      path: the folder to write, as for `save_serving`.
 
     Raises:
       ConfigError, OSError: see `save_serving`.
@@ -80,13 +119,18 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
         _write(attacker, {"serving_default": (perturb, images, labels)}, path)
 
 
+def _keras_model(classifier):
+    model = as_classifier(classifier).keras_model
+    require(model is not None, "a Keras model to save", classifier)
+    return model
+
+
 def _write(model, endpoints, path):
-    if os.path.exists(path) and not _is_replaceable(path):
-        raise ConfigError(
-            f"Expected a new folder, an empty one, or a SavedModel to replace. Received: {path}."
-        )
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary, aside = (tempfile.mkdtemp(prefix=".partial-", dir=folder) for _ in range(2))
+    require_path("path", path)
+    path = os.path.realpath(path)
+    _require_replaceable(path)
+    folder = os.path.dirname(path)
+    temporary = tempfile.mkdtemp(prefix=PARTIAL, dir=folder)
     try:
         archive = keras.export.ExportArchive()
         archive.track(model)
@@ -95,20 +139,73 @@ def _write(model, endpoints, path):
         archive.write_out(temporary, verbose=False)
         os.chmod(temporary, 0o755)
         to_disk(temporary)
-        if os.path.exists(path):
-            os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
-        os.replace(temporary, path)
+        _replace(path, temporary)
     except tf.errors.OpError as error:
-        line = str(error).strip().partition("\n")[0]
-        raise OSError(f"Expected room for a SavedModel in {path}. Received: {line}") from error
+        raise OSError(
+            f"Expected room for a SavedModel in {path}. Received: {reason_of(error)}."
+        ) from error
     finally:
-        for one in (temporary, aside):
-            if os.path.exists(one):
-                shutil.rmtree(one)
+        if os.path.exists(temporary):
+            shutil.rmtree(temporary)
 
 
-def _is_replaceable(path):
-    if not os.path.isdir(path):
+def _replace(path, new):
+    """Gives the folder `new` the name `path`; of what is there only mmtf's own files go."""
+    if not os.path.exists(path):
+        os.replace(new, path)
+        return
+    _require_replaceable(path)  # again: writing takes seconds
+    aside = tempfile.mkdtemp(prefix=PARTIAL, dir=os.path.dirname(path))
+    os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
+    os.replace(new, path)
+    if os.path.exists(os.path.join(aside, PB)):
+        remove_files(aside, saved_model_files(aside))
+    else:
+        remove_files(aside, [])
+
+
+def _require_replaceable(path):
+    """Raises ConfigError unless `path` is new, an empty folder or a SavedModel of mmtf alone."""
+    if not os.path.exists(path):
+        return
+    found = files_within(path) if os.path.isdir(path) else ["a file"]
+    if os.path.isfile(os.path.join(path, PB)) and _is_of_mmtf(path):
+        found = sorted(set(found) - set(saved_model_files(path)))
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise ConfigError(
+            "Expected a new folder, an empty one, or one with nothing but a SavedModel of mmtf, "
+            f"which is replaced. Received: {path} with {', '.join(found[:3])}{more}. Give another "
+            "folder; nothing was changed."
+        )
+
+
+def _is_of_mmtf(path):
+    """Whether the SavedModel in `path` has the signatures that mmtf writes."""
+    try:
+        signatures = read_saved_model(path).meta_graphs[0].signature_def
+    except (DecodeError, IndexError, OSError):
         return False
-    names = set(os.listdir(path))
-    return "saved_model.pb" in names or names <= {"assets", "fingerprint.pb", "variables"}
+    names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
+    names.pop("__saved_model_init_op", None)
+    return names in (SERVING, ATTACKER)
+
+
+def read_saved_model(path: str) -> Any:
+    """The SavedModel message in a folder's saved_model.pb; nothing of it is run.
+
+    Raises:
+      DecodeError, OSError: the file is damaged or cannot be read.
+    """
+    message = saved_model_pb2.SavedModel()
+    with open(os.path.join(path, PB), "rb") as source:
+        message.ParseFromString(source.read())
+    return message
+
+
+def saved_model_files(path: str) -> list[str]:
+    """The files of the SavedModel in a folder, relative to it: its graph, variables and assets."""
+    found = files_within(path)
+    graphs = read_saved_model(path).meta_graphs
+    assets = {f"assets/{one.filename}" for graph in graphs for one in graph.asset_file_def}
+    return [name for name in found if _FILES.fullmatch(name) or name in assets]

@@ -3,40 +3,63 @@
 import functools
 import glob
 import os
+import zipfile
 
 import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, reason_of
+from mmtf.classifiers.outputs import Output
+from mmtf.errors import ConfigError, reason_of, require_path
 from mmtf.storage.digest import sha256
 
-FORMS = "a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run"
+FORMS = "a .keras file, a workdir of mmtf.run, or a SavedModel with a `logits` signature"
+HDF5 = (".h5", ".hdf5")  # Keras' format before .keras
 
 
 def load_classifier(
-    path: str, name: str | None = None, bounds: tuple[float, float] = BOX
+    path: str,
+    name: str | None = None,
+    bounds: tuple[float, float] = BOX,
+    output: Output = None,
+    *,
+    trust_saved_models: bool = False,
 ) -> Classifier:
     """Loads the classifier at `path`.
+
+    Keras files are loaded in Keras' safe mode, which refuses code in them. A SavedModel runs what
+    its author put into it, see docs/security.md.
 
     Args:
       path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
       name: the classifier's name in tables; None: the name of the file or folder.
       bounds: (low, high), the pixel range that the model expects.
+      output: which of several outputs, see `mmtf.Classifier`.
+      trust_saved_models: whether a SavedModel is loaded; give True for SavedModels that you wrote
+        or whose author you trust.
 
     Raises:
-      ConfigError: `path` does not exist or cannot be loaded.
+      ConfigError: `path` does not exist, cannot be loaded, or is a SavedModel that is not trusted.
     """
+    require_path("path", path)
     path = os.path.expanduser(path).rstrip("/")
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
+    wrapped = functools.partial(Classifier, name=name, bounds=bounds, output=output)
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
-        return Classifier(_keras_model(kept), name=name, bounds=bounds)
+        return wrapped(load_keras(kept))
     if os.path.exists(os.path.join(path, "saved_model.pb")):
-        return Classifier(_Signature(path), name=name, bounds=bounds)
+        if not trust_saved_models:
+            raise ConfigError(
+                f"Expected --trust_saved_models (in Python trust_saved_models=True) for a "
+                f"SavedModel. Received: {path} without. Loading a SavedModel runs its graph, which "
+                f"can read and write files: give the flag if you wrote it or trust its author, or "
+                f"give a .keras file, which loads in safe mode."
+            )
+        return wrapped(_Signature(path))
     if os.path.isfile(path):
-        return Classifier(_keras_model(path), name=name, bounds=bounds)
+        return wrapped(load_keras(path))
     found = "a folder without a model" if os.path.isdir(path) else "nothing"
     raise ConfigError(f"Expected {FORMS}. Received: {path}, {found}.")
 
@@ -59,8 +82,8 @@ class _Signature:
             self._loaded = tf.saved_model.load(path)
         except Exception as error:
             raise ConfigError(
-                f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load: "
-                f"{reason_of(error)}"
+                f"Expected {FORMS}. Received: {path}, which TensorFlow cannot load "
+                f"({reason_of(error)})."
             ) from error
         signature = self._loaded.signatures.get("logits")
         if signature is None:
@@ -70,13 +93,25 @@ class _Signature:
                 f"preprocess, image_shape, path) writes it. Received: {path} with {names}."
             )
         inputs = signature.structured_input_signature[1]
-        if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+        if len(inputs) != 1:
             raise ConfigError(
-                f"Expected a signature `logits` from images to logits. Received: inputs "
-                f"{list(inputs)}, outputs {list(signature.structured_outputs)} in {path}."
+                f"Expected a signature `logits` of one input, the images. Received: inputs "
+                f"{list(inputs)} in {path}."
             )
         self._signature = signature
-        (self._input,), (self._output,) = inputs, signature.structured_outputs
+        ((self._input, spec),) = inputs.items()
+        self._dtype, self._batch = spec.dtype, spec.shape[0] if spec.shape.rank else None
+        if not spec.dtype.is_floating:
+            raise ConfigError(
+                f"Expected a signature `logits` of floats. Received: {spec.dtype.name} in {path}, "
+                "to which pixels in [-1, 1] would be cast."
+            )
+        if self._batch not in (None, 1):
+            raise ConfigError(
+                f"Expected a signature `logits` for any number of images, or for one. Received: "
+                f"for {self._batch} images in {path}. Export it with None as its first dimension."
+            )
+        self.input_shape = None if spec.shape.rank is None else tuple(spec.shape)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -90,15 +125,47 @@ class _Signature:
         return sha256(*contents)
 
     def __call__(self, x, training=False):
-        return self._signature(**{self._input: x})[self._output]
+        x = tf.cast(x, self._dtype)
+        if self._batch is None:
+            return self._signature(**{self._input: x})
+
+        def call(image):
+            answers = self._signature(**{self._input: image[None]})
+            return {name: answer[0] for name, answer in answers.items()}
+
+        outputs = self._signature.structured_outputs
+        kinds = {name: tf.TensorSpec(one.shape[1:], one.dtype) for name, one in outputs.items()}
+        return tf.map_fn(call, x, fn_output_signature=kinds)
 
 
-def _keras_model(path):
+def load_keras(path: str) -> keras.Model:
+    """Loads the model in a .keras file in Keras' safe mode, without an optimizer.
+
+    Raises:
+      ConfigError: there is no such file, or Keras cannot load it.
+    """
+    if not os.path.isfile(path):
+        raise ConfigError(f"Expected a .keras file. Received: {path}, nothing.")
+    if not path.endswith(HDF5) and not zipfile.is_zipfile(path):
+        empty = "an empty file" if os.path.getsize(path) == 0 else "a file of another format"
+        raise ConfigError(f"Expected {FORMS}. Received: {path}, {empty} or a truncated one.")
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load: {reason_of(error)} For "
-            "a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
-            "writes a SavedModel that loads without their code."
+            f"Expected {FORMS}. Received: {path}, which Keras cannot load ({reason_of(error)}). "
+            f"{_advice(error)}"
         ) from error
+
+
+def _advice(error):
+    if "enable_unsafe_deserialization" in str(error):
+        return (
+            "It contains code that would run. If you trust its author, call "
+            "keras.config.enable_unsafe_deserialization() in Python before mmtf.evaluate or "
+            "mmtf.train, or replace the Lambda by a layer."
+        )
+    return (
+        "For a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
+        "writes a SavedModel that loads without their code."
+    )

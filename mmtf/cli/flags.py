@@ -12,8 +12,9 @@ from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.config import INITIALIZERS, RunConfig, Schedule
 from mmtf.errors import ConfigError, require
 from mmtf.games import GAMES
-from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
 from mmtf.radius import eta_of, parse_radius
+from mmtf.registry import keyword_options
 
 # --helpshort shows flags as those of the command that calls define_settings, not of this module.
 flags.disclaim_key_flags()
@@ -150,7 +151,7 @@ def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
     """Defines a flag for each setting, and `--epsilon` beside `--eta`."""
     for one in settings:
         if one.place == "eta":
-            text = flags.ArgumentSerializer()
+            text: Any = flags.ArgumentSerializer()
             flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
             flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
             continue
@@ -175,6 +176,35 @@ def given_settings(values: flags.FlagValues) -> dict[str, Any]:
         require_one_radius(values)
         given["eta"] = eta_of(values["epsilon"].value)
     return given
+
+
+def require_options(given: dict[str, Any]) -> None:
+    """Raises ConfigError for a flag of an option that the chosen game or net does not have.
+
+    Args:
+      given: as `given_settings` returns it, with names of a game and a net that are known.
+    """
+    members = {"game_options": ("game", GAMES), "net_options": ("net", NETS)}
+    for one in SETTINGS:
+        group, _, name = one.place.partition(".")
+        kind, registry = members.get(group, ("", {}))
+        chosen = given.get(kind)
+        if given[one.place] is None or chosen is None:
+            continue
+        options = keyword_options(registry[chosen], RUN_ARGUMENTS)
+        if name.partition(".")[0] not in options:
+            flag_names = [other.flag for other in SETTINGS if other.place.startswith(group)]
+            theirs = [flag for flag in flag_names if _option_of(flag) in options]
+            raise ConfigError(
+                f"Expected --{one.flag} with a {kind} that has it. Received: --{one.flag}="
+                f"{given[one.place]} with --{kind}={chosen}, whose flags are "
+                f"{', '.join(f'--{flag}' for flag in theirs) or 'none'}."
+            )
+
+
+def _option_of(flag: str) -> str:
+    place = next(one.place for one in SETTINGS if one.flag == flag)
+    return place.split(".")[1]
 
 
 def require_one_radius(values: flags.FlagValues) -> None:

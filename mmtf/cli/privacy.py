@@ -23,46 +23,81 @@ FLAGS = flags.FLAGS
 NOISE_EPSILONS = (1.0, 10.0, 100.0)
 
 
-def define_flags() -> None:
-    """Defines the flags of `python -m mmtf.privacy`."""
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of `python -m mmtf.privacy` in `values`."""
     flags.DEFINE_string(
         "data",
         "digits",
         "Examples with two labels: digits (embedded), a .mat file of GENKI, a .npz file with the "
         "arrays x, target and private, or tfds:NAME.",
+        flag_values=values,
     )
-    flags.DEFINE_string("target", None, "Feature of the target, with --data=tfds:NAME.")
-    flags.DEFINE_string("private", None, "Feature of the attribute to hide, with tfds:NAME.")
-    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
+    flags.DEFINE_string(
+        "target", None, "Feature of the target, with --data=tfds:NAME.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "private", None, "Feature of the attribute to hide, with tfds:NAME.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.",
+        flag_values=values,
+    )
     flags.DEFINE_list(
-        "filter", ["linear"], "Filters, separated by commas, of: linear, network, conv."
+        "filter",
+        ["linear"],
+        "Filters, separated by commas, of: linear, network, conv.",
+        flag_values=values,
     )
-    flags.DEFINE_integer("dimensions", 10, "Number of the filter's outputs.", lower_bound=1)
-    flags.DEFINE_float("rho", 0.3, "Weight of the target against the private attribute, > 0.")
-    flags.DEFINE_list("curve", [], "Values of rho, separated by commas, in place of --rho.")
-    flags.DEFINE_string("solver", "alternating", "Update rule: a solver of mmtf.solvers.")
-    flags.DEFINE_string("order", "minimax", "minimax (the filter leads) or maximin.")
-    flags.DEFINE_string("adversary", "mlp", "Adversary during the game: softmax (linear) or mlp.")
-    flags.DEFINE_string("start", "pca", "Start of the linear filter: pca, plda or random.")
-    flags.DEFINE_integer("steps", 1500, "Solver steps.", lower_bound=1)
     flags.DEFINE_integer(
-        "batch_size", 0, "Examples in a step; 0: all, or 512 where there are more than 5,000."
+        "dimensions", 10, "Number of the filter's outputs.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_float(
+        "rho", 0.3, "Weight of the target against the private attribute, > 0.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "curve", [], "Values of rho, separated by commas, in place of --rho.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "solver", "alternating", "Update rule: a solver of mmtf.solvers.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "order", "minimax", "minimax (the filter leads) or maximin.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "adversary",
+        "mlp",
+        "Adversary during the game: softmax (linear) or mlp.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "start", "pca", "Start of the linear filter: pca, plda or random.", flag_values=values
+    )
+    flags.DEFINE_integer("steps", 1500, "Solver steps.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "batch_size",
+        0,
+        "Examples in a step; 0: all, or 512 where there are more than 5,000.",
+        flag_values=values,
     )
     flags.DEFINE_list(
         "attackers",
         ["softmax", "svm", "mlp", "forest"],
         "Attackers trained afresh on the filtered examples, of: softmax, svm, mlp, forest, "
         "boosting.",
+        flag_values=values,
     )
-    flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.")
-    flags.DEFINE_boolean("baselines", True, "Measure the baselines too.")
-    flags.DEFINE_string("output", None, "Folder of the results; default: runs/privacy-<data>.")
+    flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.", flag_values=values)
+    flags.DEFINE_boolean("baselines", True, "Measure the baselines too.", flag_values=values)
+    flags.DEFINE_string(
+        "output", None, "Folder of the results; default: runs/privacy-<data>.", flag_values=values
+    )
 
 
 @in_one_line("mmtf.privacy")
 def main(argv: list[str]) -> int:
     """Plays and measures the games that the flags describe; returns the exit status."""
-    require(len(argv) == 1, "flags only", " ".join(argv[1:]))
     weights = _numbers("curve", float) or [FLAGS.rho]
     seeds = _numbers("seeds", int)
     require(all(0 < one < float("inf") for one in weights), "--rho and --curve > 0", weights)

@@ -17,7 +17,7 @@ from absl import flags
 
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.cli.errors import about, in_one_line
-from mmtf.cli.flags import define_settings, given_settings, origins, require_used
+from mmtf.cli.flags import define_settings, given_settings, origins, require_options, require_used
 from mmtf.cli.summary import config_text, print_run
 from mmtf.config import CLUSTERS, DISTRIBUTIONS, STANDARDIZED, RunConfig
 from mmtf.errors import ConfigError, Interrupted, require, require_choice
@@ -97,7 +97,6 @@ def main(argv: list[str]) -> int:
     """Trains and evaluates the run that the flags describe; returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # so that a job's log is up to date
-    require(len(argv) == 1, "flags only", " ".join(argv[1:]))
     config, sources = _config()
     if FLAGS.print_config:
         print(config_text(config, sources))
@@ -144,13 +143,14 @@ def _config() -> tuple[RunConfig, dict[str, str]]:
     startup.import_tensorflow()
     from mmtf.presets import merged_config
 
+    require_options(given)
     config, sources = merged_config(given)
+    _refuse_idle(config)
     asked = origins(FLAGS, sys.argv)
     sources = {
         place: asked.get(place, "default") if source == "given" else source
         for place, source in sources.items()
     }
-    _refuse_idle(config)
     return config, sources
 
 
@@ -221,10 +221,10 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
             config = dataclasses.replace(config, dataset=dataset_played(path, config.dataset))
         return _Job(config, path)
     from mmtf.distributed.strategy import make_strategy
-    from mmtf.runs.experiment import make_game
+    from mmtf.runs.experiment import require_possible
 
     _refuse_questions(config)
-    make_game(config)  # raises for impossible combinations before data is read
+    require_possible(config)  # before data is read
     strategy = None if finished else make_strategy(FLAGS.distribution, cluster)
     dataset, notice = _dataset()
     if FLAGS.replay:

@@ -45,6 +45,7 @@ def print_run(record: dict[str, Any], path: str) -> None:
     note = f" ({dataset['note']})" if dataset["note"] else ""
     print(f"\n{_title(config, dataset['name'])}: {HEADING} in float32{note}")
     print(result_table(record["results"]).to_string(index=False))
+    print(_legend([one["attack"] for one in record["results"]]))
     if record.get("rounds"):
         print(f"\nCat and mouse, defenses x attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
@@ -63,6 +64,18 @@ def print_run(record: dict[str, Any], path: str) -> None:
         f"table {record['seconds_in_last_process']:.0f} s. Everything is in {path}: "
         f"record.json, classifier.keras, saved_model, logs (tensorboard --logdir)."
     )
+
+
+def _legend(attacks: list[str]) -> str:
+    """Explains the names of the rows in a line."""
+    parts = []
+    if any(name.endswith("_curr") for name in attacks):
+        parts.append("X_curr: attack X against this classifier")
+    if "attnet_met" in attacks:
+        parts.append("attnet_met: the attack network of its training")
+    if "worst" in attacks:
+        parts.append("worst: images that any of the attacks misclassifies")
+    return "; ".join(parts)
 
 
 def _title(config: Mapping[str, Any], dataset: str) -> str:

@@ -1,4 +1,4 @@
-"""Named datasets -> images and labels, checked at the door; batches drawn in the graph."""
+"""Datasets: loading by name, validated images and labels, preprocessing, training batches."""
 
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import DataError, Dataset

@@ -1,40 +1,59 @@
-"""Batches as a pure function of (seed, step): what resumes a run bitwise, and 1 replica = many.
+"""Training batches that depend only on the seed and the step.
 
-The training examples are one endless stream. Position p of the stream belongs to epoch p // n
-and holds example shuffle_epoch(p % n), where shuffle_epoch is a seeded bijection of 0..n-1, so
-every example comes once an epoch, no example is dropped, and nothing has to be checkpointed but
-the step.
+A resumed run therefore sees the same batches, and any number of replicas together see the same
+global batch. With n training examples, position p of the endless stream of examples belongs to
+epoch p // n and holds example shuffle_epoch(p % n), where shuffle_epoch is a seeded permutation of
+0, ..., n - 1. Step s reads the positions s * batch_size to (s + 1) * batch_size - 1: every example
+is read once per epoch, and a checkpoint needs no state but the step.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 
-# Leaves room for activations on the smallest cards and machines in use.
+# Leaves memory for activations on small GPUs and machines.
 MEMORY_LIMIT_BYTES = 4 * 2**30
 
 
 class Batches:
-    """Draws training batches, from device memory where the images fit, else by tf.data.
+    """Batches of a dataset's training split, from device memory or through tf.data.
+
+    Both sources give the same batches for the same seed, whatever the number of replicas.
 
     Args:
-      dataset: the training split is used.
-      batch_size: examples in one global batch. > 0.
+      dataset: its training split is used.
+      batch_size: examples per step, summed over all replicas, > 0.
       seed: seed of the permutations, >= 0.
-      in_memory: True or False to decide; None: in memory, as uint8, up to 4 GiB of images.
+      in_memory: whether the images are kept in device memory in the dataset's own type (`take`)
+        instead of being read through tf.data (`stream`). None: if they have at most 4 GiB.
+      weights: float32 [size], a weight for each training example; None: batches have no weights.
 
     Attributes:
-      size: training examples, those of an epoch.
+      size: number of training examples, which is the length of an epoch.
 
-    Both ways give the same batches for the same seed, whatever the number of replicas.
+    Raises:
+      ConfigError: batch_size is not positive.
+
+    Example:
+      >>> from mmtf.data import load_digits
+      >>> batches = Batches(load_digits(), batch_size=32, seed=0)
+      >>> images, labels = batches.take(batches.indices(step=0))
+      >>> images.shape, labels.shape
+      (TensorShape([32, 28, 28, 1]), TensorShape([32]))
     """
 
     def __init__(
-        self, dataset: Dataset, *, batch_size: int, seed: int, in_memory: bool | None = None
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        seed: int,
+        in_memory: bool | None = None,
+        weights: np.ndarray | None = None,
     ):
-        require(batch_size > 0, "batch_size > 0", batch_size)
+        require_int("batch_size", batch_size)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape
@@ -44,11 +63,14 @@ class Batches:
         if in_memory is None:
             in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
+        self._weights = weights
         if in_memory:
-            # Variables, so that a strategy's scope puts one copy on each of its devices.
+            # A strategy's scope places one copy of a variable on each of its devices.
             self._images = tf.Variable(dataset.train_images, trainable=False)
-            # int64, for TensorFlow keeps int32 variables off GPUs.
+            # int64: TensorFlow places int32 variables on the CPU.
             self._labels = tf.Variable(dataset.train_labels.astype(np.int64), trainable=False)
+            if weights is not None:
+                self._weights = tf.Variable(weights, trainable=False)
 
     def __repr__(self) -> str:
         return (
@@ -59,18 +81,18 @@ class Batches:
     def indices(
         self, step: int | tf.Tensor, start: int | tf.Tensor = 0, count: int | None = None
     ) -> tf.Tensor:
-        """Which training examples a step reads, int64 [count].
+        """Indices of the training examples of a step: int64 [count], in [0, size).
 
         Args:
-          step: of training, >= 0.
-          start: the first position in the step's batch that is asked for.
-          count: how many; None: a whole batch.
+          step: number of the training step, >= 0.
+          start: first position within the batch of the step, in [0, batch_size).
+          count: number of positions; None: batch_size.
         """
         count = self.batch_size if count is None else count
         first = tf.cast(step, tf.int64) * self.batch_size + tf.cast(start, tf.int64)
         positions = first + tf.range(count, dtype=tf.int64)
         epochs, offsets = positions // self.size, positions % self.size
-        # A batch no larger than the data touches two epochs at most.
+        # `count` consecutive positions lie in at most 1 + ceil(count / size) epochs.
         spans = 1 + -(-count // self.size)
         shuffled = self._shuffle(offsets, epochs[0])
         for later in range(1, spans):
@@ -80,15 +102,26 @@ class Batches:
 
     def _shuffle(self, offsets: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
         key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
-        # Hashed, for index_shuffle reads no more than the low bits of each word of its seed.
+        # Hashed because index_shuffle uses only the low bits of each word of its seed.
         seed = tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)
-        with tf.device("CPU:0"):  # the only kernel there is
+        with tf.device("CPU:0"):  # index_shuffle has a CPU kernel only
             return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
 
-    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """(images, labels) at `indices`, from memory: float32 [n, H, W, C] in [-1, 1], int32."""
-        images = tf.gather(self._images, indices)
-        return self._dataset.inputs(images), tf.cast(tf.gather(self._labels, indices), tf.int32)
+    def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The training examples at `indices`, if the images are in device memory (`in_memory`).
+
+        Args:
+          indices: int64 [n], in [0, size).
+
+        Returns:
+          (images, labels): float32 [n, H, W, C] in [-1, 1] and int32 [n]; with weights, (images,
+          labels, weights).
+        """
+        images = self._dataset.inputs(tf.gather(self._images, indices))
+        labels = tf.cast(tf.gather(self._labels, indices), tf.int32)
+        if self._weights is None:
+            return images, labels
+        return images, labels, tf.gather(self._weights, indices)
 
     def stream(
         self,
@@ -98,13 +131,16 @@ class Batches:
         first_replica: int = 0,
         local: int | None = None,
     ) -> tf.data.Dataset:
-        """A tf.data pipeline of the same batches: per step, one element for each replica.
+        """A tf.data pipeline of the batches of several steps, divided among replicas.
+
+        Each element is (images, labels) of one step and replica, of batch_size // replicas
+        examples. The elements of a step follow one another, in the order of the replicas.
 
         Args:
-          first_step, last_step: from the first, up to but not including the last.
-          replicas: among which a global batch is divided.
-          first_replica, local: the pipeline feeds `local` replicas from this one on; by default
-            all of them.
+          first_step, last_step: the steps first_step, ..., last_step - 1.
+          replicas: number of replicas that share a batch; it divides batch_size.
+          first_replica, local: the pipeline has the elements of the replicas first_replica, ...,
+            first_replica + local - 1 only. None: local = replicas.
         """
         share = self.batch_size // replicas
         local = replicas if local is None else local
@@ -113,16 +149,19 @@ class Batches:
             replica = first_replica + position % local
             return self.indices(position // local, replica * share, share)
 
+        columns = [self._dataset.train_images, self._dataset.train_labels]
+        if self._weights is not None:
+            columns.append(self._weights)
+
         def read(indices):
             rows = indices.numpy()
-            return self._dataset.train_images[rows], self._dataset.train_labels[rows]
+            return [column[rows] for column in columns]
 
         def load(indices):
-            dtype = self._dataset.train_images.dtype
-            images, labels = tf.py_function(read, [indices], [dtype, tf.int32])
-            images.set_shape([share, *self._dataset.image_shape])
-            labels.set_shape([share])
-            return self._dataset.inputs(images), labels
+            values = tf.py_function(read, [indices], [column.dtype for column in columns])
+            for value, column in zip(values, columns, strict=True):
+                value.set_shape([share, *column.shape[1:]])
+            return self._dataset.inputs(values[0]), *values[1:]
 
         positions = tf.data.Dataset.range(first_step * local, last_step * local)
         return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * local)

@@ -1,4 +1,4 @@
-"""Datasets by name: the embedded digits, those of TensorFlow Datasets, and a user's own."""
+"""Loads a dataset by name: `digits`, one of TensorFlow Datasets, or a user's own."""
 
 import dataclasses
 
@@ -7,13 +7,13 @@ from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
 from mmtf.data.tfds_source import load_tfds
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_text
 from mmtf.registry import imported, is_place
 
 EMBEDDED = "digits"
 
 PREPROCESSING = {"box": preprocessing.to_unit_box, "per_image": preprocessing.standardize_per_image}
-# The paper's own (App. B); every other dataset is scaled to the box.
+# App. B of the paper; the default for all other datasets is `box`.
 OWN = dict.fromkeys(STANDARDIZED, "per_image")
 NOTES = {"per_image": "images standardized one by one; eta is on their scale"}
 
@@ -21,26 +21,31 @@ NOTES = {"per_image": "images standardized one by one; eta is on their scale"}
 def load_data(
     name: str = "mnist", data_dir: str | None = None, *, preprocess: str | None = None
 ) -> Dataset:
-    """The dataset called `name`.
+    """Loads a dataset into memory.
 
     Args:
-      name: `digits` (embedded), `mnist`, `cifar10`, or another TFDS image classification; or
-        `module:attribute`, a Dataset or a function without arguments that returns one. Its name
-        is then that place.
-      data_dir: see `mmtf.data.tfds_source.load_tfds`.
-      preprocess: `box`, pixels scaled to [-1, 1], or `per_image`, also standardized one by one;
-        None: `per_image` for cifar10, as in App. B of the paper, and `box` for the others; what
-        a Dataset of your own has.
+      name: `digits` (installed with scikit-learn), `mnist`, `cifar10`, or the name of another
+        image-classification dataset of TensorFlow Datasets (TFDS); or `module:attribute` of a
+        `Dataset`, or of a function without arguments that returns one.
+      data_dir: folder of TFDS (`mmtf.data.tfds_source.load_tfds`).
+      preprocess: `box`: x / 127.5 - 1; or `per_image`: each image is standardized by its own mean
+        and deviation, clipped and scaled to [-1, 1] (`mmtf.data.standardize_per_image`). None:
+        `per_image` for cifar10, as in App. B of the paper, and `box` for the others; a user's own
+        Dataset keeps its own.
+
+    Returns:
+      The Dataset; `name` is its name.
 
     Raises:
-      DataError: unknown name or unusable data; NotPreparedError when its files are not here and
-        cannot be had.
-      ConfigError: unknown preprocessing, or nothing usable at `module:attribute`.
+      DataError: an unknown name, or unusable data.
+      NotPreparedError: the files are missing and cannot be downloaded.
+      ConfigError: an unknown preprocessing, or no Dataset at `module:attribute`.
 
     Example:
       >>> load_data("digits").test_images.shape
       (360, 28, 28, 1)
     """
+    require_text("name", name)
     if is_place(name) and preprocess is None:
         return _of_the_user(name)
     preprocess = preprocess or OWN.get(name, "box")

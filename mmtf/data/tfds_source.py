@@ -1,4 +1,4 @@
-"""Image-classification datasets of TensorFlow Datasets, by name."""
+"""Loads image-classification datasets of TensorFlow Datasets (TFDS)."""
 
 import os
 import socket
@@ -14,28 +14,29 @@ DOWNLOAD_HOST = "storage.googleapis.com"
 
 
 class NotPreparedError(DataError):
-    """The dataset's files are not here and cannot be fetched."""
+    """The files of the dataset are missing and could not be downloaded or prepared."""
 
 
 def default_data_dir() -> str:
-    """TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """The environment variable TFDS_DATA_DIR if set, else `~/tensorflow_datasets`."""
     return os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
 
 
 def load_tfds(
     name: str, preprocess: Callable[[tf.Tensor], tf.Tensor], data_dir: str | None = None
 ) -> Dataset:
-    """Reads `name` whole into memory, downloading and preparing it where that is needed.
+    """Loads a whole TFDS dataset into memory; downloads and prepares it first if necessary.
 
     Args:
-      name: a TFDS dataset with features `image` (one size) and `label`, and splits `train` and
-        `test` (or `validation`).
-      preprocess: raw uint8 batch -> float32 batch in [-1, 1].
-      data_dir: where TFDS keeps its files; default TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      name: a TFDS dataset with the features `image` (uint8, one size) and `label`, and the splits
+        `train` and `test` (or `validation`).
+      preprocess: see `Dataset`.
+      data_dir: folder of TFDS' prepared files; None: `default_data_dir()`.
 
     Raises:
-      DataError: TFDS does not know the name, or it is no image classification.
-      NotPreparedError: the files are absent and there is no network.
+      DataError: TFDS does not have the dataset, it is not an image classification with images of
+        one size, or its files are damaged.
+      NotPreparedError: the files are missing and could not be downloaded or prepared.
     """
     # Imported here: a run on embedded or user data does not need it.
     import tensorflow_datasets as tfds
@@ -81,22 +82,23 @@ def _note(name: str, count: int) -> str:
 
 
 def _prepared(builder: Any) -> bool:
-    # `is_prepared` alone is true for a folder whose data files were taken away.
+    # `is_prepared` is also true for a folder whose data files were removed.
     return builder.is_prepared() and all(
         os.path.exists(path) for split in builder.info.splits.values() for path in split.filepaths
     )
 
 
 def _prepare(builder: Any, name: str, data_dir: str) -> None:
-    # Without a network a build takes minutes to fail: ask for the host's address first.
+    # Without a network a download takes minutes to fail; resolving the host's name does not.
     try:
         socket.getaddrinfo(DOWNLOAD_HOST, 443)
     except OSError as error:
         raise NotPreparedError(
-            f"{name!r} is not prepared under {data_dir!r} and there is no network to download it "
-            f"({_first_line(error)})"
+            f"Expected the prepared dataset {name!r} in {data_dir!r}, or a network connection. "
+            f"Received: no network ({_first_line(error)}). Prepare it on a machine with a network "
+            f"and copy the folder."
         ) from error
-    # mnist and fashion_mnist share file names: one extraction cache would mix their bytes.
+    # mnist and fashion_mnist have files of the same names, so each gets its own cache.
     import tensorflow_datasets as tfds
 
     folder = os.path.join(data_dir, "downloads")
@@ -108,8 +110,9 @@ def _prepare(builder: Any, name: str, data_dir: str) -> None:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # TFDS raises whatever its download and parsing layers raise
         raise NotPreparedError(
-            f"{name!r} is not prepared under {data_dir!r} and preparing it failed "
-            f"({type(error).__name__}: {_first_line(error)})"
+            f"Expected to download and prepare {name!r} in {data_dir!r}. "
+            f"Received: {type(error).__name__}: {_first_line(error)}. Prepare it on another "
+            f"machine and copy the folder."
         ) from error
 
 
@@ -126,19 +129,19 @@ def _features(builder: Any, name: str) -> tuple[str, str]:
     if kind != tf.uint8:
         raise DataError(
             f"Expected images of 8 bits (uint8) in {name!r}. Received: {kind.name}. Convert them "
-            "and pass a mmtf.data.Dataset to mmtf.train."
+            "and pass an mmtf.Dataset to mmtf.train."
         )
     shape = features[image].shape
     if None in shape:
         raise DataError(
             f"Expected images of one size in {name!r}. Received: shape {shape}. Resize them and "
-            f"pass a mmtf.data.Dataset to mmtf.train."
+            f"pass an mmtf.Dataset to mmtf.train."
         )
     return image, label
 
 
 def _read(builder: Any, split: str, image: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-    # The order on disk, not that of the parallel readers: same data, same order, every time.
+    # Files are read one after another, so that the order of the examples is always the same.
     import tensorflow_datasets as tfds
 
     config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)

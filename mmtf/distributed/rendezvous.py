@@ -41,7 +41,7 @@ def meet(cluster: Cluster, seconds: float) -> None:
 
 def _receive(cluster, port, deadline, seconds):
     """Runs on the chief: waits for a connection from each worker, then answers all of them."""
-    calls = []
+    calls: list[tuple[int, socket.socket]] = []
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(_listening(port))
         while True:

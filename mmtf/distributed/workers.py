@@ -32,7 +32,7 @@ class Workers:
     the same order. With one worker they do nothing.
 
     Args:
-      strategy: of tf.distribute; None: one worker.
+      strategy: the tf.distribute strategy; None: one worker.
 
     Attributes:
       count: number of workers.
@@ -45,7 +45,8 @@ class Workers:
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None):
-        self.count, self.index, self._strategy = 1, 0, strategy
+        self.count, self.index = 1, 0
+        self._strategy: tf.distribute.Strategy = strategy or tf.distribute.get_strategy()
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             resolver = strategy.cluster_resolver
             jobs = resolver.cluster_spec().as_dict()

@@ -3,17 +3,16 @@
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import BOX, Classifier, as_classifier
 from mmtf.classifiers.loading import require_keras
-from mmtf.classifiers.logits import require_logits
 from mmtf.data.dataset import Dataset
 from mmtf.data.preprocessing import standardize_per_image, to_unit_box
 from mmtf.errors import ConfigError, reason_of
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.verdict import misclassified
-from mmtf.runtime.devices import full_float32, resolve_precision
+from mmtf.runtime.devices import resolve_precision
 
 # Pixel ranges commonly used for training; each is tried where the declared one fits badly.
 SCALES = (BOX, (0.0, 1.0), (0.0, 255.0))
@@ -45,14 +44,15 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
     x, y = dataset.test(SCALE_EXAMPLES)
     try:
         validate_logits(classifier, x[:LOGIT_EXAMPLES], dataset.num_classes)
-    except (ValueError, tf.errors.InvalidArgumentError, TypeError) as error:
-        if isinstance(error, ConfigError):
-            raise ConfigError(f"{name}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    try:
+        missed = float(np.mean(misclassified(classifier, x, y)))
+    except Exception as error:  # whatever the user's layers raise in a graph, where attacks run
         raise ConfigError(
-            f"{name}: Expected a classifier of images {dataset.image_shape}. Received: one that "
-            f"cannot be called on them ({reason_of(error)})."
+            f"{name}: Expected a model that runs in a tf.function. Received: one that does not "
+            f"({reason_of(error)})."
         ) from error
-    missed = float(np.mean(misclassified(classifier, x, y)))
 
     def better(images, bounds=classifier.bounds):
         """Returns the error on `images` in the range `bounds` if it is far smaller, else None."""
@@ -93,6 +93,8 @@ def validate_classifier(classifier: Any, dataset: Dataset, name: str | None = No
 def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
     """Validates that a classifier's outputs are finite logits of the expected shape.
 
+    Says on stderr, once per model, where they are not the model's own output (`Classifier.note`).
+
     Args:
       classifier: a Classifier, a Keras model, or a function.
       x: a few input images, float32 [N, H, W, C]; from 50 images on, the outputs of a sigmoid are
@@ -100,22 +102,11 @@ def validate_logits(classifier: Any, x: np.ndarray, num_classes: int) -> None:
       num_classes: expected number of logits per image.
 
     Raises:
-      ConfigError: wrong shape, NaN or infinity, or probabilities instead of logits.
+      ConfigError: see `mmtf.classifiers.admission.logits_on`.
     """
     classifier = as_classifier(classifier)
-    with full_float32():
-        full, size = classifier.at("float32"), default_batch_size(x.shape[1:])
-        logits = np.concatenate(
-            [full(tf.constant(x[i : i + size]), training=False) for i in range(0, len(x), size)]
-        )
-    if logits.shape != (len(x), num_classes):
-        raise ConfigError(
-            f"Expected logits of shape {(len(x), num_classes)} from the classifier. "
-            f"Received: {logits.shape}."
-        )
-    if not np.isfinite(logits).all():
-        raise ConfigError("Expected finite logits from the classifier. Received: NaN or infinity.")
-    require_logits(classifier.model, logits)
+    logits_on(classifier, x, num_classes, default_batch_size(x.shape[1:]))
+    tell(classifier)
 
 
 def attack_precision(precision: str, classifiers: list[Classifier]) -> str:

@@ -12,7 +12,7 @@ from mmtf.attacks.base import Attack
 from mmtf.attacks.eot import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.classifier import as_classifier
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_int
 from mmtf.evaluation.best_response import (
     ATTNET,
     ATTNET_PAPER_FAST,
@@ -79,7 +79,10 @@ def make_attacks(
       >>> made["pgd"].steps
       5
     """
-    require(eot_samples > 0, "eot_samples > 0", eot_samples)
+    require_int("eot_samples", eot_samples)
+    require(isinstance(attacks, Mapping), "attacks as a dict, name -> options", attacks)
+    for name, options in attacks.items():
+        require(isinstance(options, Mapping), f"the options of {name} as a dict", options)
     recipes = RECIPES if recipes is None else recipes
     sources = sources or {}
     made: dict[str, Attack | FittedAttack] = {}
@@ -94,7 +97,7 @@ def make_attacks(
         elif name == UNIVERSAL:
             made[name] = FittedUniversal(threat, **options, seed=seed, cache_dir=cache_dir)
         else:
-            made[ATTACKS.label(name)] = ATTACKS[name](threat, **options)
+            made[ATTACKS.label(name)] = _made(name, threat, options)
     if not sources and eot_samples == 1:
         return made
     by_gradient = {
@@ -114,6 +117,17 @@ def make_attacks(
         for name, one in by_gradient.items():
             made[f"{name}@{source}"] = Transfer(as_classifier(model), one)
     return made
+
+
+def _made(name, threat, options):
+    kind = ATTACKS[name]
+    try:
+        inspect.signature(kind).bind(threat, **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"Expected options of {name}. Received: {dict(options)} ({error})."
+        ) from error
+    return kind(threat, **options)
 
 
 def _going_on(kind, threat, options):

@@ -2,7 +2,7 @@
 
 import math
 
-from mmtf.errors import require
+from mmtf.errors import require_int
 from mmtf.runtime.memory import device_memory
 
 LARGEST = 500
@@ -39,7 +39,7 @@ def default_batch_size(
       >>> default_batch_size((28, 28, 1)), default_batch_size((224, 224, 3), memory=16 * 2**30)
       (500, 16)
     """
-    require(calls > 0, "calls > 0", calls)
+    require_int("calls", calls)
     size = math.prod(image_shape)
     if size <= SMALL:
         return LARGEST

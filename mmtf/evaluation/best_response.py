@@ -15,7 +15,7 @@ from mmtf.classifiers.classifier import as_classifier
 from mmtf.classifiers.loading import require_keras
 from mmtf.config import Schedule
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require
+from mmtf.errors import require_int
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.games.best_response import BestResponse
@@ -52,7 +52,7 @@ class AttNetRecipe:
     precision: str = "auto"
 
     def __post_init__(self):
-        require(self.restarts > 0, "restarts > 0", self.restarts)
+        require_int("restarts", self.restarts)
 
     def to_dict(self) -> dict:
         """The attributes as plain data."""
@@ -177,7 +177,7 @@ def best_response(
             game,
             dataset,
             schedule=recipe.schedule,
-            model=classifier.as_keras(),
+            model=classifier,
             seed=(seed * 100 + restart) % 2**31,
             precision=recipe.precision,
             # The cached network must depend on its key alone, not on devices or XLA.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_bool, require_choice, require_int, require_path, require_seed
 from mmtf.runtime import PRECISIONS
 
 
@@ -42,9 +42,14 @@ class EvalOptions:
     progress: bool = False
 
     def __post_init__(self):
-        require(self.max_examples >= 0, "max_examples >= 0 (0: all)", self.max_examples)
-        size = self.batch_size
-        require(size is None or size > 0, "batch_size > 0, or None", size)
+        require_int("max_examples", self.max_examples, at_least=0)
+        require_seed(self.seed)
+        if self.batch_size is not None:
+            require_int("batch_size", self.batch_size)
         require_choice("precision", self.precision, PRECISIONS)
-        require(self.eot_samples > 0, "eot_samples > 0", self.eot_samples)
-        require(self.keep >= 0, "keep >= 0", self.keep)
+        require_int("eot_samples", self.eot_samples)
+        require_int("keep", self.keep, at_least=0)
+        if self.cache_dir is not None:
+            require_path("cache_dir", self.cache_dir)
+        for name in ("checks", "distances", "progress"):
+            require_bool(name, getattr(self, name))

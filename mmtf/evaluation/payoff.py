@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.eot import mean_of
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import ConfigError, require
+from mmtf.errors import ConfigError, require, require_names
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
@@ -28,31 +27,25 @@ from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.evaluation.cells import Examples, Row, measured_cell
 from mmtf.evaluation.fitted import FittedAttack, as_fitted
-from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
+from mmtf.evaluation.gradient_masking import Finding
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.payoff_result import (
+    Matrix,
+    classifier_findings,
+    paired_tests,
+    table_findings,
+)
 from mmtf.evaluation.runner import BrokenConstraint, Result, worst
 from mmtf.evaluation.verdict import misclassified
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.stats.paired import comparisons
-from mmtf.threat import ThreatModel
+from mmtf.threat import ThreatModel, require_threat
 from mmtf.training.loop import RiskNotFinite
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Matrix:
-    """A measured payoff matrix.
-
-    Attributes:
-      cells: a Result for each classifier x attack x radius; and, for each classifier x radius,
-        `worst`, the per-example worst case over the attacks.
-      findings: signs of masked gradients, which put the classifier's error rates in doubt.
-      comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
-        over the attacks that all of them have (`mmtf.stats.paired.comparisons`).
-    """
-
-    cells: list[Result]
-    findings: list[Finding]
-    comparisons: dict[float, list[dict[str, Any]]]
+# Columns of the DataFrame that `evaluate` returns; `defense` only for several models.
+COLUMNS = (
+    *("defense", "attack", "error", "robust_accuracy"),
+    *("ci_low", "ci_high", "n", "seconds", "in_doubt"),
+)
 
 
 def evaluate(
@@ -107,11 +100,14 @@ def evaluate(
     """
     require_dataset(dataset)
     require(bool(attacks), "at least one attack", attacks)
+    if threat is not None:
+        require_threat(threat)
     if not isinstance(attacks, dict):
         if threat is None:
             raise ConfigError(
                 "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
             )
+        require_names("attacks", attacks)
         attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     threat = threat or next(iter(columns.values())).threat
@@ -130,23 +126,18 @@ def evaluate(
         threat=threat,
     )
     doubted = {finding.defense for finding in matrix.findings}
-    rows = []
-    for cell in matrix.cells:
-        row = cell.to_dict()
-        rows.append(
-            {
-                **({} if single else {"defense": cell.defense}),
-                "attack": cell.attack,
-                "error": cell.error,
-                "robust_accuracy": cell.robust_accuracy,
-                **{name: row[name] for name in ("ci_low", "ci_high", "n", "seconds")},
-                "in_doubt": cell.defense in doubted and cell.attack != "none",
-            }
-        )
+    rows = [
+        {
+            **cell.to_dict(),
+            "robust_accuracy": cell.robust_accuracy,
+            "in_doubt": cell.defense in doubted and cell.attack != "none",
+        }
+        for cell in matrix.cells
+    ]
     signs = [str(finding) for finding in matrix.findings]
     for sign in signs:
         warnings.warn(sign, stacklevel=2)
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=COLUMNS[1:] if single else COLUMNS)
     frame.attrs["signs"] = signs
     return frame
 
@@ -184,6 +175,9 @@ def payoff_matrix(
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
     columns = {}
+    require(isinstance(classifiers, Mapping), "classifiers as a dict by name", classifiers)
+    listed = isinstance(etas, list | tuple) and 0 < len(set(etas)) == len(etas)
+    require(listed, "etas as a list of different radii", etas)
     for eta in etas:
         made = make_attacks(
             attacks,
@@ -267,9 +261,10 @@ def _measured(
         for column in next(iter(columns.values())).values():
             column.supports(classifier, examples.x[:1])
     findings, cells, clean = [], [], {}
+    wrong: dict[tuple[str, str, float], np.ndarray] = {}
     for name, classifier in classifiers.items():
         if options.checks:
-            findings += _masking(name, classifier, examples, threat, options)
+            findings += classifier_findings(name, classifier, examples, threat, options)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
@@ -290,10 +285,10 @@ def _measured(
                 say(f"{label}: {HEADING} {error_text(cell.error)}")
             overall = worst(here, clean[name])
             cells += [*here, dataclasses.replace(overall, defense=name, eta=eta)]
-    table = {(one.defense, one.attack, one.eta): one.wrong for one in cells}
+            wrong |= {(name, one.attack, eta): one.wrong for one in (*here, overall)}
     if options.checks:
-        findings += _masking_in_table(table, columns)
-    tests = {eta: comparisons(_over_common_attacks(table, clean, eta)) for eta in columns}
+        findings += table_findings(wrong, columns)
+    tests = {eta: paired_tests(wrong, clean, eta) for eta in columns}
     return Matrix(cells, findings, tests)
 
 
@@ -304,44 +299,3 @@ def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset) -> E
         size = default_batch_size(dataset.image_shape, calls=options.eot_samples)
     precision = attack_precision(options.precision, classifiers)
     return dataclasses.replace(options, precision=precision, batch_size=size)
-
-
-def _masking(name, classifier, examples, threat, options) -> list[Finding]:
-    samples = options.eot_samples
-    attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
-    return masking_in_classifier(
-        name,
-        classifier,
-        examples.x,
-        examples.y,
-        threat,
-        options.seed,
-        attacked,
-        batch_size=options.batch_size,
-    )
-
-
-def _masking_in_table(table, columns) -> list[Finding]:
-    """Calls `masking_in_table` for the attacks of each norm and box, at each attack's radius."""
-    kinds: dict[tuple, dict] = {}
-    for (defense, attack, eta), wrong in table.items():
-        if attack in columns[eta]:  # not `worst`
-            threat = columns[eta][attack].threat
-            kind = kinds.setdefault((threat.norm, threat.box), {})
-            kind[defense, attack, threat.eta] = wrong
-    return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
-
-
-def _over_common_attacks(table, clean, eta) -> dict[str, np.ndarray]:
-    """Per-example worst case of each classifier over the attacks that all classifiers have."""
-    have = {
-        defense: {attack for name, attack, radius in table if (name, radius) == (defense, eta)}
-        for defense in clean
-    }
-    common = sorted(set.intersection(*have.values()) - {"worst"})
-    return {
-        defense: np.logical_or.reduce(
-            [clean[defense], *(table[defense, attack, eta] for attack in common)]
-        )
-        for defense in clean
-    }

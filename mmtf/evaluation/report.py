@@ -1,24 +1,22 @@
 """The outputs of an evaluation: a record as plain data, text for the terminal, and files."""
 
-import functools
+import datetime
+import glob
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
+from mmtf.evaluation.images import shown_images
 from mmtf.evaluation.payoff import Matrix
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.reports.evaluation import (
-    evaluation_frame,
-    evaluation_html,
-    evaluation_markdown,
-    payoff_frame,
-    record_radius,
-)
-from mmtf.storage.files import write_atomically, write_json
+from mmtf.reports.evaluation import evaluation_frame, evaluation_markdown, payoff_frame
+from mmtf.reports.measured import record_radius
+from mmtf.reports.page import evaluation_html
+from mmtf.storage.digest import sha256
+from mmtf.storage.files import write_atomically, write_json, write_text
 from mmtf.storage.provenance import provenance
 
 
@@ -31,16 +29,22 @@ def evaluation_record(
       matrix: the measurements.
       dataset: the data on which they were made.
       settings: further entries, such as the options of the evaluation.
+
+    Returns:
+      Plain JSON data; `class_names` only for a dataset that has them.
     """
+    names = getattr(dataset, "class_names", ())
     return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "dataset": dataset.name,
         "note": dataset.note,
+        **({"class_names": [str(name) for name in names]} if names else {}),
         "preprocess": getattr(dataset.preprocess, "__name__", repr(dataset.preprocess)),
         "n": matrix.cells[0].n,
         **settings,
         "cells": [one.to_dict() for one in matrix.cells],
         "signs": [
-            {"defense": one.defense, "check": one.check, "text": str(one)}
+            {"defense": one.defense, "check": one.check, "value": one.value, "text": str(one)}
             for one in matrix.findings
         ],
         "comparisons": {str(eta): tests for eta, tests in matrix.comparisons.items() if tests},
@@ -69,42 +73,65 @@ def evaluation_text(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_report(folder: str, record: dict[str, Any], matrix: Matrix) -> list[str]:
+def model_source(path: str) -> dict[str, str]:
+    """Where a model came from: its path as given, and a hash of its files.
+
+    Args:
+      path: of `mmtf.classifiers.loading.load_classifier`.
+
+    Returns:
+      `path` and `sha256`: of the .keras file; of a SavedModel that of saved_model.pb and the files
+      of its variables one after the other.
+    """
+    folder = os.path.expanduser(path).rstrip("/")
+    inside = os.path.join(folder, "classifier.keras")
+    if os.path.isfile(inside):
+        files = [inside]
+    elif os.path.isfile(folder):
+        files = [folder]
+    else:
+        files = [os.path.join(folder, "saved_model.pb")]
+        files += sorted(glob.glob(os.path.join(glob.escape(folder), "variables", "*")))
+    contents = []
+    for name in files:
+        with open(name, "rb") as source:
+            contents.append(source.read())
+    return {"path": path, "sha256": sha256(*contents)}
+
+
+def write_report(
+    folder: str,
+    record: dict[str, Any],
+    matrix: Matrix,
+    dataset: Dataset,
+    classifiers: Mapping[str, Any],
+) -> list[str]:
     """Writes the report of an evaluation into `folder`.
 
     Args:
       folder: an existing folder.
       record: of `evaluation_record`.
       matrix: the measurements, for the outcome of each example and the images.
+      dataset: the data that was measured.
+      classifiers: name -> the model that was measured.
 
     Returns:
-      The names of the files: tables as CSV, Markdown and HTML, the record, and an .npz with the
-      outcome of each example.
+      The names of the files: tables as CSV, Markdown and HTML, the record, the images of the page,
+      and an .npz with the outcome of each example.
     """
     arrays: dict[str, Any] = {}
-    galleries = {}
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong
         if cell.distance is not None:
             arrays[f"{key}/distance"] = cell.distance
-        if len(cell.images):
-            pixels = tf.cast(tf.round((cell.images + 1.0) * 127.5), tf.uint8)
-            galleries[key] = [tf.io.encode_png(one).numpy() for one in pixels]
     write_json(os.path.join(folder, "record.json"), record)
     write_atomically(
         os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays)
     )
-    texts = {
-        "table.csv": evaluation_frame(record).to_csv(index=False),
-        "table.md": evaluation_markdown(record),
-        "report.html": evaluation_html(record, galleries),
-    }
-    for name, text in texts.items():
-        write_atomically(os.path.join(folder, name), functools.partial(_write_text, text=text))
-    return [*texts, "record.json", "examples.npz"]
-
-
-def _write_text(path, text):
-    with open(path, "w") as target:
-        target.write(text)
+    write_text(os.path.join(folder, "table.csv"), evaluation_frame(record).to_csv(index=False))
+    write_text(os.path.join(folder, "table.md"), evaluation_markdown(record))
+    images = shown_images(matrix, classifiers, dataset)
+    write_json(os.path.join(folder, "images.json"), images)
+    write_text(os.path.join(folder, "report.html"), evaluation_html(record, images))
+    return ["table.csv", "table.md", "report.html", "record.json", "images.json", "examples.npz"]

@@ -253,5 +253,5 @@ class _Watcher:
     def __call__(self, left):
         self._iterations += 1
         if self._progress is not None:
-            inside = {"iteration": self._iterations, "standing": left}
+            inside = {"iteration": self._iterations, "left": left}
             self._progress.update(self._done, inside)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mmtf.attacks.single_step import FGSM
 from mmtf.classifiers.classifier import Classifier
-from mmtf.errors import require
+from mmtf.errors import require_int
 from mmtf.games.base import Game
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
@@ -32,7 +32,7 @@ class AdvFGSM(Game):
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)
-        require(rounds > 0, "rounds > 0", rounds)
+        require_int("rounds", rounds)
         self.rounds = rounds
         self._attack = FGSM(threat)
 
@@ -62,4 +62,7 @@ class AdvFGSM(Game):
             lambda: self._attack(players.models["frozen"], target, y[1::2]),
             lambda: target,
         )
-        return Batch(tf.concat([clean, perturbed], 0), tf.concat([y[0::2], y[1::2]], 0))
+        return Batch(tf.concat([clean, perturbed], 0), self.arranged(y))
+
+    def arranged(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.concat([values[0::2], values[1::2]], 0)

@@ -1,7 +1,7 @@
 """PGD adversarial training."""
 
 from mmtf.attacks.iterated import PGD
-from mmtf.errors import require
+from mmtf.errors import require_int
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -18,7 +18,7 @@ class AdvPGD(Game):
 
     def __init__(self, threat: ThreatModel, *, max_steps: int = 7):
         super().__init__(threat)
-        require(max_steps > 0, "max_steps > 0", max_steps)
+        require_int("max_steps", max_steps)
         self.max_steps = max_steps
         # A single step of 2.5 eta would end on the surface of the ball from every start.
         step_size = threat.eta * min(2.5 / max_steps, 1.25)

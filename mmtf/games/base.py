@@ -12,6 +12,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IteratedAttack
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.errors import ConfigError, require_int
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel, require_threat
 
@@ -37,6 +38,8 @@ class Game:
       metrics: the names of the metrics that `step` returns; `risk` must be among them.
       batch_divisor: the number of examples on a replica must be a multiple of it.
       learns_attacker: whether the players include an attack network, named `attacker`.
+      input_gradients: whether it needs the classifier's gradients with respect to images.
+      trains_classifier: whether it updates the classifier's weights.
 
     Example:
       TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
@@ -60,6 +63,8 @@ class Game:
     metrics: tuple[str, ...] = ("risk",)
     batch_divisor: int = 1
     learns_attacker: ClassVar[bool] = False
+    input_gradients: ClassVar[bool] = True
+    trains_classifier: ClassVar[bool] = True
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)
@@ -79,7 +84,8 @@ class Game:
           classifier: the defender, around a built Keras model, or the model itself.
           make_optimizer: make_optimizer(variables) returns an optimizer built for the variables;
             without variables, one that is not built yet. scale=s multiplies its learning rate;
-            updates=k declares that it is applied k times a step.
+            updates=k declares that it is applied k times a step; player="attacker" that it is not
+            the classifier's.
           image_shape: (H, W, C).
           num_classes: number of logits.
           seed: seed for the initial weights of networks other than the classifier.
@@ -101,20 +107,27 @@ class Game:
         Returns:
           The metrics: this replica's shares of means over the global batch, float32 scalars.
         """
-        perturbed = Batch(*self.perturb(players, batch, context))
-        perturbed = perturbed._replace(x=tf.stop_gradient(perturbed.x))
+        perturbed = Batch(*self.perturb(players.shrunk(batch.x, context), batch, context))
+        z = context.shrink(perturbed.x, self.arranged(batch.x))
+        perturbed = perturbed._replace(x=tf.stop_gradient(z))
+        context = self._arranged_context(batch, perturbed, context)
+        optimizer, variables = players.updaters["classifier"], self.trainable(players)
         with tf.GradientTape() as tape:
             with context.dropout(*players.networks):
                 loss, metrics = self.objective(players, batch, perturbed, context)
             loss += regularization(players.models["classifier"]) / context.replicas
-        variables = self.trainable(players)
-        players.updaters["classifier"].apply(tape.gradient(loss, variables), variables)
+            scaled = optimizer.scale_loss(loss)  # by 1, or as float16 needs
+        optimizer.apply(tape.gradient(scaled, variables), variables)
+        if context.observed is not None:
+            context.observed.loss = loss
+            if not context.observed.outputs:
+                context.observe(players.classifier(perturbed.x, training=False), perturbed.y)
         return metrics
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         """The max step: computes the perturbed images Z and returns them with their labels.
 
-        A game may reorder the examples, or leave some of them unperturbed.
+        A game may leave some of the examples unperturbed, or reorder them (`arranged`).
 
         Args:
           players: all of them.
@@ -122,6 +135,14 @@ class Game:
           context: of this step.
         """
         raise NotImplementedError(f"{type(self).__name__} must define perturb or step.")
+
+    def arranged(self, values: tf.Tensor) -> tf.Tensor:
+        """Values [N, ...] of a batch's examples in the order in which `perturb` returns these.
+
+        By default the batch's own. A game that reorders the examples overrides it; else weights
+        would go to other examples than their own.
+        """
+        return values
 
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
@@ -140,16 +161,28 @@ class Game:
           loss.
         """
         logits = players.classifier(perturbed.x, training=True)
+        context.observe(logits, perturbed.y)
         risk = context.mean(losses.cross_entropy(logits, perturbed.y))
         return risk, {"risk": risk}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
         """The variables that the min step updates; by default those of the classifier."""
-        return players.models["classifier"].trainable_variables
+        return players.classifier.trainable_variables
 
     def deployed(self, players: Players) -> Classifier:
         """The model to attack, evaluate and export after training; by default the classifier."""
         return players.classifier.at("float32")
+
+    def _arranged_context(self, batch, perturbed, context):
+        """The context with the weights in the order of the perturbed examples."""
+        kept = perturbed.y is batch.y or type(self).arranged is not Game.arranged
+        if context.weights is not None and not kept:
+            raise ConfigError(
+                "Expected a game that keeps the order of the examples, or defines `arranged`, for "
+                f"weights of examples. Received: {type(self).__name__}, whose perturb returns "
+                "other labels than the batch's."
+            )
+        return context.select(self.arranged)
 
     def __repr__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
@@ -169,6 +202,7 @@ def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
       threat: the constraint of Eq. 5; with one step, FGSM for its norm `linf`, else FGM.
       steps: number of steps, > 0; several steps are smaller than the single one.
     """
+    require_int("max_steps", steps)
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
     return IteratedAttack(threat, steps=steps, stop_early=False)

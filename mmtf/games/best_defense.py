@@ -19,6 +19,8 @@ class BestDefense(Game):
       attacker: Keras model [images, labels] -> perturbed images; its weights are not updated.
     """
 
+    input_gradients = False
+
     def __init__(self, threat: ThreatModel, *, attacker: keras.Model):
         super().__init__(threat)
         self.attacker = attacker

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_choice, require_seed
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
@@ -32,6 +32,8 @@ class BestResponse(Game):
         restarts.
     """
 
+    trains_classifier = False
+
     def __init__(
         self,
         threat: ThreatModel,
@@ -43,7 +45,7 @@ class BestResponse(Game):
     ):
         super().__init__(threat)
         require_choice("loss", loss, LOSSES)
-        require(attacker_seed >= 0, "attacker_seed >= 0", attacker_seed)
+        require_seed(attacker_seed, "attacker_seed")
         self.net = net
         without = ("image_shape", "num_classes", "seed")
         self.net_options = resolve_kwargs(net, ATTACK_NETS[net], net_options or {}, without)
@@ -68,11 +70,12 @@ class BestResponse(Game):
         classifier = as_classifier(classifier)
         models = {"classifier": classifier.model, "attacker": attacker}
         players = Players(models, {}, classifier)
-        players.updaters["attacker"] = make_optimizer(self.trainable(players))
+        players.updaters["attacker"] = make_optimizer(self.trainable(players), player="attacker")
         return players
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        return players.models["attacker"].trainable_variables
+        attacker: keras.Model = players.models["attacker"]
+        return attacker.trainable_variables
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         attacker = players.models["attacker"]

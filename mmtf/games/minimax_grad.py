@@ -1,13 +1,12 @@
 """Minimax-Grad: the minimax defense against gradient attacks, section 3.3."""
 
 import contextlib
-import math
 import warnings
 
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_int, require_number
 from mmtf.games.base import Game, steepest_attack
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.kernels.fused_gradients import fused_kernel_gradients
@@ -58,9 +57,9 @@ class MinimaxGrad(Game):
     ):
         super().__init__(threat)
         require_choice("penalty", penalty, PENALTIES)
-        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
-        require(difference_length > 0, "difference_length > 0", difference_length)
-        require(penalty_every > 0, "penalty_every > 0", penalty_every)
+        require_number("gamma", gamma, at_least=0)
+        require_number("difference_length", difference_length, above=0)
+        require_int("penalty_every", penalty_every)
         self.gamma = gamma
         self.max_steps = max_steps
         self.penalty = penalty
@@ -85,11 +84,16 @@ class MinimaxGrad(Game):
         (z, y), every = perturbed, self.penalty_every
         if every == 1 or z.shape[0] == 1:
             return self._penalized(players, z, y, context)
-        some = z[::every]
-        scale = z.shape[0] / some.shape[0]
-        value, metrics = self._penalized(players, some, y[::every], context, scale)
-        z, y = (tf.concat([one[k::every] for k in range(1, every)], 0) for one in (z, y))
-        others = context.mean(losses.cross_entropy(players.classifier(z, training=True), y))
+        own = context.select(lambda one: one[::every])
+        value, metrics = self._penalized(players, z[::every], y[::every], own, _share(z, every))
+
+        def remaining(one):
+            return tf.concat([one[k::every] for k in range(1, every)], 0)
+
+        z, y, rest = remaining(z), remaining(y), context.select(remaining)
+        logits = players.classifier(z, training=True)
+        rest.observe(logits, y)
+        others = rest.mean(losses.cross_entropy(logits, y))
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
     def _penalized(self, players, z, y, context, scale=1.0):
@@ -99,11 +103,19 @@ class MinimaxGrad(Game):
         opened = fused_kernel_gradients(model) if fused else contextlib.nullcontext()
         with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(z)
-            each = losses.cross_entropy(classifier(z, training=True), y)
+            logits = classifier(z, training=True)
+            context.observe(logits, y)
+            each = losses.cross_entropy(logits, y)
             # `fused` requires the differentiated tensor to be itself a summand of the objective.
-            risk = context.mean(each)
-        sensitivity = context.global_batch_size * tape.gradient(risk, z)
+            risk = mean_loss = context.mean(each)
+            if context.weights is not None:
+                require(not fused, "penalty='nested' for weights of examples", self.penalty)
+                # dl_i/dz_i has no weight: k copies of an example have k times its square, not k^3.
+                mean_loss = tf.reduce_sum(each) / context.global_batch_size
+        sensitivity = context.global_batch_size * tape.gradient(mean_loss, z)
         factor = self.gamma * self.threat.eta * scale
+        if context.strength is not None:
+            factor *= context.strength
         squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
         term = factor / 2 * context.mean(squares)
         metrics = {"risk": risk, "sensitivity": term}
@@ -119,3 +131,12 @@ class MinimaxGrad(Game):
             each_there = losses.cross_entropy(classifier(shifted, training=True), y)
         difference = tf.math.divide_no_nan(each_there - each, scale)
         return risk + factor * context.mean(difference), metrics
+
+
+def _share(z, every):
+    """Number of examples divided by the number that z[::every] has."""
+    size = z.shape[0]
+    if size is not None:
+        return size / -(-size // every)
+    size = tf.shape(z)[0]
+    return tf.cast(size / -(-size // every), tf.float32)

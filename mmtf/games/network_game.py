@@ -1,7 +1,6 @@
 """Games between a classifier and an attack network, section 4."""
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_number
 from mmtf.games.base import Game, regularization
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
@@ -64,8 +63,9 @@ class NetworkGame(Game):
         solver = solver or self.default_solver
         require_choice("solver", solver, SOLVERS)
         require_choice("order", order, ORDERS)
-        require(0 <= gamma < math.inf, "gamma >= 0, finite", gamma)
-        require(attacker_rate > 0, "attacker_rate > 0", attacker_rate)
+        require_number("gamma", gamma, at_least=0)
+        require_number("attacker_rate", attacker_rate, above=0)
+        require(isinstance(net_options or {}, dict), "net_options as a dict", net_options)
         without = ("image_shape", "num_classes", "seed")
         self.net = net
         self.net_options = resolve_kwargs(net, ATTACK_NETS[net], net_options or {}, without)
@@ -94,10 +94,10 @@ class NetworkGame(Game):
             **self.net_options,
         )
         classifier = as_classifier(classifier)
-        u, v = classifier.model.trainable_variables, attacker.trainable_variables
+        u, v = classifier.trainable_variables, attacker.trainable_variables
         updates = SOLVERS[self.solver].updates
         descent = make_optimizer(updates=updates)
-        ascent = make_optimizer(scale=self.attacker_rate, updates=updates)
+        ascent = make_optimizer(scale=self.attacker_rate, updates=updates, player="attacker")
         first, second = self.order_players((u, descent), (v, ascent))
         solver = SOLVERS[self.solver](u_optimizer=first[1], v_optimizer=second[1], **self._own())
         solver.build(first[0], second[0])
@@ -110,7 +110,8 @@ class NetworkGame(Game):
         return {name: getattr(self, name) for name in ("gamma", "order") if name in takes}
 
     def trainable(self, players: Players) -> list[keras.Variable]:
-        return [variable for model in players.networks for variable in model.trainable_variables]
+        _, attacker = players.networks
+        return [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def order_players(self, defender: tuple, attacker: tuple) -> tuple[tuple, tuple]:
         """(leader, follower): the leader descends; the follower ascends in response.
@@ -122,10 +123,13 @@ class NetworkGame(Game):
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         found = self.solve(players.updaters["solver"], _risks(players, batch, context))
-        return {
-            "risk": tf.cast(self.risk_sign * found["value"], tf.float32) / context.replicas,
-            "sensitivity": tf.cast(found["penalty"], tf.float32) / context.replicas,
-        }
+        risk = tf.cast(self.risk_sign * found["value"], tf.float32) / context.replicas
+        penalty = tf.cast(found["penalty"], tf.float32) / context.replicas
+        if context.observed is not None:
+            # The penalty is the leader's. Of several evaluations of f the last one is reported.
+            context.observed.loss = risk + penalty if self.risk_sign > 0 else risk
+            context.observed.outputs = context.observed.outputs[-1:]
+        return {"risk": risk, "sensitivity": penalty}
 
     def solve(self, solver: Solver, risk_of: Callable[..., tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step of the solver: u descends the risk with dropout, v ascends it without dropout.
@@ -142,12 +146,14 @@ class NetworkGame(Game):
 def _risks(players, batch, context):
     """risk_of(u, v, training): this replica's share of f at two lists of tensors u and v."""
     model, attacker = players.models["classifier"], players.models["attacker"]
-    variables = [*model.trainable_variables, *attacker.trainable_variables]
+    variables = [*players.classifier.trainable_variables, *attacker.trainable_variables]
 
     def risk_of(u, v, training):
         with context.dropout(model, attacker, also=zip(variables, [*u, *v], strict=True)):
-            z = attacker([*batch], training=True)
+            z = context.shrink(attacker([*batch], training=True), batch.x)
             logits = players.classifier(z, training=training)
+            if training:
+                context.observe(logits, batch.y)
             risk = context.mean(losses.cross_entropy(logits, batch.y))
             if training:
                 risk += regularization(model) / context.replicas

@@ -11,5 +11,7 @@ class Undefended(Game):
       threat: the constraint of Eq. 5; it has no effect on this game.
     """
 
+    input_gradients = False
+
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         return batch

@@ -1,11 +1,15 @@
 """Adam that updates each variable by one fused kernel."""
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mmtf.kernels.keras_internals import adam_slots
+from mmtf.kernels.patching import patched
 
 
 class Adam(keras.optimizers.Adam):
@@ -31,21 +35,49 @@ class Adam(keras.optimizers.Adam):
           variable: tf.Variable; under a tf.distribute strategy, the variable of one replica.
           learning_rate: scalar.
         """
-        if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
-            super().update_step(gradient, variable, learning_rate)
-            return
-        dtype = variable.dtype
-        first_moment, second_moment = adam_slots(self, variable)
-        count = tf.cast(self.iterations + 1, dtype)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=first_moment.value.handle,
-            v=second_moment.value.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), count),
-            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), count),
-            lr=tf.cast(learning_rate, dtype),
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon, dtype),
-            grad=tf.cast(gradient, dtype),
-        )
+        _update(self, gradient, variable, learning_rate)
+
+
+@contextlib.contextmanager
+def fused_adam(optimizer: Any) -> Iterator[None]:
+    """Context manager: inside it Keras' Adam or AdamW updates as `Adam` does.
+
+    A tf.function that is traced inside keeps the fused updates.
+
+    Args:
+      optimizer: a Keras optimizer, or a LossScaleOptimizer of one; others are not changed.
+
+    Example:
+      >>> weight, optimizer = keras.Variable([1.0, 2.0]), keras.optimizers.Adam(0.5)
+      >>> with fused_adam(optimizer):
+      ...     optimizer.apply([tf.constant([1.0, 0.0])], [weight])
+      >>> weight.numpy().round(4).tolist()
+      [0.5, 2.0]
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    changes: list = []
+    if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW):
+        changes.append((optimizer, "update_step", functools.partial(_update, optimizer)))
+    with patched(changes):
+        yield
+
+
+def _update(optimizer, gradient, variable, learning_rate):
+    if optimizer.amsgrad or isinstance(gradient, tf.IndexedSlices):
+        keras.optimizers.Adam.update_step(optimizer, gradient, variable, learning_rate)
+        return
+    dtype = variable.dtype
+    first_moment, second_moment = adam_slots(optimizer, variable)
+    count = tf.cast(optimizer.iterations + 1, dtype)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=first_moment.value.handle,
+        v=second_moment.value.handle,
+        beta1_power=tf.pow(tf.cast(optimizer.beta_1, dtype), count),
+        beta2_power=tf.pow(tf.cast(optimizer.beta_2, dtype), count),
+        lr=tf.cast(learning_rate, dtype),
+        beta1=tf.cast(optimizer.beta_1, dtype),
+        beta2=tf.cast(optimizer.beta_2, dtype),
+        epsilon=tf.cast(optimizer.epsilon, dtype),
+        grad=tf.cast(gradient, dtype),
+    )

@@ -34,7 +34,8 @@ class Bilinear:
 
     def __call__(self, x: tf.Tensor, kernel: tf.Tensor, *, fused: bool = False) -> tf.Tensor:
         """forward(x, kernel), differentiable."""
-        outputs, directions = [], []
+        outputs: list[tf.Tensor] = []
+        directions: list[tf.Tensor] = []
 
         @tf.custom_gradient
         def value(x, kernel):

@@ -4,10 +4,12 @@ Each function wraps one private name of Keras, so that a new version of Keras ca
 file; tests/kernels/test_keras_internals.py shows which name is missing.
 """
 
+import contextlib
 from typing import Any
 
 import keras
 from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.backend.common.variables import AutocastScope
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 
@@ -89,3 +91,52 @@ def global_seed_state() -> keras.Variable | None:
     """The state of Keras' global seed generator; None if this thread has none yet."""
     generator = get_global_attribute(GLOBAL_SEED_GENERATOR)
     return None if generator is None else generator.state
+
+
+def output_structure_of(model: keras.Model) -> Any:
+    """The symbolic outputs of a functional or Sequential model: a tensor, list, tuple or dict.
+
+    Returns:
+      None for a subclassed model, or a Sequential one that is not built.
+
+    Example:
+      >>> inputs = keras.Input((2,))
+      >>> model = keras.Model(inputs, {"logits": keras.layers.Dense(3)(inputs)})
+      >>> output_structure_of(model)["logits"].shape
+      (None, 3)
+    """
+    functional = getattr(model, "_functional", None) or model
+    return getattr(functional, "_outputs_struct", None)
+
+
+def place_of(tensor: Any) -> int:
+    """Which output of its layer or operation a symbolic tensor is, from 0."""
+    return tensor._keras_history.tensor_index
+
+
+def uses_of(model: keras.Model, operation: keras.Operation) -> int:
+    """How often a model, and the functional models inside it, call a layer or operation.
+
+    Example:
+      >>> inputs, dense = keras.Input((2,)), keras.layers.Dense(2)
+      >>> uses_of(keras.Model(inputs, dense(dense(inputs))), dense)
+      2
+    """
+    layers = layers_of(model, include_self=True)
+    graphs = [getattr(layer, "_functional", None) or layer for layer in layers]
+    nodes = [
+        node
+        for graph in dict.fromkeys(graphs)  # a Sequential and its functional model are one graph
+        for level in getattr(graph, "_nodes_by_depth", {}).values()
+        for node in level
+    ]
+    return sum(node.operation is operation for node in nodes)
+
+
+def casting_variables(dtype: str) -> contextlib.AbstractContextManager:
+    """Context manager: inside it, layers cast their floating-point variables to `dtype` in calls.
+
+    Keras does so by itself only for layers whose policy is mixed. Layers of another computing
+    type cast to that.
+    """
+    return AutocastScope(dtype)

@@ -11,11 +11,11 @@ _ABSENT = object()
 
 
 @contextlib.contextmanager
-def patched(changes: Iterable[tuple[keras.layers.Layer, str, Callable]]) -> Iterator[None]:
-    """Context manager: inside it, the named attributes of layers are replaced.
+def patched(changes: Iterable[tuple[Any, str, Callable]]) -> Iterator[None]:
+    """Context manager: inside it, the named attributes of objects are replaced.
 
     Args:
-      changes: (layer, name of the attribute, its replacement); each layer and name once.
+      changes: (layer or optimizer, name of the attribute, its replacement); each pair once.
 
     Example:
       >>> layer = keras.layers.ReLU()

@@ -1,17 +1,18 @@
-"""Keras models.
+"""Keras models: classifiers and attack networks.
 
-Classifiers (`NETS`): images float [N, H, W, C] in [-1, 1] -> logits float32 [N, classes].
-Attack networks (`ATTACK_NETS`): [images, labels int [N]] -> perturbed images float32.
+A classifier (`NETS`) maps images float [N, H, W, C] in [-1, 1] to logits float32 [N, classes]. An
+attack network (`ATTACK_NETS`) maps [images, labels int [N]] to perturbed images float32
+[N, H, W, C].
 
-The functions that make them are attributes, imported when first used: `mmtf.nets.mnist_cnn()`.
-Their modules have other names, for Python would put a module of a function's name in its place.
+The functions that build them are attributes, imported on first use: `mmtf.nets.mnist_cnn()`. No
+module has the name of a function, because importing such a module would replace the function.
 """
 
 from typing import Any
 
 from mmtf.registry import Registry
 
-# What the data and the run decide: every function takes it.
+# Arguments of every function here, set from the dataset and the run rather than by flags.
 RUN_ARGUMENTS = ("image_shape", "num_classes", "seed")
 
 NETS = Registry(

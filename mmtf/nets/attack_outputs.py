@@ -1,4 +1,4 @@
-"""From an attack network's raw output to images inside the ball and the box (section 4.1)."""
+"""Bounds the output of an attack network to the ball and the box (section 4.1 of the paper)."""
 
 from collections.abc import Callable
 
@@ -9,32 +9,40 @@ from mmtf.errors import require_choice
 from mmtf.threat import ThreatModel
 
 OUTPUTS = ("tanh", "normalized", "full")
-# Of the raw output's mean square: an all-zero output stays all-zero instead of dividing by 0.
+# Added to the mean square of the raw output: avoids 0 / 0 where the output is all zero.
 EPSILON = 1e-6
-# tanh(3) = 0.995: a pixel of typical size spends its whole budget, a small one still learns.
+# tanh(3) = 0.995: a raw value of size rms uses nearly all of eta, and the gradient of smaller ones
+# does not vanish.
 FULL_GAIN = 3.0
 
 
 def perturbed(
     images: keras.KerasTensor, raw: keras.KerasTensor, threat: ThreatModel, output: str
 ) -> keras.KerasTensor:
-    """Keras tensors: images + a perturbation of norm at most eta made of `raw`, in the box.
+    """Adds a perturbation of norm at most eta, computed from `raw`, and clips to the box.
 
-    How `raw` is bounded in l-infinity (docs/attack_networks.md compares the three):
+    The perturbation in l-infinity, with rms the root mean square over the pixels of one example
+    (docs/attack_networks.md compares the three):
 
-    - `tanh`: eta tanh(raw), which saturates as raw grows and then no longer learns.
-    - `normalized`: eta tanh(raw / rms(raw)), with the root mean square over the pixels of one
-      example, which cannot saturate everywhere, but spends only some 0.6 of the budget.
-    - `full`: eta tanh(3 raw / rms(raw)), and the gradient passes the clip to the box as if it
-      were not there, so that a pixel at the edge of the box can come back.
+    - `tanh`: eta tanh(raw). Its gradient vanishes as |raw| grows.
+    - `normalized`: eta tanh(raw / rms(raw)). It cannot saturate at all pixels, but the mean
+      perturbation is only about 0.6 eta.
+    - `full`: eta tanh(3 raw / rms(raw)). The gradient ignores the clip to the box, so pixels at the
+      border of the box keep a gradient.
 
-    In l2 `tanh` is eta raw / max(||raw||, 1) and the others are eta raw / ||raw||.
+    In l2, `tanh` is eta raw / max(||raw||_2, 1), and the two others are eta raw / ||raw||_2.
 
     Args:
-      images: [N, H, W, C] in the box.
-      raw: the network's last layer, of the same shape.
-      threat: ball and box.
-      output: one of the three.
+      images: Keras tensor [N, H, W, C], pixels in the box.
+      raw: Keras tensor of the same shape, the output of the network's last layer.
+      threat: the ball and the box.
+      output: `tanh`, `normalized` or `full`.
+
+    Returns:
+      A Keras tensor of the same shape: the adversarial examples.
+
+    Raises:
+      ConfigError: another `output`.
     """
     require_choice("output", output, OUTPUTS)
     square = ops.square(raw)
@@ -43,7 +51,7 @@ def perturbed(
         if output != "tanh":
             gain = FULL_GAIN if output == "full" else 1.0
             raw = raw * (gain * ops.rsqrt(ops.mean(square, axes, keepdims=True) + EPSILON))
-        # tanh of a large float32 rounds to 1: eta is reached and never passed.
+        # |tanh| <= 1 in float32 too, so the perturbation never exceeds eta.
         delta = threat.eta * ops.tanh(raw)
     else:
         length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
@@ -51,7 +59,7 @@ def perturbed(
     moved = images + delta
     if output == "full":
         moved = moved + ops.stop_gradient(ops.clip(moved, *threat.box) - moved)
-    # For `full` a formality: up to twice the box the difference above is exact (Sterbenz).
+    # For `full` the images are already clipped, up to rounding.
     return ops.clip(moved, *threat.box)
 
 
@@ -63,19 +71,23 @@ def attacker_model(
     output: str,
     name: str,
 ) -> keras.Model:
-    """The Keras model (images, labels) -> perturbed images around raw_of(images, one_hot).
+    """Builds the Keras model of an attack network from a function that gives its raw output.
 
     Args:
-      raw_of: Keras tensors images [N, H, W, C], one-hot labels [N, classes] -> raw [N, H, W, C].
+      raw_of: function of two Keras tensors, images [N, H, W, C] and one-hot labels
+        [N, num_classes], that returns the raw output [N, H, W, C].
       image_shape: (H, W, C).
-      num_classes: number of labels.
-      threat: ball and box.
-      output: see `perturbed`.
-      name: the model's.
+      num_classes: number of classes.
+      threat: the ball and the box.
+      output: how the raw output is bounded, see `perturbed`.
+      name: name of the model.
+
+    Returns:
+      A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
     """
     images = keras.Input(image_shape, name="images")
     labels = keras.Input((), dtype="int32", name="labels")
     raw = raw_of(images, ops.one_hot(labels, num_classes))
-    # Logits, and perturbations, in float32 whatever the layers compute in.
+    # Perturbations are in float32 even where the layers compute in bfloat16.
     raw = ops.cast(raw, "float32")
     return keras.Model([images, labels], perturbed(images, raw, threat, output), name=name)

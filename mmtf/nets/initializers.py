@@ -1,4 +1,4 @@
-"""The two ways a net's weights begin: as in the TensorFlow tutorials, or as Keras does it."""
+"""Initial weights of the classifiers: those of TensorFlow's tutorials, or Keras' defaults."""
 
 from typing import Any
 
@@ -9,12 +9,19 @@ from mmtf.errors import require_choice
 
 
 class Initializers:
-    """Hands out one seeded kernel initializer and one bias initializer per layer.
+    """Gives each layer in turn its initializers, with a seed of its own.
 
     Args:
-      kind: `tutorial` (truncated normal and constant biases as given per layer) or `keras`
-        (Glorot uniform, zero biases).
-      seed: seed of the first layer; every further layer takes the next seed.
+      kind: `tutorial` (truncated normal kernels and constant biases, given for each layer) or
+        `keras` (Glorot uniform kernels, zero biases).
+      seed: the k-th layer, k = 1, 2, ..., has the seed 1000 * seed + k.
+
+    Raises:
+      ConfigError: another kind.
+
+    Example:
+      >>> sorted(Initializers("keras", seed=0)(0.1, 0.1))
+      ['bias_initializer', 'kernel_initializer']
     """
 
     def __init__(self, kind: str, seed: int):
@@ -23,7 +30,12 @@ class Initializers:
         self._seed = seed * 1000
 
     def __call__(self, deviation: float, bias: float) -> dict[str, Any]:
-        """Keyword arguments for a Keras layer; `deviation` and `bias` are the tutorial's."""
+        """Keyword arguments of the next Keras layer.
+
+        Args:
+          deviation: standard deviation of the kernel before truncation, for `tutorial`.
+          bias: value of the biases, for `tutorial`.
+        """
         self._seed += 1
         if not self._tutorial:
             kernel = keras.initializers.GlorotUniform(seed=self._seed)

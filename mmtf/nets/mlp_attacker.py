@@ -1,11 +1,13 @@
-"""The attack network of the paper: fully connected, with the label as an input."""
+"""The attack network of the paper: a fully connected net of the image and its label."""
 
 import math
 
 import keras
 from keras import layers
 
+from mmtf.errors import require_int, require_number
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -22,20 +24,25 @@ def attack_mlp(
     output: str = "tanh",
     seed: int = 0,
 ) -> keras.Model:
-    """`depth` ReLU layers of `width` units on image and one-hot label, each with dropout.
+    """`depth` dense layers of `width` ReLUs, each with dropout, then one to the raw output.
 
-    The defaults are the paper's (section 4.1, App. A): 3 x 300, label input, dropout 0.5.
+    The defaults are the paper's (section 4.1, App. A): three layers of 300 units, the label as an
+    input, dropout 0.5.
 
     Args:
-      threat: bounds the output.
+      threat: the ball and the box of the output.
       image_shape: (H, W, C).
-      num_classes: number of labels.
-      label: whether the network sees the label; without it, it must find out itself.
-      width, depth: > 0.
-      dropout: rate in [0, 1), with training=True only.
-      layer_norm: normalize each hidden layer before its ReLU.
-      output: see `attack_outputs.perturbed`.
-      seed: seed of the initializers and of dropout.
+      num_classes: number of classes.
+      label: whether the one-hot label is an input beside the image.
+      width: units of each hidden layer, > 0.
+      depth: number of hidden layers, > 0.
+      dropout: dropout rate, in [0, 1).
+      layer_norm: whether to normalize each hidden layer before its ReLU.
+      output: how the raw output is bounded, see `mmtf.nets.attack_outputs.perturbed`.
+      seed: seed of the initial weights and of dropout.
+
+    Returns:
+      A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
 
     Example:
       >>> model = attack_mlp(ThreatModel(eta=0.3))
@@ -43,11 +50,15 @@ def attack_mlp(
       TensorShape([2, 28, 28, 1])
     """
 
+    require_int("width", width)
+    require_int("depth", depth)
+    require_number("dropout", dropout, at_least=0, below=1)
+
     def initial(number):
         return keras.initializers.GlorotUniform(seed=1000 * seed + number)
 
     def raw_of(images, one_hot):
-        hidden = layers.Flatten()(images)
+        hidden = layers.Flatten(**LAST)(images)
         if label:
             hidden = layers.Concatenate()([hidden, one_hot])
         for number in range(depth):

@@ -1,9 +1,11 @@
-"""An encoder-decoder attack network: the strongest class of one forward pass here."""
+"""An encoder-decoder attack network (U-Net), the strongest of the attack networks here."""
 
 import keras
 from keras import layers, ops
 
+from mmtf.errors import require_int
 from mmtf.nets.attack_outputs import attacker_model
+from mmtf.nets.layout import LAST
 from mmtf.threat import ThreatModel
 
 
@@ -19,24 +21,33 @@ def attack_unet(
     output: str = "full",
     seed: int = 0,
 ) -> keras.Model:
-    """Two strided convolutions down, a dense layer that sees all, two up, with skips (U-Net).
+    """A U-Net: two strided convolutions, a dense bottleneck, two transposed convolutions.
+
+    Skip connections pass the output of each strided convolution to the transposed convolution of
+    the same resolution.
 
     Args:
-      threat: bounds the output.
+      threat: the ball and the box of the output.
       image_shape: (H, W, C).
-      num_classes: number of labels.
-      label: whether the network sees the label, as a learned bias of every layer's channels.
-      width: channels at half the size; twice as many at a quarter. > 0.
+      num_classes: number of classes.
+      label: whether the network sees the label: each hidden layer then has one bias per class and
+        channel.
+      width: number of channels at half the resolution, > 0; at a quarter there are twice as many.
       bottleneck: units of the dense layer, > 0.
-      layer_norm: normalize over the channels before each ReLU.
-      output: see `attack_outputs.perturbed`.
-      seed: seed of the initializers.
+      layer_norm: whether to normalize over the channels before each ReLU.
+      output: how the raw output is bounded, see `mmtf.nets.attack_outputs.perturbed`.
+      seed: seed of the initial weights.
+
+    Returns:
+      A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
 
     Example:
       >>> model = attack_unet(ThreatModel(eta=0.3))
       >>> model([keras.ops.zeros([2, 28, 28, 1]), keras.ops.zeros([2], "int32")]).shape
       TensorShape([2, 28, 28, 1])
     """
+    require_int("width", width)
+    require_int("bottleneck", bottleneck)
     seeds = iter(range(1000 * seed, 1000 * (seed + 1)))
 
     def initial():
@@ -52,18 +63,20 @@ def attack_unet(
         return layers.ReLU()(hidden)
 
     def down(hidden, channels):
-        return layers.Conv2D(channels, 5, strides=2, padding="same", **initial())(hidden)
+        return layers.Conv2D(channels, 5, strides=2, padding="same", **LAST, **initial())(hidden)
 
     def up(hidden, channels, size):
-        hidden = layers.Conv2DTranspose(channels, 5, strides=2, padding="same", **initial())(hidden)
-        # An odd size was rounded up on the way down.
+        hidden = layers.Conv2DTranspose(
+            channels, 5, strides=2, padding="same", **LAST, **initial()
+        )(hidden)
+        # A strided convolution rounds an odd size up.
         extra = [(0, have - want) for have, want in zip(hidden.shape[1:3], size, strict=True)]
-        return layers.Cropping2D(extra)(hidden) if any(map(any, extra)) else hidden
+        return layers.Cropping2D(extra, **LAST)(hidden) if any(map(any, extra)) else hidden
 
     def raw_of(images, one_hot):
         half = rectified(down(images, width), one_hot)
         quarter = rectified(down(half, 2 * width), one_hot)
-        whole = layers.Dense(bottleneck, **initial())(layers.Flatten()(quarter))
+        whole = layers.Dense(bottleneck, **initial())(layers.Flatten(**LAST)(quarter))
         whole = rectified(whole, one_hot)
         size = quarter.shape[1] * quarter.shape[2] * quarter.shape[3]
         spread = layers.Reshape(quarter.shape[1:])(layers.Dense(size, **initial())(whole))

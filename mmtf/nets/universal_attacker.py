@@ -1,4 +1,4 @@
-"""The smallest class of attack networks: one perturbation for each class, or one for all."""
+"""Universal perturbations as an attack network: one for each class, or one for all."""
 
 import math
 
@@ -18,15 +18,18 @@ def attack_universal(
     output: str = "tanh",
     seed: int = 0,
 ) -> keras.Model:
-    """z = x + delta[label]: class-universal perturbations, which do not look at the image.
+    """z = x + delta[label]: a learned perturbation that does not depend on the image.
 
     Args:
-      threat: bounds the output.
+      threat: the ball and the box of the output.
       image_shape: (H, W, C).
-      num_classes: number of labels.
-      label: False: a single delta for all classes.
-      output: see `attack_outputs.perturbed`.
-      seed: seed of the initializer.
+      num_classes: number of classes.
+      label: whether there is one perturbation for each class; else there is one for all.
+      output: how the raw output is bounded, see `mmtf.nets.attack_outputs.perturbed`.
+      seed: seed of the initial perturbations.
+
+    Returns:
+      A model from [images, labels int32 [N]] to adversarial examples float32 [N, H, W, C].
     """
 
     def raw_of(images, one_hot):

@@ -12,21 +12,32 @@ From Python:
     cell = privacy.measure(found.filter, data)
 """
 
-from mmtf.privacy.attackers import ATTACKERS, Cell, measure
-from mmtf.privacy.data import PrivacyData, load_data
-from mmtf.privacy.filters import FILTERS, conv, linear, network
-from mmtf.privacy.game import PrivacyGame, Solved
+import importlib
 
-__all__ = [
-    "ATTACKERS",
-    "FILTERS",
-    "Cell",
-    "PrivacyData",
-    "PrivacyGame",
-    "Solved",
-    "conv",
-    "linear",
-    "load_data",
-    "measure",
-    "network",
-]
+# Imported when first used: the command sets TensorFlow up before it is imported.
+_PUBLIC = {
+    "ATTACKERS": "attackers",
+    "Cell": "attackers",
+    "FILTERS": "filters",
+    "PrivacyData": "data",
+    "PrivacyGame": "game",
+    "Solved": "game",
+    "conv": "filters",
+    "export": "game",
+    "linear": "filters",
+    "load_data": "data",
+    "measure": "attackers",
+    "network": "filters",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"mmtf.privacy.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module 'mmtf.privacy' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

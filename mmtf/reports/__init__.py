@@ -1,6 +1,7 @@
-"""Records and the tables made from them. No TensorFlow here."""
+"""Tables, charts and pages made from records. This package does not import TensorFlow."""
 
 from mmtf.reports.paper import paper_figure
+from mmtf.reports.rendering import write_html
 from mmtf.reports.table import lemma_table, result_table, risk_table, rounds_table
 from mmtf.storage.files import FORMAT, read_json, write_json
 
@@ -12,5 +13,6 @@ __all__ = [
     "result_table",
     "risk_table",
     "rounds_table",
+    "write_html",
     "write_json",
 ]

@@ -1,10 +1,12 @@
-"""How an error rate is told: beside the robust accuracy, which the field reports."""
+"""How tables and messages print an error rate: with the robust accuracy in parentheses."""
 
 HEADING = "test error (robust accuracy)"
 
 
 def error_text(error: float) -> str:
-    """The error and the robust accuracy, 1 - error; of images that are not attacked, accuracy.
+    """Formats an error rate in [0, 1] and, in percent, the robust accuracy 1 - error.
+
+    Without an attack the second number is the clean accuracy.
 
     Example:
       >>> error_text(0.0283)

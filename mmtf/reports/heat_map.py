@@ -1,4 +1,4 @@
-"""A payoff matrix as a picture."""
+"""Draws a payoff matrix as a heat map."""
 
 import math
 
@@ -6,13 +6,13 @@ from mmtf.reports.plots import pyplot, save
 
 
 def heat_map(cells: list[dict], path: str, columns: str, rows: str, title: str = "") -> None:
-    """Draws defenses x attacks, every cell with its error.
+    """Draws the test errors of defenses (rows) under attacks (columns) and saves the plot.
 
     Args:
-      cells: dicts with defense, attack, error; a cell may be missing.
-      path: .png or .svg.
-      columns, rows: what the axes show.
-      title: above the picture.
+      cells: dicts with the keys defense, attack and error. Missing cells stay empty.
+      path: of the image file, `.png` or `.svg`.
+      columns, rows: labels of the axes.
+      title: title of the plot.
 
     Raises:
       ConfigError: matplotlib is not installed.

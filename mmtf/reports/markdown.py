@@ -1,4 +1,4 @@
-"""Records as Markdown, reported beside measured."""
+"""Markdown tables of measured errors, with the paper's in parentheses."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,7 +6,18 @@ from typing import Any
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A GitHub table; every row has as many cells as the header."""
+    """A Markdown table in GitHub's syntax.
+
+    Args:
+      header: texts of the columns.
+      rows: texts of the cells, as many in each row as in the header.
+
+    Example:
+      >>> print(markdown_table(["attack", "error"], [["fgsm", "0.1"]]))
+      | attack | error |
+      | --- | --- |
+      | fgsm | 0.1 |
+    """
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -24,11 +35,12 @@ GRADIENT_ATTACKS = ("none", "fgsm_curr", "ifgsm_curr", "pgd_curr")
 
 
 def games_table(records: list[dict[str, Any]], attacks: Sequence[str] = GRADIENT_ATTACKS) -> str:
-    """One row per game: `measured [interval]`, then the paper's figure where it has the cell.
+    """A row for each run: the error with its 95 % interval, then the paper's error if it has one.
 
     Args:
-      records: of runs on one dataset and eta, as in record.json.
-      attacks: the columns, of TITLES; a cell that a record does not have stays empty.
+      records: contents of the record.json of runs on one dataset at one eta.
+      attacks: names of the attacks in the columns. The cell of an attack that a run did not measure
+        is empty.
     """
     header = ["game", "eta", "n", *(TITLES.get(a, a) for a in attacks), "steps", "train s"]
     rows = []
@@ -49,11 +61,12 @@ def games_table(records: list[dict[str, Any]], attacks: Sequence[str] = GRADIENT
 
 
 def matrix_table(cells: list[dict[str, Any]], reported: Callable[[str, str], float | None]) -> str:
-    """Defenses x attacks, measured and reported.
+    """Errors of defenses (rows) under attacks (columns), the paper's in parentheses.
 
     Args:
-      cells: as in record.json's `rounds`.
-      reported: reported(defense, attack) -> the paper's figure or None.
+      cells: dicts with the keys defense, attack and error, one for each pair, as in `rounds` of a
+        record.json.
+      reported: function (defense, attack) -> the error that the paper reports, or None.
     """
     defenses = list(dict.fromkeys(cell["defense"] for cell in cells))
     attacks = list(dict.fromkeys(cell["attack"] for cell in cells))
@@ -69,10 +82,14 @@ def matrix_table(cells: list[dict[str, Any]], reported: Callable[[str, str], flo
 
 
 def replace_block(text: str, name: str, content: str) -> str:
-    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+    """Replaces the lines between `<!-- name -->` and `<!-- /name -->` in `text` by `content`.
 
     Raises:
       ValueError: there is no such block.
+
+    Example:
+      >>> replace_block("<!-- n -->\\nold\\n<!-- /n -->", "n", "new")
+      '<!-- n -->\\nnew\\n<!-- /n -->'
     """
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     if not pattern.search(text):
@@ -100,7 +117,7 @@ def _cell(result, config):
     if result is None:
         return ""
     measured = f"{result['error']:.4f} [{result['ci_low']:.4f}, {result['ci_high']:.4f}]"
-    # Some records set the paper's figure beside a network or a penalty that is not the paper's.
+    # Some records have the paper's error beside a network or a penalty that is not the paper's.
     other = result["attack"] == "attnet_curr"
     other = other or config["game_options"].get("penalty") == "finite_difference"
     paper = None if other else result.get("paper")

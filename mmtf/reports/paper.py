@@ -1,24 +1,24 @@
-"""The figures that the paper prints, cell by cell, as printed."""
+"""The test errors in the paper's tables, as printed there."""
 
 import csv
 import functools
 import importlib.resources
 
-# What the paper calls the games of `mmtf.games`.
+# Names of games in `mmtf.games` -> names in paper_tables.csv, where they differ.
 _DEFENSES = {"undefended": "no_defense"}
 
 
 def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float | None:
-    """The error that the paper reports, or None where it has no such cell.
+    """The test error that the paper reports, in [0, 1]; None if it reports none.
 
-    Tables 4 and 5 print Table 3's `worst` under FGSM-curr; Tables 1 to 3 and 6 to 8 come first,
-    so theirs is returned.
+    Tables 4 and 5 repeat the column `worst` of Table 3 as FGSM-curr. Where several tables have the
+    cell, the value of the first table is returned.
 
     Args:
       dataset: `mnist` or `cifar10`.
-      eta: the radius; without effect for the undefended net's clean error.
-      defense: a game of `mmtf.games`, or `adv_fgsm80` and the like.
-      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr`, `worst`.
+      eta: radius for pixels in [-1, 1]. The clean error of the undefended net is the same for all.
+      defense: a game of `mmtf.games`, or `adv_fgsm80` for round 80 of adv_fgsm, and so on.
+      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr` or `worst`.
 
     Example:
       >>> paper_figure("mnist", 0.3, "minimax_grad", "fgsm_curr")
@@ -33,8 +33,14 @@ def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float |
 
 
 def paper_rows(table: int) -> list[dict]:
-    """The cells of one table in the paper's order: dicts with eta (None where the cell has none),
-    defense, attack, error, dataset, as printed.
+    """The cells of one of the paper's tables, in the order of the paper.
+
+    Args:
+      table: number of the table.
+
+    Returns:
+      Dicts with the keys dataset, table, eta (None for errors that do not depend on it), defense,
+      attack and error.
 
     Example:
       >>> paper_rows(1)[0]["error"], paper_rows(1)[0]["eta"]

@@ -1,4 +1,4 @@
-"""One style for every chart that the package and its scripts draw."""
+"""Style and helper functions of all charts that mmtf and its scripts draw with matplotlib."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from typing import Any
 from mmtf.errors import ConfigError
 from mmtf.stats.intervals import wilson
 
-# Told apart with any color vision: Okabe and Ito (2008), "Color Universal Design".
+# Distinguishable with color blindness: Okabe and Ito (2008), "Color Universal Design".
 BLUE, ORANGE, GREEN, PURPLE, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 MARKERS = ("o", "s", "^", "D")
@@ -31,20 +31,20 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
     "savefig.dpi": DPI,
-    "svg.hashsalt": "mmtf",  # the same file for the same chart
+    "svg.hashsalt": "mmtf",  # makes SVG files reproducible
 }
 
 
 def require_matplotlib() -> None:
-    """Raises ConfigError where charts cannot be drawn."""
+    """Raises ConfigError if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
-            "Expected matplotlib for figures. Received: none. pip install 'mmtf[figures]'."
+            "Expected matplotlib for figures. Received: none. Run pip install 'mmtf[figures]'."
         )
 
 
 def pyplot() -> ModuleType:
-    """matplotlib.pyplot in this style, without a display.
+    """matplotlib.pyplot with STYLE set and the backend Agg, which needs no display.
 
     Raises:
       ConfigError: matplotlib is not installed.
@@ -60,15 +60,25 @@ def pyplot() -> ModuleType:
 
 
 def save(figure: Any, path: str | os.PathLike) -> None:
-    """Writes a figure of `pyplot` to `path`, whose folder is made when missing, and closes it."""
+    """Saves a matplotlib figure to `path`, creating the folder if necessary.
+
+    Args:
+      figure: a figure of `pyplot`.
+      path: its suffix gives the format, `.png` or `.svg`.
+    """
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None} if str(path).endswith("svg") else None)
 
 
 def radius_text(eta: float, dataset: str = "mnist") -> str:
-    """A radius of the box [-1, 1], and epsilon, the same one on pixels in [0, 1].
+    """A radius as text, for titles of plots: eta, and eps = eta / 2 for pixels in [0, 1].
 
-    CIFAR-10's images are standardized one by one, so that one eta is another epsilon on each.
+    Each image of CIFAR-10 is standardized by its own mean and deviation. One eta is then a
+    different eps for each image, and the text has no eps.
+
+    Args:
+      eta: radius for pixels in [-1, 1].
+      dataset: name of the dataset.
 
     Example:
       >>> radius_text(0.3), radius_text(0.05, "cifar10")
@@ -87,16 +97,17 @@ def error_curve(
     dashed: bool = False,
     band: bool = False,
 ) -> None:
-    """The test error under `attack` during training, after the first step.
+    """Draws the test error under one attack against the training step.
 
     Args:
-      axes: of a figure of `pyplot`.
-      points: a run's curve: dicts with step, n and the error under each attack.
-      attack: a key of them.
-      label: in the legend.
-      number: of the color and the marker.
-      dashed: whether the line is.
-      band: shade the 95 % interval over the n test images (Wilson's).
+      axes: axes of a figure of `pyplot`.
+      points: measurements during a run: dicts with the keys step, n (test images) and the names of
+        attacks, whose values are errors in [0, 1]. Points at step 0 are not drawn.
+      attack: name of the attack.
+      label: text in the legend.
+      number: index of the color in COLORS and of the marker in MARKERS, 0 to 3.
+      dashed: whether the line is dashed.
+      band: whether to shade Wilson's 95 % interval over the n test images.
     """
     points = [point for point in points if point["step"] > 0]
     steps, errors = [p["step"] for p in points], [p[attack] for p in points]
@@ -108,7 +119,12 @@ def error_curve(
 
 
 def error_axis(axes: Any, log: bool = False) -> None:
-    """The vertical axis from 0 to 1, linear below 0.01 and logarithmic above where `log`."""
+    """Sets the vertical axis to errors from 0 to 1.
+
+    Args:
+      axes: axes of a figure of `pyplot`.
+      log: whether the scale is logarithmic above 0.01; below, it is linear.
+    """
     if log:
         axes.set_yscale("symlog", linthresh=0.01)
         axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
@@ -118,7 +134,10 @@ def error_axis(axes: Any, log: bool = False) -> None:
 
 
 def legend_below(figure: Any) -> None:
-    """One legend of all the axes below them: the solid lines, then the dashed ones beside them."""
+    """Draws one legend for all axes of a figure, below them, in two columns.
+
+    Each label appears once; the labels of solid lines come first.
+    """
     entries: dict[str, Any] = {}
     for axes in figure.axes:
         for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -129,7 +148,10 @@ def legend_below(figure: Any) -> None:
 
 
 def error_label(points: list[dict]) -> str:
-    """What the vertical axis shows, with n of a run's curve.
+    """Label of the vertical axis, with the number n of test images.
+
+    Args:
+      points: see `error_curve`.
 
     Example:
       >>> error_label([{"step": 1, "n": 500, "none": 0.1}])

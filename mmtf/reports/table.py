@@ -1,4 +1,4 @@
-"""The table at the end of a run."""
+"""The tables that a run prints at its end, as DataFrames of text."""
 
 import pandas as pd
 
@@ -7,11 +7,11 @@ from mmtf.reports.paper import paper_figure
 
 
 def result_table(results: list[dict]) -> pd.DataFrame:
-    """One row per attack: error, robust accuracy, interval, n, the paper's error where it has one.
+    """One row per attack: error, robust accuracy, interval, n, and the paper's error if it has any.
 
     Args:
-      results: as in record.json: dicts with attack, error, ci_low, ci_high, n and, optionally,
-        paper.
+      results: dicts with the keys attack, error, ci_low, ci_high, n and, optionally, paper, as in
+        `results` of a record.json. Errors are in [0, 1].
     """
     rows = [
         {
@@ -23,15 +23,19 @@ def result_table(results: list[dict]) -> pd.DataFrame:
         }
         for one in results
     ]
-    return pd.DataFrame(rows, columns=["attack", HEADING, "95% interval", "n", "paper"])
+    columns = ["attack", HEADING, "95% interval", "n"]
+    reported = any(row["paper"] for row in rows)
+    return pd.DataFrame(rows, columns=[*columns, "paper"] if reported else columns)
 
 
 def rounds_table(cells: list[dict], dataset: str, eta: float) -> pd.DataFrame:
-    """Defenses x attacks: `error (robust accuracy)`, then the paper's error where it has the cell.
+    """Errors and robust accuracies of defenses (rows) under attacks (columns).
+
+    A cell also has the paper's error, if the paper reports one.
 
     Args:
-      cells: dicts with defense, attack, error, as in record.json's `rounds`.
-      dataset, eta: of the run.
+      cells: dicts with the keys defense, attack and error, as in `rounds` of a record.json.
+      dataset, eta: the dataset and the radius of the run, to look up the paper's error.
     """
     rows: dict[str, dict[str, str]] = {}
     for cell in cells:
@@ -55,7 +59,7 @@ def risk_table(report: dict) -> pd.DataFrame:
 
 
 def lemma_table(report: dict) -> pd.DataFrame:
-    """What each player and both lose to best responses, then Lemma 1's five inequalities.
+    """The exploitability of each player, their sum, and the five inequalities of Lemma 1.
 
     Args:
       report: `exploitability` of a record.json.

@@ -15,7 +15,8 @@ from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAS
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.runner import measure
 from mmtf.games.players import Players
-from mmtf.reports import read_json, write_json
+from mmtf.reports import write_json
+from mmtf.runs.reading import read_curve
 from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
@@ -94,7 +95,7 @@ class Curve:
 
     def add(self, players: Players, step: int) -> None:
         """Measures the classifier at `step`, also under the attack network in training."""
-        classifier = players.models["classifier"]
+        classifier = players.classifier
         attacks = dict[str, Attack](self._attacks)
         if "attacker" in players.models:
             attacker = players.models["attacker"]
@@ -114,7 +115,7 @@ def _points(path: str) -> list[dict[str, float]]:
     if not os.path.exists(path):
         return []
     try:
-        return read_json(path)
+        return read_curve(path)
     except ValueError as error:
         print(f"WARNING: {error} The curve starts again at the current step.")
         return []

@@ -1,6 +1,7 @@
 """One run, from its configuration to its record: train, evaluate, export."""
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -10,14 +11,18 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers import export
-from mmtf.config import STANDARDIZED, RunConfig
+from mmtf.config import INITIALIZERS, STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
+from mmtf.errors import require, require_choice, require_number
+from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
 from mmtf.nets import NETS
+from mmtf.nets.attack_outputs import OUTPUTS
 from mmtf.radius import radius_title
+from mmtf.registry import is_place
 from mmtf.reports import write_json
 from mmtf.runs.curve import Curve, attacks_of
 from mmtf.runs.record import RunRecord, result_of
@@ -41,6 +46,22 @@ def make_game(config: RunConfig) -> Any:
     return GAMES[config.game](threat, **config.game_options)
 
 
+def require_possible(config: RunConfig) -> None:
+    """Raises ConfigError for a game, net or attack that cannot be made; reads no data."""
+    make_game(config)
+    attacker = config.game_options.get("net_options", {})
+    if "output" in attacker and not is_place(config.game_options["net"]):
+        require_choice("attack_output", attacker["output"], OUTPUTS)
+    if not is_place(config.net):
+        options = config.net_options
+        require_choice("init", options.get("init", INITIALIZERS[0]), INITIALIZERS)
+        require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
+        require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)
+    names = tuple(name for name in config.attacks if name != MET)
+    if names:
+        attacks_of(dataclasses.replace(config, attacks=names))
+
+
 def net_maker(
     config: RunConfig, dataset: Dataset, seed: int | None = None
 ) -> Callable[[], keras.Model]:
@@ -53,12 +74,16 @@ def net_maker(
     """
 
     def make_net() -> keras.Model:
-        return NETS[config.net](
+        net = NETS[config.net](
             image_shape=dataset.image_shape,
             num_classes=dataset.num_classes,
             seed=config.seed if seed is None else seed,
             **config.net_options,
         )
+        # The files of a run hold the Keras model alone.
+        advice = "; put the scale of its pixels into it as a Rescaling layer"
+        require(isinstance(net, keras.Model), f"a keras.Model from --net{advice}", type(net))
+        return net
 
     return make_net
 
@@ -177,10 +202,9 @@ class _Run:
         standardized = config.dataset in STANDARDIZED
         radius = radius_title(config.eta, config.norm, standardized=standardized)
         return (
-            f"{self.game!r} on {data.name}: {len(data.train_images):,} training and "
-            f"{len(data.test_images):,} test images, {config.net} ({config.net_options}), "
-            f"{self.arithmetic}, {self.strategy.num_replicas_in_sync} replica(s), "
-            f"{radius}, workdir {self.workdir.path}"
+            f"{GAMES.label(config.game)} on {data.name}, {len(data.train_images):,} training and "
+            f"{len(data.test_images):,} test images: {config.net}, {radius}, {self.arithmetic}, "
+            f"{self.strategy.num_replicas_in_sync} replica(s), in {self.workdir.path}"
         )
 
     def require_same_elsewhere(self, in_memory: bool | None) -> None:
@@ -213,7 +237,9 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     config, step = run.config, trained.trainer.total_steps
     run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
     attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
-    options = EvalOptions(max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES)
+    options = EvalOptions(
+        max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES, progress=True
+    )
     results = attack_classifier(trained.classifier, attacks, run.dataset, options)
     logs.scalars(step, {f"final_error/{one.attack}": one.error for one in results})
     clean, _ = run.dataset.test(SHOWN_IMAGES)

@@ -5,17 +5,17 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
+from mmtf.classifiers.loading import load_keras
 from mmtf.config import RunConfig
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, require
 from mmtf.evaluation.exploitability import pair_exploitability
 from mmtf.games import GAMES
 from mmtf.presets import schedule_of
-from mmtf.reports import read_json, write_json
+from mmtf.reports import write_json
 from mmtf.runs.curve import network_recipes
 from mmtf.runs.experiment import make_game, net_maker
+from mmtf.runs.reading import read_config
 from mmtf.runs.rounds import kept_rounds, replay, round_path
 from mmtf.runs.workdir import Workdir, is_finished
 from mmtf.storage.provenance import provenance
@@ -60,10 +60,10 @@ def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> Non
     """
     folder, numbers = replay_plan(source, None)
     require(is_finished(os.path.dirname(folder)), "--replay of a finished run", source)
-    theirs = read_json(os.path.join(os.path.dirname(folder), "config.json"))
+    theirs = read_config(os.path.join(os.path.dirname(folder), "config.json"))
     for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
         require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
-    model = keras.models.load_model(round_path(folder, numbers[0] - 1), compile=False)
+    model = load_keras(round_path(folder, numbers[0] - 1))
     shape, known_shape = model.input_shape[1:], dataset.image_shape
     require(shape == known_shape, f"--replay of a run on images of shape {known_shape}", shape)
     classes, known = model.output_shape[-1], dataset.num_classes
@@ -89,7 +89,7 @@ def add_replays(
       The record with `replays` added, also written to the workdir.
     """
     folder, numbers = replay_plan(source, numbers)
-    classifier = keras.models.load_model(workdir.keras_path)
+    classifier = load_keras(workdir.keras_path)
     threat = ThreatModel(eta=config.eta, norm=config.norm)
     replays = replay(
         {config.game: classifier}, folder, numbers, threat, dataset, config.max_examples
@@ -141,8 +141,8 @@ def add_exploitability(
         "own": dataclasses.replace(recipes["attnet_paper"], **own),
     }
     report = pair_exploitability(
-        keras.models.load_model(workdir.keras_path),
-        keras.models.load_model(workdir.attacker_path),
+        load_keras(workdir.keras_path),
+        load_keras(workdir.attacker_path),
         dataset,
         game.threat,
         make_net=net_maker(config, dataset, config.seed + 1),

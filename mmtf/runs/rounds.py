@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import keras
-
 from mmtf.attacks.single_step import FGSM
+from mmtf.classifiers.loading import load_classifier
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import Result, perturb
@@ -64,7 +63,7 @@ def replay(
                 f"Expected a folder with the classifier of round {number - 1}, on which FGSM"
                 f"{number} is crafted. Received: {folder} with rounds {kept_rounds(folder)}."
             )
-        z = perturb(keras.models.load_model(path), FGSM(threat), x, y)
+        z = perturb(load_classifier(path), FGSM(threat), x, y)
         results += [_cell(name, f"fgsm{number}", one, z, y) for name, one in defenses.items()]
     return results
 
@@ -83,7 +82,7 @@ def rounds_matrix(
     """
     x, y = dataset.test(count)
     defenses = {
-        "no_defense" if number == 0 else f"adv_fgsm{number}": keras.models.load_model(
+        "no_defense" if number == 0 else f"adv_fgsm{number}": load_classifier(
             round_path(folder, number)
         )
         for number in shown_rounds(rounds)

@@ -4,11 +4,12 @@ import os
 from typing import Any, TextIO
 
 from mmtf.config import RunConfig, differences
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require_path
 from mmtf.games import GAMES
 from mmtf.registry import label_of
-from mmtf.storage.files import read_json, write_json
-from mmtf.storage.lock import hold
+from mmtf.runs.reading import read_config, read_record
+from mmtf.storage.files import files_within, remove_partial, write_json
+from mmtf.storage.lock import NewFolder, hold
 
 RUN = "run.json"  # as in mmtf.training.checkpoints, whose import would load TensorFlow
 
@@ -26,9 +27,11 @@ class Workdir:
     """
 
     def __init__(self, path: str, config: RunConfig):
+        require_path("workdir", path)
         self.path = os.path.abspath(os.path.expanduser(path))
         self._config = config
         self._lock: TextIO | None = None
+        self._new: NewFolder | None = None
         self.config_path = self.inside("config.json")
         self.record_path = self.inside("record.json")
         self.checkpoint_dir = self.inside("checkpoints")
@@ -44,17 +47,30 @@ class Workdir:
         return os.path.join(self.path, name)
 
     def __enter__(self) -> "Workdir":
+        if not self._has_begun():
+            self._refuse_others_files()
+        self._new = NewFolder(self.path)
         self._lock = hold(self.path)
         try:
+            folders = (self.checkpoint_dir, self.round_dir, self.inside("attackers"))
+            remove_partial(self.path, *folders)
             self._check_config()
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
-    def __exit__(self, *unused: object) -> None:
+    def __exit__(self, kind: type | None = None, *unused: object) -> None:
+        if kind is not None and issubclass(kind, ConfigError) and not self._has_begun():
+            self._discard()
         if self._lock is not None:
             self._lock.close()
+
+    def _discard(self) -> None:
+        """Removes the folder of a run that was refused before its first step, if it made it."""
+        if self._new is not None:
+            logs = [name for name in files_within(self.path) if name.startswith("logs" + os.sep)]
+            self._new.discard(".lock", "config.json", os.path.join("checkpoints", RUN), *logs)
 
     def _check_config(self) -> None:
         ours, begun = self._config.to_dict(), self._has_begun()
@@ -66,11 +82,28 @@ class Workdir:
                 f"Expected a config.json in {self.path}. Received: none, but {begun} of some run. "
                 "Give another folder, or delete this one."
             )
-        changed = differences(ours, _read_config(self.config_path))
+        changed = differences(ours, read_config(self.config_path))
         if changed:
             raise ConfigError(
                 f"Expected the config that {self.path} was begun with. Received another: "
                 f"{'; '.join(changed)}. Give another folder, or delete this one."
+            )
+
+    def _refuse_others_files(self) -> None:
+        """Raises ConfigError for files that a new run would overwrite and no run has left."""
+        if os.path.exists(self.config_path):
+            try:
+                read_config(self.config_path)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{error} For a new run, give a folder without a config.json of something else."
+                ) from error
+        names = ("classifier.keras", "attacker.keras", "saved_model", "attacker_saved_model")
+        taken = [name for name in names if os.path.lexists(self.inside(name))]
+        if taken:
+            raise ConfigError(
+                f"Expected a new folder, or one with a run to go on from. Received: {self.path}, "
+                f"which holds {', '.join(taken)} and no run. Give another folder."
             )
 
     def _has_begun(self) -> str:
@@ -93,10 +126,7 @@ class Workdir:
         """Returns the record of a finished run, None if the run has not finished."""
         if not os.path.exists(self.record_path):
             return None
-        try:
-            return read_json(self.record_path)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        return read_record(self.record_path)
 
 
 def is_finished(path: str) -> bool:
@@ -106,15 +136,8 @@ def is_finished(path: str) -> bool:
 
 def dataset_played(path: str, asked: str) -> str:
     """Returns the dataset of the finished run in `path`: `asked`, or its substitute."""
-    about = read_json(os.path.join(os.path.expanduser(path), "record.json"))["dataset"]
+    about = read_record(os.path.join(os.path.expanduser(path), "record.json"))["dataset"]
     return about["name"] if about["notice"] else asked
-
-
-def _read_config(path: str) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def default_workdir(config: RunConfig) -> str:

@@ -1,3 +1,3 @@
-"""How TensorFlow is started, and on which devices and in which precision it runs."""
+"""Starting TensorFlow, and the choice of devices, precision and XLA."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")

@@ -1,15 +1,16 @@
-"""The name of this machine's processor and its widest instruction set."""
+"""Name and widest vector instruction set of this machine's processor."""
 
 import os
 import platform
 
-# The widest first. Processors of one name may differ in this, and in speed by a factor of two.
+# The widest first. Processors of one model name can differ in it (in virtual machines), and then in
+# speed by a factor of two.
 INSTRUCTION_SETS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
 BFLOAT16_SETS = {"amx_bf16", "avx512_bf16"}
 
 
 def cpu_name() -> str:
-    """The processor's model name as the system gives it.
+    """Model name of the processor, from /proc/cpuinfo or Python's `platform`.
 
     Example:
       >>> isinstance(cpu_name(), str)
@@ -19,7 +20,7 @@ def cpu_name() -> str:
 
 
 def instruction_set() -> str:
-    """The widest of INSTRUCTION_SETS that the processor has; "" with none, or where unknown.
+    """The first of INSTRUCTION_SETS that the processor has; "" if it has none, or is unknown.
 
     Example:
       >>> instruction_set() in (*INSTRUCTION_SETS, "")
@@ -30,7 +31,7 @@ def instruction_set() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor has bfloat16 instructions; elsewhere bfloat16 is emulated, much slower.
+    """Whether the processor has bfloat16 instructions; without them, bfloat16 is slow.
 
     Example:
       >>> has_bfloat16() == (instruction_set() in BFLOAT16_SETS)
@@ -40,7 +41,7 @@ def has_bfloat16() -> bool:
 
 
 def _of_cpuinfo(field: str) -> str:
-    """Its first value in /proc/cpuinfo, "" where there is none."""
+    """The first value of `field` in /proc/cpuinfo; "" if there is none."""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
             for line in lines:

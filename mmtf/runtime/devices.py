@@ -1,4 +1,4 @@
-"""On which devices training runs, by XLA or not, and in which precision."""
+"""Chooses the devices of training, whether XLA compiles it, and its precision."""
 
 import contextlib
 import time
@@ -9,17 +9,19 @@ import tensorflow as tf
 from mmtf.errors import ConfigError, require_choice
 from mmtf.runtime import PRECISIONS, cpu
 
-# From so many steps on, XLA's compilation pays. For Minimax-Grad on an H100 that is 12,600 steps
-# the first time on a machine (49 s) and 3,100 after it (12 s): without XLA it takes 228 steps a
-# second, with it 2,036 (results/benchmarks/gpu.json).
+# Number of steps from which XLA saves more time than its compilation takes. For Minimax-Grad on an
+# H100 (228 steps per second without XLA, 2,036 with it) that is 12,600 steps for the first
+# compilation on a machine (49 s) and 3,100 for later ones (12 s): results/benchmarks/gpu.json.
 JIT_STEPS = 10_000
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over several GPUs of this process; else TensorFlow's default strategy.
+    """The strategy for a training run that is not given one.
 
-    In a cluster, which lists the GPUs of all its workers, that is the default strategy, too: what
-    one worker trains for itself (an attack network for a table) must not use the others' GPUs.
+    It is a MirroredStrategy if this process has several GPUs, else TensorFlow's current strategy.
+    In a cluster, where TensorFlow lists the GPUs of all workers, it is the current strategy too: a
+    worker that trains a model alone (an attack network in an evaluation) must not use the GPUs of
+    other workers.
     """
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     tasks = {name.rpartition("/device:")[0] for name in gpus}
@@ -32,14 +34,15 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy, step
     """Whether XLA compiles the training steps.
 
     Args:
-      jit_compile: True, False, or None: on a single GPU with the default strategy, for runs of at
-        least JIT_STEPS steps.
-      strategy: of tf.distribute.
-      steps: of the whole run, also where it is resumed: XLA's random numbers differ, so that a run
-        must not change over.
+      jit_compile: True or False; None: True for runs of at least JIT_STEPS steps on a GPU with
+        TensorFlow's default strategy.
+      strategy: the tf.distribute strategy of the run.
+      steps: total number of steps of the run, including those before it was resumed. With XLA the
+        random numbers differ, so the answer must not change within a run.
 
     Raises:
-      ConfigError: True with a strategy that is not the default one: XLA cannot compile its updates.
+      ConfigError: jit_compile is True and the strategy is not the default one; XLA cannot compile
+        the updates of the others.
     """
     single = not tf.distribute.has_strategy() and strategy is tf.distribute.get_strategy()
     if jit_compile and not single:
@@ -54,14 +57,17 @@ def resolve_jit(jit_compile: bool | None, strategy: tf.distribute.Strategy, step
 
 
 def resolve_precision(precision: str) -> str:
-    """`auto` -> `bfloat16` where the hardware has it, else `float32`.
+    """Replaces `auto` by `bfloat16` or `float32`, depending on the hardware.
 
-    That is: every GPU has compute capability 8.0 or more, or, on a machine without a GPU, the
-    CPU has bfloat16 instructions (avx512_bf16 or amx_bf16). Elsewhere bfloat16 is emulated and
-    slower.
+    `auto` is `bfloat16` if every GPU has compute capability 8.0 or higher or, without a GPU, the
+    CPU has bfloat16 instructions (`mmtf.runtime.cpu.has_bfloat16`). On other hardware bfloat16 is
+    slower than float32.
+
+    Args:
+      precision: `auto`, `float32` or `bfloat16`.
 
     Raises:
-      ConfigError: not one of `auto`, `float32`, `bfloat16`.
+      ConfigError: another value.
 
     Example:
       >>> resolve_precision("float32")
@@ -81,10 +87,11 @@ def resolve_precision(precision: str) -> str:
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Context manager: inside it float32 has its 24 significant bits on GPUs, too, not TF32's 11.
+    """Context manager inside which TF32 is off: float32 products on GPUs use all 24 bits, not 11.
 
-    For evaluations, whose figures must not depend on the device. TF32 is a setting of the process,
-    restored on leaving: two such contexts in threads of one process must not overlap.
+    Evaluations use it so that their results do not depend on the device. TF32 is a setting of the
+    whole process, which is restored on leaving. The context must not be entered in two threads at
+    the same time.
 
     Example:
       >>> with full_float32():
@@ -100,7 +107,12 @@ def full_float32() -> Iterator[None]:
 
 
 def matmul_rate(dtype: str, size: int, blocks: int = 5) -> float:
-    """FLOP/s of size x size matrix products: ten of them, the fastest of `blocks` repetitions.
+    """Measured speed of matrix products, in floating-point operations per second.
+
+    Args:
+      dtype: of the matrices, such as "float32".
+      size: number of rows and columns, > 0.
+      blocks: number of measurements, of ten products each; the fastest counts.
 
     Example:
       >>> matmul_rate("float32", 64) > 0

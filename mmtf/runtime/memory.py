@@ -1,4 +1,4 @@
-"""How much memory the device that computes has; asks the system, allocates nothing."""
+"""Finds out how much memory the GPU or the machine has, without allocating any."""
 
 import functools
 import os
@@ -8,16 +8,16 @@ import subprocess
 import tensorflow as tf
 
 UNKNOWN = 8 * 2**30
-# A container's limit, of version 2 and of version 1 of control groups.
+# Files with the memory limit of a container: control groups version 2, then version 1.
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @functools.cache
 def device_memory() -> int:
-    """Bytes of the smallest GPU, or of the machine or its container where there is no GPU.
+    """Total memory of the smallest GPU in bytes; without a GPU, of the machine or its container.
 
-    What the device has in all, not what is free just now: the same on every call, so that batches
-    sized by it, and the random starts that go by batch, are the same again.
+    It is the total rather than the free memory because batch sizes depend on it, and random starts
+    are drawn per batch: equal calls must give equal results.
 
     Example:
       >>> device_memory() > 2**20
@@ -37,7 +37,7 @@ def device_memory() -> int:
 
 
 def _gpu_memory() -> int:
-    """By the driver's own tool; 8 GiB where it does not answer."""
+    """Memory of the smallest GPU in bytes, by nvidia-smi; 8 GiB if that fails."""
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""How the commands start TensorFlow: environment, XLA's flags, and no log lines of its own."""
+"""Imports TensorFlow for the commands: environment variables, XLA flags, log output off."""
 
 import contextlib
 import importlib.metadata
@@ -6,40 +6,41 @@ import os
 import platform
 import sys
 
-# The flags below are for the XLA of this TensorFlow only: XLA ends the process over a flag that it
-# does not know.
+# The flags below are set for this version of TensorFlow only: XLA aborts the process if it does not
+# know a flag.
 FLAGS_FOR_TENSORFLOW = "2.21."
-# It chooses matrix products of Triton's that it cannot compile: seen on an H100 with batches of 64
-# in bfloat16. Without them it takes cuBLAS'.
+# On an H100, with batches of 64 in bfloat16, XLA chose Triton matrix products that it then failed
+# to compile. With this flag it uses those of cuBLAS.
 DISABLE_TRITON_GEMM = "--xla_gpu_enable_triton_gemm=false"
-# Folders in which it keeps what its autotuning found.
+# Flags for the folders in which XLA stores its autotuning results.
 AUTOTUNE_CACHE_FLAGS = (
     "xla_gpu_per_fusion_autotune_cache_dir",
     "xla_gpu_experimental_autotuner_cache_dir",
 )
-NVIDIA_DEVICE = "/dev/nvidiactl"  # exists where NVIDIA's driver runs
+NVIDIA_DEVICE = "/dev/nvidiactl"  # exists if NVIDIA's driver is loaded
 
 
 def set_xla_flags() -> None:
-    """Adds DISABLE_TRITON_GEMM to XLA_FLAGS, which XLA reads when it first compiles.
+    """Adds DISABLE_TRITON_GEMM to the environment variable XLA_FLAGS.
 
-    They are left as they are where the user has set that flag or names a file of flags, and with
-    another TensorFlow.
+    XLA reads it at its first compilation. The variable is not changed if it already has that flag
+    or names a file of flags, or with another version of TensorFlow than FLAGS_FOR_TENSORFLOW.
     """
     if _version_of("tensorflow").startswith(FLAGS_FOR_TENSORFLOW):
         _add_xla_flag(DISABLE_TRITON_GEMM)
 
 
 def cache_xla_autotuning() -> None:
-    """Has XLA keep, in the user's cache folder, which kernels it found fastest on a GPU.
+    """Has XLA store its autotuning results (the fastest kernels on this GPU) in a cache folder.
 
-    Autotuning is most of a first compilation there. Nothing is kept where that folder cannot be
-    written to, where the user has set one of AUTOTUNE_CACHE_FLAGS or names a file of flags, and
-    with another TensorFlow.
+    Autotuning takes most of the time of a first compilation on a GPU. The folder is in
+    $XDG_CACHE_HOME/mmtf or ~/.cache/mmtf. XLA_FLAGS is not changed if the folder cannot be written,
+    if the variable already has one of AUTOTUNE_CACHE_FLAGS or names a file of flags, or with
+    another version of TensorFlow than FLAGS_FOR_TENSORFLOW.
     """
     version = _version_of("tensorflow")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    # XLA's own key has the GPU's model, but not the version of cuBLAS.
+    # XLA's cache keys contain the model of the GPU but not the version of cuBLAS.
     name = f"xla-{version}-{_version_of('nvidia-cublas-cu12')}".strip("-")
     folder = os.path.join(cache, "mmtf", name)
     if not version.startswith(FLAGS_FOR_TENSORFLOW) or len(folder.split()) > 1:
@@ -58,7 +59,7 @@ def cache_xla_autotuning() -> None:
 
 
 def _version_of(package: str) -> str:
-    """Empty where it is not installed under this name: TensorFlow may be tensorflow-cpu."""
+    """Version of a package; "" if it is not installed by this name (as with tensorflow-cpu)."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -72,24 +73,47 @@ def _add_xla_flag(flag: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Environment variables that the commands start TensorFlow with, unless the user has set them.
+    """Environment variables that the commands set for TensorFlow, unless the user has set them.
 
-    They silence TensorFlow's log and, on x86, turn on oneDNN's kernels. TensorFlow leaves these off
-    where a CPU lacks AVX512-VNNI, but even with AVX2 only, a step of adversarial training takes
-    about 0.6 of the time with them.
+    They turn off TensorFlow's log and, on x86, turn on oneDNN's kernels. By default TensorFlow uses
+    these only on CPUs with AVX512-VNNI. On a CPU with AVX2 only they also help: a step of
+    adversarial training takes about 0.6 of the time.
     """
     onednn = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
     return {"TF_CPP_MIN_LOG_LEVEL": "3"} | onednn
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow with `environment()`; what it prints on stderr is shown if that fails."""
+    """Imports TensorFlow with `environment()` and the XLA flags, without output on stderr.
+
+    If the import fails, what TensorFlow printed is shown and the exception is passed on. Nothing is
+    done if TensorFlow is already imported.
+    """
     if "tensorflow" in sys.modules:
         return
     os.environ.update(environment() | os.environ)
     set_xla_flags()
     if os.path.exists(NVIDIA_DEVICE):
         cache_xla_autotuning()
+    _import_silently()
+    import absl.logging
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow without the lines that it prints on stderr, for use from Python.
+
+    Nothing is changed where it has been imported, or where the user has set TF_CPP_MIN_LOG_LEVEL,
+    which shows them.
+    """
+    if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = environment()["TF_CPP_MIN_LOG_LEVEL"]
+        _import_silently()
+
+
+def _import_silently() -> None:
+    """Imports TensorFlow; what it prints on stderr is shown if that fails."""
     with contextlib.ExitStack() as stack:
         reader, writer = os.pipe()
         saved = os.dup(2)
@@ -109,6 +133,3 @@ def import_tensorflow() -> None:
         os.dup2(saved, 2)
         os.close(writer)
         os.close(reader)
-    import absl.logging
-
-    absl.logging.set_verbosity(absl.logging.ERROR)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from mmtf.errors import require_int
 from mmtf.solvers.base import Objective, Projection, Solver, differentiate
 from mmtf.solvers.optimizers import OptimizerLike
 
@@ -44,8 +45,7 @@ class Alternating(Solver):
             project_u=project_u,
             project_v=project_v,
         )
-        if v_steps < 1:
-            raise ValueError(f"Expected v_steps of at least 1. Received {v_steps!r}.")
+        require_int("v_steps", v_steps)
         self.v_steps = v_steps
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from mmtf.errors import require_number
 from mmtf.solvers.base import Objective, Projection, Solver, dot, local_gradients
 from mmtf.solvers.optimizers import OptimizerLike
 
@@ -43,6 +44,7 @@ class Consensus(Solver):
             project_u=project_u,
             project_v=project_v,
         )
+        require_number("gamma", gamma, at_least=0)
         self.gamma = gamma
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:

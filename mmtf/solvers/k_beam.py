@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtf.errors import require_int, require_number, require_seed
 from mmtf.solvers.base import Objective, Projection, Solver, assign, differentiate, values_of
 from mmtf.solvers.optimizers import OptimizerLike
 
@@ -68,11 +69,11 @@ class KBeam(Solver):
             project_u=project_u,
             project_v=project_v,
         )
-        if beams < 1 or v_steps < 1 or epsilon < 0:
-            raise ValueError(
-                "Expected beams and v_steps of at least 1 and epsilon of at least 0. "
-                f"Received beams={beams!r}, v_steps={v_steps!r}, epsilon={epsilon!r}."
-            )
+        require_int("beams", beams)
+        require_int("v_steps", v_steps)
+        require_number("epsilon", epsilon, at_least=0)
+        require_number("spread", spread, at_least=0)
+        require_seed(seed)
         self.beams = beams
         self.v_steps = v_steps
         self.epsilon = epsilon

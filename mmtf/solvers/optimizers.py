@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
+from mmtf.errors import ConfigError, require_number
+
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
 # A Keras optimizer, its name, or the learning rate of plain gradient steps.
 OptimizerLike: TypeAlias = (
@@ -30,6 +32,7 @@ def live(optimizer: OptimizerLike, variables: Sequence[Any]) -> keras.optimizers
     'SGD'
     """
     if isinstance(optimizer, numbers.Real):
+        require_number("learning rate", optimizer, at_least=0)
         optimizer = keras.optimizers.SGD(float(optimizer))
     elif isinstance(optimizer, _Schedule):
         optimizer = keras.optimizers.SGD(optimizer)
@@ -45,14 +48,19 @@ def live(optimizer: OptimizerLike, variables: Sequence[Any]) -> keras.optimizers
             "Expected an optimizer that has no variables yet, or a name or a learning rate, from "
             f"which each build makes a new one. Received {show(optimizer)}, already built."
         )
-    clips = [optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue]
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1 and any(clips):
-        raise ValueError(
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        refuse_clipping(optimizer)
+    optimizer.build(variables)
+    return optimizer
+
+
+def refuse_clipping(optimizer: keras.optimizers.Optimizer) -> None:
+    """Raises ConfigError, a ValueError, if an optimizer for several replicas clips gradients."""
+    if any([optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue]):
+        raise ConfigError(
             "Expected an optimizer without clipping under several replicas, where Keras clips "
             f"each replica's share before the sum. Received {show(optimizer)}."
         )
-    optimizer.build(variables)
-    return optimizer
 
 
 def show(argument: Any) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from mmtf.errors import is_number, require, require_number
+
 
 @dataclasses.dataclass(frozen=True)
 class Box:
@@ -26,8 +28,9 @@ class Box:
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise ValueError(f"Expected low <= high. Received low={self.low}, high={self.high}.")
+        for name in ("low", "high"):
+            require(is_number(getattr(self, name)), f"{name}, a number", getattr(self, name))
+        require(self.low <= self.high, "low <= high", (self.low, self.high))
 
     def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [tf.clip_by_value(x, self.low, self.high) for x in tensors]
@@ -47,8 +50,7 @@ class L2Ball:
     radius: float
 
     def __post_init__(self) -> None:
-        if not self.radius > 0:
-            raise ValueError(f"Expected a radius above 0. Received {self.radius}.")
+        require_number("radius", self.radius, above=0)
 
     def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         # The maximum inside the root keeps the derivative at 0 finite.
@@ -74,8 +76,7 @@ class SoftThreshold:
     amount: float
 
     def __post_init__(self) -> None:
-        if not self.amount >= 0:
-            raise ValueError(f"Expected an amount of at least 0. Received {self.amount}.")
+        require_number("amount", self.amount, at_least=0)
 
     def __call__(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [tf.sign(x) * tf.maximum(tf.abs(x) - self.amount, 0) for x in tensors]

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtf.errors import require_choice, require_number
 from mmtf.solvers.base import Objective, Projection, Solver, differentiate, dot
 from mmtf.solvers.optimizers import OptimizerLike
 
@@ -68,12 +69,10 @@ class Sensitivity(Solver):
             project_u=project_u,
             project_v=project_v,
         )
-        if order not in ORDERS:
-            raise ValueError(f"Expected order in {ORDERS}. Received {order!r}.")
-        if second_order not in SECOND_ORDERS:
-            raise ValueError(
-                f"Expected second_order in {SECOND_ORDERS}. Received {second_order!r}."
-            )
+        require_choice("order", order, ORDERS)
+        require_choice("second_order", second_order, SECOND_ORDERS)
+        if not callable(gamma):
+            require_number("gamma", gamma)
         self.gamma = gamma
         self.order = order
         self.second_order = second_order

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from mmtf.errors import require_int
 from mmtf.solvers.base import Solver
 
 
@@ -58,8 +59,7 @@ def solve(
     >>> round(float(solution.u), 4), round(float(solution.v), 4), solution.trajectory[0].shape[0]
     (1.0, -2.0, 201)
     """
-    if steps < 0:
-        raise ValueError(f"Expected steps of at least 0. Received {steps!r}.")
+    require_int("steps", steps, at_least=0)
     u_variables = [_variable(x) for x in tf.nest.flatten(u0)]
     v_variables = [_variable(x) for x in tf.nest.flatten(v0)]
     solver.build(u_variables, v_variables)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from mmtf.errors import require_int, require_number
 from mmtf.solvers.base import Objective, Projection, Solver, differentiate
 from mmtf.solvers.optimizers import OptimizerLike
 
@@ -46,8 +47,8 @@ class Unrolled(Solver):
             project_u=project_u,
             project_v=project_v,
         )
-        if k < 1:
-            raise ValueError(f"Expected k of at least 1. Received {k!r}.")
+        require_int("k", k)
+        require_number("rate", rate, above=0)
         self.k = k
         self.rate = rate
 

@@ -1,4 +1,4 @@
-"""What records say of an error: mean and interval over seeds or examples; differences, verdicts."""
+"""Error rates from records: mean, 95 % interval, differences, and verdicts on claims about them."""
 
 import dataclasses
 import math
@@ -15,14 +15,17 @@ PARTLY = "measured in part"
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Attributes:
-    mean: over seeds.
-    low, high: 95% interval: over examples (Wilson's); of several seeds, which share their
-      examples, also over seeds (Student's t), the two half-widths added in squares.
-    n: test examples.
-    seeds: how many.
-    wrong: bool [seeds, n], which examples, where all records have them.
-    deviation: standard error of the mean over seeds; 0 of one.
+    """An error rate in [0, 1] with its 95 % interval.
+
+    Attributes:
+      mean: mean error over the seeds.
+      low, high: 95 % interval. With one seed, Wilson's interval over the examples. With several
+        seeds, which are measured on the same examples, each half-width is the square root of the
+        sum of two squares: Wilson's half-width over the examples, and Student's t over the seeds.
+      n: number of test examples; 0 for an exact value.
+      seeds: number of seeds.
+      wrong: bool [seeds, n], which examples are misclassified; None if a record does not say.
+      deviation: standard error of the mean over the seeds; 0 with one seed.
     """
 
     mean: float
@@ -34,9 +37,13 @@ class Estimate:
     deviation: float = 0.0
 
     def interval(self, checks: int = 1) -> tuple[float, float]:
-        """(low, high), wide enough for `checks` of them to be right together in 95 % (Bonferroni).
+        """(low, high) at the confidence level 1 - 0.05 / checks (Bonferroni).
 
-        The mean twice, of a figure without an interval.
+        `checks` intervals at this level all contain their true values with 95 % confidence. For an
+        exact value both ends are the mean.
+
+        Args:
+          checks: number of intervals that are used together, >= 1.
         """
         if checks == 1 or not self.n:
             return self.low, self.high
@@ -53,7 +60,11 @@ class Estimate:
 
 
 def estimate(records: list[dict]) -> Estimate | None:
-    """Of one cell from its records, one a seed; None without any.
+    """The estimate of one error rate from its records; None if there are none.
+
+    Args:
+      records: one for each seed, with the keys error, ci_low, ci_high, n and, optionally, wrong
+        (bool [n] as text, see `mmtf.stats.packed_bits`).
 
     Example:
       >>> one = {"error": 0.1, "ci_low": 0.08, "ci_high": 0.12, "n": 1000}
@@ -77,26 +88,36 @@ def estimate(records: list[dict]) -> Estimate | None:
 
 
 def exact(value: float) -> Estimate:
-    """A figure without an interval, as the paper prints them."""
+    """The estimate of an error that is known without an interval, as those in the paper are."""
     return Estimate(value, value, value, 0, 1)
 
 
 def largest(estimates: list[Estimate | None]) -> Estimate | None:
-    """The paper's `worst`: the one with the largest mean; None where any is missing."""
-    if not estimates or None in estimates:
+    """The estimate with the largest mean, which is `worst` in the paper's tables.
+
+    None if the list is empty or an estimate is missing.
+    """
+    measured = [one for one in estimates if one is not None]
+    if not measured or len(measured) < len(estimates):
         return None
-    return max(estimates, key=lambda one: one.mean)
+    return max(measured, key=lambda one: one.mean)
 
 
 def difference(a: Estimate, b: Estimate, checks: int = 1) -> tuple[float, float, float]:
-    """a - b and its 95% interval from the two intervals (Newcombe 1998, method 10).
+    """a - b with its 95 % interval, from the intervals of both (Newcombe 1998, method 10).
 
-    Of several `checks`: at the level at which all of them are right together in 95 % (Bonferroni).
+    If both have `wrong` of equal shape, the interval takes into account the correlation of their
+    errors on the same examples, averaged over the seeds. Else the errors are treated as
+    independent, which makes the interval wider than necessary. With several seeds, each half-width
+    is the square root of the sum of two squares: the half-width over the examples, and Student's t
+    of the differences between the seeds.
 
-    Where both say which of the same examples are wrong, the paired one; else as if independent,
-    which for the same test examples is wider than need be. Of several seeds in pairs: that of the
-    means with the mean correlation, and Student's t of the seeds' differences, the half-widths
-    added in squares.
+    Args:
+      a, b: the two estimates.
+      checks: number of comparisons made together; the level is 1 - 0.05 / checks (Bonferroni).
+
+    Returns:
+      (a - b, low, high).
     """
     gap, phi, half = a.mean - b.mean, 0.0, 0.0
     ends = [one.interval(checks) for one in (a, b)]
@@ -114,7 +135,14 @@ def difference(a: Estimate, b: Estimate, checks: int = 1) -> tuple[float, float,
 
 
 def within(interval: tuple[float, float, float], low: float, high: float) -> str:
-    """Whether a quantity with this (mean, low, high) lies in [low, high], as far as it shows.
+    """Whether a quantity lies in [low, high], judged by its interval.
+
+    Args:
+      interval: (mean, lower end, upper end) of the quantity.
+      low, high: the claimed range.
+
+    Returns:
+      HOLDS if the interval lies in the range, FAILS if the two are disjoint, else UNDECIDED.
 
     Example:
       >>> within((0.1, 0.05, 0.15), 0.0, math.inf), within((0.1, -0.05, 0.25), 0.0, math.inf)
@@ -127,7 +155,15 @@ def within(interval: tuple[float, float, float], low: float, high: float) -> str
 
 
 def smaller(a: Estimate | None, b: Estimate | None, checks: int = 1) -> str:
-    """Whether a < b: decided where the interval of the difference does not contain 0."""
+    """Whether a < b, judged by the interval of the difference.
+
+    Args:
+      a, b: the two estimates; None if not measured.
+      checks: number of comparisons made together, see `difference`.
+
+    Returns:
+      HOLDS or FAILS if the interval does not contain 0, else UNDECIDED; MISSING if one is None.
+    """
     if a is None or b is None:
         return MISSING
     gap, low, high = difference(b, a, checks)
@@ -137,7 +173,10 @@ def smaller(a: Estimate | None, b: Estimate | None, checks: int = 1) -> str:
 
 
 def together(verdicts: list[str]) -> str:
-    """Of a claim from its parts: it fails with any, holds with all.
+    """The verdict on a claim, given those on its parts.
+
+    It is FAILS if any part fails, HOLDS if all hold, MISSING if none is measured, PARTLY if some
+    are not, else UNDECIDED.
 
     Example:
       >>> together(["holds", "undecided"]), together(["holds", "does not hold"])
@@ -155,13 +194,17 @@ def together(verdicts: list[str]) -> str:
 
 
 def worst_example(records: list[dict]) -> dict | None:
-    """The per-example worst case over attacks on the same classifier, as a record's figures.
+    """The error in the per-example worst case over several attacks on one classifier.
+
+    An example counts as wrong if it is misclassified under any of the attacks.
 
     Args:
-      records: one an attack; over the first examples, which all of them have.
+      records: one for each attack, see `estimate`. The first n examples are used, with the
+        smallest n of the records.
 
     Returns:
-      error, ci_low, ci_high and n; None where a record does not say which examples were wrong.
+      A dict with error, ci_low, ci_high (Wilson's 95 % interval) and n; None if a record does not
+      say which examples were wrong.
     """
     if not records or not all("wrong" in record for record in records):
         return None
@@ -173,7 +216,7 @@ def worst_example(records: list[dict]) -> dict | None:
 
 
 def _third_side(a, b, cosine):
-    """Of a triangle by its law of cosines; rounding must not make the square negative."""
+    """Third side of a triangle by the law of cosines; max() guards against rounding below 0."""
     return math.sqrt(max(0.0, a * a + b * b - 2 * cosine * a * b))
 
 
@@ -182,12 +225,12 @@ def _standard_error(values):
 
 
 def _z(checks):
-    """The normal quantile of an interval's upper end; exactly Z_95 of one check."""
+    """Normal quantile at 1 - 0.025 / checks; for one check the constant Z_95."""
     return Z_95 if checks == 1 else statistics.NormalDist().inv_cdf(1 - 0.025 / checks)
 
 
 def _half_width(deviation, seeds, checks=1):
-    """Of the mean over seeds, by Student's t."""
+    """Half-width of the interval of a mean over seeds, by Student's t; 0 with one seed."""
     if seeds == 1:
         return 0.0
     from scipy.special import stdtrit

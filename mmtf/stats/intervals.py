@@ -1,4 +1,4 @@
-"""Confidence intervals of error rates."""
+"""Wilson's interval of an error rate, and the correlation of two classifiers' errors."""
 
 import math
 from typing import Any
@@ -14,9 +14,15 @@ def wilson(count: float, n: int, z: float = Z_95) -> tuple[float, float]:
     """Wilson's score interval for `count` errors among `n` independent examples.
 
     Args:
-      count: 0 <= count <= n; a mean over several classifiers need not be whole.
-      n: > 0.
-      z: normal quantile; the default gives 95 %.
+      count: number of errors, 0 <= count <= n; as a mean over classifiers it may be fractional.
+      n: number of examples, > 0.
+      z: quantile of the normal distribution; the default gives a 95 % interval.
+
+    Returns:
+      (low, high), both in [0, 1].
+
+    Raises:
+      ConfigError: n or count out of range.
 
     Source: Wilson (1927).
 
@@ -29,20 +35,28 @@ def wilson(count: float, n: int, z: float = Z_95) -> tuple[float, float]:
     center = p + z * z / (2 * n)
     spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    # At the ends the exact bounds are 0 and 1; rounding must not leave [0, 1].
+    # For 0 and n errors one end is exactly 0 or 1, which rounding would miss.
     low = 0.0 if count == 0 else (center - spread) / scale
     high = 1.0 if count == n else (center + spread) / scale
     return low, high
 
 
 def paired_correlation(a: Any, b: Any) -> float:
-    """Newcombe's phi: how the errors of two classifiers on the same examples go together.
+    """Newcombe's phi, the correlation of two classifiers' errors on the same examples.
 
-    phi = (n11 n00 - n10 n01) / sqrt(product of the four margins), n11 examples wrong for both; a
-    positive numerator is made smaller by n / 2, to 0 at the least. 0 where a margin is empty.
+    phi = (n11 n00 - n10 n01) / sqrt(n1. n0. n.1 n.0), where n11 counts the examples that both
+    misclassify, n10 those that only the first does, and so on, and n1. = n11 + n10 and so on are
+    the margins. A positive numerator is replaced by max(numerator - n / 2, 0) (continuity
+    correction). If a margin is 0, phi is 0.
 
     Args:
-      a, b: bool [N], which examples are wrong.
+      a, b: bool [N], which examples each classifier gets wrong.
+
+    Returns:
+      phi in [-1, 1].
+
+    Raises:
+      ConfigError: the arrays do not have the same shape [N].
 
     Source: Newcombe (1998), "Improved confidence intervals for the difference between binomial
     proportions based on paired data", method 10.

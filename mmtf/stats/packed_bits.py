@@ -1,4 +1,4 @@
-"""Which of many examples are wrong, and images, as short text for JSON."""
+"""Encodes boolean and uint8 arrays as short text for JSON records."""
 
 import base64
 import zlib
@@ -7,7 +7,10 @@ import numpy as np
 
 
 def pack(values: np.ndarray) -> str:
-    """bool [N], or uint8 of any shape, as text for a record.
+    """Compresses an array with zlib and encodes it in base64.
+
+    Args:
+      values: bool [N], stored as bits, or uint8 of any shape. The text does not contain the shape.
 
     Example:
       >>> unpack_bits(pack(np.array([True, False, True])), 3).tolist()
@@ -19,7 +22,7 @@ def pack(values: np.ndarray) -> str:
 
 
 def unpack(text: str) -> np.ndarray:
-    """uint8 [n] of what `pack` made of uint8.
+    """The values of a uint8 array, flattened, from the text that `pack` made of it.
 
     Example:
       >>> unpack(pack(np.array([1, 2], np.uint8))).tolist()
@@ -29,5 +32,5 @@ def unpack(text: str) -> np.ndarray:
 
 
 def unpack_bits(text: str, n: int) -> np.ndarray:
-    """bool [n] of what `pack` made of it."""
+    """The array bool [n] from the text that `pack` made of it."""
     return np.unpackbits(unpack(text), count=n).astype(bool)

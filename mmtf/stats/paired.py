@@ -1,4 +1,4 @@
-"""Is defense A more robust than B? Paired tests on the same examples under the same attack."""
+"""Paired tests between defenses, measured on the same examples under the same attack."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,22 @@ from mmtf.errors import require
 
 
 def mcnemar(a: Any, b: Any) -> float:
-    """Two-sided exact p-value of McNemar's test that A and B err equally often.
+    """Two-sided exact p-value of McNemar's test that two classifiers have the same error rate.
 
     Args:
-      a, b: bool [N], where each errs, on the same examples.
+      a, b: bool [N], which of the same examples each classifier gets wrong.
 
-    Source: McNemar (1947), exact binomial form. Example, 1 against 8 discordant examples:
+    Raises:
+      ConfigError: the arrays do not have the same shape [N].
+
+    Source: McNemar (1947), exact binomial form.
+
+    Example (one example is wrong for the first classifier only, eight for the second only):
       >>> round(mcnemar([1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 1, 1, 1]), 4)
       0.0391
     """
     a, b = np.asarray(a, bool), np.asarray(b, bool)
-    require(a.shape == b.shape and a.ndim == 1, "errors of the same examples", (a.shape, b.shape))
+    require(a.shape == b.shape and a.ndim == 1, "two arrays [N] of one length", (a.shape, b.shape))
     first, second = int((a & ~b).sum()), int((b & ~a).sum())
     if first + second == 0:
         return 1.0
@@ -28,9 +33,20 @@ def mcnemar(a: Any, b: Any) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment: p-values that may be compared with the level of the family.
+    """Holm's step-down adjustment of p-values for several tests made together.
 
-    Source: Holm (1979). Example:
+    Rejecting the tests whose adjusted p-value is at most alpha keeps the probability of any false
+    rejection at most alpha.
+
+    Args:
+      p_values: of the tests, in any order.
+
+    Returns:
+      The adjusted p-values, in the same order.
+
+    Source: Holm (1979).
+
+    Example:
       >>> holm([0.01, 0.04, 0.03])
       [0.03, 0.06, 0.06]
     """
@@ -43,13 +59,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def comparisons(wrong: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """All pairs of defenses under one attack.
+    """Tests all pairs of defenses under one attack.
 
     Args:
-      wrong: defense -> bool [N].
+      wrong: name of a defense -> bool [N], which of the same examples it gets wrong.
 
     Returns:
-      Dicts with a, b, the errors of each, p (exact McNemar) and p_holm over all the pairs.
+      For each pair a dict with the names a and b, error_a, error_b, the p-value p (`mcnemar`), and
+      p_holm, adjusted for the number of pairs (`holm`).
     """
     names = list(wrong)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]

@@ -1,1 +1,1 @@
-"""Files that are whole or absent, locks, caches, and where a figure came from."""
+"""Atomic file writes, locks, caches, and the provenance of results."""

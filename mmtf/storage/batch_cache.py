@@ -1,21 +1,21 @@
-"""Stores an attack's images batch by batch, so that an interrupted evaluation can resume."""
+"""Stores adversarial images batch by batch, so that an interrupted evaluation can resume."""
 
 import os
-import shutil
 from collections.abc import MutableMapping
 
 import numpy as np
 
-from mmtf.storage.files import UNREADABLE, write_atomically
+from mmtf.storage.files import UNREADABLE, remove_files, write_atomically
 
 
 class BatchCache(MutableMapping):
-    """A mapping of batch numbers to float32 images, one file per batch.
-
-    Reading a file that is damaged or missing raises KeyError.
+    """A mapping from batch numbers (int >= 0) to images float32 [n, H, W, C], one file per batch.
 
     Args:
-      folder: where the files are; created with the first batch.
+      folder: folder of the files; it is created with the first batch.
+
+    Raises:
+      KeyError: on look-up of a batch whose file is missing or damaged.
     """
 
     def __init__(self, folder: str):
@@ -43,8 +43,8 @@ class BatchCache(MutableMapping):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        """Deletes the folder with all batches."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Deletes all batches, and the folder if it has nothing else."""
+        remove_files(self._folder, [f"{number}.npy" for number in self])
 
     def _path(self, number):
         return os.path.join(self._folder, f"{number}.npy")

@@ -1,4 +1,4 @@
-"""What takes long is made once: files of a folder, each named by a key of what decides it."""
+"""A cache of results in files; a file name contains a hash of all that the result depends on."""
 
 import dataclasses
 import json
@@ -17,61 +17,65 @@ KEY_DIGITS = 24
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One file of a cache, or none where nothing is kept.
+    """One entry of a cache, whether or not its file exists yet.
 
     Attributes:
-      path: of the file; None: nothing is kept, `load` finds nothing and `save` writes nothing.
+      path: path of the file; None: there is no cache, `load` returns None and `save` does nothing.
     """
 
     path: str | None
 
     def is_kept(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return self.path is not None and os.path.exists(self.path)
 
     def beside(self, suffix: str) -> str:
-        """The path with another suffix, for what belongs to the file; only of one that is kept.
+        """The path with another suffix, for a file or folder that belongs to the entry.
 
         Args:
-          suffix: as `.json`; empty for a folder.
+          suffix: suffix in place of the file's, such as `.json`; "" for a folder.
         """
         return os.path.splitext(self.path or "")[0] + suffix
 
     def load(
         self, read: Callable[[str], T], errors: tuple[type[Exception], ...] = UNREADABLE
     ) -> T | None:
-        """What `read` makes of the file; None where there is none, or one that cannot be read.
+        """Returns read(path), or None if the file does not exist or is damaged.
 
-        Of the latter a line on stderr tells. It is then made again, as if it were not there.
+        For a damaged file a line is printed on stderr; the caller then computes the result again.
 
         Args:
-          read: called with the path.
-          errors: what `read` raises where the file is damaged.
+          read: function of the path.
+          errors: exceptions that `read` raises for a damaged file.
         """
         if self.path is None or not os.path.exists(self.path):
             return None
         try:
             return read(self.path)
         except errors as error:
-            line = f"! {self.path} cannot be read ({error}); its content is made again."
+            line = f"! {self.path} cannot be read ({error}); its content is computed again."
             print(line, file=sys.stderr, flush=True)
             return None
 
     def save(self, write: Callable[[str], Any]) -> None:
-        """Calls write(temporary path) and gives the file its name, whole or not at all."""
+        """Writes the file atomically: calls write(temporary path), then renames the file.
+
+        Args:
+          write: function of the temporary path. If it raises, no file is left.
+        """
         if self.path is not None:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             write_atomically(self.path, write)
 
 
 def entry(folder: str | None, values: Sequence[Any], suffix: str, prefix: str = "") -> Entry:
-    """The file for what `values` and mmtf's own code decide.
+    """The cache entry of a result that depends on `values` and on mmtf's source code.
 
     Args:
-      folder: of the cache; None: nothing is kept.
-      values: plain data, as JSON has it, and strings: names, settings, fingerprints.
-      suffix: of the file, as `.npz`.
-      prefix: of its name.
+      folder: folder of the cache; None: there is no cache.
+      values: JSON types that determine the result: names, settings, fingerprints.
+      suffix: suffix of the file, such as `.npz`.
+      prefix: first part of the file's name, before the hash.
 
     Example:
       >>> entry(None, ["any"], ".npz").load(open) is None

@@ -1,4 +1,4 @@
-"""Fingerprints of what is kept, compared and found again. No TensorFlow here."""
+"""SHA-256 of text, bytes and arrays. This module does not import TensorFlow."""
 
 import hashlib
 
@@ -6,7 +6,11 @@ import numpy as np
 
 
 def sha256(*parts: str | bytes | np.ndarray) -> str:
-    """SHA-256 of the parts one after the other, in hexadecimal digits; of an array its values.
+    """SHA-256 of the concatenated parts, in hexadecimal.
+
+    Args:
+      *parts: text (in UTF-8), bytes, or arrays. Of an array only the values count, in C order, not
+        the shape or the type.
 
     Example:
       >>> sha256("ab") == sha256("a", b"b")

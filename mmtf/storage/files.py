@@ -1,16 +1,24 @@
 """Reads JSON files, and writes files atomically: complete or not at all."""
 
+import contextlib
 import json
 import os
+import re
+import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mmtf.errors import ConfigError
 
 FORMAT = 1
+PARTIAL = ".partial-"  # prefix of files and folders that are being written
+# As `tempfile` makes names, and as TensorFlow calls the parts of a checkpoint while it is written.
+_PARTIAL_NAME = re.compile(
+    r"\.partial-[a-z0-9_]{8}(\..*)?|ckpt-\d+_temp|ckpt-\d+\.\S+\.tempstate\d+|checkpoint\.tmp\w+"
+)
 # Exceptions of NumPy's and Keras' readers for files that are truncated or of another format.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -18,6 +26,11 @@ UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.
 def write_json(path: str, value: Any) -> None:
     """Writes `value` to `path` as JSON; a kill or a full disk leaves the old file intact."""
     write_atomically(path, lambda temporary: _dump(value, temporary))
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes `text` to `path` as UTF-8; a kill or a full disk leaves the old file intact."""
+    write_atomically(path, lambda temporary: _write(text, temporary))
 
 
 def write_atomically(path: str, write: Callable[[str], Any]) -> None:
@@ -28,7 +41,7 @@ def write_atomically(path: str, write: Callable[[str], Any]) -> None:
     """
     folder = os.path.dirname(os.path.abspath(path))
     suffix = "".join(os.path.splitext(path)[1:])
-    handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=".partial-", dir=folder)
+    handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=PARTIAL, dir=folder)
     os.close(handle)
     try:
         write(temporary)
@@ -39,6 +52,61 @@ def write_atomically(path: str, write: Callable[[str], Any]) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def files_within(folder: str) -> list[str]:
+    """Paths of all files in a folder and its subfolders, relative to it, sorted.
+
+    Links are files here, also those to folders.
+    """
+    found = []
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        found += [os.path.join(place, name) for name in (*names, *links)]
+    return sorted(os.path.relpath(path, folder) for path in found)
+
+
+def remove_files(folder: str, names: Iterable[str]) -> None:
+    """Deletes files of a folder, then the subfolders and the folder itself if they are empty.
+
+    Args:
+      folder: the folder; whatever else it has is kept.
+      names: of the files, relative to it.
+    """
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+    remove_empty(folder)
+
+
+def remove_empty(folder: str) -> None:
+    """Deletes the empty folders within a folder, and then itself if it is empty."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        if not os.listdir(place):
+            os.rmdir(place)
+
+
+def remove_partial(*folders: str) -> None:
+    """Deletes what killed processes left half written; call it while holding the folders' lock.
+
+    These are the temporary files and folders of `write_atomically` and of mmtf's exports, and those
+    of TensorFlow's checkpoints. Nothing else is deleted, and no subfolder is entered.
+
+    Args:
+      folders: where to look; those that do not exist are skipped.
+    """
+    for folder in folders:
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if _PARTIAL_NAME.fullmatch(name):
+                _remove_tree(os.path.join(folder, name))
+
+
+def _remove_tree(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def to_disk(path: str) -> None:
@@ -67,7 +135,7 @@ def read_json(path: str) -> Any:
     with open(path) as source:
         try:
             return json.load(source)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
             raise ConfigError(
                 f"Expected JSON in {path}. Received: {error}. Move the file away and start again."
             ) from error
@@ -77,6 +145,11 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _write(text, path):
+    with open(path, "w", encoding="utf-8") as target:
+        target.write(text)
 
 
 def _dump(value, path):

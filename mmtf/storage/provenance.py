@@ -1,4 +1,4 @@
-"""Where a figure comes from: versions, hardware, source commit."""
+"""Provenance of a result: versions, hardware, environment, source commit and command."""
 
 import functools
 import hashlib
@@ -15,10 +15,10 @@ import tensorflow as tf
 import mmtf
 from mmtf.runtime import cpu
 
-# Flags whose values are folders of the machine, not part of a recipe.
+# Flags whose values are paths on this machine; they are left out of the recorded command.
 FOLDERS = ("workdir", "data_dir", "replay", "output", "classifiers", "runs", "figure")
 
-# What TensorFlow reads from its environment and rounds or compiles by.
+# Environment variables of TensorFlow that affect rounding or compilation.
 DECIDING = (
     "XLA_FLAGS",
     "TF_XLA_FLAGS",
@@ -32,7 +32,11 @@ DECIDING = (
 
 
 def provenance() -> dict:
-    """Versions, hardware, environment and commit, as plain JSON types."""
+    """The provenance of results of this process, as JSON types.
+
+    Returns:
+      A dict with the keys versions, hardware, environment (see `environment`), commit and command.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return {
@@ -56,7 +60,7 @@ def provenance() -> dict:
 
 
 def environment() -> dict[str, str]:
-    """Those of DECIDING that are set; of an option that names a folder its name alone."""
+    """The environment variables of DECIDING that are set, without the values of path options."""
     return {
         name: " ".join(
             option.partition("=")[0] if "/" in option else option
@@ -69,7 +73,10 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def source_digest() -> str:
-    """Of all of mmtf's code: what an older version of it kept is not used again."""
+    """SHA-256 (hexadecimal) of all source files of mmtf.
+
+    It is part of the keys of caches, so that results of another version of mmtf are not reused.
+    """
     root = pathlib.Path(mmtf.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -79,7 +86,7 @@ def source_digest() -> str:
 
 
 def _recipe(arguments: list[str]) -> list[str]:
-    """Flags that are part of the recipe, without folders of the machine it ran on.
+    """The arguments without the flags in FOLDERS and their values.
 
     Example:
       >>> _recipe(["--eta=0.3", "--workdir", "runs/mine", "--data_dir=/data", "--seed", "1"])
@@ -92,16 +99,16 @@ def _recipe(arguments: list[str]) -> list[str]:
             folder = name in FOLDERS
         if not folder:
             kept.append(argument)
-        # Of --workdir FOLDER the next word, too.
+        # In `--workdir FOLDER` the next argument is left out, too.
         folder = folder and argument.startswith("-") and not equals
     return kept
 
 
 def _commit() -> str | None:
-    """The checkout's commit, `+changes` where files differ from it.
+    """The commit of the checkout, with `+changes` if tracked files of mmtf differ from it.
 
-    For a copy without its repository, on a cluster or in a container: what whoever made the copy
-    says in MMTF_COMMIT, else None.
+    Outside a repository (in a container, for example) it is the environment variable MMTF_COMMIT,
+    or None.
     """
     folder = os.path.dirname(os.path.dirname(os.path.abspath(mmtf.__file__)))
     if not os.path.exists(os.path.join(folder, ".git")):
@@ -121,5 +128,5 @@ def _git(folder, *arguments):
     return done.stdout.strip()
 
 
-# On import, when the code that runs is read: its files may change during a long run.
+# Determined on import, like the code that runs; the files may change during a long run.
 COMMIT = _commit()

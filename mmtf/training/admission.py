@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.classifiers.logits import require_logits
 from mmtf.classifiers.precision import computing_in
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, reason_of, require
@@ -15,11 +15,12 @@ from mmtf.kernels.keras_internals import layers_of
 from mmtf.nets import NETS
 from mmtf.presets import default_net, default_net_options
 from mmtf.runtime.devices import resolve_precision
+from mmtf.training.gradients import require_gradients, require_weights
 
 # Training images whose pixels are checked.
 CHECKED = 500
 # What TensorFlow and Keras raise where a model cannot be called on given images.
-CALL_ERRORS = (tf.errors.InvalidArgumentError, ValueError, TypeError)
+CALL_ERRORS = (tf.errors.OpError, ValueError, TypeError, LookupError)
 
 
 def make_classifier(model: Any, dataset: Dataset, seed: int) -> Classifier:
@@ -60,9 +61,11 @@ def usable_precision(precision: str, classifier: Classifier, dataset: Dataset) -
     """
     resolved = resolve_precision(precision)
     images, _ = dataset.train(2)
+    # As a graph, like the steps: run eagerly, a call of NumPy takes any type.
+    call = tf.function(lambda x: classifier.at(None)(x, training=False), autograph=False)
     try:
         with computing_in(classifier.model, resolved):
-            classifier.at(None)(images, training=False)
+            call(images)
     except CALL_ERRORS as error:
         if precision == "auto":
             return "float32"
@@ -84,8 +87,9 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
 
     Raises:
       ConfigError: the model is not built, does not output one logit per class, has losses of
-        activations, was made outside the strategy of several replicas, or has variables that are
-        not float32; or images are outside the box.
+        activations, was made outside the strategy of several replicas, has variables that are not
+        float32, has nothing to train, or passes no gradients to the images; or images are outside
+        the box. See also `mmtf.classifiers.admission.logits_on`.
     """
     model = classifier.model
     if not model.built:
@@ -93,10 +97,13 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
             "Expected a built model. Received: one without weights. Call it once on a batch, or "
             "give it an Input."
         )
-    images, _ = dataset.train(CHECKED)
+    images, labels = dataset.train(CHECKED)
     game.threat.require_images(images)
-    _require_outputs(classifier, images[:8], dataset)
-    _refuse_activation_losses(classifier, images[:8])
+    logits_on(classifier, images[:8], dataset.num_classes)
+    tell(classifier)
+    require_weights(classifier, game)
+    require_gradients(classifier, game, images[:8], labels[:8])
+    refuse_activation_losses(classifier, images[:8])
     if replicas > 1 and not all(
         isinstance(one.value, tf.distribute.DistributedValues) for one in model.variables
     ):
@@ -139,26 +146,13 @@ def validate_batch_size(batch_size: int, game: Game, replicas: int) -> None:
         )
 
 
-def _require_outputs(classifier, images, dataset):
-    try:
-        with computing_in(classifier.model, "float32"):
-            logits = classifier.at(None)(images, training=False)
-    except CALL_ERRORS as error:
-        raise ConfigError(
-            f"Expected a model of images {dataset.image_shape}. Received: one that cannot be "
-            f"called on them ({reason_of(error)})."
-        ) from error
-    shape = logits.shape[1:] if tf.is_tensor(logits) else f"s of {len(logits)} outputs"
-    if not tf.is_tensor(logits) or tuple(shape) != (dataset.num_classes,):
-        raise ConfigError(
-            f"Expected a model from images {dataset.image_shape} to {dataset.num_classes} logits. "
-            f"Received: output shape {shape}."
-            + (" Give it two logits." if dataset.num_classes == 2 and shape == (1,) else "")
-        )
-    require_logits(classifier.model, logits)
+def refuse_activation_losses(classifier: Classifier, images: Any) -> None:
+    """Raises ConfigError if a model has losses of its activations.
 
-
-def _refuse_activation_losses(classifier, images):
+    Args:
+      classifier: around a Keras model.
+      images: a few, [N, H, W, C].
+    """
     with keras.StatelessScope(collect_losses=True) as scope:
         classifier.at(None)(images, training=True)
     if scope.losses:

@@ -10,8 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtf.classifiers.state import derive
 from mmtf.config import differences
-from mmtf.errors import ConfigError, RunError
+from mmtf.errors import ConfigError, RunError, reason_of
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Players
 from mmtf.storage.files import read_json, write_json
@@ -62,11 +63,13 @@ class Checkpoints:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
-            step=self.step, seconds=self.seconds, **_named(players)
+            step=self.step, seconds=self.seconds, **trackables(players)
         )
+        self._models = players.networks
         self._manager = None
         if writes:
             self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
+            _refuse_others(folder, self._manager.checkpoints)
 
     def save(self, step: int, seconds: float) -> str | None:
         """Writes a checkpoint; earlier ones stay valid until it is complete.
@@ -95,9 +98,9 @@ class Checkpoints:
             return self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             raise CheckpointError(
-                f"Step {step} could not be saved in {self.folder} "
-                f"({str(error).splitlines()[0][:200]}). Make room or mend the folder and start the "
-                f"same command again: it goes on from the checkpoint before."
+                f"Step {step} could not be saved in {self.folder} ({reason_of(error)}). Make room "
+                "or mend the folder and start the same command again: it goes on from the "
+                "checkpoint before."
             ) from error
 
     def restore(self, report: Callable[[str], None]) -> int:
@@ -118,12 +121,14 @@ class Checkpoints:
                 status = self._checkpoint.restore(path)
                 status.assert_existing_objects_matched()
             except (tf.errors.OpError, AssertionError, ValueError, IndexError, OSError) as error:
-                reason = str(error).splitlines()[0][:160]
+                reason = reason_of(error)[:160]
                 report(
                     f"WARNING: checkpoint {path} cannot be read ({type(error).__name__}: {reason});"
                     f" trying the one before."
                 )
                 continue
+            for model in self._models:
+                derive(model)
             return int(self.step.numpy())
         if paths:
             raise CheckpointError(
@@ -165,6 +170,17 @@ class Checkpoints:
         return [found[number] for number in sorted(found)]
 
 
+def _refuse_others(folder: str, kept: list[str]) -> None:
+    """Raises ConfigError for checkpoints of another program, which a CheckpointManager deletes."""
+    names = [os.path.basename(path) for path in kept]
+    others = [name for name in names if not re.fullmatch(r"ckpt-\d+", name)]
+    if others:
+        raise ConfigError(
+            f"Expected a checkpoint folder that is new or was written by mmtf. Received: {folder} "
+            f"with {', '.join(others)}. Give another folder."
+        )
+
+
 def plain_json(values: Any) -> Any:
     """Converts `values` to JSON types: NumPy numbers to Python numbers, dataclasses to dicts.
 
@@ -183,7 +199,8 @@ def plain_json(values: Any) -> Any:
     return json.loads(json.dumps(values, default=plain))
 
 
-def _named(players: Players) -> dict:
+def trackables(players: Players) -> dict[str, Any]:
+    """The models and updaters of a game as objects for tf.train.Checkpoint, by name."""
     models = {
         f"model_{name}": one.checkpoint if isinstance(one, FrozenClassifier) else one
         for name, one in players.models.items()

@@ -15,6 +15,7 @@ def seeded_dropout(
     *models: keras.Model,
     seed: tf.Tensor,
     also: Iterable[tuple[keras.Variable, tf.Tensor]] = (),
+    frozen: Iterable[keras.Variable] = (),
 ) -> Iterator[None]:
     """Context manager: inside it, the models' seed generators start from `seed`.
 
@@ -27,6 +28,7 @@ def seeded_dropout(
       models: the models that are called inside.
       seed: int32 [2].
       also: pairs (variable, tensor); inside, these variables have the values of the tensors.
+      frozen: variables that keep their values, whatever layers assign to them inside.
     """
     generators = [state for model in models for state in seed_variables(model)]
     shared = global_seed_state()
@@ -39,6 +41,7 @@ def seeded_dropout(
     with RememberingScope(mapping) as scope:
         yield
     own = {id(variable) for model in models for variable in model.weights}
+    own -= {id(variable) for variable in frozen}
     for variable in scope.updated.values():
         if id(variable) in own:
             variable.assign(scope.get_current_value(variable))

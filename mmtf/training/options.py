@@ -1,12 +1,20 @@
 """Options of training that are independent of the game."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from mmtf.errors import require
+from mmtf.errors import (
+    require,
+    require_bool,
+    require_choice,
+    require_number,
+    require_path,
+    require_seed,
+)
+from mmtf.runtime import PRECISIONS
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.progress import Progress
 
@@ -37,6 +45,10 @@ class TrainOptions:
       events: `mmtf.training.callbacks.Callbacks`, or a function that makes them from the Trainer;
         None: none.
       progress: whether progress is shown on stderr; or the Progress that shows it.
+      class_weight: class -> weight of its training examples, >= 0; other classes have weight 1.
+      sample_weight: a weight >= 0 for each training example of the dataset, [N], multiplied by that
+        of its class. As in Keras' `fit`, an example of weight k contributes to every mean over a
+        batch of N examples what k copies would, divided by N; penalties of games included.
 
     Raises:
       ConfigError: a seed out of range, or `events` of another type.
@@ -51,9 +63,22 @@ class TrainOptions:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     events: Callbacks | Callable[[Any], Callbacks] | None = None
     progress: bool | Progress = True
+    class_weight: Mapping[int, float] | None = None
+    sample_weight: Any = None
 
     def __post_init__(self):
-        require(0 <= self.seed < 2**31, "seed in [0, 2^31)", self.seed)
+        require_seed(self.seed)
+        require_choice("precision", self.precision, PRECISIONS)
+        require_number("checkpoint_seconds", self.checkpoint_seconds, at_least=0)
+        for name in ("in_memory", "jit_compile"):
+            if getattr(self, name) is not None:
+                require_bool(name, getattr(self, name))
+        if self.checkpoint_dir is not None:
+            require_path("checkpoint_dir", self.checkpoint_dir)
+        strategy = self.strategy is None or isinstance(self.strategy, tf.distribute.Strategy)
+        require(strategy, "strategy: a strategy of tf.distribute", self.strategy)
+        shows = isinstance(self.progress, bool | Progress)
+        require(shows, "progress: True, False or a Progress", self.progress)
         require(
             self.events is None or callable(self.events) or isinstance(self.events, Callbacks),
             "events: mmtf.training.callbacks.Callbacks, or a function from the Trainer to them "

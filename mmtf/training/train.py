@@ -9,19 +9,23 @@ import keras
 
 from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.classifiers.fingerprint import architecture
-from mmtf.config import Schedule, as_before
+from mmtf.classifiers.state import constants_of
+from mmtf.config import Schedule, without_added_defaults
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
-from mmtf.errors import ConfigError, reason_of, require
+from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.runtime.devices import default_strategy, resolve_jit
+from mmtf.storage.digest import sha256
 from mmtf.training.admission import make_classifier, usable_precision, validate_model
 from mmtf.training.checkpoints import Checkpoints, plain_json
 from mmtf.training.loop import fit
 from mmtf.training.options import TrainOptions
+from mmtf.training.playing import missing_derivatives_told
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
+from mmtf.training.weights import example_weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,8 +34,8 @@ class Trained:
 
     Attributes:
       classifier: the defender, to attack, evaluate and save: the Keras model, trained in place; or
-        a Classifier, if images in [-1, 1] must be adapted to the model or if the game deploys more
-        than the model.
+        a Classifier, if images in [-1, 1] must be adapted to the model, an output is chosen or the
+        game deploys more than the model.
       trainer: the Trainer, which holds all players.
       seconds: time spent in steps, tracing included, over all processes of a resumed run.
       steps: number of steps in all.
@@ -67,17 +71,19 @@ def train(
       game: a game of `mmtf.games`, e.g. mmtf.games.MinimaxGrad(ThreatModel(eta=0.3)), or your own.
       dataset: from `mmtf.load_data`, or your own.
       schedule: steps, batch size, learning rate; `mmtf.schedule_of` has presets.
-      model: the model to train in place: a built Keras model with float32 variables that outputs
-        logits; a Classifier of one, for a model with another pixel range than [-1, 1], as
-        `Classifier(model, bounds=(0, 1))`, or with a preprocessing; or a function without arguments
-        that makes either, which is required under a strategy of several devices. Radii, gradients
-        with respect to images and penalties on these gradients stay on the scale of the box
-        [-1, 1]. None: the net of the schedule `fast` for the dataset.
+      model: the model to train in place: a built Keras model with float32 variables that gives
+        logits or ends in a softmax or one sigmoid unit, which is taken off; a Classifier of one,
+        for a model with another pixel range than [-1, 1], as `Classifier(model, bounds=(0, 1))`,
+        with a preprocessing or with several outputs, as `Classifier(model, output="logits")`; or a
+        function without arguments that makes either, which is required under a strategy of several
+        devices. Radii, gradients with respect to images and penalties on these gradients stay on
+        the scale of the box [-1, 1]. None: the net of the schedule `fast` for the dataset.
       options: seed, precision, devices, checkpoints, callbacks, progress; None: the defaults.
       **changes: fields of TrainOptions by name, in place of those of `options`.
 
     Raises:
-      ConfigError: a model whose output does not fit or whose activations have losses; a model made
+      ConfigError: a model whose input or output does not fit, that has nothing to train, passes no
+        gradients to the images, holds NaN, or whose activations have losses; a model made
         outside of a strategy of several devices; a layer without the derivatives that the game
         needs; a batch size that cannot be divided among the replicas; images outside the game's
         box; checkpoints of another run.
@@ -91,8 +97,11 @@ def train(
       >>> trained.steps
       2
     """
+    known = options is None or isinstance(options, TrainOptions)
+    require(known, "options=TrainOptions(...)", options)
     options = dataclasses.replace(options or TrainOptions(), **changes)
-    require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    is_game = hasattr(game, "make_players") and not isinstance(game, type)
+    require(is_game, "a game, as mmtf.games.MinimaxGrad(threat)", game)
     require_dataset(dataset)
     require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
     strategy = options.strategy or default_strategy()
@@ -106,24 +115,16 @@ def train(
     if first and bar:
         bar.note(f"Going on from step {first} of {trainer.total_steps}.")
     try:
-        pace = fit(
-            trainer,
-            checkpoints=checkpoints,
-            callbacks=options.callbacks(trainer),
-            progress=bar,
-            first=first,
-            checkpoint_seconds=options.checkpoint_seconds,
-            workers=workers,
-        )
-    except LookupError as error:
-        if "gradient registry" not in str(error):
-            raise
-        raise ConfigError(
-            f"Expected a model whose layers have the derivatives that {type(game).__name__} needs. "
-            f"Received: {reason_of(error)}. Use another layer (of Resizing, bilinear interpolation "
-            "has them), or a game without second derivatives: penalty='finite_difference', LWA, "
-            "or adversarial training."
-        ) from error
+        with missing_derivatives_told(game):
+            pace = fit(
+                trainer,
+                checkpoints=checkpoints,
+                callbacks=options.callbacks(trainer),
+                progress=bar,
+                first=first,
+                checkpoint_seconds=options.checkpoint_seconds,
+                workers=workers,
+            )
     finally:
         if bar:
             bar.close()
@@ -151,6 +152,7 @@ def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
             batch_size=schedule.batch_size,
             seed=options.seed,
             in_memory=options.in_memory,
+            weights=_weights(dataset, options),
         )
     validate_model(classifier, game, dataset, strategy.num_replicas_in_sync)
     steps = schedule.total_steps(game.rounds)
@@ -173,13 +175,13 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
         checkpoints = Checkpoints(
             options.checkpoint_dir,
             trainer.players,
-            run=_identity(trainer, dataset, schedule, options.seed),
+            run=_identity(trainer, dataset, schedule, options),
             precision=trainer.precision,
             writes=workers.chief,
         )
         first = checkpoints.restore(print)
     if workers.count > 1:
-        same = plain_json(_identity(trainer, dataset, schedule, options.seed))
+        same = plain_json(_identity(trainer, dataset, schedule, options))
         same |= {"precision": trainer.precision, "step to go on from": first}
         advice = "Give all of them the same arguments and data, in the same order, and one folder "
         advice += "of checkpoints, on a disk that all of them reach."
@@ -187,17 +189,23 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
     return checkpoints, first
 
 
-def _identity(trainer, dataset, schedule, seed) -> dict:
+def _weights(dataset, options):
+    return example_weights(
+        dataset.train_labels, dataset.num_classes, options.class_weight, options.sample_weight
+    )
+
+
+def _identity(trainer, dataset, schedule, options) -> dict:
     """The settings that must be the same when a run is resumed from a checkpoint."""
     game, classifier = trainer.game, trainer.players.classifier
     settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     identity = {
         "game": {
             "class": type(game).__name__,
-            **as_before({name: getattr(game, name, None) for name in settings}),
+            **without_added_defaults({name: getattr(game, name, None) for name in settings}),
         },
         "schedule": dataclasses.asdict(schedule),
-        "seed": seed,
+        "seed": options.seed,
         "model": architecture(classifier.model),
         "dataset": {
             "name": dataset.name,
@@ -205,9 +213,17 @@ def _identity(trainer, dataset, schedule, seed) -> dict:
             "images": dataset.raw_digest,
         },
     }
+    constants = constants_of(classifier.model)
+    if constants:
+        identity["constants"] = sha256(*(part for item in constants.items() for part in item))[:16]
+    if classifier.output is not None:
+        identity["output"] = classifier.output
     if not _takes_the_box(classifier):
         named = getattr(classifier.preprocessing, "__qualname__", "")
         identity["pixels"] = {"bounds": list(classifier.bounds), "preprocessing": named}
+    weights = _weights(dataset, options)
+    if weights is not None:
+        identity["weights"] = sha256(weights)
     return identity
 
 
@@ -219,4 +235,5 @@ def _takes_the_box(classifier) -> bool:
 def _plain(classifier):
     """The Keras model if it computes the same as the classifier, else the classifier."""
     plain = type(classifier) is Classifier and _takes_the_box(classifier)
+    plain = plain and classifier.output is None
     return classifier.model if plain and classifier.keras_model is not None else classifier

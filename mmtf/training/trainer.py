@@ -1,7 +1,6 @@
 """Many steps of a game in one compiled call, on one device or on many."""
 
 import contextlib
-import functools
 from collections.abc import Callable
 
 import keras
@@ -11,16 +10,15 @@ from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.config import Schedule
 from mmtf.data.batches import Batches
-from mmtf.errors import require
 from mmtf.games.base import Game
-from mmtf.games.players import Batch, StepContext
+from mmtf.games.players import Batch
 from mmtf.kernels import optimized
 from mmtf.kernels.adam import Adam
 from mmtf.kernels.keras_internals import make_global_seed_generator
 from mmtf.runtime import startup
 from mmtf.training.admission import refuse_local_statistics, validate_batch_size
-from mmtf.training.dropout import seeded_dropout
 from mmtf.training.learning_rate import WarmupCosine
+from mmtf.training.playing import play_step, step_seed
 from mmtf.training.steps import Programs, loop, start, takes_programs
 
 
@@ -91,8 +89,12 @@ class Trainer:
         self._rates: list[WarmupCosine] = []
 
         def make_optimizer(
-            variables: list[keras.Variable] | None = None, scale: float = 1.0, updates: int = 1
+            variables: list[keras.Variable] | None = None,
+            scale: float = 1.0,
+            updates: int = 1,
+            player: str = "classifier",
         ) -> Adam:
+            del player  # both use the same schedule
             self._rates.append(WarmupCosine(schedule, self.round_lengths[0], scale, updates))
             optimizer = Adam(self._rates[-1])
             if variables is not None:
@@ -181,7 +183,7 @@ class Trainer:
                 totals, bad = loop(play, first, count, totals, bad)
             else:
                 totals, bad = self._programs.run(first, count, number, totals, bad)
-        weights = self.players.models["classifier"].trainable_variables
+        weights = self.players.classifier.model.trainable_variables
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights])
         bad = tf.where(finite | (bad >= 0), bad, first + count)
         means = {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
@@ -201,24 +203,16 @@ class Trainer:
         if batch is None:
             share = self.batches.batch_size // self.replicas
             batch = self.batches.take(self.batches.indices(step, replica * share, share))
-        seed = tf.stack([tf.constant(self._seed, tf.int32), step])
-        seed = tf.random.experimental.stateless_fold_in(seed, replica)
-        return self._play(*batch, number, seed)
+        return self._play(*batch, number=number, seed=step_seed(self._seed, step, replica))
 
-    def _play_step(self, x, y, number, seed):
-        context = StepContext(
+    def _play_step(self, x, y, weights=None, *, number, seed):
+        return play_step(
+            self.game,
+            self.players,
+            Batch(x, y),
             round=number,
             seed=seed,
             global_batch_size=self.batches.batch_size,
             replicas=self.replicas,
-            dropout=functools.partial(seeded_dropout, seed=seed),
+            weights=weights,
         )
-        metrics = self.game.step(self.players, Batch(x, y), context)
-        names = set(self.game.metrics)
-        require(
-            set(metrics) == names and "risk" in names,
-            f"the metrics {', '.join(self.game.metrics)} from a step of {type(self.game).__name__},"
-            " risk among them",
-            ", ".join(metrics),
-        )
-        return metrics

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -10,8 +9,9 @@ import time
 
 from mmtf.cli.errors import in_one_line
 from mmtf.errors import require
+from mmtf.runs.workdir import RUN
 from mmtf.runtime import startup
-from mmtf.storage.files import read_json
+from mmtf.storage.files import files_within, read_json, remove_files
 from mmtf.storage.lock import InUse
 from scripts.paper.jobs import Job
 from scripts.paper.players import CURVE, IMAGES
@@ -21,7 +21,7 @@ from scripts.paper.store import Store, classifier_config
 PATIENCE_SECONDS = 60
 
 
-@in_one_line("scripts.paper.work")
+@in_one_line("scripts.paper.work", takes_arguments=True)
 def main(argv: list[str]) -> int:
     """Does the job in the file argv[1]; returns 0 if all of it is done."""
     require(len(argv) == 2, "one file JOB.json", argv[1:])
@@ -55,7 +55,10 @@ def train(job: Job, settings: Settings, store: Store) -> None:
         for number in kept_rounds(workdir.round_dir):
             if number not in needed:
                 os.unlink(round_path(workdir.round_dir, number))
-        shutil.rmtree(workdir.checkpoint_dir, ignore_errors=True)
+        folder = workdir.checkpoint_dir
+        names = files_within(folder)
+        ours = (name for name in names if name in ("checkpoint", RUN) or name.startswith("ckpt-"))
+        remove_files(folder, ours)
 
 
 def measure(job: Job, settings: Settings, store: Store, root: str, again: bool) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
     python -m scripts.performance
 
-Reads peers-*.json, time_to_robust*.json and gpu.json of results/benchmarks, which `python -m
-benchmarks.peers.speed`, `benchmarks.time_to_robust` and `benchmarks.gpu` write. Imports no
+Reads peers-*.json, time_to_robust*.json, gpu.json and fit_step.json of results/benchmarks, which
+`python -m benchmarks.peers.speed`, `benchmarks.time_to_robust`, `benchmarks.gpu` and
+`benchmarks.fit_step` write. Imports no
 TensorFlow.
 """
 

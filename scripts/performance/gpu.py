@@ -5,7 +5,7 @@ from scripts.blocks import where
 
 
 def section(record: dict) -> str:
-    """Steps per second by game, precision, compiler and batch size, and the paper's run."""
+    """Returns a table of steps per second and a sentence on a run of the paper's length."""
     if not record.get("rows"):  # the benchmark was stopped before them
         return f"{_paper_run(record.get('paper'), record.get('first'))}{where(record)}."
     lines = []
@@ -15,12 +15,13 @@ def section(record: dict) -> str:
         lines.append(
             [row["game"], row["precision"], by, f"{row['batch']:,}", rate, f"{row['of_peak']:.0%}"]
         )
-    header = ["game", "precision", "compiled by", "batch", "steps/s", "of peak"]
+    header = ["game", "precision", "compiled by", "batch", "steps/s", "share of peak"]
     peaks = ", ".join(f"{name} {value:,.0f}" for name, value in record["matmul_gflops"].items())
     paper = _paper_run(record.get("paper"), record.get("first"))
     return (
         f"{markdown_table(header, lines)}\n\nMedians of blocks of {record['steps']} steps; "
-        f"{record['matmul']:,}-matmul peak, GFLOP/s: {peaks} (float32 as TF32 on tensor cores). "
+        f"peak rate of {record['matmul']:,} x {record['matmul']:,} matrix products, GFLOP/s: "
+        f"{peaks} (float32 as TF32 on tensor cores). "
         f"{paper}On {record['device']}; {where(record)}."
     )
 
@@ -35,12 +36,12 @@ def _paper_run(paper: dict | None, first: dict | None) -> str:
     compiling = (
         ""
         if paper.get("steps_per_second") is None
-        else (f", {_beside_steps(paper):.1f} s of them beside the steps")
+        else (f", {_beside_steps(paper):.1f} s of them for tracing and compilation")
     )
     if first and first["steps_per_second"] is not None:
         compiling += (
-            f" ({_beside_steps(first):.1f} s in the first process on that machine, "
-            "before XLA's choices were kept)"
+            f" ({_beside_steps(first):.1f} s in the first process on that machine, with an empty "
+            "cache of XLA's autotuning)"
         )
     return (
         f"{paper['steps']:,} Minimax-Grad steps of batch 128 in {paper['precision']} by XLA took "
@@ -50,5 +51,5 @@ def _paper_run(paper: dict | None, first: dict | None) -> str:
 
 
 def _beside_steps(run: dict) -> float:
-    """Seconds of a run that its steps at their pace do not account for."""
+    """Returns the seconds of a run beyond those of its steps at the measured rate."""
     return run["seconds"] - run["steps"] / run["steps_per_second"]

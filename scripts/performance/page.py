@@ -4,7 +4,7 @@ import pathlib
 
 from mmtf.reports import read_json
 from mmtf.reports.markdown import replace_block
-from scripts.performance import gpu, peers, robust, summary
+from scripts.performance import fit, gpu, peers, robust, summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "results" / "benchmarks"
@@ -42,7 +42,11 @@ def rendered() -> str:
     }
     runs = [read_json(path) for path in sorted(RECORDS.glob("time_to_robust*.json"))]
     generated["summary"] = summary.block(records, runs, read_json(RECORDS / "gpu.json"))
-    for name, pattern, of in (("robust", "time_to_robust*", robust), ("gpu", "gpu", gpu)):
+    for name, pattern, of in (
+        ("robust", "time_to_robust*", robust),
+        ("gpu", "gpu", gpu),
+        ("fit", "fit_step", fit),
+    ):
         tables = [of.section(read_json(path)) for path in sorted(RECORDS.glob(f"{pattern}.json"))]
         generated[name] = "\n\n".join(tables) or NOT_MEASURED
     for name, content in generated.items():

@@ -62,12 +62,13 @@ def table(rows: list[dict]) -> str:
                 peak,
             ]
         )
-    header = ["work", "precision", "who", "rate", "time / mmtf's", "CPU ms each", "MiB", "of peak"]
+    header = ["work", "precision", "library", "rate", "time / mmtf's", "CPU ms per unit"]
+    header += ["peak MiB", "share of peak"]
     return markdown_table(header, lines)
 
 
 def rate(per_second: float, unit: str) -> str:
-    """Units of work in a second, or seconds a unit where that is less than one.
+    """Formats units of work per second, or seconds per unit if there is less than one per second.
 
     Example:
       >>> rate(11.53, "step"), rate(0.25, "start")
@@ -79,7 +80,7 @@ def rate(per_second: float, unit: str) -> str:
 
 
 def section(kind: str, record: dict, figure: str) -> str:
-    """What docs/performance.md says of one record: figure, table, notes.
+    """Returns the part of docs/performance.md on one record: figure, table, notes.
 
     Args:
       kind: of CPU, see `scripts.performance.page.kind_of`.
@@ -93,22 +94,23 @@ def section(kind: str, record: dict, figure: str) -> str:
     )
     once = [WORKS[name].title for name in dict.fromkeys(one["work"] for one in record["rows"])]
     once = [title for title in once if title in ONCE]
-    alone = f" ({', '.join(once)}: one block, cold)" if once else ""
+    alone = f" ({', '.join(once)}: one block in a new process)" if once else ""
     notes = [
-        f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} blocks in "
-        f"turns{alone}. 2,048-matmul peak, GFLOP/s: {peaks}. {where(record)}. Peers: {versions}."
+        f"Batch {record['batch']}, eta {record['eta']:g}, medians of {record['blocks']} timed "
+        f"blocks; blocks of the libraries alternate{alone}. Peak rate of 2,048 x 2,048 matrix "
+        f"products, GFLOP/s: {peaks}. {where(record)}. Compared libraries: {versions}."
     ]
     # A part of the works is measured only into a named file, whose name no record has.
     part = ["--output=FILE"] if any("--works" in one for one in record["command"]) else []
     arguments = " ".join([*record["command"][1:], *part])
     notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
     notes += prices(record["rows"])
-    fallen = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
-    if fallen:
+    errors = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
+    if errors:
         notes.append(
-            "mmtf drops images from the batch once they are misclassified, "
-            f"{fallen[0]:.0%} of them by the end of PGD on this classifier; the peers take every "
-            "step with every image, and `of peak` counts all images for everybody."
+            "mmtf drops images from the batch once they are misclassified; at the end of PGD on "
+            f"this classifier {errors[0]:.0%} of them are. The other libraries compute every step "
+            "for every image. The share of peak counts all steps of all images for every library."
         )
     if left:
         notes.append(f"Left out, not installed: {', '.join(left)}.")
@@ -120,7 +122,7 @@ def section(kind: str, record: dict, figure: str) -> str:
 
 
 def ratios(records: dict[str, dict]) -> str:
-    """Markdown: how many times as fast as its fastest peer mmtf is, a column for each record.
+    """Returns Markdown: mmtf's speed relative to the fastest other library, a column per record.
 
     Args:
       records: by kind of CPU, as `benchmarks.peers.speed` writes them.
@@ -130,21 +132,27 @@ def ratios(records: dict[str, dict]) -> str:
         cells = [_ratio(record["rows"], work, ours, theirs, peer) for record in records.values()]
         if any(cells):
             lines.append([title, *cells])
-    header = ["mmtf : the fastest peer", *(kind.replace("-", ", ") for kind in records)]
+    header = [
+        "speed of mmtf / fastest other library",
+        *(kind.replace("-", ", ") for kind in records),
+    ]
     return markdown_table(header, lines)
 
 
 def fastest(
     rows: list[dict], work: str, ours: str, theirs: str, peer: str | None = None
 ) -> tuple[float, str] | None:
-    """mmtf's rate over that of the fastest peer, and which peer; None where one has no rate.
+    """Returns mmtf's rate divided by that of the fastest peer, and the peer's variant.
 
     Args:
-      rows: of a record.
-      work: of WORKS.
+      rows: rows of a record.
+      work: a key of WORKS.
       ours: mmtf's precision.
       theirs: the peers' precision.
-      peer: compares with this variant alone.
+      peer: the only variant to compare with; None: all.
+
+    Returns:
+      (ratio, variant); None if mmtf or all peers have no rate.
     """
     rates = _rates(rows, work)
     others = {
@@ -169,13 +177,13 @@ def short_name(variant: str) -> str:
 
 
 def _rates(rows: list[dict], work: str) -> dict[tuple[str, str], float]:
-    """Units of work a second by precision and variant."""
+    """Returns (precision, variant) -> units of work per second."""
     of_work = (row for row in rows if row["work"] == work)
     return {(row["precision"], row["variant"]): row["per_second"] for row in of_work}
 
 
 def _ratio(rows: list[dict], work: str, ours: str, theirs: str, peer: str | None) -> str:
-    """`1.21 CleverHans`; in brackets by other penalties, where there are any."""
+    """Formats a ratio and the peer, `1.21 CleverHans`; in parentheses those of other penalties."""
     found = fastest(rows, work, ours, theirs, peer)
     if found is None:
         return ""
@@ -191,7 +199,7 @@ def _ratio(rows: list[dict], work: str, ours: str, theirs: str, peer: str | None
 
 
 def prices(rows: list[dict]) -> list[str]:
-    """What a step of Minimax-Grad costs in steps with FGSM, a sentence for each penalty."""
+    """Returns the cost of a Minimax-Grad step relative to a step with FGSM, for each penalty."""
     rates = {(one["work"], one["precision"], one["variant"]): one["per_second"] for one in rows}
     said = []
     for variant, (_, by) in PENALTIES.items():
@@ -202,5 +210,5 @@ def prices(rows: list[dict]) -> list[str]:
             and ("fgsm_step", precision, "mmtf") in rates
         ]
         if times:
-            said.append(f"A Minimax-Grad step{by}, in steps with FGSM: {', '.join(times)}.")
+            said.append(f"Time of a Minimax-Grad step{by} / FGSM step: {', '.join(times)}.")
     return [" ".join(said)] if said else []

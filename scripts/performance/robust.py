@@ -43,29 +43,29 @@ def section(record: dict) -> str:
         lines[-1] += [*errors, met, since]
         if counts:
             lines[-1].append(f"{run['pgd']['error']:.3f}" if "pgd" in run else "")
-    header = ["by", "precision", "seed", "steps", "s of training"]
-    header += ["clean", "FGSM-curr", "both met", "from s on", *(["PGD-40"] if counts else [])]
+    header = ["training", "precision", "seed", "steps", "training, s", "clean", "FGSM-curr"]
+    header += ["targets met", "met from, s", *(["PGD-40"] if counts else [])]
     runs = [{**run, "who": _today(run)} for run in record["runs"]]
     who, seeds = (_each(runs, name) for name in ("who", "seed"))
     pgd = f"PGD-40 of {max(counts):,} images, one random start. " if counts else ""
     bounds = " and ".join(f"{name} <= {bound}" for name, bound in record["targets"].items())
     return (
         f"{markdown_table(header, lines)}\n\nTargets: {bounds} on {last['n']:,} test images of "
-        f"{record['dataset']}, eta {record['eta']:g}. A run by a schedule is judged at its "
-        f"end{_constant(record)}. Measuring errors is not "
-        f"counted, tracing is. Runs are processes of their own, in turns. {pgd}"
+        f"{record['dataset']}, eta {record['eta']:g}. For a run with a schedule, the errors at its "
+        f"end count{_constant(record)}. Times include tracing but not the measurement of errors. "
+        f"Each run is a separate process; the kinds of training alternate. {pgd}"
         f"{where(record)}. Made by `python -m benchmarks.time_to_robust --who={who} "
         f"--seeds={seeds} --output=FILE`."
     )
 
 
 def _today(run: dict) -> str:
-    """What --who is to be for such a run: the default had the penalty on all examples once."""
+    """Returns the value of --who that repeats a run; older runs of `mmtf` are now `mmtf_all`."""
     return "mmtf_all" if run["who"] == "mmtf" and penalty_every(run) == 1 else run["who"]
 
 
 def _by(run: dict) -> str:
-    """Who trained, and on how many examples Minimax-Grad's penalty was."""
+    """Formats the kind of training, with the share of examples in Minimax-Grad's penalty."""
     if not run["who"].startswith("mmtf"):
         return ROBUST[run["who"]]
     every = penalty_every(run)
@@ -74,7 +74,7 @@ def _by(run: dict) -> str:
 
 
 def penalty_every(run: dict) -> int:
-    """On which example out of how many Minimax-Grad's penalty was: k, for one example in k."""
+    """Returns k if Minimax-Grad's penalty was computed on one example in k."""
     return run["config"]["game_options"].get("penalty_every", 1)
 
 
@@ -82,6 +82,6 @@ def _constant(record: dict) -> str:
     if all(run["who"] != "art" for run in record["runs"]):
         return ""
     return (
-        "; ART at a constant rate at the end of each epoch, by the test errors, until both are "
-        f"met or {record['limit']:g} s are over, which favors it"
+        "; ART with a constant rate is measured after each epoch and stopped when both targets are "
+        f"met or after {record['limit']:g} s. Choosing the epoch by test errors favors it"
     )

@@ -76,7 +76,8 @@ def _bfloat16(records: dict[str, dict]) -> str:
         values = [one for each in ratios(records, work, "bfloat16").values() for one in each]
         said.append(f"{COMPARED[work]} {_span(values)}")
     return (
-        "**bfloat16** where the CPU computes in it, over the fastest peer in float32: "
+        "**bfloat16** on CPUs with bfloat16 instructions, compared with the fastest other library "
+        "in float32: "
         f"{'; '.join(said)} times as fast."
     )
 
@@ -89,8 +90,8 @@ def _start(records: dict[str, dict]) -> str:
                 seconds[row["variant"]].append(1 / row["per_second"])
     ours, theirs = (_span(values, 1) for values in seconds.values())
     return (
-        f"**Start-up** is slower than PyTorch's: a new process has made its first FGSM step after "
-        f"{ours} s, one of PyTorch after {theirs} s."
+        f"**Start-up** is slower than PyTorch's: a new process finishes its first FGSM step after "
+        f"{ours} s, with PyTorch after {theirs} s."
     )
 
 
@@ -116,10 +117,10 @@ def _robustness(records: list[dict]) -> list[str]:
             ours, art, constant = (by[who] for who in ("mmtf", "art_scheduled", "art"))
             missed = "misses" if not constant["met"] else "meets"
             beside_art.append(
-                f"**Beside ART** ({ours['precision']}; {cpu}; one seed): the same errors after "
-                f"{ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, after "
-                f"{art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; at a "
-                f"constant rate ART {missed} them in {constant['seconds']:,.0f} s."
+                f"**Compared with ART** ({ours['precision']}; {cpu}; one seed): the same errors "
+                f"after {ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, "
+                f"after {art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; "
+                f"at a constant rate ART {missed} them in {constant['seconds']:,.0f} s."
             )
     return default_lines + beside_art
 

@@ -182,8 +182,8 @@ def test_too_few_classes_are_told_in_one_line_before_a_step_is_compiled(
         return classifier(x, training=training)
 
     attack = ATTACKS[name](LINF, **options)
-    message = f"Expected at least {needed}. Received: {classes}. Use "
-    message += "cross_entropy, or, of the attacks, apgd, fab and square."
+    message = f"Expected at least {needed}. Received: {classes}. Use the "
+    message += "loss cross_entropy, or one of the attacks apgd, fab and square."
     with pytest.raises(ConfigError) as raised:
         attack(noting, tf.zeros([2, *SHAPE]), tf.zeros(2, tf.int32))
     assert str(raised.value) == message

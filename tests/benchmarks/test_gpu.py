@@ -46,7 +46,7 @@ def test_the_command_measures(tmp_path):
     assert not any(one.startswith("--only") for one in record["command"])
     text = gpu.section(record)
     assert "| minimax_grad | bfloat16 | XLA | 16 |" in text and "30 Minimax-Grad steps" in text
-    assert "s of them beside the steps" in text
+    assert "s of them for tracing and compilation" in text
     del record["rows"]
     assert "30 Minimax-Grad steps" in gpu.section(record)
     record["commit"] = "another"

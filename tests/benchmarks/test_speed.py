@@ -258,7 +258,7 @@ def test_the_ratios_are_to_the_fastest_peer_in_the_precision_named():
     float32_alone = [row for row in rows if row["precision"] == "float32"]
     text = peers.ratios({"amx": {"rows": rows}, "avx2-steps": {"rows": float32_alone}})
     lines = text.splitlines()
-    assert lines[0] == "| mmtf : the fastest peer | amx | avx2, steps |"
+    assert lines[0] == "| speed of mmtf / fastest other library | amx | avx2, steps |"
     assert "| FGSM step, float32 : float32 | 1.10 CleverHans | 1.10 CleverHans |" in lines
     assert "| FGSM step, bfloat16 : bfloat16 | 1.25 CleverHans |  |" in lines
     assert "| FGSM step, bfloat16 : float32 | 2.00 CleverHans |  |" in lines

@@ -14,6 +14,7 @@ from mmtf.classifiers.export import save_keras, save_serving
 from mmtf.data import standardize_per_image
 from mmtf.errors import ConfigError
 from mmtf.nets import NETS
+from mmtf.storage.files import files_within
 
 SHAPE = (8, 8, 1)
 # Two float32 evaluations of one net in different graphs: sums in other orders, logits of order 1.
@@ -129,8 +130,8 @@ def test_an_export_is_replaced(tmp_path):
 
 def test_a_failed_export_leaves_the_old_one(tmp_path):
     path = tmp_path / "saved_model"
-    path.mkdir()
-    (path / "saved_model.pb").write_text("kept")
+    save_serving(classifier_of(1), standardize_per_image, SHAPE, str(path))
+    before = (path / "saved_model.pb").read_bytes()
 
     def broken(images):
         raise ZeroDivisionError
@@ -138,7 +139,7 @@ def test_a_failed_export_leaves_the_old_one(tmp_path):
     with pytest.raises(ZeroDivisionError):
         save_serving(classifier_of(0), broken, SHAPE, str(path))
     assert os.listdir(tmp_path) == ["saved_model"]
-    assert (path / "saved_model.pb").read_text() == "kept"
+    assert (path / "saved_model.pb").read_bytes() == before
 
 
 @pytest.mark.parametrize("left", [["variables"], []])
@@ -178,9 +179,56 @@ def test_a_disk_that_keeps_no_folders_in_step_will_do(tmp_path, monkeypatch):
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):
     (tmp_path / "notes.txt").write_text("precious")
     for path in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(ConfigError, match="Expected a new folder, an empty one, or a SavedM"):
+        with pytest.raises(ConfigError, match="Expected a new folder, an empty one, or one with"):
             save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
     assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "assets/words.txt", "variables/mine.npy", "a/b"])
+def test_nothing_beside_a_saved_model_is_deleted(name, tmp_path):
+    path = tmp_path / "served"
+    save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).write_text("precious")
+    before = (path / "saved_model.pb").read_bytes()
+    with pytest.raises(ConfigError, match=f"served with {name}. Give another folder"):
+        save_serving(classifier_of(1), standardize_per_image, SHAPE, str(path))
+    assert (path / name).read_text() == "precious" and os.listdir(tmp_path) == ["served"]
+    assert (path / "saved_model.pb").read_bytes() == before
+
+
+def test_another_programs_saved_model_is_not_replaced(tmp_path):
+    module = tf.Module()
+    module.weight = tf.Variable(3.0)
+    tf.saved_model.save(module, str(tmp_path / "served"))
+    before = files_within(str(tmp_path))
+    with pytest.raises(ConfigError, match="nothing but a SavedModel of mmtf"):
+        save_serving(classifier_of(0), standardize_per_image, SHAPE, str(tmp_path / "served"))
+    assert files_within(str(tmp_path)) == before
+
+
+def test_what_comes_while_it_is_written_is_kept(tmp_path, monkeypatch):
+    """A file that appears between the last check and the exchange of the folders."""
+    path = tmp_path / "served"
+    save_serving(classifier_of(0), standardize_per_image, SHAPE, str(path))
+    whole = os.replace
+
+    def replace(old, new):
+        if str(old) == str(path):
+            (path / "late.txt").write_text("precious")
+        whole(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    save_serving(classifier_of(1), standardize_per_image, SHAPE, str(path))
+    assert "late.txt" in [os.path.basename(name) for name in files_within(str(tmp_path))]
+
+
+def test_a_link_to_a_saved_model_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "served")
+    for seed in (0, 1):
+        save_serving(classifier_of(seed), standardize_per_image, SHAPE, str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["link", "served"]
 
 
 def test_serving_is_float32_for_a_half_precision_model(tmp_path):

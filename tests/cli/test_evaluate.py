@@ -1,7 +1,9 @@
 """`python -m mmtf.evaluate` as a user meets it."""
 
+import hashlib
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -19,12 +21,17 @@ from mmtf.evaluation import cells, payoff
 from mmtf.evaluation.admission import attack_precision, validate_classifier
 from mmtf.evaluation.options import EvalOptions
 from mmtf.nets import NETS
+from mmtf.reports import write_html
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHAPE = (28, 28, 1)
 NAMES = {"net": "net.keras", "other": "served"}
+
+
+def trusted(path):
+    return load_classifier(path, trust_saved_models=True)
 
 
 def evaluate(*flags, dataset="--dataset=digits"):
@@ -55,6 +62,7 @@ def trained(tmp_path_factory):
 def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path, monkeypatch):
     folder, _ = trained
     flags = [f"--model={folder}/net.keras", f"--model=other={folder}/served"]
+    flags += ["--trust_saved_models"]
     flags += ["--attacks=none,fgsm,pgd", "--eta=0.1,0.3", "--max_examples=60", "--pgd_steps=5"]
     done = evaluate(*flags, f"--output={tmp_path}/report")
     assert done.returncode == 0, done.stderr
@@ -76,13 +84,16 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
     assert row.median_distance == pytest.approx(np.median(distance[wrong]))
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<svg" in page and "data:image/png;base64" in page and "http" not in page
+    (tmp_path / "report" / "report.html").unlink()
+    write_html(str(tmp_path / "report" / "record.json"))
+    assert (tmp_path / "report" / "report.html").read_text() == page
     with open(tmp_path / "report" / "record.json") as source:
         record = json.load(source)
     assert record["comparisons"]["0.1"][0]["a"] == "net"
     # Again, in another process: read back, not measured.
     monkeypatch.setattr(cells, "_measure", None)
     again = payoff.payoff_matrix(
-        {one: load_classifier(f"{folder}/{path}") for one, path in NAMES.items()},
+        {one: trusted(f"{folder}/{path}") for one, path in NAMES.items()},
         {"none": {}, "fgsm": {}, "pgd": record["attacks"]["pgd"]},
         load_digits(),
         etas=[0.1, 0.3],
@@ -103,6 +114,7 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
 def test_transferred_averaged_and_universal_columns(trained, tmp_path):
     folder, _ = trained
     flags = [f"--model={folder}/net.keras", f"--transfer_from=other={folder}/served"]
+    flags.append("--trust_saved_models")
     flags += ["--attacks=none,fgsm,universal", "--eta=1", "--max_examples=40", "--eot_samples=2"]
     done = evaluate(*flags, f"--output={tmp_path}/report")
     assert done.returncode == 0, done.stderr
@@ -158,7 +170,7 @@ def test_attacks_in_bfloat16_are_judged_in_float32(trained, tmp_path):
     assert record["attack_precision"] == "bfloat16"
     assert "attacks compute in bfloat16" in (tmp_path / "report" / "table.md").read_text()
     errors = {one["attack"]: one["error"] for one in record["cells"]}
-    net, served = (load_classifier(f"{folder}/{path}") for path in NAMES.values())
+    net, served = (trusted(f"{folder}/{path}") for path in NAMES.values())
     plain = payoff.payoff_matrix(
         {"net": net},
         {"none": {}, "pgd": record["attacks"]["pgd"]},
@@ -191,12 +203,16 @@ def test_a_model_of_other_pixels_is_measured_with_its_bounds(trained, tmp_path):
     assert np.allclose(frame.robust_accuracy, 1 - frame.error)
     assert "eta 0.1 (eps 12.75/255)" in done.stdout
     told = f"{errors['net']['fgsm']:.4f} ({100 * (1 - errors['net']['fgsm']):.1f} %)"
-    for name in ("table.md", "report.html"):
-        assert told in (tmp_path / "report" / name).read_text()
+    assert told in (tmp_path / "report" / "table.md").read_text()
     assert told in done.stdout
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f"error {errors['net']['fgsm']:.4f}" in page
+    assert f"{100 * (1 - errors['net']['fgsm']):.1f} %" in page
     with open(tmp_path / "report" / "record.json") as source:
         record = json.load(source)
     assert record["bounds"] == {"net": [-1.0, 1.0], "own": [0.0, 1.0]}
+    digest = hashlib.sha256(pathlib.Path(theirs).read_bytes()).hexdigest()
+    assert record["models"]["own"] == {"path": str(theirs), "sha256": digest}
     assert record["batch_size"] == 25
 
 
@@ -223,13 +239,13 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     _, model = trained
     five = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(5)])
     raw = wrapped(model, before=keras.layers.Rescaling(1 / 127.5, offset=-1))
-    soft = saved(wrapped(model, after=keras.layers.Softmax()), tmp_path / "soft.keras")
+    soft = saved(wrapped(model, after=keras.layers.Softmax(axis=0)), tmp_path / "soft.keras")
     cases = {
-        saved(five, tmp_path / "five.keras"): "Expected logits of shape (100, 10)",
+        saved(five, tmp_path / "five.keras"): "to 10 logits. Received: output shape (5,)",
         soft: "Remove the softmax",
         saved(raw, tmp_path / "raw.keras"): "--bounds=0,255",
         str(tmp_path / "nothing"): "nothing.",
-        __file__: "which Keras cannot load",
+        __file__: "a file of another format",
         str(tmp_path): "a folder without a model",
     }
     for path, message in cases.items():
@@ -241,16 +257,29 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
+def test_an_output_is_chosen_by_the_flag(tmp_path):
+    inputs = keras.Input(SHAPE)
+    flat = keras.layers.Flatten()(inputs)
+    outputs = {"age": keras.layers.Dense(2)(flat), "logits": keras.layers.Dense(10)(flat)}
+    path = saved(keras.Model(inputs, outputs), tmp_path / "two.keras")
+    with pytest.raises(ConfigError, match="2 outputs, .*--model_output=age"):
+        validate_classifier(load_classifier(path), load_digits())
+    few = ["--attacks=none", "--max_examples=20", "--model_output=logits"]
+    done = evaluate(f"--model={path}", *few)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
         ([], "at least one --model"),
+        (["--model=x", "--model=y", "--model=z", "--model_output=0", "--model_output=1"], "once"),
         (["--model=x", "--eta=0"], "radii --eta > 0"),
         (["--model=x", "--eta=a"], "radii --eta > 0"),
         (["--model=x", "--epsilon=8/0"], "radii --epsilon > 0"),
         (["--model=x", "--epsilon=8/255", "--eta=0.3"], "--eta or --epsilon, one of them"),
         (["--model=x", "--attacks=magic"], "attack to be one of none"),
-        (["--model=x", "--attacks="], "at least one of --attacks"),
+        (["--model=x", "--attacks="], "Expected a value for --attacks"),
         (["--model=x", "--max_examples=-1"], "max_examples >= 0"),
         (["--model=x", "--eot_samples=0"], "eot_samples > 0"),
         (["--model=x", "--attacks=pgd,pgd"], "--attacks of different names"),

@@ -196,7 +196,10 @@ MISTAKES = {
     "attack": (["--attacks=none,magic"], "Expected attack to be one of none"),
     "eta of 0": (["--eta=0"], "Expected eta > 0"),
     "negative eta": (["--eta=-0.1"], "Expected eta > 0"),
-    "option": (["--game=lwa", "--gamma=2"], "Expected an option of lwa (max_steps)"),
+    "option": (
+        ["--game=lwa", "--gamma=2"],
+        "Expected --gamma with a game that has it",
+    ),
     "rounds": (
         ["--game=lwa", "--first_steps=9"],
         "Expected first_steps with a game of several rounds",

@@ -18,7 +18,10 @@ LABELS = np.arange(10) % 3
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"train_images": FLOATS[..., 0]}, "of shape (10, 2, 3). Gray images: images[..., None]."),
+        (
+            {"train_images": FLOATS[..., 0]},
+            "of shape (10, 2, 3). For gray images, use images[..., None].",
+        ),
         ({"train_images": FLOATS.tolist()}, "NumPy array [N, H, W, C]. Received: list"),
         ({"train_images": FLOATS.astype(np.float64)}, "uint8 or float32 images"),
         ({"train_images": FLOATS.astype(np.int32)}, "Received: int32. Convert pixels in [0, 255]"),
@@ -31,11 +34,14 @@ LABELS = np.arange(10) % 3
         ({"train_labels": LABELS - 1}, "Received: [-1, 1]"),
         ({"train_labels": LABELS[:9]}, "10 integer labels [N] in the train split"),
         ({"train_labels": LABELS[:, None]}, "of shape (10, 1). Use labels[:, 0]."),
-        ({"train_labels": np.eye(3)[LABELS]}, "(10, 3). Of one-hot rows: labels.argmax(-1)."),
+        (
+            {"train_labels": np.eye(3)[LABELS]},
+            "(10, 3). For one-hot labels, use labels.argmax(-1).",
+        ),
         ({"train_labels": LABELS.astype(np.float32)}, "Received: float32"),
         ({"test_labels": LABELS[:3]}, "4 integer labels [N] in the test split of 'tiny'"),
         ({"test_images": FLOATS[:4, ..., 0]}, "the test split of 'tiny'"),
-        ({"num_classes": 1}, "at least 2 classes. Received: 1"),
+        ({"num_classes": 1}, "num_classes >= 2. Received: 1"),
     ],
 )
 def test_unusable_data_are_refused(make_dataset, changes, message):

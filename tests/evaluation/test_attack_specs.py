@@ -105,7 +105,7 @@ def test_a_matrix_with_all_of_them(data, tmp_path):
 def test_a_source_that_does_not_fit_is_refused(data):
     model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
     model.add(keras.layers.Dense(3))
-    with pytest.raises(ConfigError, match="wide: Expected logits of shape"):
+    with pytest.raises(ConfigError, match="wide: Expected a model from images .* output shape"):
         payoff_matrix(
             {"mine": classifier([1, 1, 1, 1])},
             {"fgsm": {}},

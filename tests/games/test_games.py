@@ -34,7 +34,7 @@ def small_net(seed=0):
 
 
 def players_of(game, net, seed=0):
-    def make_optimizer(variables=None, scale=1.0, updates=1):
+    def make_optimizer(variables=None, scale=1.0, updates=1, player="classifier"):
         optimizer = keras.optimizers.Adam(0.01 * scale)
         if variables is not None:
             optimizer.build(variables)
@@ -56,7 +56,7 @@ def test_the_seed_reaches_the_attack_network():
 def test_extragradients_rate_ends_with_the_run_not_half_way():
     given = []
 
-    def make_optimizer(variables=None, scale=1.0, updates=1):
+    def make_optimizer(variables=None, scale=1.0, updates=1, player="classifier"):
         given.append(updates)
         return keras.optimizers.Adam(0.01)
 
@@ -104,7 +104,7 @@ def test_each_player_moves_its_own_way(name):
     net_options = {"width": 8, "dropout": 0.0}
     game, net = GAMES[name](THREAT, net_options=net_options, **options), small_net()
 
-    def make_optimizer(variables=None, scale=1.0, updates=1):
+    def make_optimizer(variables=None, scale=1.0, updates=1, player="classifier"):
         return keras.optimizers.SGD(1e-2)
 
     players, (x, y) = game.make_players(net, make_optimizer, (4, 4, 1), 3, 0), batch()

@@ -22,7 +22,7 @@ from mmtf.kernels.keras_internals import (
 ROOT = pathlib.Path(keras_internals.__file__).parents[2]
 PRIVATE = (
     r"keras\.src|_flatten_layers|_keras_history|_inbound_nodes|_get_variable_index"
-    r"|_momentums|_velocities"
+    r"|_momentums|_velocities|_outputs_struct|_nodes_by_depth|[.\"']_functional\b"
 )
 
 
@@ -42,7 +42,11 @@ def test_keras_has_the_private_names():
     gone = [name for name, owner in names.items() if not hasattr(owner, name)]
     assert not gone, f"Keras {keras.__version__} lacks {gone}: see {keras_internals.__file__}"
     assert {"recursive", "include_self"} <= set(inspect.signature(layer._flatten_layers).parameters)
-    assert {"operation", "node_index"} <= set(tensor._keras_history._fields)
+    assert {"operation", "node_index", "tensor_index"} <= set(tensor._keras_history._fields)
+    graph = keras.Sequential([keras.Input((3,)), layer])._functional
+    assert hasattr(graph, "_outputs_struct")
+    nodes = [node for level in graph._nodes_by_depth.values() for node in level]
+    assert layer in [node.operation for node in nodes]
 
 
 @pytest.mark.parametrize("folder", ["mmtf", "benchmarks", "scripts"])

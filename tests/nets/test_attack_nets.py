@@ -54,6 +54,15 @@ def test_shapes(name, shape, rng):
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_a_net_is_the_same_whatever_the_image_data_format(name, rng, first_channels):
+    (usual, _), inputs = make(name), batch(rng)
+    first_channels()
+    other, _ = make(name)
+    assert [one.shape for one in other.weights] == [one.shape for one in usual.weights]
+    np.testing.assert_array_equal(other([*inputs]), usual([*inputs]))
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_the_label_matters_only_where_it_is_an_input(name, rng):
     x, y = batch(rng)
     for label in (True, False):

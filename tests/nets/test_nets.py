@@ -44,6 +44,15 @@ def test_shapes(name, shape, classes):
 
 
 @every_net
+def test_a_net_is_the_same_whatever_the_image_data_format(name, first_channels):
+    x, usual = images(), small(name)
+    first_channels()
+    other = small(name)
+    assert [one.shape for one in other.weights] == [one.shape for one in usual.weights]
+    np.testing.assert_array_equal(other(x, training=False), usual(x, training=False))
+
+
+@every_net
 def test_logits_come_out(name):
     model = small(name, init="tutorial")
     assert model.layers[-1].activation is keras.activations.linear

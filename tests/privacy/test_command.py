@@ -15,10 +15,8 @@ from tests.privacy.gaussians import gaussians
 def run(tmp_path, monkeypatch, capsys):
     """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
     values = flags.FlagValues()
+    command.define_flags(values)
     monkeypatch.setattr(command, "FLAGS", values)
-    with monkeypatch.context() as patch:
-        patch.setattr(flags, "FLAGS", values)
-        defined(values)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
@@ -27,22 +25,6 @@ def run(tmp_path, monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     return call
-
-
-def defined(values):
-    kinds = ("string", "list", "integer", "float", "boolean")
-    before = {kind: getattr(flags, f"DEFINE_{kind}") for kind in kinds}
-    try:
-        for kind, define in before.items():
-            setattr(flags, f"DEFINE_{kind}", _into(define, values))
-        command.define_flags()
-    finally:
-        for kind, define in before.items():
-            setattr(flags, f"DEFINE_{kind}", define)
-
-
-def _into(define, values):
-    return lambda *given, **options: define(*given, flag_values=values, **options)
 
 
 def save(path, data):

@@ -13,6 +13,7 @@ from mmtf.errors import ConfigError
 from mmtf.reports import read_json
 from mmtf.runs.workdir import Workdir, default_workdir, is_finished
 
+GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, "golden", "data", "run")
 CONFIG = RunConfig(dataset="digits", net_options={"init": "keras"}, schedule=Schedule(steps=5))
 
 # Enters the folder and says so; then holds it until its standard input ends.
@@ -126,11 +127,12 @@ def test_an_unwritable_path_is_refused(tmp_path):
 
 
 def test_finished(tmp_path):
+    whole = read_json(os.path.join(GOLDEN, "record.json"))
     with Workdir(str(tmp_path), CONFIG) as workdir:
         assert not is_finished(str(tmp_path))
         with open(workdir.record_path, "w") as record:
-            json.dump({"format": 1}, record)
-        assert workdir.finished() == {"format": 1}
+            json.dump(whole, record)
+        assert workdir.finished() == whole
         assert is_finished(str(tmp_path))
         with open(workdir.record_path, "w") as record:
             record.write("{")

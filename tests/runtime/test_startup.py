@@ -37,6 +37,15 @@ def test_what_the_user_has_set_stays(given, found):
     assert done.stdout.split() == [found]
 
 
+def test_mmtf_from_python_silences_tensorflow():
+    environment = {key: value for key, value in os.environ.items() if "TF_CPP" not in key}
+    code = "import mmtf, os; mmtf.ThreatModel; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["3"] and done.stderr == ""
+
+
 @pytest.mark.parametrize(
     "given, version, found",
     [

@@ -21,5 +21,5 @@ def test_v_steps():
 
 
 def test_refuses_no_step_of_v():
-    with pytest.raises(ValueError, match="Expected v_steps of at least 1. Received 0"):
+    with pytest.raises(ValueError, match="Expected v_steps > 0. Received: 0"):
         Alternating(v_steps=0)

@@ -25,7 +25,7 @@ def benchmark():
 def test_docs_are_rendered_from_the_record(benchmark):
     record = json.loads(benchmark.RECORD.read_text())
     text = benchmark.DOCS.read_text()
-    assert benchmark.insert(text, benchmark.render(record)) == text
+    assert benchmark.page(text, record) == text
 
 
 def test_every_surface_is_solved_by_some_rule_at_a_maximizing_v(benchmark):
@@ -53,10 +53,3 @@ def test_a_small_run(benchmark, monkeypatch):
 def test_choose_prefers_solved_surfaces_then_the_mean(benchmark):
     means = np.array([[0.001, 0.5], [0.02, 0.02], [0.005, 0.3]])
     assert benchmark.choose(means) == (2, [0, 1])
-
-
-def test_insert_replaces_only_what_is_between_the_markers(benchmark):
-    text = "before\n<!-- generated: begin -->\nold\n<!-- generated: end -->\nafter\n"
-    once = benchmark.insert(text, "new")
-    assert once.startswith("before\n") and once.endswith("\nafter\n")
-    assert "old" not in once and benchmark.insert(once, "new") == once

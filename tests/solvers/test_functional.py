@@ -82,7 +82,7 @@ def test_moving_averages_move():
 
 def test_refuses_the_wrong_number_of_tensors():
     model = network(1, seed=0)
-    with pytest.raises(ValueError, match="Expected a tensor for each of 4 variables. Received 1"):
+    with pytest.raises(ValueError, match="Expected a tensor for each of 4 variables. Received: 1"):
         call(model, [tf.zeros([3, 4])], images())
 
 

@@ -81,7 +81,7 @@ def test_refuses_a_beam_it_does_not_have():
     solver = KBeam(beams=2).build([keras.Variable(0.0)], [keras.Variable(0.0)])
     with pytest.raises(ValueError, match="Expected k in 0 to 1. Received 2"):
         solver.set_beam(2, [1.0])
-    with pytest.raises(ValueError, match="Expected beams and v_steps of at least 1"):
+    with pytest.raises(ValueError, match="Expected beams > 0. Received: 0"):
         KBeam(beams=0)
 
 

@@ -93,5 +93,5 @@ def _sizes(graph):
 @pytest.mark.parametrize("wrong", [{"order": "random"}, {"second_order": "none"}])
 def test_refuses_other_choices(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=f"Expected {name} in .* Received '{value}'"):
+    with pytest.raises(ValueError, match=f"Expected {name} to be one of .* Received: '{value}'"):
         Sensitivity(**wrong)

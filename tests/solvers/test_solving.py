@@ -53,7 +53,7 @@ def test_no_steps_leave_the_start():
     solution = solve(lambda u, v: u * v, 2.0, 3.0, solver=Alternating(), steps=0, trajectory=True)
     assert [float(x) for x in solution[:3]] == [2.0, 3.0, 6.0]
     assert solution.trajectory[0].shape == (1,)
-    with pytest.raises(ValueError, match="Expected steps of at least 0. Received -1"):
+    with pytest.raises(ValueError, match="Expected steps >= 0. Received: -1"):
         solve(lambda u, v: u * v, 2.0, 3.0, solver=Alternating(), steps=-1)
 
 

@@ -33,5 +33,5 @@ def test_the_look_ahead_stays_in_the_set_of_v():
 
 
 def test_refuses_no_look_ahead():
-    with pytest.raises(ValueError, match="Expected k of at least 1. Received 0"):
+    with pytest.raises(ValueError, match="Expected k > 0. Received: 0"):
         Unrolled(k=0)

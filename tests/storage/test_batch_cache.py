@@ -92,5 +92,5 @@ def test_progress_is_told_of_iterations_and_blocks(smooth, rng):
     done = [step for step, metrics in told.updates if not metrics]
     assert inside == [(start, i) for start in (0, LARGEST) for i in (1, 2, 3, 4)]
     assert done == [LARGEST, LARGEST + 5]
-    standing = [metrics["standing"] for _, metrics in told.updates if metrics]
-    assert standing[0] <= LARGEST and standing == sorted(standing[:4])[::-1] + standing[4:]
+    left = [metrics["left"] for _, metrics in told.updates if metrics]
+    assert left[0] <= LARGEST and left == sorted(left[:4])[::-1] + left[4:]

@@ -9,9 +9,11 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 
 from mmtf.config import Schedule
+from mmtf.errors import ConfigError
 from mmtf.runtime import devices
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import CheckpointError, Checkpoints
@@ -118,6 +120,17 @@ def test_a_checkpoint_that_cannot_be_written_says_what_to_do(tmp_path):
     trainer = tiny.make_trainer()
     with pytest.raises(CheckpointError, match="goes on from the checkpoint before"):
         Checkpoints(str(tmp_path / "file" / "folder"), trainer.players).save(1, seconds=0.0)
+
+
+def test_another_programs_checkpoints_are_never_deleted(tmp_path):
+    """A CheckpointManager deletes the oldest that the folder's `checkpoint` file lists."""
+    theirs = tf.train.Checkpoint(weight=tf.Variable(1.0))
+    manager = tf.train.CheckpointManager(theirs, tmp_path, 5, checkpoint_name="model")
+    manager.save()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(ConfigError, match="new or was written by mmtf. Received: .* with model-1"):
+        Checkpoints(str(tmp_path), tiny.make_trainer().players)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_risk_that_is_not_finite_stops_before_it_is_saved(tmp_path):

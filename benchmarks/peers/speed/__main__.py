@@ -52,7 +52,7 @@ PEERS_CODE = 2
 FORWARD_FLOPS = 2 * (28**2 * 25 * 32 + 14**2 * 800 * 64 + 3136 * 512 + 512 * 10)
 
 
-def worker(work, variant, precision, count, folder) -> TimedProcess:
+def worker(work: str, variant: str, precision: str, count: int, folder: str) -> TimedProcess:
     """Starts a variant's process, which runs one block at each `go()`."""
     fresh = WORKS[work].fresh
     warm = "cold" if WORKS[work].once or fresh else "warm"
@@ -85,7 +85,9 @@ def matmul_peak(precision: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def time_work(name, precision, folder, counts, peak) -> list[dict]:
+def time_work(
+    name: str, precision: str, folder: str, counts: dict[str, int], peak: float
+) -> list[dict]:
     """Times one work; returns a row for each variant."""
     work = WORKS[name]
     count = counts.get(name, work.count)

@@ -1,16 +1,25 @@
 """ART's attack around a training step that the user has compiled."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from benchmarks.peers.speed import art_peer
+from benchmarks.peers.speed.worker import Block, Task
 
 
-def prepare_fgsm_step(task):
+def prepare_fgsm_step(task: Task) -> Block:
+    """Training steps on ART's FGSM images, with a compiled training step."""
     return art_peer.prepare_fgsm_step(task, train_step=compiled_training_step(1e-4))
 
 
-def compiled_training_step(learning_rate: float):
-    """A step of Adam for TensorFlowV2Classifier that is traced once, its optimizer built first."""
+def compiled_training_step(learning_rate: Any) -> Callable[..., None]:
+    """A compiled step of Adam for ART's TensorFlowV2Classifier.
+
+    Args:
+      learning_rate: a number or a Keras schedule.
+    """
     import keras
 
     optimizer = keras.optimizers.Adam(learning_rate)

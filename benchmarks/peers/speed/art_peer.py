@@ -1,12 +1,16 @@
 """ART: training on the Keras model as documented, attacks on the PyTorch net, its faster side."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from art.attacks import evasion
 
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import BATCH, ETA
 
 
-def prepare_fgsm_step(task, train_step=None):
+def prepare_fgsm_step(task: Task, train_step: Callable[..., Any] | None = None) -> Block:
     """FastGradientMethod.generate, then TensorFlowV2Classifier.fit, a batch at a time."""
     import keras
     from art.estimators.classification import TensorFlowV2Classifier
@@ -35,7 +39,8 @@ def prepare_fgsm_step(task, train_step=None):
     return block
 
 
-def prepare_pgd(task):
+def prepare_pgd(task: Task) -> Block:
+    """ART's PGD with 40 steps, on the PyTorch net."""
     return _on_torch(
         task,
         evasion.ProjectedGradientDescent,
@@ -46,7 +51,8 @@ def prepare_pgd(task):
     )
 
 
-def prepare_apgd(task):
+def prepare_apgd(task: Task) -> Block:
+    """ART's Auto-PGD with 50 steps, on the PyTorch net."""
     return _on_torch(
         task,
         evasion.AutoProjectedGradientDescent,

@@ -8,21 +8,24 @@ from pyautoattack.autopgd_base import APGDAttack
 from torch import nn
 
 from benchmarks.peers.speed.torch_net import error_of, net_of, tensors
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import ETA
 
 
 class Unit(nn.Module):
-    """A net of [-1, 1] images for [0, 1] ones, the only box that the original knows."""
+    """Adapts a net of images in [-1, 1] to images in [0, 1], which AutoAttack requires."""
 
-    def __init__(self, net):
+    def __init__(self, net: nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of images in [0, 1]."""
         return self.net(2.0 * x - 1.0)
 
 
-def prepare_apgd(task):
+def prepare_apgd(task: Task) -> Block:
+    """The original APGD with 50 steps."""
     net, x, y = _problem(task)
     attack = APGDAttack(
         net, n_iter=50, norm="Linf", eps=ETA / 2, seed=0, loss="ce", device="cpu", **_quiet()
@@ -36,7 +39,8 @@ def prepare_apgd(task):
     return block
 
 
-def prepare_autoattack(task):
+def prepare_autoattack(task: Task) -> Block:
+    """The original AutoAttack, version `standard`."""
     net, x, y = _problem(task)
     attack = AutoAttack(net, norm="Linf", eps=ETA / 2, version="standard", seed=0, device="cpu")
 

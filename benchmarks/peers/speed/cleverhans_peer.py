@@ -7,10 +7,13 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
 
 from benchmarks.peers.speed.keras_loop import adversarial_step, error_of
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import ETA
 
 
-def prepare_fgsm_step(task):
+def prepare_fgsm_step(task: Task) -> Block:
+    """Training steps on CleverHans' FGSM images, compiled together."""
+
     def attack(logits_of, x, y):
         return fast_gradient_method(
             logits_of, x, ETA, np.inf, y=y, clip_min=-1.0, clip_max=1.0, sanity_checks=False
@@ -19,7 +22,8 @@ def prepare_fgsm_step(task):
     return adversarial_step(task, attack)
 
 
-def prepare_pgd(task):
+def prepare_pgd(task: Task) -> Block:
+    """CleverHans' PGD with 40 steps, compiled."""
     keras.config.set_dtype_policy("float32")
     model = task.classifier()
     step_size = 2.5 * ETA / 40

@@ -1,13 +1,17 @@
-"""A user's training loop in Keras, around the attack of some library."""
+"""A training loop in Keras, as a user would write it, around the attack of a library."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import BATCH
 
 
-def classifier(task):
+def classifier(task: Task) -> keras.Model:
     """Returns mmtf's classifier in the task's precision, by Keras' own mixed precision."""
     model = task.classifier()
     if task.precision == "bfloat16":
@@ -16,7 +20,7 @@ def classifier(task):
     return model
 
 
-def batches(task):
+def batches(task: Task) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Yields batches of BATCH images without end, repeating the task's images."""
     at = 0
     while True:
@@ -25,7 +29,7 @@ def batches(task):
         at += BATCH
 
 
-def adversarial_step(task, attack, compiled_attack=True):
+def adversarial_step(task: Task, attack: Callable[..., Any], compiled_attack: bool = True) -> Block:
     """Returns a block: task.count steps of Adam on the cross-entropy at attacked images.
 
     Args:
@@ -61,7 +65,7 @@ def adversarial_step(task, attack, compiled_attack=True):
     return block
 
 
-def error_of(model, z, y) -> float:
+def error_of(model: keras.Model, z: tf.Tensor, y: tf.Tensor) -> float:
     """Returns the share of images in `z` that `model` misclassifies."""
     found = tf.argmax(model(z, training=False), 1, tf.int32)
     return float(tf.reduce_mean(tf.cast(found != tf.cast(y, tf.int32), tf.float32)))

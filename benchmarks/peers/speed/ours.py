@@ -1,7 +1,10 @@
 """mmtf as `mmtf.run` and `mmtf.evaluate` use it; Minimax-Grad's penalty on all examples."""
 
+from typing import Any
+
 import tensorflow as tf
 
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import BATCH, ETA
 from mmtf.attacks import ATTACKS
 from mmtf.config import Schedule
@@ -14,31 +17,37 @@ from mmtf.training.trainer import Trainer
 THREAT = ThreatModel(eta=ETA)
 
 
-def prepare_fgsm_step(task):
+def prepare_fgsm_step(task: Task) -> Block:
+    """Training steps of mmtf's game `lwa`."""
     return prepare_training(task, "lwa")
 
 
-def prepare_minimax_grad_step(task):
+def prepare_minimax_grad_step(task: Task) -> Block:
+    """Training steps of mmtf's game `minimax_grad`."""
     return prepare_training(task, "minimax_grad")
 
 
-def prepare_attnet_step(task):
+def prepare_attnet_step(task: Task) -> Block:
+    """Training steps of mmtf's game `minimax_attnet`."""
     return prepare_training(task, "minimax_attnet")
 
 
-def prepare_pgd(task):
+def prepare_pgd(task: Task) -> Block:
+    """mmtf's PGD with 40 steps."""
     return _attack(task, "pgd", steps=40)
 
 
-def prepare_apgd(task):
+def prepare_apgd(task: Task) -> Block:
+    """mmtf's APGD with 50 steps."""
     return _attack(task, "apgd", steps=50)
 
 
-def prepare_autoattack(task):
+def prepare_autoattack(task: Task) -> Block:
+    """mmtf's AutoAttack."""
     return _attack(task, "autoattack")
 
 
-def prepare_training(task, game, **options):
+def prepare_training(task: Task, game: str, **options: Any) -> Block:
     """Steps of a game with `options`, as `mmtf.run` takes them."""
     data = Dataset(
         name="mnist",

@@ -6,22 +6,27 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.peers.speed.torch_net import error_of, net_of, tensors
+from benchmarks.peers.speed.worker import Block, Task
 from benchmarks.peers.speed.works import BATCH, ETA
 
 
-def prepare_fgsm_step(task):
+def prepare_fgsm_step(task: Task) -> Block:
+    """Training steps on FGSM images in plain PyTorch."""
     return _training(task, penalty=False)
 
 
-def prepare_minimax_grad_step(task):
+def prepare_minimax_grad_step(task: Task) -> Block:
+    """Training steps of Minimax-Grad (Eq. 8) in plain PyTorch."""
     return _training(task, penalty=True)
 
 
-def prepare_attnet_step(task):
+def prepare_attnet_step(task: Task) -> Block:
+    """Training steps of Minimax-AttNet (Algorithm 1) in plain PyTorch."""
     return attnet_game(net_of(task), AttackNet(), task)
 
 
-def prepare_pgd(task):
+def prepare_pgd(task: Task) -> Block:
+    """PGD with 40 steps in plain PyTorch."""
     net = net_of(task).eval().requires_grad_(False)
     x, y = tensors(task.images[: task.count], task.labels[: task.count])
     step_size = 2.5 * ETA / 40
@@ -40,15 +45,16 @@ def prepare_pgd(task):
 
 
 class AttackNet(torch.nn.Module):
-    """Pixels and one-hot label, three ReLU layers of 300 with dropout, eta tanh of the last."""
+    """The paper's attack network: pixels and one-hot label, three layers of 300 ReLUs, eta tanh."""
 
-    def __init__(self, dropout=0.5):
+    def __init__(self, dropout: float = 0.5):
         super().__init__()
         sizes = [784 + 10, 300, 300, 300, 784]
         self.layers = torch.nn.ModuleList(map(torch.nn.Linear, sizes[:-1], sizes[1:]))
         self.dropout = dropout
 
-    def forward(self, x, y):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Adversarial examples of images [N, 1, 28, 28] with labels [N]."""
         hidden = torch.cat([x.flatten(1), F.one_hot(y, 10).to(x.dtype)], 1)
         for layer in self.layers[:-1]:
             hidden = F.dropout(F.relu(layer(hidden)), self.dropout, self.training)
@@ -56,10 +62,12 @@ class AttackNet(torch.nn.Module):
         return moved.clamp(-1.0, 1.0).contiguous(memory_format=torch.channels_last)
 
 
-def attnet_game(net, attacker, task, epsilon=1e-7):
+def attnet_game(
+    net: torch.nn.Module, attacker: torch.nn.Module, task: Task, epsilon: float = 1e-7
+) -> Block:
     """Algorithm 1 as printed, gamma 1: u descends f + 1/2 ||df/dv||^2, v ascends f (Eq. 16).
 
-    The attacker's images are made once for both of f's terms.
+    The images of the attacker are computed once and used in both terms.
     """
     u, v = list(net.parameters()), list(attacker.parameters())
     descent = torch.optim.Adam(u, lr=1e-4, eps=epsilon, fused=True)
@@ -97,7 +105,7 @@ def _lower(task):
 
 
 def _stream(task):
-    """Batches one after another, for ever."""
+    """Yields batches without end."""
     images, labels = tensors(task.images, task.labels)
     at = 0
     while True:

@@ -10,9 +10,13 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+# Runs `count` units of work; returns the error that it measured, or None.
+Block = Callable[[], float | None]
 # Variant -> module whose `prepare_<work>` returns its block.
 MODULES = {
     "mmtf": "ours",
@@ -38,7 +42,7 @@ class Task:
       count: units of work in a block.
     """
 
-    def __init__(self, folder, precision, count):
+    def __init__(self, folder: str, precision: str, count: int):
         self.folder = folder
         self.precision = precision
         self.count = count
@@ -50,7 +54,7 @@ class Task:
         with np.load(os.path.join(self.folder, "weights.npz")) as kept:
             return [kept[name] for name in sorted(kept.files, key=int)]
 
-    def classifier(self):
+    def classifier(self) -> Any:
         """Loads the Keras classifier."""
         import keras
 
@@ -70,7 +74,8 @@ def peak_mib() -> float:
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def main(arguments) -> None:
+def main(arguments: list[str]) -> None:
+    """Prepares the variant and runs a block for each line `go` on stdin."""
     work, variant, precision, count, warm, folder = arguments
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

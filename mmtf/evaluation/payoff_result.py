@@ -1,0 +1,102 @@
+"""A measured payoff matrix, and the checks of it: gradient masking and paired tests.
+
+The checks take the errors as (classifier, attack, radius) -> bool [N], which examples are
+misclassified.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmtf.attacks.eot import mean_of
+from mmtf.classifiers.classifier import Classifier
+from mmtf.evaluation.cells import Examples
+from mmtf.evaluation.fitted import FittedAttack
+from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
+from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.runner import Result
+from mmtf.stats.paired import comparisons
+from mmtf.threat import ThreatModel
+
+Wrong = Mapping[tuple[str, str, float], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Matrix:
+    """A measured payoff matrix.
+
+    Attributes:
+      cells: a Result for each classifier x attack x radius; and, for each classifier x radius,
+        `worst`, the per-example worst case over the attacks.
+      findings: signs of masked gradients, which put the classifier's error rates in doubt.
+      comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
+        over the attacks that all of them have (`paired_tests`).
+    """
+
+    cells: list[Result]
+    findings: list[Finding]
+    comparisons: dict[float, list[dict[str, Any]]]
+
+
+def classifier_findings(
+    name: str,
+    classifier: Classifier,
+    examples: Examples,
+    threat: ThreatModel,
+    options: EvalOptions,
+) -> list[Finding]:
+    """Signs of masked gradients in a classifier itself (`masking_in_classifier`).
+
+    With `options.eot_samples` > 1, gradients are averages over as many forward passes.
+    """
+    samples = options.eot_samples
+    attacked = mean_of(classifier.at("float32"), samples) if samples > 1 else None
+    return masking_in_classifier(
+        name,
+        classifier,
+        examples.x,
+        examples.y,
+        threat,
+        options.seed,
+        attacked,
+        batch_size=options.batch_size,
+    )
+
+
+def table_findings(
+    wrong: Wrong, columns: Mapping[float, Mapping[str, FittedAttack]]
+) -> list[Finding]:
+    """Signs of masked gradients in the errors, for the attacks of each norm and box apart.
+
+    Args:
+      wrong: the errors; `worst` is left out.
+      columns: radius -> name of an attack -> the attack, whose own threat model counts.
+    """
+    kinds: dict[tuple, dict] = {}
+    for (defense, attack, eta), errors in wrong.items():
+        if attack in columns[eta]:
+            threat = columns[eta][attack].threat
+            kinds.setdefault((threat.norm, threat.box), {})[defense, attack, threat.eta] = errors
+    return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
+
+
+def paired_tests(wrong: Wrong, clean: Mapping[str, np.ndarray], eta: float) -> list[dict[str, Any]]:
+    """McNemar's tests between all pairs of classifiers at one radius (`comparisons`).
+
+    They compare the per-example worst cases over the attacks that all classifiers have.
+
+    Args:
+      wrong: the errors under attack.
+      clean: classifier -> bool [N], its errors without an attack.
+      eta: the radius.
+    """
+    attacks = [{attack for one, attack, at in wrong if (one, at) == (name, eta)} for name in clean]
+    common = sorted(set.intersection(*attacks) - {"worst"})
+    return comparisons(
+        {
+            name: np.logical_or.reduce([errors, *(wrong[name, attack, eta] for attack in common)])
+            for name, errors in clean.items()
+        }
+    )
