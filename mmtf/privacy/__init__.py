@@ -19,7 +19,7 @@ _PUBLIC = {
     "ATTACKERS": "attackers",
     "Cell": "attackers",
     "FILTERS": "filters",
-    "PrivacyData": "data",
+    "PrivacyData": "examples",
     "PrivacyGame": "game",
     "Solved": "game",
     "conv": "filters",

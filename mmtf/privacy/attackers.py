@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mmtf.errors import require, require_choice
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 from mmtf.stats.intervals import wilson
 
 FOLDS = 3

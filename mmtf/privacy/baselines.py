@@ -7,7 +7,7 @@ import scipy.optimize
 import scipy.special
 
 from mmtf.errors import require
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import centered
 from mmtf.privacy.projections import erased_lda, erasure, pca, plda, ppls, random_directions
 

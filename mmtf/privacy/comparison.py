@@ -12,7 +12,7 @@ import threadpoolctl
 from mmtf.errors import require, require_choice
 from mmtf.privacy.attackers import ATTACKERS, Cell, measure
 from mmtf.privacy.baselines import BASELINES, gaussian, laplace
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import FILTERS
 from mmtf.privacy.game import PrivacyGame, Solved
 from mmtf.stats.estimates import Estimate, estimate

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from mmtf.errors import require, require_choice
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.projections import pca, plda, random_directions
 
 STARTS = ("pca", "plda", "random")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtf.errors import ConfigError, require, require_choice
 from mmtf.functional import call
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import standardized
 from mmtf.solvers import SOLVERS
 from mmtf.solvers.base import Objective, Solver, Tensors

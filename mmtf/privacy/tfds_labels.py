@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.errors import ConfigError, reason_of, require
-from mmtf.privacy.data import PrivacyData
+from mmtf.privacy.examples import PrivacyData
 
 PIXELS = 255.0
 
