@@ -222,10 +222,10 @@ def _text(path: str, text: str) -> None:
 
 
 def _numbers(flag: str, kind: type) -> list[Any]:
+    given: list[str] = getattr(FLAGS, flag)
     try:
-        return [kind(text) for text in FLAGS[flag].value]
+        return [kind(text) for text in given]
     except ValueError as error:
         raise ConfigError(
-            f"Expected --{flag} of numbers separated by commas. Received: "
-            f"{','.join(FLAGS[flag].value)}."
+            f"Expected --{flag} of numbers separated by commas. Received: {','.join(given)}."
         ) from error

@@ -56,7 +56,8 @@ def load_tfds(
 
 
 def _arrays(part: Any, features: tuple[str, str]) -> list[np.ndarray]:
-    images, labels = [], ([], [])
+    images: list[np.ndarray] = []
+    labels: tuple[list, list] = ([], [])
     for example in part:
         images.append(np.asarray(_feature(example, "image"), np.float32) / PIXELS)
         for column, feature in zip(labels, features, strict=True):
