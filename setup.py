@@ -72,7 +72,7 @@ setuptools.setup(
             "matplotlib>=3.9",
             "mypy>=1.15",
             "pytest>=8.0",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.7",
             "ruff>=0.13",
         ],
         "docs": ["mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"],

@@ -19,6 +19,8 @@ _PUBLIC = {
     "ThreatModel": "mmtf.threat",
     "evaluate": "mmtf.evaluation.payoff",
     "load_data": "mmtf.data.named",
+    "load_folder": "mmtf.data.folder",
+    "load_npz": "mmtf.data.npz",
     "run_config": "mmtf.presets",
     "run_experiment": "mmtf.runs.experiment",
     "save_keras": "mmtf.classifiers.export",

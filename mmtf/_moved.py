@@ -56,7 +56,9 @@ evaluation.compare -> stats.paired
 evaluation.fresh -> evaluation.fitted Fresh=FittedAttack
 evaluation.matrix -> evaluation.payoff Cell=Result@evaluation.runner SHOWN@evaluation._names_0_1
     payoff_matrix@evaluation._names_0_1
+data.dataset BOX@data.pixels
 evaluation.measure -> evaluation.runner BLOCK=LARGEST@evaluation.batching Outcome=Result
+    worst@evaluation.results
     check_classifier=validate_logits@evaluation.admission
 evaluation.models -> classifiers.loading Defense@evaluation._names_0_1
     SCALES@evaluation._names_0_1 SCALE_EXAMPLES@evaluation.admission

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from mmtf.errors import (
     require,
     require_bool,
@@ -17,7 +19,7 @@ from mmtf.errors import (
     require_seed,
     require_text,
 )
-from mmtf.radius import require_radius
+from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2")
@@ -121,9 +123,10 @@ class RunConfig:
     Attributes:
       game: name of a game in `mmtf.games`, or `module:attribute` of a user's own.
       dataset: `mnist`, `cifar10`, `digits` or another image-classification dataset of TFDS, or
-        `module:attribute` of a user's own.
+        `module:attribute` of a user's own, or `folder:PATH` or `npz:PATH`.
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
-        [0, 1].
+        [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
+        or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
       norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
@@ -148,12 +151,14 @@ class RunConfig:
     dataset: str = setting(
         "mnist",
         "mnist (the default), cifar10, digits (included), or the name of another "
-        "image-classification dataset of TensorFlow Datasets.",
+        "image-classification dataset of TensorFlow Datasets; folder:PATH, images by class, with "
+        "options as folder:PATH,image_size=64x64; npz:PATH.",
         by_preset=True,
     )
-    eta: float = setting(
+    eta: Any = setting(
         0.3,
-        "Radius of the attack for pixels in [-1, 1]; default 0.3, for cifar10 0.06.",
+        "Radius of the attack for pixels in [-1, 1]; default 0.3, for cifar10 0.06. With linf also "
+        "the radii of the channels, 0.1:0.2:0.3.",
         by_preset=True,
     )
     norm: str = setting("linf", "Norm in which the radius is measured.", choices=NORMS)
@@ -189,7 +194,7 @@ class RunConfig:
     seed: int = setting(0, "Seed of the initial weights, the batches, dropout and random starts.")
 
     def __post_init__(self) -> None:
-        require_radius("eta", self.eta)
+        object.__setattr__(self, "eta", as_radius("eta", self.eta))
         for name in ("game", "dataset", "net"):
             require_text(name, getattr(self, name))
         require_int("pgd_steps", self.pgd_steps)
@@ -199,6 +204,7 @@ class RunConfig:
         if self.jit_compile is not None:
             require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
+        require_norm(self.eta, self.norm)
         require_names("attacks", self.attacks)
         require_choice("precision", self.precision, PRECISIONS)
         require_choice("schedule", self.schedule_name, SCHEDULES)
@@ -207,6 +213,8 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
+        if not isinstance(self.eta, float):
+            as_dict["eta"] = np.asarray(self.eta).tolist()
         if self.jit_compile is None:
             del as_dict["jit_compile"]  # equal to configs from before the setting existed
         return as_dict

@@ -12,6 +12,8 @@ from typing import Any
 
 from mmtf.errors import ConfigError, require, require_choice
 
+# `folder:PATH` and `npz:PATH` are files of data, not modules.
+FILES = ("folder", "npz")
 _PLACE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -105,13 +107,23 @@ class Registry(Mapping[str, Any]):
 
 
 def is_place(name: str) -> bool:
-    """Whether `name` has the form `module:attribute` (`dataset:version` does not).
+    """Whether `name` has the form `module:attribute`; versions and files of datasets have not.
 
     Example:
       >>> is_place("my_package.attacks:MyAttack"), is_place("cifar10:3.0.2"), is_place("pgd")
       (True, False, False)
     """
-    return _PLACE.fullmatch(name) is not None
+    return _PLACE.fullmatch(name) is not None and not is_file(name)
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` has the form `folder:PATH` or `npz:PATH` of a dataset.
+
+    Example:
+      >>> is_file("folder:photos"), is_file("my_package:photos")
+      (True, False)
+    """
+    return name.partition(":")[0] in FILES and ":" in name
 
 
 def imported(kind: str, place: str) -> Any:
@@ -165,10 +177,18 @@ def source_of(member: Any) -> str:
 def label_of(name: str) -> str:
     """The attribute of a `module:attribute` in snake case; any other name unchanged.
 
+    Of a dataset's file or folder it is the kind and the last part of the path.
+
     Example:
+      >>> label_of("folder:../my photos,image_size=64x64"), label_of("npz:data/xray.npz")
+      ('folder_my_photos', 'npz_xray')
       >>> label_of("my_package:MyGAN2Attack"), label_of("pgd"), label_of("cifar10:3.0.2")
       ('my_gan2_attack', 'pgd', 'cifar10:3.0.2')
     """
+    if is_file(name):
+        kind, _, path = name.partition(":")
+        last = path.split(",")[0].rstrip("/").split("/")[-1].removesuffix(f".{kind}")
+        return f"{kind}_{re.sub(r'[^a-zA-Z0-9.-]+', '_', last).strip('_.')}"
     if not is_place(name):
         return name
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name.partition(":")[2])

@@ -1,6 +1,7 @@
 """`ThreatModel`, the constraint of Eq. 5: ||z - x||_p <= eta and every pixel of z in the box."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,18 @@ import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range
-from mmtf.radius import PIXELS, Box, describe_radius, epsilon_of, eta_of, require_radius
+from mmtf.radius import (
+    PIXELS,
+    Box,
+    Radius,
+    as_radius,
+    describe_radius,
+    epsilon_of,
+    eta_of,
+    largest,
+    radius_text,
+    require_norm,
+)
 
 # A pixel in [-1, 1] is rounded twice to float32 (x + delta, then the clip): 2 * 2^-24. Computing
 # the bound x + eta adds as much again.
@@ -29,53 +41,105 @@ class ThreatModel:
 
     Images are float tensors [N, ...]. Norms are taken per example, over all axes but the first.
 
+    In `linf` eta may be an array, a radius for each channel or value: |z_i - x_i| <= eta_i. The
+    ball is then that of the weighted norm max_i |d_i| / weights_i with `weights` = eta / max(eta)
+    and `radius` = max(eta); sizes, steps and distances are measured in this norm.
+
     Attributes:
-      eta: radius of the ball, > 0, on the scale of the box. In the default box [-1, 1] it is twice
-        the usual epsilon, which is for pixels in [0, 1] (see `from_epsilon` and `epsilon`).
+      eta: radius, > 0, on the scale of the box. On the default one it is twice the eps that the
+        field counts in, for pixels in [0, 1] (`from_epsilon`, `epsilon`). A number, or a text of
+        one as `8/255`. With `linf` also numbers >= 0, one of them > 0, as an array, list or tuple
+        of the shape [C], [H, W, C] or one that broadcasts to it; they are kept as nested tuples.
       norm: `linf` or `l2`.
       box: (low, high), the smallest and the largest value of a pixel.
 
     Raises:
-      ConfigError: eta is not positive and finite, the norm is unknown, or low >= high.
+      ConfigError: eta is not positive and finite, or is an array with the norm l2; the norm is
+        unknown; or the box is not two finite numbers low < high.
 
     Example:
       >>> threat = ThreatModel(eta=0.3)
       >>> x = tf.constant([[0.9, 0.0]])
       >>> print(threat.project(tf.constant([[1.5, -0.5]]), x).numpy().round(2))
       [[ 1.  -0.3]]
+      >>> ThreatModel(eta=[0.1, 0.2, 0.3]).describe()
+      'eta 0.1:0.2:0.3 (eps 0.05:0.1:0.15 on [0, 1], 12.75:25.5:38.25/255)'
     """
 
-    eta: float
+    eta: Any
     norm: str = "linf"
     box: Box = PIXELS
 
     def __post_init__(self):
-        require_radius("eta", self.eta)
+        object.__setattr__(self, "eta", as_radius("eta", self.eta))
         require_choice("norm", self.norm, NORMS)
+        require_norm(self.eta, self.norm)
         require_range("box", self.box)
         object.__setattr__(self, "box", tuple(self.box))
 
     @classmethod
-    def from_epsilon(
-        cls, epsilon: float, *, norm: str = "linf", box: Box = PIXELS
-    ) -> "ThreatModel":
+    def from_epsilon(cls, epsilon: Any, *, norm: str = "linf", box: Box = PIXELS) -> "ThreatModel":
         """The threat model with radius `epsilon` for pixels in [0, 1]: eta = (high - low) epsilon.
 
         Args:
-          epsilon: > 0, such as 8/255.
+          epsilon: > 0, such as 8 / 255 or "8/255"; an array as `eta` of the class.
           norm, box: see the attributes of the class.
 
         Example:
-          >>> ThreatModel.from_epsilon(8 / 255).describe()
+          >>> ThreatModel.from_epsilon("8/255").describe()
           'eta 0.0627451 (eps 0.0313725 on [0, 1], 8/255)'
         """
-        require_radius("epsilon", epsilon)
-        return cls(eta=eta_of(epsilon, box), norm=norm, box=box)
+        require_range("box", box)
+        return cls(eta=eta_of(as_radius("epsilon", epsilon), box), norm=norm, box=box)
 
     @property
-    def epsilon(self) -> float:
+    def epsilon(self) -> Radius:
         """The radius converted to pixels in [0, 1]: eta / (high - low)."""
         return epsilon_of(self.eta, self.box)
+
+    @functools.cached_property
+    def radius(self) -> float:
+        """The largest number of eta: the radius in the norm of `size` and of `steepest_step`."""
+        return largest(self.eta)
+
+    @functools.cached_property
+    def radii(self) -> float | np.ndarray:
+        """eta as a number, or as a float32 array that broadcasts over the images."""
+        return self.eta if isinstance(self.eta, float) else np.asarray(self.eta, np.float32)
+
+    @functools.cached_property
+    def weights(self) -> float | np.ndarray:
+        """eta / max(eta): 1.0, or a float32 array in [0, 1] that broadcasts over the images."""
+        if isinstance(self.eta, float):
+            return 1.0
+        return np.float32(np.asarray(self.eta, np.float64) / self.radius)
+
+    def with_radius(self, radius: float) -> "ThreatModel":
+        """The same ball scaled so that the largest number of eta is `radius`, > 0."""
+        if isinstance(self.eta, float):
+            return dataclasses.replace(self, eta=radius)
+        eta = np.asarray(self.eta, np.float64) * (radius / self.radius)
+        return dataclasses.replace(self, eta=eta)
+
+    def require_shape(self, image_shape: tuple[int | None, ...]) -> None:
+        """Refuses images over which an array eta does not broadcast.
+
+        Args:
+          image_shape: (H, W, C).
+
+        Raises:
+          ConfigError: eta has other channels or another size than the images.
+        """
+        if isinstance(self.eta, float):
+            return
+        shape, known = np.shape(self.radii), tuple(image_shape)
+        places = zip(shape[::-1], known[::-1], strict=False)
+        fits = len(shape) <= len(known) and all(one in (1, size) for one, size in places)
+        require(fits, f"eta that broadcasts over images of the shape {known}", f"shape {shape}")
+
+    def __repr__(self) -> str:
+        eta = self.eta if np.ndim(self.radii) < 2 else radius_text(self.eta)
+        return f"{type(self).__name__}(eta={eta!r}, norm={self.norm!r}, box={self.box!r})"
 
     def describe(self) -> str:
         """The radius as text on both scales, for messages (see `from_epsilon`)."""
@@ -94,6 +158,7 @@ class ThreatModel:
         low, high = self.box
         x = np.asarray(x)
         require(x.dtype == np.float32, "float32 images", x.dtype.name)
+        self.require_shape(x.shape[1:])
         self.require_in_box(x)
         least, most = float(x.min()), float(x.max())
         middle = (low + high) / 2
@@ -138,9 +203,10 @@ class ThreatModel:
           `l2` the images.
         """
         x = tf.convert_to_tensor(x)
+        self.require_shape(x.shape[1:])
         if self.norm == "linf":
             low, high = self.box
-            return tf.maximum(x - self.eta, low), tf.minimum(x + self.eta, high)
+            return tf.maximum(x - self.radii, low), tf.minimum(x + self.radii, high)
         return (x,)
 
     def into(self, z: tf.Tensor, region: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -165,13 +231,15 @@ class ThreatModel:
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
         """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
 
-        Where the gradient of an example is zero, its step is zero.
+        With an array eta it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where
+        the gradient of an example is zero, its step is zero.
 
         Args:
           gradient: [N, ...]; the result has its shape.
         """
         if self.norm == "linf":
-            return tf.sign(gradient)
+            step = tf.sign(gradient)
+            return step if isinstance(self.eta, float) else step * self.weights
         # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
         largest = tf.reduce_max(tf.abs(gradient), _axes(gradient), keepdims=True)
         gradient = tf.math.divide_no_nan(gradient, largest)
@@ -186,6 +254,9 @@ class ThreatModel:
         """
         shape = tf.shape(x)
         if self.norm == "linf":
+            if not isinstance(self.eta, float):
+                delta = self.radii * tf.random.stateless_uniform(shape, seed, -1.0, 1.0, x.dtype)
+                return self.project(x + delta, x)
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
         # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
@@ -197,7 +268,17 @@ class ThreatModel:
         return self.project(x + radius * direction / _lengths(direction), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
-        """||delta||_p of each example: float64 [N] for delta [N, ...]."""
+        """||delta||_p of each example, weighted for an array eta: float64 [N] for delta [N, ...].
+
+        A change where eta is 0 has the size infinity, unless it is float32 rounding.
+        """
+        delta = np.asarray(delta, np.float64)
+        if not isinstance(self.eta, float):
+            eta = np.broadcast_to(np.asarray(self.eta, np.float64), delta.shape)
+            rounding = LINF_SLACK * max(map(abs, self.box))
+            scaled = np.where(np.abs(delta) <= rounding, 0.0, np.inf)
+            np.divide(np.abs(delta), eta / self.radius, out=scaled, where=eta > 0)
+            delta = scaled
         flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
         if self.norm == "linf":
             return np.abs(flat).max(axis=1, initial=0.0)
@@ -212,7 +293,11 @@ class ThreatModel:
         slack = LINF_SLACK * max(map(abs, self.box))
         if self.norm == "l2":
             slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
-        outside = self.size(z - x) > self.eta + slack
+        if isinstance(self.eta, float):
+            outside = self.size(z - x) > self.eta + slack
+        else:
+            beyond = np.abs(z - x) > np.asarray(self.eta, np.float64) + slack
+            outside = beyond.reshape(len(z), -1).any(axis=1)
         flat = z.reshape(len(z), -1)
         low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box
         outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)

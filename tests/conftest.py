@@ -10,6 +10,31 @@ import pytest
 import tensorflow as tf
 
 from mmtf.data import Dataset
+from mmtf.evaluation import gradient_masking
+
+# Files of more than ten seconds of a processor. They go first, so that at the end no process of
+# pytest-xdist has long to do alone.
+LONGEST = (
+    "cli/test_run",
+    "cli/test_evaluate",
+    "training/test_xla",
+    "test_docs",
+    "solvers/test_replicas",
+    "training/test_two_workers",
+    "test_extending",
+    "golden/test_records",
+    "scripts/paper/test_measuring",
+    "test_network_runs",
+    "games/test_models_as_they_come",
+    "training/test_replicas",
+    "test_readme",
+    "training/test_loop",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"tests/{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 class _Evaluated:
@@ -80,6 +105,16 @@ def excess():
         return np.maximum(beyond_ball, beyond_box)
 
     return excess_of
+
+
+@pytest.fixture
+def few_checks(monkeypatch):
+    """Checks for masked gradients, most of a small evaluation's time, on fewer examples and steps.
+
+    What they find is tested in tests/evaluation/test_gradient_masking.py.
+    """
+    monkeypatch.setattr(gradient_masking, "EXAMPLES", 8)
+    monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
 
 
 @pytest.fixture

@@ -1,18 +1,18 @@
 """docs/extending.md: its files are short, and its commands run with them."""
 
-import os
 import pathlib
 import re
 import shlex
-import subprocess
 import sys
 
 import pytest
+from commands import call
 
 from mmtf.data import load_data
 from mmtf.errors import ConfigError
 from mmtf.presets import run_config
 
+pytestmark = pytest.mark.usefixtures("few_checks")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (my_package/\w+\.py)\n(.*?)^```", PAGE, re.M | re.S))
@@ -27,16 +27,6 @@ SHORTER = {
     "mmtf.run": ["--steps=2", "--batch_size=16", "--max_examples=16"],
     "mmtf.evaluate": ["--max_examples=16"],
 }
-
-
-def run(folder, module, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +49,7 @@ def test_every_command_of_the_page_runs(folder):
     assert {command[2] for command in COMMANDS} == set(SHORTER)
     printed = []
     for _, _, module, *flags in COMMANDS:
-        done = run(folder, module, *flags, *SHORTER[module])
+        done = call(module, *flags, *SHORTER[module], cwd=folder)
         assert done.returncode == 0, f"{module} {flags}: {done.stderr[-3000:]}"
         printed.append(done.stdout)
     trained, measured = printed[0], printed[1]
@@ -107,6 +97,7 @@ def test_what_is_no_dataset_is_refused(importable):
 
 
 def test_a_mistake_gets_one_line(folder):
-    done = run(folder, "mmtf.run", "--attacks=my_package.attacks:Search", "--dataset=digits")
+    flags = ["--attacks=my_package.attacks:Search", "--dataset=digits"]
+    done = call("mmtf.run", *flags, cwd=folder)
     assert done.returncode == 1 and "no 'Search' in 'my_package.attacks'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr

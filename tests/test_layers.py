@@ -76,3 +76,10 @@ def test_every_room_has_its_place():
 
 def test_no_arrow_points_upward():
     assert upward() == {}
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports those of folders that are no package by their names alone."""
+    files = (ROOT.parent / "tests").rglob("test_*.py")
+    names = [file.name for file in files if not (file.parent / "__init__.py").exists()]
+    assert sorted(names) == sorted(set(names))

@@ -11,6 +11,7 @@ from scripts import attack_comparison, gradient_games, network_games, readme, st
 from scripts.blocks import rendered
 from scripts.performance import page as performance_page
 
+pytestmark = pytest.mark.usefixtures("few_checks")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -49,7 +50,7 @@ def examples():
 def test_the_library_example_runs(monkeypatch, capsys):
     """With fewer test images, for PGD and the checks take their time on each."""
     data = mmtf.load_data("digits")
-    fewer = {"test_images": data.test_images[:100], "test_labels": data.test_labels[:100]}
+    fewer = {"test_images": data.test_images[:40], "test_labels": data.test_labels[:40]}
     few = dataclasses.replace(data, **fewer)
     monkeypatch.setattr(mmtf, "load_data", lambda name: few if name == "digits" else None)
     code = next(code for code in examples() if "mmtf.train(" in code)

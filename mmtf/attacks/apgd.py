@@ -149,7 +149,7 @@ class APGD(TargetableAttack):
             best_z=z,
             best_loss=loss,
             best_gradient=gradient,
-            size=zeros + 2.0 * self.threat.eta,
+            size=zeros + 2.0 * self.threat.radius,
             rises=zeros,
             loss_before=loss,
             halved=tf.ones_like(loss, tf.bool),

@@ -108,6 +108,14 @@ class Attack:
           ConfigError: the classifier has too few classes.
         """
 
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+        """The class at which the attack aims for each example, int [N]; None: untargeted.
+
+        Same arguments as `__call__`, which aims at these classes. Where the target is the true
+        class, `__call__` returns the clean image.
+        """
+        return None
+
     def init(self, classifier: Classifier, x: Any, labels: Any, start: Any) -> tuple[Any, Any]:
         """Computes the state before the first step.
 

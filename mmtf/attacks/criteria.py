@@ -133,6 +133,11 @@ class TargetableAttack(Attack):
         labels = self.criterion.labels(classifier, x, y, seed)
         return self.criterion.keep_own(self.run(classifier, x, labels, seed), x, y, labels)
 
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+        if not self.criterion.targeted:
+            return None
+        return self.criterion.labels(self._subject(classifier), x, y, seed)
+
     def supports(self, classifier: Any, x: Any) -> None:
         if self.loss == "dlr":
             losses.require_classes(self.maximized, count_classes(classifier, x))

@@ -81,7 +81,8 @@ class DeepFool(Attack):
         normals = tf.stack([gradient_of(tape, total, z) for total in totals], 1)  # [N, C, H, W, C']
         flat = tf.reshape(normals, [tf.shape(normals)[0], logits.shape[-1], -1])
         if self.threat.norm == "linf":
-            dual = tf.reduce_sum(tf.abs(flat), -1)
+            weights = tf.reshape(tf.ones_like(x[:1]) * self.threat.weights, [-1])
+            dual = tf.reduce_sum(tf.abs(flat) * weights, -1)
         else:
             dual = tf.sqrt(tf.reduce_sum(tf.square(flat), -1))
         true = tf.one_hot(y, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)

@@ -53,6 +53,10 @@ class ExpectationOverTransformation(Attack):
     def supports(self, classifier: Any, x: Any) -> None:
         self.attack.supports(classifier, x)
 
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+        """See `Attack.aims_at`; `least_likely` of a randomized defense comes from other draws."""
+        return self.attack.aims_at(mean_of(self._subject(classifier), self.samples), x, y, seed)
+
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.run(self.attack, mean_of(classifier, self.samples), x, labels, seed)
 

@@ -124,19 +124,20 @@ class FAB(Attack):
         distance = tf.where(nearer, reached, distance)
         back = (1.0 - self.beta) * x + self.beta * ahead
         state = State(x, y, targets, where_per_example(wrong, back, ahead), best, distance)
-        return state, Found(best, distance <= self.threat.eta)
+        return state, Found(best, distance <= self.threat.radius)
 
     def _size(self, delta):
         axes = list(range(1, delta.shape.rank))
         if self.threat.norm == "linf":
-            return tf.reduce_max(tf.abs(delta), axes)
+            # Where eta is 0 no step goes, and 0 / 0 counts as 0.
+            return tf.reduce_max(tf.math.divide_no_nan(tf.abs(delta), self.threat.weights), axes)
         return tf.sqrt(tf.reduce_sum(tf.square(delta), axes))
 
     def _to_plane(self, point, normal, offset):
         """The smallest step from `point` onto {p: normal . p + offset = 0} within the box.
 
-        Pixel i moves by min(t q_i, room_i) towards the plane, with q = 1 (linf) or |normal| (l2)
-        and room_i its distance to the edge of the box. t solves
+        Pixel i moves by min(t q_i, room_i) towards the plane, with q = 1 (linf; with an array eta
+        its weights) or |normal| (l2) and room_i its distance to the edge of the box. t solves
         sum_i |normal_i| min(t q_i, room_i) = |normal . point + offset|. The sum is concave and
         piecewise linear in t, so Newton's method started at 0 never exceeds the root, and reaches
         it exactly once no further pixel meets the box; pixels need not be sorted. If the plane
@@ -149,7 +150,9 @@ class FAB(Attack):
         low, high = self.threat.box
         room = tf.where(towards > 0, high - flat, flat - low)
         weight = tf.abs(w)
-        speed = tf.ones_like(w) if self.threat.norm == "linf" else weight
+        speed = weight
+        if self.threat.norm == "linf":
+            speed = tf.reshape(tf.ones_like(point) * self.threat.weights, [-1, size])
         wanted, rate, full = tf.abs(missing), weight * speed, weight * room
 
         def closer(t, _):

@@ -81,7 +81,7 @@ class IteratedAttack(TargetableAttack):
         require_choice("decay", self.decay, DECAYS)
         require_choice("loss", self.loss, losses.LOSSES)
         if self.step_size is None:
-            self.step_size = 2.5 * self.threat.eta / sum(decay_factors(self.decay, self.steps))
+            self.step_size = 2.5 * self.threat.radius / sum(decay_factors(self.decay, self.steps))
         require_number("step_size", self.step_size, above=0)
         self.compiles_itself = self.stop_early
 

@@ -35,7 +35,7 @@ class GradientStep(Attack):
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         _, gradient = input_gradient(classifier, x, labels)
-        return self.threat.project(x + self.threat.eta * gradient, x)
+        return self.threat.project(x + self.threat.radii * gradient, x)
 
 
 class SteepestStep(TargetableAttack):
@@ -43,7 +43,7 @@ class SteepestStep(TargetableAttack):
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         _, gradient = input_gradient(classifier, x, labels, self.maximized)
-        return self.threat.project(x + self.threat.eta * self.threat.steepest_step(gradient), x)
+        return self.threat.project(x + self.threat.radius * self.threat.steepest_step(gradient), x)
 
 
 class FGSM(SteepestStep):

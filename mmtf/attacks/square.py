@@ -76,7 +76,7 @@ class Square(TargetableAttack):
         shape = tf.shape(x)
         if self.threat.norm == "linf":
             signs = _signs([shape[0], 1, shape[2], shape[3]], seed)
-            return self.threat.project(x + self.threat.eta * signs, x)
+            return self.threat.project(x + self.threat.radius * signs, x)
         height, width, channels = x.shape[1:]
         side = max(min(height, width) // 5, 1)
         rows, columns = height // side, width // side
@@ -140,7 +140,7 @@ class Square(TargetableAttack):
         here = _window(height, width, corner[0], corner[1], side)
         signs = _signs([1, 1, 1, channels], seed + 1)
         if self.threat.norm == "linf":
-            return self.threat.project(z + 2.0 * self.threat.eta * signs * here, x)
+            return self.threat.project(z + 2.0 * self.threat.radius * signs * here, x)
         there = _window(height, width, corner[2], corner[3], side)
         turned = tf.random.stateless_uniform([], seed + 2) < 0.5
         bump = tf.where(turned, tf.transpose(bump), bump) if height == width else bump
@@ -153,7 +153,7 @@ class Square(TargetableAttack):
         channels = delta.shape[-1]
         inside = _length(delta * here, [1, 2])
         both = _length(delta * tf.maximum(here, there), [1, 2])
-        unspent = tf.maximum(self.threat.eta**2 - _length(delta, [1, 2, 3]) ** 2, 0.0)
+        unspent = tf.maximum(self.threat.radius**2 - _length(delta, [1, 2, 3]) ** 2, 0.0)
         new = bump + delta * here / (inside + TINY)
         new *= tf.sqrt(unspent / channels + both**2) / (_length(new, [1, 2]) + TINY)
         return self._scaled(x, delta * (1.0 - here) * (1.0 - there) + new * here)
@@ -161,7 +161,7 @@ class Square(TargetableAttack):
     def _scaled(self, x, delta):
         """Projects x + eta delta / ||delta||_2 onto the ball and the box."""
         length = _length(delta, [1, 2, 3])
-        return self.threat.project(x + self.threat.eta * delta / (length + TINY), x)
+        return self.threat.project(x + self.threat.radius * delta / (length + TINY), x)
 
 
 def _signs(shape, seed):

@@ -43,6 +43,9 @@ class Transfer(Attack):
     def supports(self, classifier: Any, x: Any) -> None:
         self.attack.supports(self._surrogate, x)
 
+    def aims_at(self, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor | None:
+        return self.attack.aims_at(self._surrogate, x, y, seed)
+
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return loop.run(self.attack, self._surrogate, x, labels, seed)
 

@@ -104,7 +104,7 @@ def universal_perturbation(
     require(len(x) > 0, "at least one image", len(x))
     low, high = threat.box
     # A ball that contains the whole box: eta bounds v, not DeepFool's step for one image.
-    everywhere = dataclasses.replace(threat, eta=(high - low) * float(np.sqrt(x[0].size)))
+    everywhere = threat.with_radius((high - low) * float(np.sqrt(x[0].size)))
     deepfool = DeepFool(everywhere, steps=recipe.steps, overshoot=recipe.overshoot)
     classifier = as_classifier(classifier)
     predict = classifier.compiled("predictions", _predictions)
@@ -136,5 +136,6 @@ def _all(predict, x):
 
 def _into_ball(threat, v):
     """Projects v onto the ball around 0. The box constrains images, not v."""
-    wide = dataclasses.replace(threat, box=(-float("inf"), float("inf")))
+    size = 2.0 * threat.radius
+    wide = dataclasses.replace(threat, box=(-size, size))
     return wide.project(v[None], tf.zeros_like(v[None]))[0].numpy()

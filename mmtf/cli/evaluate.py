@@ -32,6 +32,7 @@ from mmtf.cli.evaluate_flags import (
 )
 from mmtf.config import STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, require
+from mmtf.radius import Radius, radius_entry
 from mmtf.runs.reading import is_run
 from mmtf.runtime import startup
 from mmtf.storage.files import remove_partial
@@ -76,7 +77,7 @@ def _run() -> int:
         return _evaluate(names, etas)
 
 
-def _evaluate(names: list[str], etas: list[float]) -> int:
+def _evaluate(names: list[str], etas: list[Radius]) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.classifier import Classifier
     from mmtf.classifiers.loading import load_classifier
@@ -118,6 +119,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
         name,
     )
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    attacks = attack_options(FLAGS, names, dataset.class_names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
@@ -144,7 +146,7 @@ def _evaluate(names: list[str], etas: list[float]) -> int:
     )
     settings = {
         "norm": FLAGS.norm,
-        "etas": etas,
+        "etas": [radius_entry(eta) for eta in etas],
         "seed": FLAGS.seed,
         "attacks": {
             name: recipes[name].to_dict() if name in recipes else options

@@ -11,11 +11,12 @@ from mmtf.attacks import ATTACKS
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_int, require_seed
-from mmtf.radius import eta_of, parse_radius
+from mmtf.radius import Radius, as_radius, eta_of, largest, radius_text
 from mmtf.runtime import PRECISIONS
 
 FITTED = ("attnet", "attnet_paper", "universal")
 BOX = (-1.0, 1.0)
+CHOSEN_TARGETS = ("least_likely", "random")
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -81,7 +82,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_list(
         "eta",
         ["0.3"],
-        "Attack radii for pixels in [-1, 1]: twice those of --epsilon.",
+        "Attack radii for pixels in [-1, 1]: twice those of --epsilon. With linf also radii of the "
+        "channels, separated by colons: 0.1:0.2:0.3.",
         flag_values=values,
     )
     flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"), flag_values=values)
@@ -137,7 +139,8 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "target",
         None,
         "Target class of fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square: least_likely, "
-        "random or the number of a class; default: untargeted.",
+        "random, or the name or number of a class; default: untargeted. The tables then also show "
+        "the share of the images classified as their target.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -228,8 +231,16 @@ def _for_each_model(values: Any, flag: str, given: list[Any], default: Any) -> l
     return given * count if len(given) == 1 else given
 
 
-def attack_options(values: flags.FlagValues, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Returns attack name -> the constructor options that the flags set."""
+def attack_options(
+    values: flags.FlagValues, names: list[str], classes: tuple[str, ...] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Returns attack name -> the constructor options that the flags set.
+
+    Args:
+      values: `flags.FLAGS`.
+      names: of the attacks.
+      classes: names of the dataset's classes; None: not known yet, and class 0 stands for a name.
+    """
     options: dict[str, dict[str, Any]] = {name: {} for name in names}
     flagged = {
         "pgd": {
@@ -243,7 +254,13 @@ def attack_options(values: flags.FlagValues, names: list[str]) -> dict[str, dict
     for name in set(names) & set(flagged):
         options[name] |= flagged[name]
     if values.target is not None:
-        target = int(values.target) if values.target.isdigit() else values.target
+        target: Any = values.target
+        if classes is None:
+            target = target if target in CHOSEN_TARGETS else 0
+        elif target in classes:
+            target = classes.index(target)
+        elif target.isdigit():
+            target = int(target)
         aimed = [n for n in names if n not in FITTED and "target" in _parameters(ATTACKS[n])]
         require(bool(aimed), "an attack that takes a target class with --target", ",".join(names))
         for name in aimed:
@@ -255,20 +272,21 @@ def _parameters(kind: Callable[..., Any]) -> Any:
     return inspect.signature(kind).parameters
 
 
-def radii(values: flags.FlagValues) -> list[float]:
+def radii(values: flags.FlagValues) -> list[Radius]:
     """Returns the radii of --eta or --epsilon, ascending, on the scale of [-1, 1]."""
     require_one_radius(values)
     flag = "eta" if values.epsilon is None else "epsilon"
     texts: list[str] = values[flag].value or []
     try:
-        found = [parse_radius(text) for text in texts]
+        found = [as_radius(flag, text) for text in texts]
     except ConfigError:
         found = []
-    good = bool(found) and all(0 < radius < float("inf") for radius in found)
-    require(good, f"radii --{flag} > 0 (0.3 or 8/255), separated by commas", ",".join(texts))
+    wanted = f"radii --{flag} > 0 (0.3 or 8/255; 0.1:0.2:0.3 per channel), separated by commas"
+    require(bool(found), wanted, ",".join(texts))
     different = len(set(found)) == len(found)
     require(different, f"--{flag} of different radii", ",".join(texts))
-    return sorted({radius if flag == "eta" else eta_of(radius) for radius in found})
+    chosen = {radius if flag == "eta" else eta_of(radius) for radius in found}
+    return sorted(chosen, key=lambda eta: (largest(eta), radius_text(eta)))
 
 
 def path_and_name(given: str) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ from mmtf.config import INITIALIZERS, RunConfig, Schedule
 from mmtf.errors import ConfigError, require
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
-from mmtf.radius import eta_of, parse_radius
+from mmtf.radius import Radius, as_radius, eta_of, parse_radius, radius_text
 from mmtf.registry import keyword_options
 
 # --helpshort shows flags as those of the command that calls define_settings, not of this module.
@@ -134,24 +134,29 @@ DEFINES = {
 
 
 class RadiusParser(flags.ArgumentParser):
-    """Flag parser of a radius: a number, or a fraction such as 8/255."""
+    """Flag parser of a radius: a number or a fraction, or one for each channel."""
 
-    syntactic_help = "a number, or a fraction such as 8/255"
+    syntactic_help = "a number, or a fraction such as 8/255; 0.1:0.2:0.3 per channel"
 
-    def parse(self, argument: str | float) -> float:
+    def parse(self, argument: Any) -> Radius:
         """Returns the radius that `argument` states."""
-        return parse_radius(argument) if isinstance(argument, str) else float(argument)
+        return parse_radius(argument) if isinstance(argument, str) else argument
 
     def flag_type(self) -> str:
         """Returns the type's name, for help texts."""
         return "float"
 
 
+class _RadiusSerializer(flags.ArgumentSerializer):
+    def serialize(self, value: Radius) -> str:
+        return radius_text(value, "{!r}")
+
+
 def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
     """Defines a flag for each setting, and `--epsilon` beside `--eta`."""
     for one in settings:
         if one.place == "eta":
-            text: Any = flags.ArgumentSerializer()
+            text = _RadiusSerializer()
             flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
             flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
             continue
@@ -174,7 +179,7 @@ def given_settings(values: flags.FlagValues) -> dict[str, Any]:
     given = {one.place: values[one.flag].value for one in SETTINGS}
     if values["epsilon"].value is not None:
         require_one_radius(values)
-        given["eta"] = eta_of(values["epsilon"].value)
+        given["eta"] = eta_of(as_radius("epsilon", values["epsilon"].value))
     return given
 
 

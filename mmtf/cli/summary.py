@@ -5,7 +5,7 @@ from typing import Any
 
 from mmtf.config import STANDARDIZED, RunConfig, flat
 from mmtf.games import GAMES
-from mmtf.radius import radius_title
+from mmtf.radius import as_radius, radius_title
 from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
 from mmtf.reports.errors import HEADING
@@ -85,8 +85,8 @@ def _title(config: Mapping[str, Any], dataset: str) -> str:
     return text + (f", penalty on one example in {every}" if every > 1 else "")
 
 
-def _radius(eta: float, norm: str, dataset: str) -> str:
-    return radius_title(eta, norm, standardized=dataset in STANDARDIZED)
+def _radius(eta: Any, norm: str, dataset: str) -> str:
+    return radius_title(as_radius("eta", eta), norm, standardized=dataset in STANDARDIZED)
 
 
 def _pace(record: Mapping[str, Any]) -> str:

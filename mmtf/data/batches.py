@@ -4,17 +4,18 @@ A resumed run therefore sees the same batches, and any number of replicas togeth
 global batch. With n training examples, position p of the endless stream of examples belongs to
 epoch p // n and holds example shuffle_epoch(p % n), where shuffle_epoch is a seeded permutation of
 0, ..., n - 1. Step s reads the positions s * batch_size to (s + 1) * batch_size - 1: every example
-is read once per epoch, and a checkpoint needs no state but the step.
+is read once per epoch, and a checkpoint needs no state but the step. For a tf.data pipeline, which
+cannot be read at any position, the stream is that of `PipelineImages.stream`.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Dataset
-from mmtf.errors import require_int
-
-# Leaves memory for activations on small GPUs and machines.
-MEMORY_LIMIT_BYTES = 4 * 2**30
+from mmtf.data.image_files import ImageFiles
+from mmtf.data.pipelines import PipelineImages
+from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource
+from mmtf.errors import require, require_int
 
 
 class Batches:
@@ -27,7 +28,8 @@ class Batches:
       batch_size: examples per step, summed over all replicas, > 0.
       seed: seed of the permutations, >= 0.
       in_memory: whether the images are kept in device memory in the dataset's own type (`take`)
-        instead of being read through tf.data (`stream`). None: if they have at most 4 GiB.
+        instead of being read through tf.data (`stream`). None: if they have at most 4 GiB. A
+        dataset that streams cannot be kept in memory.
       weights: float32 [size], a weight for each training example; None: batches have no weights.
 
     Attributes:
@@ -60,8 +62,15 @@ class Batches:
         self.num_classes = dataset.num_classes
         self._dataset = dataset
         self.size = len(dataset.train_images)
+        streams = isinstance(dataset.train_images, ImageSource)
+        require(
+            not (streams and in_memory),
+            "in_memory=None or False with a dataset that streams; give in_memory=True to the "
+            "function that loads it",
+            in_memory,
+        )
         if in_memory is None:
-            in_memory = dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
+            in_memory = not streams and dataset.train_images.nbytes <= MEMORY_LIMIT_BYTES
         self.in_memory = in_memory
         self._weights = weights
         if in_memory:
@@ -114,8 +123,8 @@ class Batches:
           indices: int64 [n], in [0, size).
 
         Returns:
-          (images, labels): float32 [n, H, W, C] in [-1, 1] and int32 [n]; with weights, (images,
-          labels, weights).
+          (images, labels): float32 [n, H, W, C] in [-1, 1] and int32 [n]; with weights, also their
+          float32 [n].
         """
         images = self._dataset.inputs(tf.gather(self._images, indices))
         labels = tf.cast(tf.gather(self._labels, indices), tf.int32)
@@ -142,13 +151,24 @@ class Batches:
           first_replica, local: the pipeline has the elements of the replicas first_replica, ...,
             first_replica + local - 1 only. None: local = replicas.
         """
-        share = self.batch_size // replicas
         local = replicas if local is None else local
+        images = self._dataset.train_images
+        if isinstance(images, PipelineImages):
+            batches = self._of_pipeline(images, first_step, replicas, first_replica, local)
+            return batches.take((last_step - first_step) * local).prefetch(2 * local)
+        share = self.batch_size // replicas
 
         def indices_of(position):
             replica = first_replica + position % local
             return self.indices(position // local, replica * share, share)
 
+        positions = tf.data.Dataset.range(first_step * local, last_step * local)
+        rows = positions.map(indices_of)
+        if isinstance(images, ImageFiles):
+            return self._of_files(images, rows, share).prefetch(2 * local)
+        return self._of_array(rows, share).prefetch(2 * local)
+
+    def _of_array(self, rows, share):
         columns = [self._dataset.train_images, self._dataset.train_labels]
         if self._weights is not None:
             columns.append(self._weights)
@@ -161,7 +181,33 @@ class Batches:
             values = tf.py_function(read, [indices], [column.dtype for column in columns])
             for value, column in zip(values, columns, strict=True):
                 value.set_shape([share, *column.shape[1:]])
-            return self._dataset.inputs(values[0]), *values[1:]
+            return self._inputs(*values)
 
-        positions = tf.data.Dataset.range(first_step * local, last_step * local)
-        return positions.map(indices_of).map(load, num_parallel_calls=2).prefetch(2 * local)
+        return rows.map(load, num_parallel_calls=2)
+
+    def _of_files(self, images, rows, share):
+        paths, columns = tf.constant(images.paths), [tf.constant(self._dataset.train_labels)]
+        if self._weights is not None:
+            columns.append(tf.constant(self._weights))
+
+        def load(row):
+            values = (tf.gather(column, row) for column in columns)
+            return images.load(tf.gather(paths, row)), *values
+
+        examples = rows.unbatch().map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.batch(share, drop_remainder=True).map(self._inputs)
+
+    def _of_pipeline(self, images, first_step, replicas, first_replica, local):
+        """Batches of the replicas in turn; of all of them, if not all are fed, the own ones."""
+        examples = images.stream(self.seed, first_step * self.batch_size, self._weights)
+        batches = examples.batch(self.batch_size // replicas, drop_remainder=True)
+        if local < replicas:
+            mine = tf.range(first_replica, first_replica + local, dtype=tf.int64)
+            own = batches.enumerate().filter(
+                lambda number, _: tf.reduce_any(number % replicas == mine)
+            )
+            batches = own.map(lambda _, batch: batch)
+        return batches.map(self._inputs)
+
+    def _inputs(self, images, *others):
+        return self._dataset.inputs(images), *others

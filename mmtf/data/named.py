@@ -6,9 +6,10 @@ from mmtf.config import STANDARDIZED
 from mmtf.data import preprocessing
 from mmtf.data.dataset import Dataset
 from mmtf.data.digits import load_digits
+from mmtf.data.paths import load_path
 from mmtf.data.tfds_source import load_tfds
 from mmtf.errors import require, require_choice, require_text
-from mmtf.registry import imported, is_place
+from mmtf.registry import imported, is_file, is_place
 
 EMBEDDED = "digits"
 
@@ -26,7 +27,8 @@ def load_data(
     Args:
       name: `digits` (installed with scikit-learn), `mnist`, `cifar10`, or the name of another
         image-classification dataset of TensorFlow Datasets (TFDS); or `module:attribute` of a
-        `Dataset`, or of a function without arguments that returns one.
+        `Dataset`, or of a function without arguments that returns one; or `folder:PATH`, images by
+        class, or `npz:PATH`, arrays, each with options after commas (`mmtf.data.paths.load_path`).
       data_dir: folder of TFDS (`mmtf.data.tfds_source.load_tfds`).
       preprocess: `box`: x / 127.5 - 1; or `per_image`: each image is standardized by its own mean
         and deviation, clipped and scaled to [-1, 1] (`mmtf.data.standardize_per_image`). None:
@@ -53,6 +55,8 @@ def load_data(
     change = PREPROCESSING[preprocess]
     if is_place(name):
         data = _of_the_user(name)
+    elif is_file(name):
+        data = load_path(name)
     else:
         data = load_digits() if name == EMBEDDED else load_tfds(name, change, data_dir)
     note = "; ".join(filter(None, [data.note, NOTES.get(preprocess)]))

@@ -7,7 +7,8 @@ Call `mmtf.evaluate` from Python, or run `python -m mmtf.evaluate` from a comman
 """
 
 from mmtf.evaluation.admission import validate_classifier, validate_logits
-from mmtf.evaluation.runner import BrokenConstraint, Result, measure, perturb, worst
+from mmtf.evaluation.results import Result, worst
+from mmtf.evaluation.runner import BrokenConstraint, measure, perturb
 from mmtf.evaluation.verdict import misclassified
 from mmtf.stats.intervals import wilson
 

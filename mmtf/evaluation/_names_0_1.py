@@ -16,7 +16,7 @@ from mmtf.evaluation.fitted import FittedAttack, as_fitted
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import Matrix
 from mmtf.evaluation.payoff import payoff_matrix as _payoff_matrix
-from mmtf.evaluation.runner import Result
+from mmtf.evaluation.results import Result
 from mmtf.threat import ThreatModel
 
 SHOWN = 8

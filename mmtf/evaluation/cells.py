@@ -9,9 +9,12 @@ import numpy as np
 
 from mmtf.classifiers.classifier import Classifier
 from mmtf.data.dataset import Dataset
+from mmtf.data.sources import ImageSource
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
-from mmtf.evaluation.runner import BrokenConstraint, Result, measure
+from mmtf.evaluation.results import Result
+from mmtf.evaluation.runner import BrokenConstraint, measure
+from mmtf.radius import radius_text
 from mmtf.storage import cache
 from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.digest import sha256
@@ -24,11 +27,12 @@ class Examples:
 
     def __init__(self, dataset: Dataset, count: int):
         self.dataset = dataset
-        self.x, self.y = dataset.test(count)
+        self.x, self.y = dataset.test_inputs(count)
 
     @functools.cached_property
     def digest(self) -> str:
-        return sha256(self.x, self.y)
+        images = self.x.digest if isinstance(self.x, ImageSource) else self.x
+        return sha256(images, self.y)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Row:
     """A classifier at one radius; name or radius is None in a table that has only one."""
 
     defense: str | None
-    eta: float | None
+    eta: float | str | None
     classifier: Classifier
 
     @functools.cached_property
@@ -69,7 +73,7 @@ def _measure(row, name, column, batches, examples, options) -> Result:
     attack = column.fit(row.classifier, examples.dataset)
     fitting, bar = time.monotonic() - began, None
     if options.progress:
-        parts = [row.defense, None if row.eta is None else f"eta {row.eta:g}", name]
+        parts = [row.defense, None if row.eta is None else f"eta {radius_text(row.eta)}", name]
         label = "  ".join(part for part in parts if part)
         bar = Progress(len(examples.x), label=label, unit="image", last=False)
     try:
@@ -112,6 +116,7 @@ def _read(path) -> Result:
 
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
-    if result.distance is not None:
-        arrays["distance"] = result.distance
+    for name in ("distance", "targets", "reached"):
+        if getattr(result, name) is not None:
+            arrays[name] = getattr(result, name)
     np.savez_compressed(path, **arrays)

@@ -12,6 +12,7 @@ from mmtf import losses
 from mmtf.attacks.base import input_gradient
 from mmtf.attacks.iterated import PGD
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.runtime.devices import full_float32
@@ -99,7 +100,7 @@ class Finding:
 def masking_in_classifier(
     name: str,
     classifier: Any,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     threat: ThreatModel,
     seed: int = 0,
@@ -182,7 +183,7 @@ def _rough_share(classifier, x, y, gradient, threat, seed, size) -> float:
         margin = classifier.compiled("margin", _margin)
 
         def after(direction):
-            step = threat.eta * threat.steepest_step(direction)
+            step = threat.radius * threat.steepest_step(direction)
             return _batched(margin, size, threat.project(x + step, x).numpy(), y)
 
         led = after(tf.constant(gradient))

@@ -44,8 +44,8 @@ def shown_images(
     size = int(np.prod(dataset.image_shape))
     count = int(min(min(stored), BUDGET // (2 * size * max(len(cells), 1))))
     if count == 0:
-        largest = max(one.eta or 0.0 for one in cells)
-        cells, count = [one for one in cells if (one.eta or 0.0) == largest], 1
+        largest = cells[-1].eta  # radii ascend; of an array the cell has a text
+        cells, count = [one for one in cells if one.eta == largest], 1
     x, y = dataset.test(count)
     models = {}
     for name, model in classifiers.items():

@@ -6,7 +6,7 @@
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,10 @@ from mmtf.evaluation.payoff_result import (
     paired_tests,
     table_findings,
 )
-from mmtf.evaluation.runner import BrokenConstraint, Result, worst
+from mmtf.evaluation.results import Result, worst
+from mmtf.evaluation.runner import BrokenConstraint
 from mmtf.evaluation.verdict import misclassified
+from mmtf.radius import Radius, as_radius, largest, radius_entry, radius_text
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.threat import ThreatModel, require_threat
 from mmtf.training.loop import RiskNotFinite
@@ -46,6 +48,8 @@ COLUMNS = (
     *("defense", "attack", "error", "robust_accuracy"),
     *("ci_low", "ci_high", "n", "seconds", "in_doubt"),
 )
+# Further columns if an attack has a target.
+TARGETED = ("target_rate", "target_low", "target_high", "target_n")
 
 
 def evaluate(
@@ -82,8 +86,10 @@ def evaluate(
     Returns:
       A row per model and attack, with the columns attack, error, robust_accuracy (1 - error),
       ci_low, ci_high (95 % interval of the error), n, seconds and in_doubt; for a dict of models
-      the first column is defense. `frame.attrs["signs"]` lists the signs of masked gradients as
-      text.
+      the first column is defense. If an attack has a target, target_rate is the share of the
+      images classified as their target, of the target_n whose true class is another one, with its
+      interval from target_low to target_high. `frame.attrs["signs"]` lists the signs of masked
+      gradients as text.
 
     Raises:
       ConfigError: a model does not match the dataset, or attacks are given by name without a
@@ -114,7 +120,7 @@ def evaluate(
     single = not isinstance(models, dict)
     matrix = _measured(
         {"model": models} if single else models,
-        {threat.eta: columns},
+        {radius_entry(threat.eta): columns},
         dataset,
         EvalOptions(
             max_examples=max_examples,
@@ -137,7 +143,9 @@ def evaluate(
     signs = [str(finding) for finding in matrix.findings]
     for sign in signs:
         warnings.warn(sign, stacklevel=2)
-    frame = pd.DataFrame(rows, columns=COLUMNS[1:] if single else COLUMNS)
+    targeted = any(cell.targets is not None for cell in matrix.cells)
+    shown = [*COLUMNS[single:], *(TARGETED if targeted else ())]
+    frame = pd.DataFrame(rows, columns=shown)
     frame.attrs["signs"] = signs
     return frame
 
@@ -147,7 +155,7 @@ def payoff_matrix(
     attacks: Mapping[str, Mapping[str, Any]],
     dataset: Dataset,
     *,
-    etas: list[float],
+    etas: Sequence[Radius],
     norm: str = "linf",
     recipes: Mapping[str, AttNetRecipe] | None = None,
     sources: Mapping[str, Any] | None = None,
@@ -163,7 +171,7 @@ def payoff_matrix(
       classifiers: name -> classifier; all are validated before any is measured.
       attacks: name -> options, see `mmtf.evaluation.attack_specs.make_attacks`.
       dataset: its test split is used.
-      etas: radii, > 0.
+      etas: radii, > 0, as of `mmtf.threat.ThreatModel`.
       norm: of the balls, a norm of `mmtf.threat.ThreatModel`.
       recipes, sources: see `make_attacks`.
       options: see `EvalOptions`; None: the defaults.
@@ -176,8 +184,9 @@ def payoff_matrix(
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
     columns = {}
     require(isinstance(classifiers, Mapping), "classifiers as a dict by name", classifiers)
-    listed = isinstance(etas, list | tuple) and 0 < len(set(etas)) == len(etas)
-    require(listed, "etas as a list of different radii", etas)
+    require(isinstance(etas, list | tuple), "etas as a list of different radii", etas)
+    etas = [as_radius("eta", eta) for eta in etas]
+    require(0 < len(set(etas)) == len(etas), "etas as a list of different radii", etas)
     for eta in etas:
         made = make_attacks(
             attacks,
@@ -189,10 +198,10 @@ def payoff_matrix(
             cache_dir=options.cache_dir,
             progress=options.progress,
         )
-        columns[eta] = {name: as_fitted(attack) for name, attack in made.items()}
+        columns[radius_entry(eta)] = {name: as_fitted(one) for name, one in made.items()}
     for name, source in sources.items():
         validate_classifier(source, dataset, name)
-    threat = ThreatModel(eta=max(etas), norm=norm)
+    threat = ThreatModel(eta=max(etas, key=largest), norm=norm)
     return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
 
 
@@ -234,7 +243,7 @@ def attack_classifier(
 
 def _measured(
     models: Mapping[str, Any],
-    columns: Mapping[float, Mapping[str, FittedAttack]],
+    columns: Mapping[float | str, Mapping[str, FittedAttack]],
     dataset: Dataset,
     options: EvalOptions,
     *,
@@ -261,7 +270,7 @@ def _measured(
         for column in next(iter(columns.values())).values():
             column.supports(classifier, examples.x[:1])
     findings, cells, clean = [], [], {}
-    wrong: dict[tuple[str, str, float], np.ndarray] = {}
+    wrong: dict[tuple[str, str, float | str], np.ndarray] = {}
     for name, classifier in classifiers.items():
         if options.checks:
             findings += classifier_findings(name, classifier, examples, threat, options)
@@ -269,7 +278,7 @@ def _measured(
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
-                label = f"{name}  eta {eta:g}  {attack}"
+                label = f"{name}  eta {radius_text(eta)}  {attack}"
                 try:
                     cell = measured_cell(where, attack, column, examples=examples, options=options)
                 except (BrokenConstraint, RiskNotFinite) as error:

@@ -16,11 +16,11 @@ from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
-from mmtf.evaluation.runner import Result
+from mmtf.evaluation.results import Result
 from mmtf.stats.paired import comparisons
 from mmtf.threat import ThreatModel
 
-Wrong = Mapping[tuple[str, str, float], np.ndarray]
+Wrong = Mapping[tuple[str, str, float | str], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Matrix:
 
     cells: list[Result]
     findings: list[Finding]
-    comparisons: dict[float, list[dict[str, Any]]]
+    comparisons: dict[float | str, list[dict[str, Any]]]
 
 
 def classifier_findings(
@@ -66,7 +66,7 @@ def classifier_findings(
 
 
 def table_findings(
-    wrong: Wrong, columns: Mapping[float, Mapping[str, FittedAttack]]
+    wrong: Wrong, columns: Mapping[float | str, Mapping[str, FittedAttack]]
 ) -> list[Finding]:
     """Signs of masked gradients in the errors, for the attacks of each norm and box apart.
 
@@ -78,11 +78,16 @@ def table_findings(
     for (defense, attack, eta), errors in wrong.items():
         if attack in columns[eta]:
             threat = columns[eta][attack].threat
-            kinds.setdefault((threat.norm, threat.box), {})[defense, attack, threat.eta] = errors
+            # The balls of one kind are nested: they differ in their radius alone.
+            weights = np.asarray(threat.weights).tobytes()
+            kind = kinds.setdefault((threat.norm, threat.box, weights), {})
+            kind[defense, attack, threat.radius] = errors
     return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
 
 
-def paired_tests(wrong: Wrong, clean: Mapping[str, np.ndarray], eta: float) -> list[dict[str, Any]]:
+def paired_tests(
+    wrong: Wrong, clean: Mapping[str, np.ndarray], eta: float | str
+) -> list[dict[str, Any]]:
     """McNemar's tests between all pairs of classifiers at one radius (`comparisons`).
 
     They compare the per-example worst cases over the attacks that all classifiers have.

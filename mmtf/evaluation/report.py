@@ -123,8 +123,9 @@ def write_report(
     for cell in matrix.cells:
         key = f"{cell.defense}/{cell.attack}/{cell.eta}"
         arrays[f"{key}/wrong"] = cell.wrong
-        if cell.distance is not None:
-            arrays[f"{key}/distance"] = cell.distance
+        for part in ("distance", "targets", "reached"):
+            if getattr(cell, part) is not None:
+                arrays[f"{key}/{part}"] = getattr(cell, part)
     write_json(os.path.join(folder, "record.json"), record)
     write_atomically(
         os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays)

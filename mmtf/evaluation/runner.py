@@ -1,9 +1,9 @@
 """Runs one attack on one classifier, checks its images and measures the error in float32."""
 
-import dataclasses
+import collections
 import time
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from collections.abc import Iterator, MutableMapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,90 +11,25 @@ import tensorflow as tf
 from mmtf.attacks.base import Attack, misclassified_fn
 from mmtf.attacks.loop import run, watching
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.minimal_perturbation import minimal_distance
+from mmtf.evaluation.results import NO_TARGET, Result
 from mmtf.evaluation.verdict import misclassified
+from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
-from mmtf.stats.intervals import wilson
 from mmtf.training.progress import Progress
-
-NO_IMAGES = np.zeros([0, 1, 1, 1], np.float32)
 
 
 class BrokenConstraint(RunError):
     """An attack returned images outside the ball or the box, or NaN: its error is meaningless."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Result:
-    """The outcome of an attack on a classifier.
-
-    Attributes:
-      attack: the attack's name in tables.
-      wrong: bool [N], the examples misclassified under the attack.
-      seconds: duration of the attack; NaN if part of it was done by an earlier call; None: not
-        measured.
-      images: the adversarial images of the first k examples, float32 [k, H, W, C].
-      distance: float64 [N], size of the smallest misclassified perturbation found
-        (`mmtf.evaluation.minimal_perturbation`), NaN where none was found; None: not computed.
-      defense: the classifier's name in tables; None in a table of one classifier.
-      eta: the radius; None in a table of one radius.
-    """
-
-    attack: str
-    wrong: np.ndarray
-    seconds: float | None = None
-    images: np.ndarray = dataclasses.field(default_factory=lambda: NO_IMAGES)
-    distance: np.ndarray | None = None
-    defense: str | None = None
-    eta: float | None = None
-
-    @property
-    def n(self) -> int:
-        """Number of examples."""
-        return len(self.wrong)
-
-    @property
-    def error(self) -> float:
-        """Share of the examples that are misclassified."""
-        return float(np.mean(self.wrong))
-
-    @property
-    def robust_accuracy(self) -> float:
-        """1 - error; for the attack `none` this is the clean accuracy."""
-        return 1.0 - self.error
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % confidence interval of the error, (low, high)."""
-        return wilson(int(self.wrong.sum()), self.n)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The entries of a record, as plain JSON data; attributes that are None are left out."""
-        low, high = self.interval
-        known: dict[str, Any] = {
-            "defense": self.defense,
-            "attack": self.attack,
-            "eta": self.eta,
-            "error": self.error,
-            "ci_low": low,
-            "ci_high": high,
-            "n": self.n,
-        }
-        found = {name: value for name, value in known.items() if value is not None}
-        if self.distance is not None:
-            finite = self.distance[np.isfinite(self.distance)]
-            found["median_distance"] = float(np.median(finite)) if len(finite) else None
-        if self.seconds is not None:
-            found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None
-        return found
-
-
 def measure(
     classifier: Any,
     attack: Attack,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     *,
     name: str,
@@ -111,7 +46,8 @@ def measure(
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       attack: the attack.
-      x: images in the box, float32 [N, H, W, C].
+      x: images in the box, float32 [N, H, W, C]; an array, or an ImageSource, of which one batch
+        after the other is read.
       y: labels, int [N].
       name: the attack's name in the result.
       seed: for random starts.
@@ -124,31 +60,31 @@ def measure(
       BrokenConstraint: an adversarial image lies outside the ball or the box, or holds NaN.
       ConfigError: there are no examples, or images lie outside the box.
     """
-    began = time.monotonic()
-    z = perturb(
-        classifier,
-        attack,
-        x,
-        y,
-        seed=seed,
-        precision=precision,
-        batch_size=batch_size,
-        kept=kept,
-        progress=progress,
-    )
-    wrong = misclassified(classifier, z, y, batch_size)
-    seconds, distance = time.monotonic() - began, None
-    if distances:
-        distance = minimal_distance(
-            classifier, x, z, y, wrong, attack.threat, batch_size=batch_size
-        )
-    return Result(name, wrong, seconds, z[:keep], distance)
+    began, spent = time.monotonic(), 0.0
+    found: dict[str, list[np.ndarray]] = collections.defaultdict(list)
+    given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
+    for part in _parts(classifier, attack, x, y, **given, kept=kept, progress=progress):
+        size, left = len(part.z), keep - sum(len(one) for one in found["images"])
+        found["wrong"].append(misclassified(classifier, part.z, part.y, size))
+        if left > 0:
+            found["images"].append(part.z[:left])
+        if part.targets is not None:
+            found["reached"].append(~misclassified(classifier, part.z, part.targets, size))
+            found["targets"].append(np.where(part.targets == part.y, NO_TARGET, part.targets))
+        if distances:
+            before = time.monotonic()
+            pair = part.x, part.z, part.y, found["wrong"][-1]
+            nearest = minimal_distance(classifier, *pair, attack.threat, batch_size=size)
+            found["distance"].append(nearest)
+            spent += time.monotonic() - before
+    arrays: dict[str, Any] = {key: np.concatenate(parts) for key, parts in found.items() if parts}
+    return Result(attack=name, seconds=time.monotonic() - began - spent, **arrays)
 
 
 def perturb(
     classifier: Any,
     attack: Attack,
-    x: np.ndarray,
+    x: np.ndarray | ImageSource,
     y: np.ndarray,
     *,
     seed: int = 0,
@@ -175,73 +111,88 @@ def perturb(
     Raises:
       BrokenConstraint, ConfigError: see `measure`.
     """
+    given: dict[str, Any] = {"seed": seed, "precision": precision, "batch_size": batch_size}
+    parts = _parts(classifier, attack, x, y, **given, kept=kept, progress=progress)
+    return np.concatenate([part.z for part in parts])
+
+
+class _Part(NamedTuple):
+    """A batch: clean images, labels, adversarial images, and the target classes or None."""
+
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    targets: np.ndarray | None
+
+
+def _parts(
+    classifier: Any,
+    attack: Attack,
+    x: Any,
+    y: Any,
+    *,
+    seed: int,
+    precision: str,
+    batch_size: int | None,
+    kept: MutableMapping[int, np.ndarray] | None,
+    progress: Progress | None,
+) -> Iterator[_Part]:
+    """Attacks one batch after the other; no more than one batch of `x` is read at a time."""
     kept = {} if kept is None else kept
-    x, y = np.asarray(x, np.float32), np.asarray(y, np.int32)
+    x = x if isinstance(x, ImageSource) else np.asarray(x, np.float32)
+    y = np.asarray(y, np.int32)
     require(0 < len(x) == len(y), "as many labels as images, at least one", (len(x), len(y)))
-    attack.threat.require_in_box(x)
-    classifier, size = as_classifier(classifier), batch_size or default_batch_size(x.shape[1:])
-    batches = []
-    with full_float32():
-        for number, start in enumerate(range(0, len(x), size)):
-            images, labels = tf.constant(x[start : start + size]), tf.constant(y[start:][:size])
-            own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
-            z = kept.get(number)
-            if z is None or z.shape != images.shape:
+    if isinstance(x, np.ndarray):
+        attack.threat.require_in_box(x)
+    size = batch_size or default_batch_size(tuple(x.shape[1:]))
+    classifier = as_classifier(classifier)
+    for number, start in enumerate(range(0, len(x), size)):
+        images = np.asarray(x[start : start + size], np.float32)
+        labels = tf.constant(y[start : start + size])
+        own = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0]), number)
+        attack.threat.require_in_box(images)
+        with full_float32():
+            given = tf.constant(images), labels, own
+            z, targets = kept.get(number), None
+            if z is not None and z.shape == images.shape:
+                targets = _targets(attack, classifier.at("float32"), *given)
+            # In low precision the kept images do not tell which of them were attacked again.
+            low = targets is not None and precision != "float32" and attack.queries_model
+            if z is None or z.shape != images.shape or low:
                 with watching(_Watcher(progress, start)):
-                    z = _attacked(attack, classifier, images, labels, own, precision)
+                    z, targets = _attacked(attack, classifier, *given, precision)
                 kept[number] = z
-            broken = int(attack.threat.violations(z, images.numpy()).sum())
-            if broken:
-                raise BrokenConstraint(
-                    f"{attack!r} returned {broken} of {len(z)} images outside the ball of radius "
-                    f"{attack.threat.eta:g} or the box, or with NaN."
-                )
-            batches.append(z)
-            if progress is not None:
-                progress.update(start + len(z), {})
-    return np.concatenate(batches)
+        broken = int(attack.threat.violations(z, images).sum())
+        if broken:
+            raise BrokenConstraint(
+                f"{attack!r} returned {broken} of {len(z)} images outside the ball of radius "
+                f"{radius_text(attack.threat.eta)} or the box, or with NaN."
+            )
+        yield _Part(images, y[start : start + size], z, targets)
+        if progress is not None:
+            progress.update(start + len(z), {})
 
 
-def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
-    """Takes the per-example worst case over `results` and the unperturbed images.
-
-    An example counts as an error if it is misclassified under any attack or without one: the
-    unperturbed image lies in every ball. `distance` is the smallest over the results and `seconds`
-    their sum, if all results have them.
-
-    Args:
-      results: all on the same N examples.
-      clean: bool [N], > 0 examples: which unperturbed images are misclassified.
-
-    Raises:
-      ConfigError: the numbers of examples differ, or are 0.
-    """
-    require(
-        len(clean) > 0 and all(one.n == len(clean) for one in results),
-        f"results on the same examples, {len(clean)} > 0",
-        [one.n for one in results],
-    )
-    wrong = np.logical_or.reduce([clean, *(one.wrong for one in results)])
-    seconds = [one.seconds for one in results if one.seconds is not None]
-    distances = [one.distance for one in results if one.distance is not None]
-    total = float(sum(seconds)) if len(seconds) == len(results) else None
-    smallest = None
-    if len(distances) == len(results):
-        smallest = np.fmin.reduce([np.where(clean, 0.0, np.nan), *distances])
-    return Result("worst", wrong, total, distance=smallest)
+def _targets(attack, classifier, *given) -> np.ndarray | None:
+    targets = attack.aims_at(classifier, *given)
+    return None if targets is None else np.array(targets)
 
 
 def _attacked(attack, classifier: Classifier, images, labels, seed, precision):
+    """Adversarial images, and the classes that they aim at or None."""
     full = classifier.at("float32")
     if precision == "float32" or not attack.queries_model:
-        return run(attack, full, images, labels, seed).numpy()
+        z = run(attack, full, images, labels, seed).numpy()
+        return z, _targets(attack, full, images, labels, seed)
     low = classifier.at(precision)
-    z = run(attack, low, images, labels, seed)
+    z, targets = run(attack, low, images, labels, seed), _targets(attack, low, images, labels, seed)
     again = (misclassified_fn(low)(z, labels) > misclassified_fn(full)(z, labels)).numpy()
     z = z.numpy()
     if again.any():
         z[again] = run(attack, full, images[again], labels[again], seed).numpy()
-    return z
+        if targets is not None:
+            targets[again] = _targets(attack, full, images[again], labels[again], seed)
+    return z, targets
 
 
 class _Watcher:

@@ -21,7 +21,7 @@ class AdvPGD(Game):
         require_int("max_steps", max_steps)
         self.max_steps = max_steps
         # A single step of 2.5 eta would end on the surface of the ball from every start.
-        step_size = threat.eta * min(2.5 / max_steps, 1.25)
+        step_size = threat.radius * min(2.5 / max_steps, 1.25)
         self._attack = PGD(threat, steps=max_steps, step_size=step_size, stop_early=False)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:

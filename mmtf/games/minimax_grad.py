@@ -27,7 +27,9 @@ class MinimaxGrad(Game):
     range.
 
     Args:
-      threat: the constraint of Eq. 5; its eta is also the eta of Eq. 8.
+      threat: the constraint of Eq. 5; its eta is also the eta of Eq. 8. Where it is an array, the
+        penalty is gamma / 2N sum_i sum_k eta_k (dl_i / dz_ik)^2, as Eq. 8 follows from a step
+        z_k = x_k + eta_k dl/dx_k of each value (Eq. 3).
       gamma: multiplies the penalty, >= 0; 1 is Eq. 8, 0 is LWA.
       max_steps: steps of the inner maximization, > 0; 1 is FGSM (Eq. 1), as in the paper.
       penalty: how the penalty is differentiated. `nested` differentiates ||dl/dz||^2 exactly, by
@@ -113,20 +115,27 @@ class MinimaxGrad(Game):
                 # dl_i/dz_i has no weight: k copies of an example have k times its square, not k^3.
                 mean_loss = tf.reduce_sum(each) / context.global_batch_size
         sensitivity = context.global_batch_size * tape.gradient(mean_loss, z)
-        factor = self.gamma * self.threat.eta * scale
+        factor = self.gamma * self.threat.radius * scale
         if context.strength is not None:
             factor *= context.strength
-        squares = tf.reduce_sum(tf.square(sensitivity), list(range(1, sensitivity.shape.rank)))
+        weights, axes = self.threat.weights, list(range(1, sensitivity.shape.rank))
+        # With an array eta sum_i eta_i g_i^2 = max(eta) ||sqrt(weights) g||^2.
+        weighted = not isinstance(self.threat.eta, float)
+        root = sensitivity * weights**0.5 if weighted else sensitivity
+        squares = tf.reduce_sum(tf.square(root), axes)
         term = factor / 2 * context.mean(squares)
         metrics = {"risk": risk, "sensitivity": term}
         if self.penalty != "finite_difference":
             return risk + term, metrics
         # d/du of this surrogate is [dl/du(z + h d) - dl/du(z)] / h along the constant d = dl/dz,
         # which tends to d/du ||dl/dz||^2 / 2 where l is smooth in z.
-        sensitivity = tf.stop_gradient(sensitivity)
+        direction = tf.stop_gradient(sensitivity)
+        if weighted:
+            direction *= weights
+            squares = tf.reduce_sum(tf.square(direction), axes)
         length = tf.stop_gradient(tf.sqrt(squares))
         scale = tf.math.divide_no_nan(self.difference_length, length)
-        shifted = z + sensitivity * tf.reshape(scale, [-1] + [1] * (z.shape.rank - 1))
+        shifted = z + direction * tf.reshape(scale, [-1] + [1] * (z.shape.rank - 1))
         with context.dropout(model):
             each_there = losses.cross_entropy(classifier(shifted, training=True), y)
         difference = tf.math.divide_no_nan(each_there - each, scale)

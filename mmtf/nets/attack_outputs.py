@@ -51,11 +51,11 @@ def perturbed(
         if output != "tanh":
             gain = FULL_GAIN if output == "full" else 1.0
             raw = raw * (gain * ops.rsqrt(ops.mean(square, axes, keepdims=True) + EPSILON))
-        # |tanh| <= 1 in float32 too, so the perturbation never exceeds eta.
-        delta = threat.eta * ops.tanh(raw)
+        # tanh of a large float32 rounds to 1: eta is reached and never passed.
+        delta = ops.tanh(raw) * threat.radii
     else:
         length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
-        delta = threat.eta * raw / (ops.maximum(length, 1.0) if output == "tanh" else length)
+        delta = threat.radius * raw / (ops.maximum(length, 1.0) if output == "tanh" else length)
     moved = images + delta
     if output == "full":
         moved = moved + ops.stop_gradient(ops.clip(moved, *threat.box) - moved)

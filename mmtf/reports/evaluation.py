@@ -5,7 +5,7 @@ import pandas as pd
 from mmtf.reports.about import attack_settings
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
-from mmtf.reports.measured import record_radius
+from mmtf.reports.measured import record_radius, target_text
 
 MARK = " !"
 
@@ -18,21 +18,28 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
     """
     doubted = {one["defense"] for one in record["signs"]}
     columns = ["defense", "attack", "eta", "error", "ci_low", "ci_high", "n", "median_distance"]
+    if any("target_n" in cell for cell in record["cells"]):
+        columns += ["target_rate", "target_low", "target_high", "target_n"]
     frame = pd.DataFrame(record["cells"]).reindex(columns=[*columns, "seconds"])
     frame.insert(4, "robust_accuracy", 1 - frame.error)
     return frame.assign(in_doubt=frame.defense.isin(doubted) & (frame.attack != "none"))
 
 
-def payoff_frame(record: dict, eta: float) -> pd.DataFrame:
+def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
     """Defenses x attacks at one radius: `error (robust accuracy) [95 % interval of the error]`.
 
-    An error rate in doubt ends in `!`.
+    An error rate in doubt ends in `!`. Of an attack with a target class the success rate follows,
+    the share of the images classified as their target, with its interval.
     """
     rows: dict[str, dict[str, str]] = {}
-    for row in evaluation_frame(record).itertuples():
+    frame = evaluation_frame(record)
+    targets = [target_text(cell) for cell in record["cells"]]
+    for row in frame.assign(target=targets).itertuples():
         if row.eta == eta:
             mark = MARK if row.in_doubt else ""
             text = f"{error_text(row.error)} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
+            if row.target:
+                text += f", target reached {row.target}"
             rows.setdefault(row.defense, {})[row.attack] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mmtf.radius import radius_text
+
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table in GitHub's syntax.
@@ -50,7 +52,7 @@ def games_table(records: list[dict[str, Any]], attacks: Sequence[str] = GRADIENT
         rows.append(
             [
                 _name(config),
-                f"{config['eta']:g}",
+                radius_text(config["eta"]),
                 f"{cells['none']['n']:,}",
                 *(_cell(cells.get(attack), config) for attack in attacks),
                 f"{record['training']['steps']:,}",

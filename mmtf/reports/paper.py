@@ -3,22 +3,23 @@
 import csv
 import functools
 import importlib.resources
+from typing import Any
 
 # Names of games in `mmtf.games` -> names in paper_tables.csv, where they differ.
 _DEFENSES = {"undefended": "no_defense"}
 
 
-def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float | None:
-    """The test error that the paper reports, in [0, 1]; None if it reports none.
+def paper_figure(dataset: str, eta: Any, defense: str, attack: str) -> float | None:
+    """The error that the paper reports, or None where it has no such cell.
 
     Tables 4 and 5 repeat the column `worst` of Table 3 as FGSM-curr. Where several tables have the
     cell, the value of the first table is returned.
 
     Args:
       dataset: `mnist` or `cifar10`.
-      eta: radius for pixels in [-1, 1]. The clean error of the undefended net is the same for all.
-      defense: a game of `mmtf.games`, or `adv_fgsm80` for round 80 of adv_fgsm, and so on.
-      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr` or `worst`.
+      eta: the radius; no array has a cell. Without effect for the undefended net's clean error.
+      defense: a game of `mmtf.games`, or `adv_fgsm80` and the like.
+      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr`, `worst`.
 
     Example:
       >>> paper_figure("mnist", 0.3, "minimax_grad", "fgsm_curr")
@@ -27,7 +28,8 @@ def paper_figure(dataset: str, eta: float, defense: str, attack: str) -> float |
     defense = _DEFENSES.get(defense, defense)
     for row in _rows():
         same = (row["dataset"], row["defense"], row["attack"]) == (dataset, defense, attack)
-        if same and (not row["eta"] or abs(float(row["eta"]) - eta) < 1e-9):
+        known = isinstance(eta, float | int)
+        if same and (not row["eta"] or (known and abs(float(row["eta"]) - eta) < 1e-9)):
             return float(row["error"])
     return None
 

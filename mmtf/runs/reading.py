@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmtf.errors import ConfigError, is_number, shown
+from mmtf.radius import as_radius
 from mmtf.storage.files import FORMAT, read_json
 
+RADIUS = "a radius"
 # What the readers of these files use of them; a `?` marks what older versions did not write.
 CONFIG = {
     "game": str,
     "dataset": str,
-    "eta": float,
+    "eta": RADIUS,
     "norm": str,
     "net": str,
     "game_options": {},
@@ -124,6 +126,14 @@ def _read(path: str, shape: Any) -> Any:
     return value
 
 
+def _is_radius(value: Any) -> bool:
+    try:
+        as_radius("eta", value)
+    except ConfigError:
+        return False
+    return not isinstance(value, str)
+
+
 def _mismatch(value: Any, shape: Any, place: str) -> tuple[str, str, str] | None:
     """(where, what was expected, what is there) of the first difference, None if there is none."""
     if isinstance(shape, Mapping):
@@ -145,7 +155,9 @@ def _mismatch(value: Any, shape: Any, place: str) -> tuple[str, str, str] | None
             return place, _WORDS[list], shown(value)
         found = (_mismatch(one, shape[0], f"{place}[{i}]") for i, one in enumerate(value))
         return next((one for one in found if one is not None), None)
-    if shape == ERROR:
+    if shape == RADIUS:
+        good, words = _is_radius(value), RADIUS
+    elif shape == ERROR:
         good, words = is_number(value) and 0 <= value <= 1, ERROR
     elif isinstance(shape, type):
         good = is_number(value) and (shape is float or isinstance(value, int))

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.data.dataset import Dataset
+from mmtf.radius import radius_entry
 from mmtf.reports import paper_figure
 from mmtf.storage.files import FORMAT
 from mmtf.storage.provenance import provenance
@@ -48,7 +49,7 @@ class RunRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the record as JSON types, with this process's versions, hardware and commit."""
-        pace = self.images_per_second
+        pace, names = self.images_per_second, self.dataset.class_names
         record = {
             "format": FORMAT,
             "config": self.config.to_dict(),
@@ -58,6 +59,7 @@ class RunRecord:
                 "notice": self.notice,
                 "train": len(self.dataset.train_images),
                 "test": len(self.dataset.test_images),
+                **({"class_names": list(names)} if names else {}),
             },
             "seeds": [self.config.seed],
             "precision": {"training": self.precision, "evaluation": "float32"},
@@ -84,7 +86,11 @@ def result_of(measured: dict[str, Any], config: RunConfig) -> dict[str, Any]:
       measured: a result's dict, with `attack`, `error` (0 to 1) and its interval.
       config: the run's configuration.
     """
-    return {**measured, "eta": config.eta, "paper": _paper_figure(measured["attack"], config)}
+    return {
+        **measured,
+        "eta": radius_entry(config.eta),
+        "paper": _paper_figure(measured["attack"], config),
+    }
 
 
 def _paper_figure(attack: str, config: RunConfig) -> float | None:

@@ -61,7 +61,7 @@ def require_same_images(source: str, config: RunConfig, dataset: Dataset) -> Non
     folder, numbers = replay_plan(source, None)
     require(is_finished(os.path.dirname(folder)), "--replay of a finished run", source)
     theirs = read_config(os.path.join(os.path.dirname(folder), "config.json"))
-    for name, ours in (("eta", config.eta), ("dataset", dataset.name)):
+    for name, ours in (("eta", config.to_dict()["eta"]), ("dataset", dataset.name)):
         require(theirs[name] == ours, f"--replay of a run with {name} {ours}", theirs[name])
     model = load_keras(round_path(folder, numbers[0] - 1))
     shape, known_shape = model.input_shape[1:], dataset.image_shape

@@ -8,7 +8,8 @@ from mmtf.attacks.single_step import FGSM
 from mmtf.classifiers.loading import load_classifier
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
-from mmtf.evaluation.runner import Result, perturb
+from mmtf.evaluation.results import Result
+from mmtf.evaluation.runner import perturb
 from mmtf.evaluation.verdict import misclassified
 from mmtf.threat import ThreatModel
 

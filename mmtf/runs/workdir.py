@@ -6,6 +6,7 @@ from typing import Any, TextIO
 from mmtf.config import RunConfig, differences
 from mmtf.errors import ConfigError, require_path
 from mmtf.games import GAMES
+from mmtf.radius import radius_text
 from mmtf.registry import label_of
 from mmtf.runs.reading import read_config, read_record
 from mmtf.storage.files import files_within, remove_partial, write_json
@@ -146,7 +147,11 @@ def default_workdir(config: RunConfig) -> str:
     Norm, initializer and schedule are added where they differ from the defaults. A user-defined
     game or dataset is named by its label: `my_package:MyGame` is my_game.
     """
-    parts = [GAMES.label(config.game), label_of(config.dataset), f"eta{config.eta:g}"]
+    parts = [
+        GAMES.label(config.game),
+        label_of(config.dataset),
+        f"eta{radius_text(config.eta).replace(':', '_')}",
+    ]
     if config.norm != "linf":
         parts.append(config.norm)
     if config.net_options.get("init", "keras") != "keras":

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -107,6 +108,8 @@ class Trainer:
             )
         # AutoGraph off: converting the code, layers included, takes longer than tracing it.
         self._run = tf.function(self._run_steps, autograph=False)
+        self._stream: Any = None  # of a source that is not in memory
+        self._stream_step = self._stream_end = 0  # the next step of it, and its end
         self._programs: Programs | None = None
         self._play: Callable[..., dict[str, tf.Tensor]] = self._play_step
         if takes_programs(jit_compile, batches.in_memory):
@@ -157,16 +160,24 @@ class Trainer:
         arguments = [tf.constant(value, tf.int32) for value in (first, count, number)]
         if self.batches.in_memory:
             return self._run(*arguments)
+        return self._run(*arguments, self._fed(first, count))
 
-        def stream(context):
-            # One input pipeline per worker, for all replicas of that worker.
-            local = self.replicas // context.num_input_pipelines
-            own = context.input_pipeline_id * local
-            return self.batches.stream(first, first + count, self.replicas, own, local)
+    def _fed(self, first, count):
+        """Iterator of the batches from step `first` on: the one of the call before goes on."""
+        if self._stream is None or self._stream_step != first or first + count > self._stream_end:
+            last = max(self.total_steps, first + count)
 
-        with self.strategy.scope():
-            streams = self.strategy.distribute_datasets_from_function(stream)
-        return self._run(*arguments, iter(streams))
+            def stream(context):
+                # One input pipeline per worker, for all replicas of that worker.
+                local = self.replicas // context.num_input_pipelines
+                own = context.input_pipeline_id * local
+                return self.batches.stream(first, last, self.replicas, own, local)
+
+            with self.strategy.scope():
+                streams = self.strategy.distribute_datasets_from_function(stream)
+            self._stream, self._stream_end = iter(streams), last
+        self._stream_step = first + count
+        return self._stream
 
     def _run_steps(self, first, count, number, iterator=None):
         with contextlib.ExitStack() as stack:

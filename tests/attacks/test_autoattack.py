@@ -38,7 +38,8 @@ def test_a_later_part_is_spent_on_the_standing_alone(smooth, rng):
     np.testing.assert_array_equal(z[0], x[0])
 
 
-@pytest.mark.parametrize("compile_it", [False, True])
+# In a graph AutoAttack is traced in test_attack_contract.py; the number of classes is known there.
+@pytest.mark.parametrize("compile_it", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_two_classes_go_without_targets(compile_it, linear):
     """Its linear boundary is met by every other part: what lies within eta falls, the rest not."""
     classifier = linear(np.stack([np.zeros(16), np.ones(16)], 1))

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from benchmarks import gpu as benchmark
 from scripts.performance import gpu
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +29,12 @@ def test_without_a_gpu_it_says_so():
     done = command()
     assert done.returncode != 0 and "Expected a GPU that TensorFlow sees" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "Expected --output with --device=cpu" in command("--device=cpu").stderr
+
+
+def test_a_trial_without_a_gpu_does_not_replace_the_committed_record(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "FLAGS", types.SimpleNamespace(device="cpu", output=None))
+    assert benchmark.main(["gpu"]) == 1
+    assert "Expected --output with --device=cpu" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -44,11 +44,13 @@ def test_every_field_of_the_configs_has_its_flag():
 def test_a_radius_is_given_on_either_scale(parse):
     assert given_settings(parse("--eta=1/4")[0])["eta"] == 0.25
     assert given_settings(parse("--epsilon=8/255")[0])["eta"] == 16 / 255
+    assert given_settings(parse("--epsilon=0.1:1/4:0")[0])["eta"] == (0.2, 0.5, 0.0)
+    assert parse("--eta=0.1:1/4")[0]["eta"].serialize() == "--eta=0.1:0.25"
     assert given_settings(parse()[0])["eta"] is None
     with pytest.raises(ConfigError, match="--eta or --epsilon, one of them"):
         given_settings(parse("--eta=0.3", "--epsilon=0.15")[0])
     with pytest.raises(flags.IllegalFlagValueError, match="0.3 or 8/255"):
-        parse("--epsilon=8:255")
+        parse("--epsilon=8//255")
 
 
 def test_where_a_flag_was_given(parse, tmp_path):

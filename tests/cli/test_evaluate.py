@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from commands import ROOT, call
 
 from mmtf.classifiers.export import save_serving
 from mmtf.classifiers.loading import load_classifier
@@ -25,7 +26,7 @@ from mmtf.reports import write_html
 from mmtf.stats.intervals import wilson
 from mmtf.storage.lock import hold
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+pytestmark = pytest.mark.usefixtures("few_checks")
 SHAPE = (28, 28, 1)
 NAMES = {"net": "net.keras", "other": "served"}
 
@@ -35,13 +36,13 @@ def trusted(path):
 
 
 def evaluate(*flags, dataset="--dataset=digits"):
-    flags = (dataset, *flags) if dataset else flags
-    return subprocess.run(
-        [sys.executable, "-m", "mmtf.evaluate", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return call("mmtf.evaluate", *((dataset, *flags) if dataset else flags))
+
+
+def evaluate_alone(*flags):
+    """In a process of its own."""
+    command = [sys.executable, "-m", "mmtf.evaluate", "--dataset=digits", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_keras_file_and_its_saved_model_get_the_same_figures(trained, tmp_path
     with open(tmp_path / "report" / "record.json") as source:
         record = json.load(source)
     assert record["comparisons"]["0.1"][0]["a"] == "net"
-    # Again, in another process: read back, not measured.
+    # Again, by another caller: read back, not measured.
     monkeypatch.setattr(cells, "_measure", None)
     again = payoff.payoff_matrix(
         {one: trusted(f"{folder}/{path}") for one, path in NAMES.items()},
@@ -252,7 +253,7 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         with pytest.raises(ConfigError, match=re.escape(message)) as refused:
             validate_classifier(load_classifier(path), load_digits())
         assert "\n" not in str(refused.value)
-    done = evaluate(f"--model={soft}", "--attacks=none", "--max_examples=20")
+    done = evaluate_alone(f"--model={soft}", "--attacks=none", "--max_examples=20")
     assert done.returncode == 1 and cases[soft] in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 

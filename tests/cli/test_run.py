@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, real kills, real signals."""
+"""`python -m mmtf.run` as a user meets it; where a kill or a signal matters, as a real process."""
 
 import glob
 import json
@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,13 +15,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags as absl_flags
+from commands import ROOT, call
 
+import mmtf.cli.run
 from mmtf.data import load_digits
 from mmtf.evaluation import misclassified
 from mmtf.reports import read_json
 from mmtf.storage.lock import InUse, hold
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
 
 
@@ -28,20 +31,16 @@ def command(workdir, *flags):
     return [sys.executable, "-m", "mmtf.run", f"--workdir={workdir}", *flags]
 
 
-def run(workdir, *flags, env=None, **options):
-    return subprocess.run(
-        command(workdir, *flags),
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        **options,
-    )
+def run(workdir, *flags, **options):
+    return call("mmtf.run", f"--workdir={workdir}", *flags, **options)
+
+
+def run_alone(workdir, *flags):
+    """In a process of its own."""
+    return subprocess.run(command(workdir, *flags), cwd=ROOT, capture_output=True, text=True)
 
 
 def final_weights(workdir):
-    import keras
-
     return keras.models.load_model(os.path.join(workdir, "classifier.keras")).get_weights()
 
 
@@ -57,9 +56,9 @@ def assert_same_run(ours, theirs):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A whole small run, and what it printed."""
+    """A whole small run in a process of its own, and what it printed."""
     workdir = str(tmp_path_factory.mktemp("runs") / "finished")
-    done = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    done = run_alone(workdir, *SMALL, "--steps=30", "--seed=3")
     assert done.returncode == 0, done.stderr
     return workdir, done
 
@@ -76,7 +75,7 @@ def test_a_run_leaves_what_it_promises(finished):
     assert results["worst"]["error"] >= results["fgsm_curr"]["error"]
     assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
     assert {"versions", "hardware", "commit", "curve"} <= set(record)
-    assert [point["step"] for point in record["curve"]] == list(range(0, 61, 6))
+    assert [point["step"] for point in record["curve"]] == list(range(0, 31, 3))
     # The figures are those of what is exported; float32 graphs may differ by an image.
     data = load_digits()
     x, y = data.test()
@@ -97,7 +96,7 @@ def test_a_run_leaves_what_it_promises(finished):
 
 def test_a_finished_run_prints_its_result_at_once(finished):
     workdir, first = finished
-    again = run(workdir, *SMALL, "--steps=60", "--seed=3")
+    again = run(workdir, *SMALL, "--steps=30", "--seed=3")
     assert again.returncode == 0
     table = first.stdout[first.stdout.index("\nminimax_grad on digits") :]
     assert table in again.stdout and "Measuring" not in again.stdout
@@ -110,7 +109,7 @@ def test_a_finished_run_prints_its_result_at_once(finished):
 def test_kill_minus_nine_costs_nothing(finished, tmp_path):
     """Killed as soon as a checkpoint is there, started again: bitwise the weights of `finished`."""
     workdir = str(tmp_path / "killed")
-    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=0"]
+    flags = [*SMALL, "--steps=30", "--seed=3", "--checkpoint_seconds=0"]
     process = subprocess.Popen(
         command(workdir, *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -128,10 +127,14 @@ def test_kill_minus_nine_costs_nothing(finished, tmp_path):
     assert_same_run(workdir, finished[0])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+# That SIGINT stops a training alike is tested in tests/training/test_loop.py, and what the command
+# answers in test_command_errors.py.
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_signals_save_and_say_how_to_go_on(finished, tmp_path, number):
     workdir = str(tmp_path / "stopped")
-    flags = [*SMALL, "--steps=60", "--seed=3", "--checkpoint_seconds=1000"]
+    flags = [*SMALL, "--steps=30", "--seed=3", "--checkpoint_seconds=1000"]
     process = subprocess.Popen(
         command(workdir, *flags),
         cwd=ROOT,
@@ -153,42 +156,6 @@ def test_signals_save_and_say_how_to_go_on(finished, tmp_path, number):
     assert_same_run(workdir, finished[0])
 
 
-# Answers in one process what a command each would: [status, what it printed, what it complained].
-ANSWERS = """
-import json, os, socket, sys, tempfile
-from absl import flags
-import mmtf.cli.run as r
-
-def nobody(*unused, **more):
-    raise socket.gaierror(-2, "Name or service not known")
-
-def answer(argv, env, offline):
-    before, resolver = dict(os.environ), socket.getaddrinfo
-    os.environ.update(env)
-    socket.getaddrinfo = nobody if offline else resolver
-    places = [tempfile.TemporaryFile("w+") for _ in range(2)]
-    saved = [os.dup(number) for number in (1, 2)]
-    for number, place in enumerate(places, 1):
-        os.dup2(place.fileno(), number)
-    try:
-        flags.FLAGS.unparse_flags()
-        for name in flags.FLAGS:
-            flags.FLAGS[name].unparse()
-        status = r.main(flags.FLAGS(["run", *argv]))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, old in enumerate(saved, 1):
-            os.dup2(old, number)
-        socket.getaddrinfo = resolver
-        os.environ.clear()
-        os.environ.update(before)
-    for place in places:
-        place.seek(0)
-    return [status, *(place.read() for place in places)]
-
-print(json.dumps([answer(*case) for case in json.load(sys.stdin)]))
-"""
 NO_DATA = {"TFDS_DATA_DIR": os.path.join(ROOT, "nowhere")}
 WORKERS = "--distribution=multiworker"
 # (flags, message), and with what in the environment; {} is for a workdir that is not there.
@@ -243,8 +210,8 @@ MISTAKES = {
     ),
     "busy": ([*SMALL, "--steps=1", "--workdir={busy}"], "which another run holds"),
     "another config": (
-        [*SMALL, "--steps=61", "--seed=3", "--workdir={finished}"],
-        "schedule.steps: 60 -> 61",
+        [*SMALL, "--steps=31", "--seed=3", "--workdir={finished}"],
+        "schedule.steps: 30 -> 31",
     ),
     # Asked for by name: never swapped for the digits.
     "data, a folder": (["--dataset=mnist"], "--data_dir"),
@@ -257,42 +224,31 @@ MISTAKES = {
 }
 
 
-@pytest.fixture(scope="module")
-def answers(finished, tmp_path_factory):
-    """Name of a mistake -> [status, stdout, stderr, its workdir], all by one process."""
-    folder, cases = str(tmp_path_factory.mktemp("mistakes")), []
-    places = {"busy": os.path.join(folder, "busy"), "finished": finished[0]}
-    for name, (flags, _) in MISTAKES.items():
-        flags = [flag.format(**places) if flag.startswith("--workdir") else flag for flag in flags]
-        own = [] if any(flag.startswith("--workdir") for flag in flags) else [f"{folder}/{name}"]
-        offline = name.startswith("data, ")
-        env = {"TF_CONFIG": "", **(NO_DATA if offline else {})}
-        cases.append([[*(f"--workdir={one}" for one in own), *flags], env, offline])
-    with hold(places["busy"]):
-        done = subprocess.run(
-            [sys.executable, "-c", ANSWERS],
-            cwd=ROOT,
-            input=json.dumps(cases),
-            capture_output=True,
-            text=True,
-        )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    workdirs = [os.path.join(folder, name) for name in MISTAKES]
-    return dict(zip(MISTAKES, ([*a, w] for a, w in zip(found, workdirs, strict=True)), strict=True))
+def nobody(*unused, **more):
+    """A resolver that knows no host."""
+    raise socket.gaierror(-2, "Name or service not known")
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_users_mistake_gets_one_line(answers, name):
-    status, _, complaint, workdir = answers[name]
-    message = MISTAKES[name][1]
-    assert status == 1
+def test_a_users_mistake_gets_one_line(finished, tmp_path, monkeypatch, name):
+    flags, message = MISTAKES[name]
+    workdir, busy, env = str(tmp_path / "w"), str(tmp_path / "busy"), {"TF_CONFIG": ""}
+    flags = [
+        flag.format(busy=busy, finished=finished[0]) if flag.startswith("--workdir") else flag
+        for flag in flags
+    ]
+    if name.startswith("data, "):
+        env |= NO_DATA
+        monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with hold(busy):
+        done = run(workdir, *flags, env=env)  # of two equal flags the last one counts
+    assert done.returncode == 1
     if name == "exploding risk":
-        assert re.search(message, complaint)
+        assert re.search(message, done.stderr)
         return
-    lines = complaint.strip().splitlines()
+    lines = done.stderr.strip().splitlines()
     assert message in lines[-1]
-    assert len(lines) == 1 or name.startswith("data, "), complaint  # TFDS has its say before
+    assert len(lines) == 1 or name.startswith("data, "), lines  # TFDS has its say before
     assert not os.path.exists(os.path.join(workdir, "record.json"))
 
 
@@ -300,30 +256,25 @@ def test_a_users_mistake_gets_one_line(answers, name):
     ("flags", "message"),
     [
         (["--game=chess"], "one of undefended, adv_fgsm, lwa, adv_pgd, minimax_grad"),
-        (["--dataset=digits", "--norm=l2", "--attacks=fgsm"], "Expected norm linf for FGSM"),
+        # After TensorFlow's import: as with mmtf.evaluate in test_evaluate.py.
+        pytest.param(
+            ["--dataset=digits", "--norm=l2", "--attacks=fgsm"],
+            "Expected norm linf for FGSM",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_process_of_its_own_answers_alike(tmp_path, flags, message):
-    done = run(str(tmp_path / "w"), *flags)
+    done = run_alone(str(tmp_path / "w"), *flags)
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def without_network(tmp_path):
-    """No prepared data, and a resolver that knows no host."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import socket\n"
-        "def nobody(*unused, **more):\n"
-        "    raise socket.gaierror(-2, 'Name or service not known')\n"
-        "socket.getaddrinfo = nobody\n"
-    )
-    return {"TFDS_DATA_DIR": str(tmp_path / "none"), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-
-
-def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path):
+def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
     flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
-    done = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    done = run(str(tmp_path / "w"), *flags, env=NO_DATA)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("MNIST COULD NOT BE LOADED")
     assert "embedded digits" in done.stdout.splitlines()[0]
@@ -331,7 +282,7 @@ def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_pat
         record = json.load(source)
     assert record["dataset"]["name"] == record["config"]["dataset"] == "digits"
     assert record["dataset"]["notice"].startswith("MNIST COULD NOT BE LOADED")
-    again = run(str(tmp_path / "w"), *flags, env=without_network(tmp_path))
+    again = run(str(tmp_path / "w"), *flags, env=NO_DATA)
     assert again.returncode == 0, again.stderr  # the finished run is shown
 
 
@@ -434,32 +385,37 @@ EVERY_SETTING = {
 }
 
 
-def test_every_flagfile_names_a_run_that_can_be():
+@pytest.fixture
+def config_of(monkeypatch):
+    """config_of(*flags): the configuration that mmtf.run takes them for."""
+    values = absl_flags.FLAGS
+
+    def config_of(*given):
+        for name in values:
+            values[name].unparse()
+        monkeypatch.setattr(sys, "argv", ["run", *given])
+        values(sys.argv)
+        return mmtf.cli.run._config()[0]
+
+    yield config_of
+    for name in values:
+        values[name].unparse()
+
+
+def test_every_flagfile_names_a_run_that_can_be(config_of):
     rooms = [os.path.join(ROOT, "flags", name) for name in ("mnist", "cifar10")]
     files = sorted(path for room in rooms for path in glob.glob(os.path.join(room, "*.flags")))
     assert len(files) >= 10
-    check = (
-        "import sys; from absl import flags; import mmtf.cli.run as r\n"
-        "for path in sys.argv[1:]:\n"
-        "    flags.FLAGS.unparse_flags()\n"
-        "    for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
-        "    flags.FLAGS(['run', '--flagfile=' + path])\n"
-        "    config = r._config()[0]\n"
-        "    assert config.game in path and config.dataset in path, path\n"
-        "    assert config.schedule_name == ('paper' if '_paper' in path else 'fast'), path\n"
-        "flags.FLAGS.unparse_flags()\n"
-        "for name in flags.FLAGS: flags.FLAGS[name].unparse()\n"
-        f"flags.FLAGS(['run', *{EVERY_FLAG}])\n"
-        "config = r._config()[0].to_dict()\n"
-        f"for name, value in {EVERY_SETTING}.items():\n"
-        "    found = config\n"
-        "    for part in name.split('.'): found = found[part]\n"
-        "    assert found == value, (name, found)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", check, *files], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    for path in files:
+        config = config_of(f"--flagfile={path}")
+        assert config.game in path and config.dataset in path, path
+        assert config.schedule_name == ("paper" if "_paper" in path else "fast"), path
+    config = config_of(*EVERY_FLAG).to_dict()
+    for name, value in EVERY_SETTING.items():
+        found = config
+        for part in name.split("."):
+            found = found[part]
+        assert found == value, (name, found)
 
 
 def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):

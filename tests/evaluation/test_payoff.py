@@ -15,6 +15,7 @@ from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier, evaluate
 from mmtf.threat import ThreatModel
 
+pytestmark = pytest.mark.usefixtures("few_checks")
 COLUMNS = ["attack", "error", "robust_accuracy", "ci_low", "ci_high", "n", "seconds", "in_doubt"]
 THREAT = ThreatModel(eta=0.3)
 

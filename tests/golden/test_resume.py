@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import readings
 import trained
+from commands import call
 from readings import DATA, STOPPED_AT
 
 # Float32 products of other CPUs round otherwise. Ten steps are left, each of Adam at 1e-4: a
@@ -42,7 +43,7 @@ def test_checkpoints_of_the_runs_nets_have_the_same_variables(tmp_path, game):
 def test_a_finished_run_prints_its_result(tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(DATA / "run", workdir)
-    done = readings.python("-m", "mmtf.run", f"--workdir={workdir}", *readings.RUN)
+    done = call("mmtf.run", f"--workdir={workdir}", *readings.RUN)
     assert done.returncode == 0, done.stderr
     stored = json.loads((DATA / "run.json").read_text())
     assert len(stored) >= 2

@@ -9,10 +9,35 @@ import pytest
 
 from mmtf.runtime import startup
 
-PRINT = (
-    "import os; from mmtf.runtime import startup; "
-    "startup.import_tensorflow(); print(os.environ['{}'])"
-)
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# A TensorFlow that prints what it finds, in the place of the installed one: that takes seconds.
+STANDING_IN = """
+import os
+import types
+
+print(os.environ.get("{}", ""))
+config = types.SimpleNamespace(list_physical_devices=lambda: [])
+"""
+START = "from mmtf.runtime import startup; startup.import_tensorflow()"
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """seen(name, environment): the value that TensorFlow finds when a command starts it."""
+
+    def seen(name, environment):
+        (tmp_path / "tensorflow.py").write_text(STANDING_IN.format(name))
+        done = subprocess.run(
+            [sys.executable, "-c", START],
+            env=environment | {"PYTHONPATH": os.pathsep.join([str(tmp_path), ROOT])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    return seen
 
 
 @pytest.mark.parametrize("machine, found", [("x86_64", "1"), ("AMD64", "1"), ("aarch64", None)])
@@ -22,19 +47,12 @@ def test_onednn_is_on_where_it_wins(monkeypatch, machine, found):
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="set on x86 alone")
-@pytest.mark.parametrize("given, found", [(None, "1"), ("0", "0")])
-def test_what_the_user_has_set_stays(given, found):
+@pytest.mark.parametrize("given, value", [(None, "1"), ("0", "0")])
+def test_what_the_user_has_set_stays(seen, given, value):
     name = "TF_ENABLE_ONEDNN_OPTS"
     environment = {key: value for key, value in os.environ.items() if key != name}
     environment |= {name: given} if given else {}
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT.format(name)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == [found]
+    assert seen(name, environment) == value
 
 
 def test_mmtf_from_python_silences_tensorflow():
@@ -108,15 +126,9 @@ def test_a_tensorflow_of_another_name_is_left_alone(monkeypatch):
     assert "XLA_FLAGS" not in os.environ
 
 
-def test_the_commands_set_xlas_flags():
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT.format("XLA_FLAGS")],
-        env={key: value for key, value in os.environ.items() if key != "XLA_FLAGS"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_the_commands_set_xlas_flags(seen):
+    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
     installed = startup.importlib.metadata.version("tensorflow")
-    assert (startup.DISABLE_TRITON_GEMM in done.stdout) is installed.startswith(
+    assert (startup.DISABLE_TRITON_GEMM in seen("XLA_FLAGS", environment)) is installed.startswith(
         startup.FLAGS_FOR_TENSORFLOW
     )

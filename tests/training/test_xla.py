@@ -97,7 +97,12 @@ def test_many_steps_a_program_want_a_gpu_xla_and_batches_in_memory(monkeypatch, 
 
 @pytest.mark.parametrize(
     "precision, apart, penalty",
-    [("float32", 0.01, "nested"), ("float32", 0.01, "fused"), ("bfloat16", 0.1, "nested")],
+    [
+        # In float32 the nested penalty is compared above, and with pools in bfloat16 below.
+        pytest.param("float32", 0.01, "nested", marks=pytest.mark.slow),
+        ("float32", 0.01, "fused"),
+        ("bfloat16", 0.1, "nested"),
+    ],
 )
 def test_a_penalized_step_of_a_net_with_pools_is_the_same_by_xla(precision, apart, penalty):
     """The penalty outweighs the risk here, so Adam's first step is its gradient's sign.
