@@ -14,13 +14,15 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import in_one_line
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.cli.errors import about, in_one_line
+from mmtf.errors import ConfigError, Interrupted, require, require_choice
 from mmtf.runtime import startup
-from mmtf.storage.lock import hold
+from mmtf.storage.files import remove_partial
+from mmtf.storage.lock import hold_new
 
 FLAGS = flags.FLAGS
 NOISE_EPSILONS = (1.0, 10.0, 100.0)
+FILES = ("record.json", "table.md", "curve.png")
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -95,7 +97,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     )
 
 
-@in_one_line("mmtf.privacy")
+def _stopped(number: int, interrupted: Interrupted | None) -> int:
+    print("Stopped. Finished cells are kept; the same command goes on from them.")
+    return 128 + number
+
+
+@in_one_line("mmtf.privacy", stopped=_stopped)
 def main(argv: list[str]) -> int:
     """Plays and measures the games that the flags describe; returns the exit status."""
     weights = _numbers("curve", float) or [FLAGS.rho]
@@ -134,18 +141,29 @@ def main(argv: list[str]) -> int:
         methods += [Method(name) for name in BASELINES]
         methods += [Method(name, epsilon) for name in NOISES for epsilon in NOISE_EPSILONS]
     output = FLAGS.output or os.path.join("runs", f"privacy-{data.name}")
-    with hold(output):
+    cells = os.path.join(output, "cells")
+    taken = [name for name in FILES if os.path.lexists(os.path.join(output, name))]
+    if taken and not os.path.isdir(cells):
+        raise ConfigError(
+            f"Expected a new --output folder, or one of this command. Received: {output}, which "
+            f"holds another {', '.join(taken)}. Give another folder."
+        )
+    with about("--output"):
+        held = hold_new(output)
+    with held:
+        os.makedirs(cells, exist_ok=True)
+        remove_partial(output, cells)
         writer = _Writer(output, methods[0], seeds[0])
-        cells = compare(
+        measured = compare(
             data,
             methods,
             settings,
             seeds=seeds,
-            folder=os.path.join(output, "cells"),
+            folder=cells,
             say=lambda line: print(line, file=sys.stderr, flush=True),
             played=writer.played,
         )
-        names = _write(output, data, settings, cells, rows_of(cells))
+        names = _write(output, data, settings, measured, rows_of(measured))
     print(f"\nEverything is in {output}: {', '.join([*names, *writer.written])}.")
     return 0
 

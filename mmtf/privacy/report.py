@@ -5,7 +5,7 @@ from typing import Any
 
 from mmtf.privacy.comparison import Row
 from mmtf.reports.markdown import markdown_table
-from mmtf.reports.plots import BLUE, COLORS, GRAY, MARKERS, pyplot, save
+from mmtf.reports.plots import COLORS, GRAY, MARKERS, pyplot, save
 
 # Accuracies of the reference implementation of the minimax filter on GENKI with d = 10, as its
 # README states them (target, private); other figures stored in genki.mat differ in part.
@@ -99,7 +99,7 @@ def curve(rows: Sequence[Row], path: str, *, chance: float, target: str, private
     axes.set_xlabel(f"accuracy of the strongest attacker ({private}); chance {chance:.2f} dotted")
     axes.set_ylabel(f"accuracy of the target ({target})")
     count = rows[0].target
-    axes.set_title(f"Utility against privacy, n = {count.n}, seeds = {count.seeds}", color=BLUE)
+    axes.set_title(f"Utility against privacy, n = {count.n}, seeds = {count.seeds}")
     if lines:
         figure.legend(loc="outside lower center", ncols=2)
     save(figure, path)
