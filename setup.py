@@ -62,6 +62,7 @@ setuptools.setup(
         "tensorboard>=2.20",
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.10",  # 4.9.9 cannot read its metadata with protobuf 7
+        "threadpoolctl>=3.5",
         "tqdm>=4.66",
     ],
     # On case-insensitive disks setuptools' default folder `build` collides with Bazel's BUILD.

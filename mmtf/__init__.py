@@ -37,6 +37,7 @@ _ROOMS = (
     "fit",
     "games",
     "nets",
+    "privacy",
     "reports",
     "runs",
     "solvers",

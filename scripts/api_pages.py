@@ -21,6 +21,7 @@ ROOMS = (
     "fit",
     "games",
     "nets",
+    "privacy",
     "runs",
     "solvers",
     "training",

@@ -1,0 +1,249 @@
+"""`python -m mmtf.privacy`: filters that keep a target and hide a private attribute.
+
+    python -m mmtf.privacy --data=genki.mat --filter=linear --dimensions=10 --seeds=0,1,2,3,4
+
+Plays the privacy game (section 5.2 of the paper), trains attackers afresh on the filtered examples
+and prints target and private accuracy beside those of baselines. Writes record.json, table.md, the
+figure curve.png, TensorBoard logs and the filter as a SavedModel to the folder --output, from which
+a stopped command resumes.
+"""
+
+import os
+import sys
+from typing import Any
+
+from absl import flags
+
+from mmtf.cli.errors import about, in_one_line
+from mmtf.errors import ConfigError, Interrupted, require, require_choice
+from mmtf.runtime import startup
+from mmtf.storage.files import remove_partial
+from mmtf.storage.lock import hold_new
+
+FLAGS = flags.FLAGS
+NOISE_EPSILONS = (1.0, 10.0, 100.0)
+FILES = ("record.json", "table.md", "curve.png")
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of `python -m mmtf.privacy` in `values`."""
+    flags.DEFINE_string(
+        "data",
+        "digits",
+        "Examples with two labels: digits (embedded), a .mat file of GENKI, a .npz file with the "
+        "arrays x, target and private, or tfds:NAME.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "target", None, "Feature of the target, with --data=tfds:NAME.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "private", None, "Feature of the attribute to hide, with tfds:NAME.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "filter",
+        ["linear"],
+        "Filters, separated by commas, of: linear, network, conv.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "dimensions", 10, "Number of the filter's outputs.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_float(
+        "rho", 0.3, "Weight of the target against the private attribute, > 0.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "curve", [], "Values of rho, separated by commas, in place of --rho.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "solver", "alternating", "Update rule: a solver of mmtf.solvers.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "order", "minimax", "minimax (the filter leads) or maximin.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "adversary",
+        "mlp",
+        "Adversary during the game: softmax (linear) or mlp.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "start", "pca", "Start of the linear filter: pca, plda or random.", flag_values=values
+    )
+    flags.DEFINE_integer("steps", 1500, "Solver steps.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "batch_size",
+        0,
+        "Examples in a step; 0: all, or 512 where there are more than 5,000.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "attackers",
+        ["softmax", "svm", "mlp", "forest"],
+        "Attackers trained afresh on the filtered examples, of: softmax, svm, mlp, forest, "
+        "boosting.",
+        flag_values=values,
+    )
+    flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.", flag_values=values)
+    flags.DEFINE_boolean("baselines", True, "Measure the baselines too.", flag_values=values)
+    flags.DEFINE_string(
+        "output", None, "Folder of the results; default: runs/privacy-<data>.", flag_values=values
+    )
+
+
+def _stopped(number: int, interrupted: Interrupted | None) -> int:
+    print("Stopped. Finished cells are kept; the same command goes on from them.")
+    return 128 + number
+
+
+@in_one_line("mmtf.privacy", stopped=_stopped)
+def main(argv: list[str]) -> int:
+    """Plays and measures the games that the flags describe; returns the exit status."""
+    weights = _numbers("curve", float) or [FLAGS.rho]
+    seeds = _numbers("seeds", int)
+    require(all(0 < one < float("inf") for one in weights), "--rho and --curve > 0", weights)
+    require(bool(seeds) and min(seeds) >= 0, "--seeds of whole numbers >= 0", FLAGS.seeds)
+    startup.import_tensorflow()
+    from mmtf.privacy.baselines import BASELINES
+    from mmtf.privacy.comparison import NOISES, Method, Settings, compare, rows_of
+    from mmtf.privacy.data import load_data
+    from mmtf.privacy.filters import FILTERS, STARTS
+    from mmtf.privacy.game import ADVERSARIES, ORDERS
+    from mmtf.solvers import SOLVERS
+
+    known = {"solver": SOLVERS, "order": ORDERS, "adversary": ADVERSARIES, "start": STARTS}
+    for flag, choices in known.items():
+        require_choice(f"--{flag}", FLAGS[flag].value, choices)
+    require(bool(FLAGS.filter), "--filter with at least one name", FLAGS.filter)
+    for name in FLAGS.filter:
+        require_choice("--filter", name, FILTERS)
+    settings = Settings(
+        dimensions=FLAGS.dimensions,
+        solver=FLAGS.solver,
+        order=FLAGS.order,
+        adversary=FLAGS.adversary,
+        steps=FLAGS.steps,
+        start=FLAGS.start,
+        batch_size=FLAGS.batch_size or None,
+        attackers=tuple(FLAGS.attackers),
+    )
+    data = load_data(
+        FLAGS.data, target=FLAGS.target, private=FLAGS.private, data_dir=FLAGS.data_dir
+    )
+    methods = [Method(name, rho) for name in FLAGS.filter for rho in weights]
+    if FLAGS.baselines:
+        methods += [Method(name) for name in BASELINES]
+        methods += [Method(name, epsilon) for name in NOISES for epsilon in NOISE_EPSILONS]
+    output = FLAGS.output or os.path.join("runs", f"privacy-{data.name}")
+    cells = os.path.join(output, "cells")
+    taken = [name for name in FILES if os.path.lexists(os.path.join(output, name))]
+    if taken and not os.path.isdir(cells):
+        raise ConfigError(
+            f"Expected a new --output folder, or one of this command. Received: {output}, which "
+            f"holds another {', '.join(taken)}. Give another folder."
+        )
+    with about("--output"):
+        held = hold_new(output)
+    with held:
+        os.makedirs(cells, exist_ok=True)
+        remove_partial(output, cells)
+        writer = _Writer(output, methods[0], seeds[0])
+        measured = compare(
+            data,
+            methods,
+            settings,
+            seeds=seeds,
+            folder=cells,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+            played=writer.played,
+        )
+        names = _write(output, data, settings, measured, rows_of(measured))
+    print(f"\nEverything is in {output}: {', '.join([*names, *writer.written])}.")
+    return 0
+
+
+class _Writer:
+    """Logs every game to TensorBoard and exports one filter."""
+
+    def __init__(self, output: str, exported: Any, seed: int):
+        self._output, self._exported = output, (exported, seed)
+        self.written: list[str] = []
+
+    def played(self, method: Any, seed: int, solved: Any) -> None:
+        """Called by `compare` with every solved game."""
+        from mmtf.privacy.game import export
+        from mmtf.training.logs import Logs
+
+        name = f"{method.label}, seed {seed}".replace(" ", "_").replace(",", "")
+        logs = Logs(os.path.join(self._output, "logs", name), {"method": method.label})
+        for point in solved.history:
+            logs.scalars(int(point["step"]), {k: v for k, v in point.items() if k != "step"})
+        logs.close()
+        if (method, seed) == self._exported:
+            path = os.path.join(self._output, "filter")
+            if os.path.exists(path):
+                print(f"{path} exists and is left as it is.", file=sys.stderr)
+                return
+            export(solved.filter, path)
+            self.written.append("filter")
+
+
+def _write(output: str, data: Any, settings: Any, cells: list, rows: list) -> list[str]:
+    """Prints the table and writes the files; returns their names."""
+    import dataclasses
+
+    import numpy as np
+
+    from mmtf.privacy import report
+    from mmtf.storage.files import write_atomically, write_json
+    from mmtf.storage.provenance import provenance
+
+    chance = float(np.bincount(data.private_test).max() / len(data.private_test))
+    text = report.table(rows, data.target, data.private, reference=data.name == "genki")
+    words = report.sentence(rows, chance)
+    print(f"{text}\n\n{words}")
+    record = {
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "chance": chance},
+        "settings": dataclasses.asdict(settings),
+        "rows": report.to_json(rows),
+        "cells": cells,
+        "provenance": provenance(),
+    }
+    write_json(os.path.join(output, "record.json"), record)
+    write_atomically(
+        os.path.join(output, "table.md"), lambda path: _text(path, f"{text}\n\n{words}\n")
+    )
+    names = ["record.json", "table.md"]
+    try:
+        figure = os.path.join(output, "curve.png")
+        write_atomically(
+            figure,
+            lambda path: report.curve(
+                rows, path, chance=chance, target=data.target, private=data.private
+            ),
+        )
+        names.append("curve.png")
+    except ConfigError as error:  # matplotlib is optional
+        print(f"No figure: {error}", file=sys.stderr)
+    return names
+
+
+def _text(path: str, text: str) -> None:
+    with open(path, "w") as target:
+        target.write(text)
+
+
+def _numbers(flag: str, kind: type) -> list[Any]:
+    given: list[str] = getattr(FLAGS, flag)
+    try:
+        return [kind(text) for text in given]
+    except ValueError as error:
+        raise ConfigError(
+            f"Expected --{flag} of numbers separated by commas. Received: {','.join(given)}."
+        ) from error

@@ -1,0 +1,84 @@
+"""`python -m mmtf.privacy` from flags to files."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from mmtf.cli import privacy as command
+from tests.privacy.gaussians import gaussians
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
+    values = flags.FlagValues()
+    command.define_flags(values)
+    monkeypatch.setattr(command, "FLAGS", values)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        values.unparse_flags()
+        status = command.main(values(["mmtf.privacy", *arguments]))
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def save(path, data):
+    parts = [f"{k}_{part}" for part in ("train", "test") for k in ("x", "target", "private")]
+    np.savez(path, **{name: getattr(data, name)[:400] for name in parts})
+
+
+def test_files_and_resuming(run, tmp_path):
+    save(tmp_path / "two.npz", gaussians((1.5, 0.0), (0.0, 2.0)))
+    asked = [
+        "--data=two.npz",
+        "--dimensions=1",
+        "--steps=50",
+        "--attackers=softmax",
+        "--curve=1,10",
+        "--seeds=0,1",
+        "--output=out",
+    ]
+    status, printed, said = run(*asked)
+    assert status == 0
+    assert "| minimax linear, rho 1 |" in printed
+    assert "[30/30]" in said
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    rows = {row["method"]: row for row in record["rows"]}
+    assert rows["erasure + LDA"]["target"] > 0.85
+    assert rows["minimax linear, rho 10"]["seeds"] == 2
+    assert (tmp_path / "out/curve.png").stat().st_size > 10_000
+    served = tf.saved_model.load(str(tmp_path / "out/filter")).signatures["serving_default"]
+    z = served(x=tf.constant(np.random.default_rng(0).normal(size=(5, 2)), tf.float32))["z"]
+    assert z.shape == (5, 1)
+    status, again, _ = run(*asked)
+    assert status == 0
+    assert again.splitlines()[:20] == printed.splitlines()[:20]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--rho=0", "--rho and --curve > 0"),
+        ("--curve=a", "--curve of numbers"),
+        ("--seeds=", "--seeds of whole numbers"),
+        ("--filter=cubic", "--filter to be one of linear, network, conv"),
+        ("--solver=newton", "--solver to be one of"),
+        ("--order=both", "--order to be one of"),
+        ("--attackers=human", "attackers to be one of"),
+        ("--data=nothing.npz", "an existing file"),
+        ("--data=tfds:mnist", "--target=FEATURE"),
+        ("--dimensions=65", "dimensions from 1 to 64"),
+        ("--batch_size=-1", "batch_size > 0"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(run, argument, message):
+    status, _, said = run(argument, "--nobaselines")
+    assert status == 1
+    assert message in said
+    assert said.startswith("mmtf.privacy: Expected")
+    assert said.count("\n") == 1
