@@ -214,7 +214,9 @@ def test_a_later_row_overrides_an_earlier_one_and_what_is_given_all_rows():
 def test_settings_that_there_are_not_are_refused():
     with pytest.raises(ConfigError, match="a setting of a run .*Received: 'momentum'"):
         run_config(momentum=0.9)
-    with pytest.raises(ConfigError, match="attacks of different names. Received: 'pgd,pgd'"):
+    with pytest.raises(
+        ConfigError, match=r"attacks of different names. Received: \('pgd', 'pgd'\)"
+    ):
         run_config(attacks=("pgd", "pgd"))
 
 

@@ -23,6 +23,9 @@ from mmtf.storage.batch_cache import BatchCache
 from mmtf.storage.digest import sha256
 from mmtf.training.loop import RiskNotFinite
 
+# Numbers of a Result that a cached cell keeps.
+NUMBERS = ("seconds", "peak_memory_mib")
+
 
 class Examples:
     """The test examples, shared by all cells."""
@@ -130,14 +133,13 @@ def _entry(row, column, examples, options) -> cache.Entry:
 def _read(path) -> Result:
     with np.load(path) as kept:
         arrays = {name: kept[name] for name in kept.files}
-    numbers = {name: float(arrays[name]) for name in ("seconds", "peak_memory_mib")}
+    numbers = {name: float(arrays[name]) for name in NUMBERS if name in arrays}
     return Result(attack="", **{**arrays, "wrong": arrays["wrong"], **numbers})
 
 
 def _write(result, path) -> None:
-    arrays = {"wrong": result.wrong, "images": result.images, "seconds": result.seconds}
-    arrays["peak_memory_mib"] = result.peak_memory_mib
-    for name in ("distance", "targets", "reached"):
+    arrays = {"wrong": result.wrong, "images": result.images}
+    for name in (*NUMBERS, "distance", "targets", "reached"):
         if getattr(result, name) is not None:
             arrays[name] = getattr(result, name)
     np.savez_compressed(path, **arrays)

@@ -1,24 +1,19 @@
 """The comparison of a step of fit with one of mmtf.run, on the digits."""
 
+import types
+
 import pytest
-from absl import flags
 
 from benchmarks import fit_step
 from mmtf.data import load_data
-
-
-@pytest.fixture(autouse=True)
-def parsed_flags():
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(["test"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", fit_step.PRECISIONS)
 def test_a_step_of_fit_takes_as_long_as_one_of_run(precision, monkeypatch):
     """Blocks in turns; the processor's time, which other load hardly changes."""
-    for name, value in {"batch_size": 32, "blocks": 5, "steps": 5}.items():
-        monkeypatch.setattr(flags.FLAGS[name], "value", value)
+    few = types.SimpleNamespace(batch_size=32, blocks=5, steps=5)
+    monkeypatch.setattr(fit_step, "FLAGS", few)
     row = fit_step.compare(load_data("digits"), "lwa", precision)
     assert len(row["wall_fit_ms"]) == len(row["wall_run_ms"]) == 5
     # The record has 5 %; a batch of 32 has a larger share of what fit does around a step.

@@ -91,7 +91,7 @@ def two_outputs():
 @pytest.mark.parametrize(
     "changed, message",
     [
-        ({"dataset": (np.zeros([2, 4, 4, 1]), [0, 1])}, "an mmtf.Dataset of NumPy arrays"),
+        ({"dataset": (np.zeros([2, 4, 4, 1]), [0, 1])}, "an mmtf.Dataset"),
         ({"game": "minimax_grad"}, "Expected a game, as mmtf.games.MinimaxGrad"),
         ({"schedule": 100}, r"schedule=mmtf.Schedule\(steps=...\). Received: 100"),
         ({"events": [keras.callbacks.ModelCheckpoint("x.keras")]}, "Callbacks, or a function"),

@@ -61,7 +61,7 @@ def test_cells_agree_with_the_runs_own_matrix_and_a_failure_stops_no_other(store
     bench = Bench(SETTINGS, store, str(tmp_path))
     said = []
     failed = measure_cells(cells, bench, said.append)
-    assert list(failed) == ["autoattack_curr"] and "steps > 0" in failed["autoattack_curr"]
+    assert list(failed) == ["autoattack_curr"] and "queries > 0" in failed["autoattack_curr"]
     matrix = {(one["defense"], one["attack"]): one for one in run_of(store)[1]["rounds"]}
     for cell in cells:
         if cell.attack in failed:
