@@ -19,7 +19,8 @@ def test_a_point_is_measured_at_each_go(attack, capsys):
     about, *runs = map(json.loads, capsys.readouterr().out.splitlines())
     assert about["batch_size"] == 3 and about["before_mib"] > 100 and len(runs) == 2
     assert all(one["seconds"] > 0 and one["cpu"] > 0 for one in runs)
-    assert about["before_mib"] <= runs[0]["peak_mib"] <= runs[1]["peak_mib"]
+    # The kernel counts pages thread by thread and adds up late: figures differ by less than 1 MiB.
+    assert about["before_mib"] - 1 <= runs[0]["peak_mib"] <= runs[1]["peak_mib"] + 1
 
 
 def test_batches_are_those_of_a_small_machine(monkeypatch, capsys):
