@@ -31,8 +31,8 @@ def define_flags() -> None:
     """Defines the command's flags; a function, because one test may import several scripts."""
     flags.DEFINE_string("dataset", "mnist", "Dataset, as in mmtf.run.")
     flags.DEFINE_integer("batch_size", 128, "Examples in a step.", lower_bound=1)
-    flags.DEFINE_integer("blocks", 9, "Timed blocks of each.", lower_bound=1)
-    flags.DEFINE_integer("steps", 15, "Steps in a block.", lower_bound=1)
+    flags.DEFINE_integer("blocks", 5, "Timed blocks of each.", lower_bound=1)
+    flags.DEFINE_integer("steps", 40, "Steps in a block.", lower_bound=1)
     flags.DEFINE_list("games", "lwa,minimax_grad", "Names of games.")
     flags.DEFINE_list("precisions", "float32,bfloat16", "float32, bfloat16 or both.")
     flags.DEFINE_string("output", "results/benchmarks/fit_step.json", "Path of the record.")

@@ -88,9 +88,14 @@ def curve(rows: Sequence[Row], path: str, *, chance: float, target: str, private
     lines = [name for name, own in groups.items() if name.startswith("minimax") or len(own) > 1]
     for number, name in enumerate(lines):
         color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
-        _points(axes, groups[name], color, marker, joined=True, label=name)
-        for row in groups[name]:
-            _name(axes, row, row.label.partition(",")[2].strip(), color)
+        own = groups[name]
+        weights = [row.label.partition(",")[2].strip() for row in own]
+        noise = not name.startswith("minimax")
+        label = name if noise or len(own) == 1 else f"{name}, {weights[0]} to {weights[-1][4:]}"
+        _points(axes, own, color, marker, joined=True, label=label)
+        # The filters of one kind lie close together.
+        for row, text in zip(own, weights, strict=True) if noise else ():
+            _name(axes, row, text, color)
     for name in groups:
         if name not in lines:
             _points(axes, groups[name], GRAY, "x", joined=False, label=None)
