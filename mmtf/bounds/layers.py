@@ -23,6 +23,7 @@ from mmtf.bounds.supported import (
     SCALING,
     unsupported,
 )
+from mmtf.kernels.keras_internals import operation_name
 
 Operation = Affine | Activation
 layers = keras.layers
@@ -44,9 +45,9 @@ def operations_of(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
     for kinds, make in _MAKERS:
         if kind in kinds:
             return [*make(layer, shapes)]
-    operation = kind.__module__.startswith("keras.src.ops.") and len(shapes) == 2
-    if operation and kind.__name__ in ("Add", "Subtract"):  # x + y of two symbolic tensors
-        return [_merge(kind.__name__)]
+    operation = operation_name(layer)
+    if operation in ("Add", "Subtract") and len(shapes) == 2:  # x + y of two symbolic tensors
+        return [_merge(operation)]
     raise unsupported(layer)
 
 

@@ -65,6 +65,18 @@ def input_tensors_of(tensor: Any) -> list[Any]:
     return list(history.operation._inbound_nodes[history.node_index].input_tensors)
 
 
+def operation_name(operation: Any) -> str | None:
+    """Class name of an operation of keras.ops, such as `Add`; None for layers and anything else.
+
+    Example:
+      >>> total = keras.Input((2,)) + keras.Input((2,))
+      >>> operation_name(producer_of(total)), operation_name(keras.layers.Add())
+      ('Add', None)
+    """
+    kind = type(operation)
+    return kind.__name__ if kind.__module__.startswith("keras.src.ops.") else None
+
+
 def adam_slots(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[Any, Any]:
     """Adam's running means of a variable's gradient and of its square.
 

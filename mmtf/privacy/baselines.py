@@ -101,7 +101,7 @@ def gaussian_deviation(sensitivity: float, epsilon: float, delta: float = DELTA)
     Theorem 8.
 
     Example:
-      >>> gaussian_deviation(1.0, 1.0, 1e-5) < np.sqrt(2 * np.log(1.25e5))  # the classical bound
+      >>> bool(gaussian_deviation(1.0, 1.0) < np.sqrt(2 * np.log(1.25e5)))  # the classical bound
       True
     """
     require(epsilon > 0 and 0 < delta < 1, "epsilon > 0 and 0 < delta < 1", (epsilon, delta))

@@ -43,7 +43,7 @@ def load_data(
     Example:
       >>> data = load_data("digits")
       >>> data.x_train.shape, data.target, data.private
-      ((1437, 8, 8, 1), 'odd', 'at least 5')
+      ((1438, 8, 8, 1), 'odd', 'at least 5')
     """
     if name.startswith("tfds:"):
         return load_tfds(name.removeprefix("tfds:"), target, private, data_dir)
