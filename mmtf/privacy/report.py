@@ -55,12 +55,13 @@ def sentence(rows: Sequence[Row], chance: float) -> str:
     """
     ranked = sorted(rows, key=lambda row: _score(row, chance), reverse=True)
     best = ranked[0]
+    reached = f"target {best.target.mean:.3f}, private {best.leak.mean:.3f}"
+    if len(ranked) == 1:
+        return f"{best.label}: {reached}; chance is {chance:.3f}."
     text = (
         f"By target accuracy minus the attacker's gain over chance ({chance:.3f}), {best.label} is "
-        f"first: target {best.target.mean:.3f}, private {best.leak.mean:.3f}"
+        f"first: {reached}"
     )
-    if len(ranked) == 1:
-        return f"{text}."
     second = ranked[1]
     lead = _score(best, chance) - _score(second, chance)
     return (

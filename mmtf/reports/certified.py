@@ -31,7 +31,7 @@ def bracket_lines(record: dict[str, Any], eta: Radius) -> list[str]:
     return [
         f"{one['defense']}: worst-case error between {percent(one['worst'])} and "
         f"{percent(one['certified'])}, open {percent(one['status']['open'] / one['n'])}; "
-        f"{_stages(one)}; {one['seconds'] / one['n']:.2g} s an image"
+        f"{_stages(one) or 'none decided'}; {one['seconds'] / one['n']:.2g} s an image"
         for one in entries(record, eta)
     ]
 
