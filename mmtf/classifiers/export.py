@@ -1,4 +1,4 @@
-"""Exports classifiers and attack networks as Keras files and SavedModels."""
+"""Exports classifiers, attack networks and filters as Keras files and SavedModels."""
 
 import os
 import re
@@ -19,12 +19,13 @@ from mmtf.errors import ConfigError, reason_of, require, require_path
 from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
 
 PB = "saved_model.pb"
-# Inputs and outputs of the signatures that `save_serving` and `save_attacker` write.
+# Inputs and outputs of the signatures that `save_serving`, `save_attacker`, `save_filter` write.
 SERVING = {
     "serving_default": ({"images"}, {"label", "probabilities"}),
     "logits": ({"images"}, {"logits"}),
 }
 ATTACKER = {"serving_default": ({"images", "labels"}, {"perturbed"})}
+FILTER = {"serving_default": ({"x"}, {"z"})}
 _FILES = re.compile(
     r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
 )
@@ -119,6 +120,23 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
         _write(attacker, {"serving_default": (perturb, images, labels)}, path)
 
 
+def save_filter(filter: keras.Model, path: str) -> None:
+    """Saves the filter of a privacy game atomically as a SavedModel.
+
+    Its signature serving_default takes raw examples `x` float32 [N, ...] and returns `z` float32
+    [N, d].
+
+    Args:
+      filter: a Keras model of raw examples (`mmtf.privacy`).
+      path: the folder to write, as for `save_serving`.
+
+    Raises:
+      ConfigError, OSError: see `save_serving`.
+    """
+    x = tf.TensorSpec([None, *filter.input_shape[1:]], tf.float32, name="x")
+    _write(filter, {"serving_default": (lambda x: {"z": filter(x, training=False)}, x)}, path)
+
+
 def _keras_model(classifier):
     model = as_classifier(classifier).keras_model
     require(model is not None, "a Keras model to save", classifier)
@@ -188,7 +206,7 @@ def _is_of_mmtf(path):
         return False
     names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
     names.pop("__saved_model_init_op", None)
-    return names in (SERVING, ATTACKER)
+    return names in (SERVING, ATTACKER, FILTER)
 
 
 def read_saved_model(path: str) -> Any:

@@ -8,6 +8,7 @@ figure curve.png, TensorBoard logs and the filter as a SavedModel to the folder 
 a stopped command resumes.
 """
 
+import functools
 import os
 import sys
 from typing import Any
@@ -110,8 +111,9 @@ def main(argv: list[str]) -> int:
     require(all(0 < one < float("inf") for one in weights), "--rho and --curve > 0", weights)
     require(bool(seeds) and min(seeds) >= 0, "--seeds of whole numbers >= 0", FLAGS.seeds)
     startup.import_tensorflow()
+    from mmtf.classifiers.export import save_filter
     from mmtf.privacy.baselines import BASELINES
-    from mmtf.privacy.comparison import NOISES, Method, Settings, compare, rows_of
+    from mmtf.privacy.comparison import NOISES, Method, Settings, compare, rows_of, solved_game
     from mmtf.privacy.data import load_data
     from mmtf.privacy.filters import FILTERS, STARTS
     from mmtf.privacy.game import ADVERSARIES, ORDERS
@@ -153,7 +155,6 @@ def main(argv: list[str]) -> int:
     with held:
         os.makedirs(cells, exist_ok=True)
         remove_partial(output, cells)
-        writer = _Writer(output, methods[0], seeds[0])
         measured = compare(
             data,
             methods,
@@ -161,37 +162,25 @@ def main(argv: list[str]) -> int:
             seeds=seeds,
             folder=cells,
             say=lambda line: print(line, file=sys.stderr, flush=True),
-            played=writer.played,
+            played=functools.partial(_log, output),
         )
         names = _write(output, data, settings, measured, rows_of(measured))
-    print(f"\nEverything is in {output}: {', '.join([*names, *writer.written])}.")
+        # From its checkpoint, so that it is the filter of this command's settings.
+        first = solved_game(data, methods[0], settings, seeds[0], cells)
+        save_filter(first.filter, os.path.join(output, "filter"))
+    print(f"\nEverything is in {output}: {', '.join([*names, 'filter'])}.")
     return 0
 
 
-class _Writer:
-    """Logs every game to TensorBoard and exports one filter."""
+def _log(output: str, method: Any, seed: int, solved: Any) -> None:
+    """Writes the curves of a solved game for TensorBoard."""
+    from mmtf.training.logs import Logs
 
-    def __init__(self, output: str, exported: Any, seed: int):
-        self._output, self._exported = output, (exported, seed)
-        self.written: list[str] = []
-
-    def played(self, method: Any, seed: int, solved: Any) -> None:
-        """Called by `compare` with every solved game."""
-        from mmtf.privacy.game import export
-        from mmtf.training.logs import Logs
-
-        name = f"{method.label}, seed {seed}".replace(" ", "_").replace(",", "")
-        logs = Logs(os.path.join(self._output, "logs", name), {"method": method.label})
-        for point in solved.history:
-            logs.scalars(int(point["step"]), {k: v for k, v in point.items() if k != "step"})
-        logs.close()
-        if (method, seed) == self._exported:
-            path = os.path.join(self._output, "filter")
-            if os.path.exists(path):
-                print(f"{path} exists and is left as it is.", file=sys.stderr)
-                return
-            export(solved.filter, path)
-            self.written.append("filter")
+    name = f"{method.label}, seed {seed}".replace(" ", "_").replace(",", "")
+    logs = Logs(os.path.join(output, "logs", name), {"method": method.label})
+    for point in solved.history:
+        logs.scalars(int(point["step"]), {k: v for k, v in point.items() if k != "step"})
+    logs.close()
 
 
 def _write(output: str, data: Any, settings: Any, cells: list, rows: list) -> list[str]:

@@ -16,18 +16,18 @@ import importlib
 
 # Imported when first used: the command sets TensorFlow up before it is imported.
 _PUBLIC = {
-    "ATTACKERS": "attackers",
-    "Cell": "attackers",
-    "FILTERS": "filters",
-    "PrivacyData": "examples",
-    "PrivacyGame": "game",
-    "Solved": "game",
-    "conv": "filters",
-    "export": "game",
-    "linear": "filters",
-    "load_data": "data",
-    "measure": "attackers",
-    "network": "filters",
+    "ATTACKERS": "mmtf.privacy.attackers",
+    "Cell": "mmtf.privacy.attackers",
+    "FILTERS": "mmtf.privacy.filters",
+    "PrivacyData": "mmtf.privacy.examples",
+    "PrivacyGame": "mmtf.privacy.game",
+    "Solved": "mmtf.privacy.game",
+    "conv": "mmtf.privacy.filters",
+    "linear": "mmtf.privacy.filters",
+    "load_data": "mmtf.privacy.data",
+    "measure": "mmtf.privacy.attackers",
+    "network": "mmtf.privacy.filters",
+    "save_filter": "mmtf.classifiers.export",
 }
 
 __all__ = [*_PUBLIC]
@@ -35,7 +35,7 @@ __all__ = [*_PUBLIC]
 
 def __getattr__(name: str):
     if name in _PUBLIC:
-        return getattr(importlib.import_module(f"mmtf.privacy.{_PUBLIC[name]}"), name)
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mmtf.privacy' has no attribute {name!r}")
 
 

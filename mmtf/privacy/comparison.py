@@ -9,7 +9,7 @@ from typing import Any
 
 import threadpoolctl
 
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_names
 from mmtf.privacy.attackers import ATTACKERS, Cell, measure
 from mmtf.privacy.baselines import BASELINES, gaussian, laplace
 from mmtf.privacy.examples import PrivacyData
@@ -52,9 +52,9 @@ class Settings:
     attackers: tuple[str, ...] = ("softmax", "svm", "mlp", "forest")
 
     def __post_init__(self):
+        require_names("attackers", self.attackers)
         for name in self.attackers:
             require_choice("attackers", name, ATTACKERS)
-        require(len(self.attackers) > 0, "at least one attacker", self.attackers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +123,14 @@ def compare(
       One dictionary a cell, as plain JSON data: `method`, `seed`, `seconds` and those of
       `Cell.to_dict`.
     """
+    seeds = list(seeds)
+    # A repeated seed would count as an independent one.
+    require(0 < len(seeds) == len(set(seeds)), "different seeds, at least one", seeds)
+    require(len(set(methods)) == len(methods), "different methods", [m.label for m in methods])
     jobs = [(method, seed) for seed in seeds for method in methods]
     cells, began = [], time.monotonic()
     for number, (method, seed) in enumerate(jobs, 1):
-        values = [dataclasses.asdict(method), dataclasses.asdict(settings), seed, data.fingerprint]
-        kept = entry(folder, values, ".json", prefix=f"{_slug(method.label)}-seed{seed}-")
+        kept = _entry(folder, data, method, settings, seed)
         cell = kept.load(read_json)
         if cell is None:
             checkpoints = folder and kept.beside("")
@@ -142,6 +145,20 @@ def compare(
             f"private {cell['leak']:.3f} ({cell['strongest']}); {math.ceil(left)} s left"
         )
     return cells
+
+
+def solved_game(
+    data: PrivacyData, method: Method, settings: Settings, seed: int, folder: str | None
+) -> Solved:
+    """Plays the game of a filter, or loads it from the checkpoints that `compare` left.
+
+    Args:
+      data, settings, folder: as for `compare`.
+      method: a filter of `FILTERS` with its rho.
+      seed: of the filter, the classifiers and the batches.
+    """
+    kept = _entry(folder, data, method, settings, seed)
+    return _solved(data, method, settings, seed, folder and kept.beside(""))
 
 
 def rows_of(cells: Sequence[dict[str, Any]]) -> list[Row]:
@@ -162,26 +179,35 @@ def rows_of(cells: Sequence[dict[str, Any]]) -> list[Row]:
     return rows
 
 
+def _entry(folder, data, method, settings, seed):
+    values = [dataclasses.asdict(method), dataclasses.asdict(settings), seed, data.fingerprint]
+    return entry(folder, values, ".json", prefix=f"{_slug(method.label)}-seed{seed}-")
+
+
+def _solved(data, method, settings, seed, checkpoints) -> Solved:
+    model = FILTERS[method.name](data, settings.dimensions, start=settings.start, seed=seed)
+    game = PrivacyGame(
+        data,
+        model,
+        rho=method.weight,
+        l2=settings.l2,
+        l2_heads=settings.l2_heads,
+        adversary=settings.adversary,
+        order=settings.order,
+        seed=seed,
+    )
+    return game.play(
+        solver=settings.solver,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        folder=checkpoints,
+    )
+
+
 def _cell(data, method, settings, seed, checkpoints, played):
     began = time.monotonic()
     if method.name in FILTERS:
-        model = FILTERS[method.name](data, settings.dimensions, start=settings.start, seed=seed)
-        game = PrivacyGame(
-            data,
-            model,
-            rho=method.weight,
-            l2=settings.l2,
-            l2_heads=settings.l2_heads,
-            adversary=settings.adversary,
-            order=settings.order,
-            seed=seed,
-        )
-        solved = game.play(
-            solver=settings.solver,
-            steps=settings.steps,
-            batch_size=settings.batch_size,
-            folder=checkpoints,
-        )
+        solved = _solved(data, method, settings, seed, checkpoints)
         if played is not None:
             played(method, seed, solved)
         filter = solved.filter

@@ -1,13 +1,12 @@
 """`PrivacyGame`: the objective of the minimax filter, played by the solvers of `mmtf.solvers`."""
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.errors import require, require_choice, require_int, require_number, require_seed
 from mmtf.functional import call
 from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import standardized
@@ -86,9 +85,10 @@ class PrivacyGame:
         order: str = "minimax",
         seed: int = 0,
     ):
-        for name, value in {"rho": rho, "l2_heads": l2_heads}.items():
-            require(0 < value < float("inf"), f"{name} > 0", value)
-        require(0 <= l2 < float("inf"), "l2 >= 0", l2)
+        require_number("rho", rho, above=0)
+        require_number("l2_heads", l2_heads, above=0)
+        require_number("l2", l2, at_least=0)
+        require_seed(seed)
         require_choice("adversary", adversary, ADVERSARIES)
         require_choice("order", order, ORDERS)
         self.data, self.filter = data, filter
@@ -156,7 +156,10 @@ class PrivacyGame:
         Raises:
           ConfigError: an unknown solver, or values that are not finite.
         """
-        require(steps > 0 and log_every > 0, "steps > 0 and log_every > 0", (steps, log_every))
+        require_int("steps", steps)
+        require_int("log_every", log_every)
+        if batch_size is not None:
+            require_int("batch_size", batch_size)
         rule = self._solver(solver)
         leads = self.order == "minimax"
         rule.build(*((self.leader, self.follower) if leads else (self.follower, self.leader)))
@@ -197,7 +200,6 @@ class PrivacyGame:
         x, target, private = (tf.constant(one) for one in arrays)
         count = len(arrays[0])
         size = batch_size or (count if count <= FULL_BATCH else 512)
-        require(size > 0, "batch_size > 0", batch_size)
 
         def advance():
             batch = (x, target, private)
@@ -239,25 +241,6 @@ def standardize(z: tf.Tensor) -> tf.Tensor:
     """
     mean, variance = tf.nn.moments(z, 0)
     return (z - mean) * tf.math.rsqrt(variance + 1e-8)
-
-
-def export(filter: keras.Model, path: str) -> None:
-    """Saves the filter alone as a SavedModel: `x` float32 [N, ...] -> `z` float32 [N, d].
-
-    Raises:
-      ConfigError: `path` exists.
-    """
-    if os.path.exists(path):
-        raise ConfigError(f"Expected a folder that does not exist. Received: {path}.")
-    archive = keras.export.ExportArchive()
-    archive.track(filter)
-    shape = [None, *filter.input_shape[1:]]
-    archive.add_endpoint(
-        name="serving_default",
-        fn=lambda x: {"z": filter(x)},
-        input_signature=[tf.TensorSpec(shape, tf.float32, name="x")],
-    )
-    archive.write_out(path, verbose=False)
 
 
 def _head(shape, classes, kind, name):

@@ -55,9 +55,13 @@ def test_files_and_resuming(run, tmp_path):
     served = tf.saved_model.load(str(tmp_path / "out/filter")).signatures["serving_default"]
     z = served(x=tf.constant(np.random.default_rng(0).normal(size=(5, 2)), tf.float32))["z"]
     assert z.shape == (5, 1)
+    weights = tmp_path / "out/filter/variables/variables.data-00000-of-00001"
+    before = weights.read_bytes()
+    weights.write_bytes(b"damaged")
     status, again, _ = run(*asked)
     assert status == 0
     assert again.splitlines()[:20] == printed.splitlines()[:20]
+    assert weights.read_bytes() == before  # exported again from the checkpoint
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,9 @@ def test_files_and_resuming(run, tmp_path):
         ("--rho=0", "--rho and --curve > 0"),
         ("--curve=a", "--curve of numbers"),
         ("--seeds=", "--seeds of whole numbers"),
+        ("--seeds=1,1", "different seeds"),
+        ("--curve=1,1", "different methods"),
+        ("--attackers=svm,svm", "attackers of different names"),
         ("--filter=cubic", "--filter to be one of linear, network, conv"),
         ("--solver=newton", "--solver to be one of"),
         ("--order=both", "--order to be one of"),
