@@ -1,12 +1,21 @@
 """`PrivacyGame`: the objective of the minimax filter, played by the solvers of `mmtf.solvers`."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from mmtf.errors import require, require_choice, require_int, require_number, require_seed
+from mmtf.errors import (
+    RunError,
+    reason_of,
+    require,
+    require_choice,
+    require_int,
+    require_number,
+    require_seed,
+)
 from mmtf.functional import call
 from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import standardized
@@ -155,6 +164,7 @@ class PrivacyGame:
 
         Raises:
           ConfigError: an unknown solver, or values that are not finite.
+          RunError: a checkpoint cannot be read or written.
         """
         require_int("steps", steps)
         require_int("log_every", log_every)
@@ -173,7 +183,8 @@ class PrivacyGame:
         )
         manager = folder and tf.train.CheckpointManager(saved, folder, max_to_keep=2)
         if manager:
-            saved.restore(manager.latest_checkpoint)
+            with _about_checkpoints(folder):
+                saved.restore(manager.latest_checkpoint)
         run, history = self._loop(rule, step, batch_size), []
         while int(step) < steps:
             value = run(tf.minimum(tf.constant(steps, tf.int64), step + log_every))
@@ -182,7 +193,8 @@ class PrivacyGame:
             if log is not None:
                 log(history[-1])
             if manager:
-                manager.save(checkpoint_number=int(step))
+                with _about_checkpoints(folder):
+                    manager.save(checkpoint_number=int(step))
         return Solved(standardized(self.filter, self.data.x_train), history)
 
     def _solver(self, given):
@@ -241,6 +253,17 @@ def standardize(z: tf.Tensor) -> tf.Tensor:
     """
     mean, variance = tf.nn.moments(z, 0)
     return (z - mean) * tf.math.rsqrt(variance + 1e-8)
+
+
+@contextlib.contextmanager
+def _about_checkpoints(folder):
+    try:
+        yield
+    except (tf.errors.OpError, OSError, ValueError, IndexError) as error:
+        raise RunError(
+            f"Expected checkpoints in {folder} that can be read and written. Received: "
+            f"{reason_of(error)}. Make room, or give another folder."
+        ) from error
 
 
 def _head(shape, classes, kind, name):

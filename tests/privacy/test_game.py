@@ -9,7 +9,7 @@ import scipy.optimize
 import tensorflow as tf
 from scipy.stats import norm
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, RunError
 from mmtf.privacy import PrivacyGame, linear, measure
 from mmtf.privacy.game import standardize
 from tests.privacy.gaussians import gaussians
@@ -143,8 +143,25 @@ def test_a_stopped_game_resumes_with_the_same_result(orthogonal, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_damaged_checkpoint_is_told_in_one_line(orthogonal, tmp_path):
+    PrivacyGame(orthogonal, linear(orthogonal, 1)).play(steps=1, folder=str(tmp_path))
+    for path in tmp_path.glob("ckpt-1.*"):
+        path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(RunError, match="Expected checkpoints in .* Received: .+"):
+        PrivacyGame(orthogonal, linear(orthogonal, 1)).play(steps=2, folder=str(tmp_path))
+
+
 @pytest.mark.parametrize(
-    "options", [{"rho": 0}, {"rho": math.nan}, {"l2": -1}, {"l2_heads": 0}, {"order": "both"}]
+    "options",
+    [
+        {"rho": True},
+        {"seed": 1.5},
+        {"rho": 0},
+        {"rho": math.nan},
+        {"l2": -1},
+        {"l2_heads": 0},
+        {"order": "both"},
+    ],
 )
 def test_impossible_arguments(orthogonal, options):
     with pytest.raises(ConfigError, match="Expected"):
