@@ -184,9 +184,9 @@ class _Known:
         if above.any():
             i, j = np.argwhere(above)[0]
             raise InvertedBracket(
-                f"Example {self.numbers[rows[i]]}: {stage} proves logit {self.y[rows[i]]} - logit {j} >= "
-                f"{margins[i, j]:.6g}, but an image in the ball attains {attained[i, j]:.6g}. "
-                "The bound or the attack is at fault; please report it."
+                f"Example {self.numbers[rows[i]]}: {stage} proves logit {self.y[rows[i]]} - "
+                f"logit {j} >= {margins[i, j]:.6g}, but an image in the ball attains "
+                f"{attained[i, j]:.6g}. The bound or the attack is at fault; please report it."
             )
 
     def decide(self, chosen, status, stage):

@@ -39,9 +39,7 @@ def balls_of(
       >>> [ball.norm for ball in balls_of([0.3], "linf", {"l2": [3.0]})[0.3]]
       ['linf', 'l2']
     """
-    found: dict[float | str, list[Any]] = {
-        radius_entry(eta): [_ball(eta, norm)] for eta in etas
-    }
+    found: dict[float | str, list[Any]] = {radius_entry(eta): [_ball(eta, norm)] for eta in etas}
     for other, radii in (others or {}).items():
         require(other != norm, f"other norms than {norm} beside it", other)
         count = len(found)

@@ -60,7 +60,8 @@ class Measured:
 
     def in_doubt(self, cell: dict[str, Any]) -> bool:
         """Whether a sign of gradient masking puts the cell's error in doubt."""
-        return cell["defense"] in self.doubted and cell["attack"] != CLEAN and not is_certified(cell["attack"])
+        attacked = cell["attack"] != CLEAN and not is_certified(cell["attack"])
+        return cell["defense"] in self.doubted and attacked
 
     def radius(self, eta: Radius) -> str:
         """One radius on both scales, short, for a title."""
@@ -78,9 +79,11 @@ def is_certified(column: str) -> bool:
 
 
 def record_radius(record: dict[str, Any], eta: Any) -> str:
-    """One radius of a record on both scales, for a title."""
+    """One radius of a record on both scales, for a title; of a union also its other balls."""
     standardized = record.get("preprocess") == "standardize_per_image"
-    return radius_title(eta, record["norm"], standardized=standardized)
+    told = radius_title(eta, record["norm"], standardized=standardized)
+    others = record.get("unions", {}).get(str(eta), {})
+    return " or ".join([told, *(f"{norm} {radius:g}" for norm, radius in others.items())])
 
 
 def attack_title(name: str) -> str:
