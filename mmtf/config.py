@@ -22,7 +22,7 @@ from mmtf.errors import (
 from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
 SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
@@ -135,7 +135,7 @@ class RunConfig:
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
         [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
         or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
-      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      norm: `linf`, `l2` or `l1`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
