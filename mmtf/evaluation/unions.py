@@ -7,7 +7,6 @@ import numpy as np
 
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
-from mmtf.bounds.balls import Ball
 from mmtf.bounds.certificates import Certificates
 from mmtf.config import NORMS
 from mmtf.errors import require
@@ -21,7 +20,7 @@ CLEAN = "none"
 
 def balls_of(
     etas: Sequence[Radius], norm: str, others: Mapping[str, Sequence[float]] | None = None
-) -> dict[float | str, list[Any]]:
+) -> dict[float | str, list[ThreatModel]]:
     """The balls of each column of radii: that of `norm` first, then those of `others`.
 
     Args:
@@ -30,7 +29,7 @@ def balls_of(
       others: norm -> radii, one for all `etas` or as many as these, in their order.
 
     Returns:
-      Radius (`radius_entry`) -> a ThreatModel or, in a norm without attacks, a `mmtf.bounds.Ball`.
+      Radius (`radius_entry`) -> the ThreatModels.
 
     Raises:
       ConfigError: a radius or norm is not possible, or the numbers of radii differ.
@@ -39,7 +38,7 @@ def balls_of(
       >>> [ball.norm for ball in balls_of([0.3], "linf", {"l2": [3.0]})[0.3]]
       ['linf', 'l2']
     """
-    found: dict[float | str, list[Any]] = {radius_entry(eta): [_ball(eta, norm)] for eta in etas}
+    found = {radius_entry(eta): [ThreatModel(eta=eta, norm=norm)] for eta in etas}
     for other, radii in (others or {}).items():
         require(other != norm, f"other norms than {norm} beside it", other)
         count = len(found)
@@ -47,21 +46,17 @@ def balls_of(
         require(fits, f"one {other} radius, or one for each of {count} radii", len(radii))
         radii = list(radii) * (count if len(radii) == 1 else 1)
         for balls, eta in zip(found.values(), radii, strict=True):
-            balls.append(_ball(eta, other))
+            balls.append(ThreatModel(eta=eta, norm=other))
     return found
 
 
-def _ball(eta, norm):
-    return ThreatModel(eta=eta, norm=norm) if norm in NORMS else Ball(eta=eta, norm=norm)
-
-
 def make_attacks_in(
-    balls: Sequence[Any], attacks: Mapping[str, Mapping[str, Any]], **options: Any
+    balls: Sequence[ThreatModel], attacks: Mapping[str, Mapping[str, Any]], **options: Any
 ) -> dict[str, Attack | FittedAttack]:
     """Builds the attacks of a table, each in every ball of a union whose norm it supports.
 
     Args:
-      balls: of `balls_of`. In a norm without attacks there are none.
+      balls: of `balls_of`.
       attacks: name -> options.
       **options: of `make_attacks`.
 
@@ -79,13 +74,12 @@ def make_attacks_in(
     """
     if len(balls) == 1:
         return make_attacks(attacks, balls[0], **options)  # says so if it has another norm
-    possible = [ball for ball in balls if isinstance(ball, ThreatModel)]
     for name in attacks:
-        norms = ", ".join(ball.norm for ball in possible)
-        runs = any(_runs_in(name, ball) for ball in possible)
+        norms = ", ".join(ball.norm for ball in balls)
+        runs = any(_runs_in(name, ball) for ball in balls)
         require(runs, f"an attack for one of the norms {norms}", name)
     made: dict[str, Attack | FittedAttack] = {}
-    for ball in possible:
+    for ball in balls:
         here = {
             name: given
             for name, given in attacks.items()
