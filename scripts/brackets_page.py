@@ -127,7 +127,8 @@ def page_text(records: dict[str, dict[str, Any]], figure: str = "figures/bracket
     """
     record = merged(records)
     n, first = record["n"], next(iter(records.values()))
-    half = max(b - a for a, b in (wilson(k, n) for k in range(n + 1))) / 2
+    ends = [(k / n, *wilson(k, n)) for k in range(n + 1)]
+    most = max(max(share - low, high - share) for share, low, high in ends)
     attacks = ", ".join(name for name in first["attacks"] if name != "none")
     drawn = f"{n:,} test images of {record['dataset']}"
     if record["note"]:
@@ -147,10 +148,9 @@ def page_text(records: dict[str, dict[str, Any]], figure: str = "figures/bracket
         table(record),
         f"![Brackets against eta]({figure})",
         "\n".join(f"- {line}" for line in sentences(record)),
-        f"Bars in the figure, and what is to be added to either end for other images of the same "
-        f"kind, are Wilson's 95 % intervals, at most {100 * half:.1f} points to either side. They "
-        "do not cover other training runs: each net was trained once. What a certificate covers is "
-        "in [Certificates](certified.md).",
+        f"Bars in the figure are Wilson's 95 % intervals, at most {100 * most:.1f} points to "
+        "either side. They cover the choice of the test images, not other training runs: each net was "
+        "trained once. What a certificate covers is in [Certificates](certified.md).",
         "## How this was measured",
         f"`{command(first, 'scripts.brackets')}`: {where(first)}. Verifiers had "
         f"{first['seconds_per_image']:g} s for each image that was still open. The records are in "

@@ -130,12 +130,14 @@ def _draw(axes, ends) -> None:
             [max(0.0, y - a) for y, (a, _) in zip(heights, intervals, strict=True)],
             [max(0.0, b - y) for y, (_, b) in zip(heights, intervals, strict=True)],
         ]
-        axes.plot(at, heights, color=color, marker=marker, label=labels[end], lw=1.5)
-        axes.errorbar(at, heights, yerr=bars, color=color, fmt="none", capsize=2)
+        look = {"color": color, "clip_on": False, "zorder": 3}
+        axes.plot(at, heights, marker=marker, label=labels[end], lw=1.5, **look)
+        axes.errorbar(at, heights, yerr=bars, fmt="none", capsize=2, **look)
     axes.set_ylim(0, 1)
     axes.set_yticks([height_of(tick) for tick in TICKS], [f"{100 * tick:g}" for tick in TICKS])
     axes.set_xlim(left=0)
-    axes.set_xticks(_apart(at))
+    ticks = _apart(at)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
 def _apart(etas: Sequence[float]) -> list[float]:
