@@ -21,6 +21,8 @@ from scripts.blocks import DOCS, command, where
 
 PAGE = DOCS / "how_robust.md"
 TITLE = "# How robust is it really?"
+# Not by its name, which tools that read imports would take for one: it imports this module.
+MEASURED_BY = __name__.removesuffix("_page")
 # Of the rows; other nets come after these.
 ORDER = ("undefended", "lwa", "minimax_grad", "adv_pgd", "minimax_attnet", "mtl_ibp", "union")
 # Width of a bracket that counts as narrow, one percentage point.
@@ -149,10 +151,10 @@ def page_text(records: dict[str, dict[str, Any]], figure: str = "figures/bracket
         f"![Brackets against eta]({figure})",
         "\n".join(f"- {line}" for line in sentences(record)),
         f"Bars in the figure are Wilson's 95 % intervals, at most {100 * most:.1f} points to "
-        "either side. They cover the choice of the test images, not other training runs: each net was "
-        "trained once. What a certificate covers is in [Certificates](certified.md).",
+        "either side. They cover the choice of the test images, not other training runs: each net "
+        "was trained once. What a certificate covers is in [Certificates](certified.md).",
         "## How this was measured",
-        f"`{command(first, 'scripts.brackets')}`: {where(first)}. Verifiers had "
+        f"`{command(first, MEASURED_BY)}`: {where(first)}. Verifiers had "
         f"{first['seconds_per_image']:g} s for each image that was still open. The records are in "
         "results/brackets; the command goes on from what it has finished.",
         "\n".join(trained),

@@ -122,7 +122,9 @@ def with_certificates(
     drawn = Chosen(examples, drawn_numbers(count, how.dear_examples, options.seed))
     plan = _Plan(matrix, examples, drawn, how, balls)
     cells = CertifiedCells(how.seconds_per_image, options, plan.examples_of_verifiers(graphs))
-    found, parts, radii = {}, {}, {}
+    found: dict[tuple[str, float | str], Certificates] = {}
+    parts: dict[tuple[str, str, float | str], Certificates] = {}
+    radii: dict[str, CertifiedRadii] = {}
     for name, graph in graphs.items():
         own = {}
         for eta in balls:

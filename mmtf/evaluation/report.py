@@ -230,7 +230,9 @@ def log_brackets(record: dict[str, Any], workdirs: Iterable[str]) -> None:
       workdirs: of runs of mmtf.run. Logs that cannot be written are left as they are.
     """
     picture = _band(record)
-    for folder in workdirs if picture is not None else ():
+    if picture is None:
+        return
+    for folder in workdirs:
         log_figures(os.path.join(folder, "logs", "brackets"), {"brackets": picture})
 
 
