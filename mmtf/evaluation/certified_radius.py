@@ -81,8 +81,8 @@ def bisected(
     Example:
       >>> true = np.array([0.05, 0.3, 0.9])
       >>> low, above = bisected(true < 0, {1.0: true >= 1.0}, lambda r, i: true[i] >= r, 0.01)
-      >>> ((low <= true) & (true < above)).all(), (above - low <= 0.01).all()
-      (True, True)
+      >>> bool(((low <= true) & (true < above) & (above - low <= 0.01)).all())
+      True
     """
     low, above = np.zeros(len(wrong)), np.full(len(wrong), np.inf)
     for radius in sorted(certified):

@@ -70,8 +70,8 @@ def height_of(error: float) -> float:
     Brackets of some percent and errors of all images are then seen beside each other.
 
     Example:
-      >>> [round(height_of(error), 3) for error in (0, 0.01, 0.1, 1)]
-      [0, 0.333, 0.667, 1.0]
+      >>> [round(height_of(error), 3) for error in (0.0, 0.01, 0.1, 1.0)]
+      [0.0, 0.333, 0.667, 1.0]
     """
     return error / 0.03 if error <= 0.01 else 1 + math.log10(error) / 3
 
