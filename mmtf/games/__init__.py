@@ -20,6 +20,8 @@ GAMES = Registry(
         "minimax_attnet": "mmtf.games.minimax_attnet:MinimaxAttNet",
         "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
         "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
+        "smooth_gaussian": "mmtf.games.smooth_gaussian:SmoothGaussian",
+        "smooth_adv": "mmtf.games.smooth_adv:SmoothAdv",
     },
     bases=("mmtf.games.base:Game",),
 )
@@ -38,6 +40,8 @@ _CLASSES = {
     "MinimaxAttNet": "mmtf.games.minimax_attnet",
     "MinimaxGrad": "mmtf.games.minimax_grad",
     "Players": "mmtf.games.players",
+    "SmoothAdv": "mmtf.games.smooth_adv",
+    "SmoothGaussian": "mmtf.games.smooth_gaussian",
     "StepContext": "mmtf.games.players",
     "Undefended": "mmtf.games.undefended",
 }

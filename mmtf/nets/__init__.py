@@ -20,6 +20,7 @@ NETS = Registry(
     {
         "mnist_cnn": "mmtf.nets.mnist:mnist_cnn",
         "cifar_cnn": "mmtf.nets.cifar:cifar_cnn",
+        "strided_cnn": "mmtf.nets.strided:strided_cnn",
     },
     takes=RUN_ARGUMENTS,
 )
