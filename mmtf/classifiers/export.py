@@ -97,7 +97,9 @@ def save_serving(
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
     with computing_in(model, "float32"):
-        write_saved_model(model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+        write_saved_model(
+            model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path
+        )
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
@@ -138,7 +140,9 @@ def save_filter(filter: keras.Model, path: str) -> None:
       ConfigError, OSError: see `save_serving`.
     """
     x = tf.TensorSpec([None, *filter.input_shape[1:]], tf.float32, name="x")
-    write_saved_model(filter, {"serving_default": (lambda x: {"z": filter(x, training=False)}, x)}, path)
+    write_saved_model(
+        filter, {"serving_default": (lambda x: {"z": filter(x, training=False)}, x)}, path
+    )
 
 
 def _keras_model(classifier):

@@ -108,4 +108,6 @@ class Smoothed(Classifier):
 
     def _noise(self, x, number):
         """e_j of the shape of one image."""
-        return self.sigma * tf.random.stateless_normal(tf.shape(x)[1:], [self.seed, number], dtype=x.dtype)
+        return self.sigma * tf.random.stateless_normal(
+            tf.shape(x)[1:], [self.seed, number], dtype=x.dtype
+        )

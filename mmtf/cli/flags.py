@@ -91,8 +91,8 @@ SETTINGS = (
     _game_setting(
         "sigma",
         float,
-        "Deviation of the Gaussian noise for pixels in [-1, 1] (smooth_gaussian, smooth_adv); twice "
-        "that for pixels in [0, 1].",
+        "Deviation of the Gaussian noise for pixels in [-1, 1], twice that for pixels in [0, 1] "
+        "(smooth_gaussian, smooth_adv).",
     ),
     _game_setting("draws", int, "Draws of the noise for each image in a step (smooth_*)."),
     _game_setting(

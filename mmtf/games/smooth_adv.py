@@ -13,18 +13,18 @@ from mmtf.threat import ThreatModel
 
 
 class SmoothAdv(SmoothGaussian):
-    """min_u (1/m) sum_j f(u, Z + e_j), Z the attack on the mean over the draws (Salman et al. 2019).
+    """min_u (1/m) sum_j f(u, Z + e_j), Z an attack on the mean over the draws.
 
     The max step maximizes -log((1/m) sum_j softmax h(z + e_j)_y), h the classifier, over the ball
-    by T steps of 2 eta / T from the clean images, with the same draws e_j in all steps. The min step
-    then trains on all z + e_j of these draws.
+    by T steps of 2 eta / T from the clean images, with the same draws e_j in all steps. The min
+    step then trains on all z + e_j of these draws (Salman et al. 2019).
 
     Args:
       threat: the constraint of Eq. 5; the source has the norm `l2`, in which certificates hold.
       sigma, draws: see `SmoothGaussian`.
       max_steps: T, steps of the inner maximization, > 0.
-      ramp_steps: training steps over which the attacker's radius rises linearly to eta; 0: it is eta
-        from the first step. The source has 10 epochs.
+      ramp_steps: training steps over which the attacker's radius rises linearly to eta; 0: it is
+        eta from the first step. The source has 10 epochs.
     """
 
     input_gradients = True

@@ -15,8 +15,8 @@ NOISE = 7001
 class SmoothGaussian(Game):
     """min_u (1/m) sum_j f(u, X + e_j), e_j ~ N(0, sigma^2 I) (Cohen et al. 2019).
 
-    The classifier that it trains is to be smoothed: `python -m mmtf.smooth` certifies its vote under
-    the same noise. Noisy images are not clipped to the box, as they are not in certification.
+    The classifier that it trains is to be smoothed: `python -m mmtf.smooth` certifies its vote
+    under the same noise. Noisy images are not clipped to the box, as they are not in certification.
 
     Args:
       threat: the constraint of Eq. 5; it has no effect on this game.

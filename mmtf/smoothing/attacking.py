@@ -58,11 +58,10 @@ def attack(
     radius: float,
     settings: Settings,
     *,
-    predicted: np.ndarray,
     kept: Entry,
     progress: Progress | None = None,
 ) -> Attacked:
-    """Attacks the images that are predicted correctly and that no smaller radius broke.
+    """Attacks the images that are not broken at a smaller radius.
 
     The attack sees the mean over `settings.attack_draws` fixed draws. Its images are judged by the
     vote of JUDGES fresh draws: an attack may fool its own draws alone.
@@ -71,10 +70,10 @@ def attack(
       classifier: the base classifier.
       x: images, float32 [N, H, W, C] in the box.
       y: int [N], labels.
-      before: the result at the next smaller radius, which the larger ball contains.
+      before: the result at the next smaller radius, which the larger ball contains; at radius 0
+        the votes on the clean images.
       radius: l2 radius for pixels in [-1, 1].
       settings: see `Settings`.
-      predicted: int [N], the smoothed classifier's classes of the clean images.
       kept: where the result is stored; beside it, finished batches.
       progress: updated with the number of images attacked.
     """
@@ -84,8 +83,8 @@ def attack(
     batches: Any = {} if kept.path is None else BatchCache(kept.beside(""))
     began, resumed = time.monotonic(), len(batches) > 0
     threat = ThreatModel(eta=radius, norm="l2")
-    rows = np.flatnonzero((predicted == y) & ~before.broken)
-    broken, abstains = before.broken.copy(), predicted == ABSTAIN
+    rows = np.flatnonzero(~before.broken)
+    broken, abstains = before.broken.copy(), np.zeros(len(y), bool)
     if len(rows):
         pgd = PGD(threat, steps=settings.attack_steps, stop_early=False)
         pgd.compiles_itself = True  # one step: all of them as one graph take seconds to trace

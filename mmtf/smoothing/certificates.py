@@ -17,7 +17,7 @@ class Certified:
     """What certification says about each of N images.
 
     Attributes:
-      label: int64 [N], the class of the smoothed classifier, ABSTAIN where it is not certain enough.
+      label: int64 [N], the class of the smoothed classifier, ABSTAIN where it is not certain.
       radius: float64 [N], l2 radius on the scale of sigma within which the smoothed classifier's
         class is `label`; 0 where it abstains.
       lower: float64 [N], lower confidence bound of the probability of the selected class.

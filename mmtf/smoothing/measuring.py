@@ -36,7 +36,7 @@ class Measured:
       selection, estimation: int [N, C], counts of n0 and of n draws.
       certified: see `Certified`.
       predicted: int [N], the vote of the n draws, ABSTAIN where it is not certain.
-      base_wrong: bool [N], errors of the classifier without noise on the clean images.
+      clean: the errors at radius 0.
       attacked: for each radius; empty without an attack.
       seconds: float [N], time of each image's n0 + n draws.
     """
@@ -48,7 +48,7 @@ class Measured:
     estimation: np.ndarray
     certified: Certified
     predicted: np.ndarray
-    base_wrong: np.ndarray
+    clean: Attacked
     attacked: Sequence[Attacked]
     seconds: np.ndarray
 
@@ -81,7 +81,8 @@ def measure_smoothed(
       classifier: the base classifier.
       examples: test images and labels.
       settings: see `Settings`.
-      cache_dir: folder of finished images and attacks, from which the same call resumes; None: none.
+      cache_dir: folder of finished images and attacks, from which the same call resumes; None: they
+        are not kept.
       progress: whether progress is shown on stderr.
     """
     keep = functools.partial(_entry, classifier, examples, settings, cache_dir)
@@ -92,13 +93,12 @@ def measure_smoothed(
     predicted = voted(estimation, settings.alpha)
     base_wrong = misclassified(classifier, x, y)
     attacked: list[Attacked] = []
-    last = Attacked(0.0, np.zeros(len(y), bool), predicted == ABSTAIN, base_wrong, 0.0)
+    abstains = predicted == ABSTAIN
+    clean = last = Attacked(0.0, (predicted != y) & ~abstains, abstains, base_wrong, 0.0)
     for radius in settings.radii if settings.attack_steps else ():
         bar = _bar(progress, len(y), f"{classifier.name}  PGD l2 {radius:g}")
         kept = keep(".npz", "attack-", radius=radius)
-        last = attack(
-            classifier, x, y, last, radius, settings, predicted=predicted, kept=kept, progress=bar
-        )
+        last = attack(classifier, x, y, last, radius, settings, kept=kept, progress=bar)
         attacked.append(last)
         if bar is not None:
             bar.close()
@@ -112,7 +112,7 @@ def measure_smoothed(
         estimation,
         certified,
         predicted,
-        base_wrong,
+        clean,
         attacked,
         seconds,
     )

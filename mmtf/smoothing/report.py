@@ -32,29 +32,17 @@ def points(measured: Measured) -> list[dict[str, Any]]:
     adversarial examples on which the vote abstains, and `base` the accuracy of the classifier
     without noise under an attack on it.
     """
-    clean = measured.predicted == measured.labels
-    known = {one.radius: one for one in measured.attacked}
+    known = {one.radius: one for one in (measured.clean, *measured.attacked)}
     found = []
     for radius in (0.0, *measured.settings.radii):
         correct = measured.certified.correct(measured.labels, radius)
         point = {"radius": radius, "radius_01": radius / 2, "certified": share(correct)}
-        if radius == 0.0:
-            wrong = (measured.predicted != measured.labels) & (measured.predicted != ABSTAIN)
-            point |= {"attacked": share(~wrong), "base": share(~measured.base_wrong)}
-            point["attacked_abstains"] = float((measured.predicted == ABSTAIN).mean())
-            point["predicted"] = share(clean)
-        elif radius in known:
+        if radius in known:
             one = known[radius]
-            point |= {"attacked": share(~_wrong(measured, one)), "base": share(~one.base_wrong)}
+            point |= {"attacked": share(~one.broken), "base": share(~one.base_wrong)}
             point["attacked_abstains"] = float(one.abstains.mean())
         found.append(point)
     return found
-
-
-def _wrong(measured, one):
-    """Images broken within the radius, or misclassified clean by a vote that does not abstain."""
-    clean = (measured.predicted != measured.labels) & (measured.predicted != ABSTAIN)
-    return one.broken | clean
 
 
 def summary(measured: Measured) -> dict[str, Any]:
@@ -138,17 +126,19 @@ def sentences(entry: dict[str, Any], settings: dict[str, Any], values: int) -> l
       values: number of values of an image.
     """
     largest = entry["largest_radius"]
+    linf = largest / math.sqrt(values)
     lines = [
-        f"{entry['model']}: noise of deviation {entry['sigma']:g} ({entry['sigma_01']:g} for pixels "
-        f"in [0, 1]), {entry['n_images']} images, n = {settings['n']:,}, n0 = {settings['n0']:,}, "
+        f"{entry['model']}: noise of deviation {entry['sigma']:g} for pixels in [-1, 1] "
+        f"({entry['sigma_01']:g} for pixels in [0, 1]), {entry['n_images']:,} images, "
+        f"n = {settings['n']:,}, n0 = {settings['n0']:,}, "
         f"alpha = {settings['alpha']:g}.",
         f"The vote is right on {_percent(entry['predicted'])} and abstains on "
         f"{entry['abstains']:.1%}; an abstention counts as an error.",
         f"Average certified radius {entry['average_radius']:.3f} ({entry['average_radius_01']:.3f} "
         f"on [0, 1]), where the class is wrong 0; no image can exceed {largest:.3f} "
         f"({largest / 2:.3f}) with these draws.",
-        f"An l2 ball of radius r contains the l-infinity ball of radius r / sqrt({values}): at most "
-        f"{largest / math.sqrt(values):.4f} here ({largest / 2 / math.sqrt(values):.4f} on [0, 1]).",
+        f"An l2 ball of radius r contains the l-infinity ball of radius r / sqrt({values}): here "
+        f"at most {linf:.4f} ({linf / 2:.4f} on [0, 1]).",
     ]
     if entry["images_per_second"]:
         lines.append(

@@ -31,8 +31,8 @@ def save_smoothed(
       serving_default: `images` uint8 [N, H, W, C], raw pixels -> `label` int32 [N], -1 where the
         test of `mmtf.smoothing.voted` abstains, and `counts` int32 [N, classes]. The noise is
         drawn anew in every call.
-      votes: `images` float32 [N, H, W, C] in [-1, 1] and `seed` int32 [2] -> the same outputs, which
-        the seed determines.
+      votes: `images` float32 [N, H, W, C] in [-1, 1] and `seed` int32 [2] -> the same outputs,
+        which the seed determines.
 
     Args:
       classifier: a Keras model that mmtf.evaluate accepts, or a Classifier of one: the base
