@@ -38,7 +38,7 @@ def strided_cnn(
 
     Example:
       >>> strided_cnn().count_params()
-      838986
+      839018
     """
     require_number("dropout", dropout, at_least=0, below=1)
     require_number("weight_decay", weight_decay, at_least=0)
