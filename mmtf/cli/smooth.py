@@ -11,6 +11,7 @@ that predicts by vote with abstention; a stopped command resumes from its finish
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -169,7 +170,7 @@ def _write(measured: list, entries: list, dataset: Any, given: dict, text: str) 
         print(f"No figure: {error}", file=sys.stderr)
     write_text(at("report.md"), text + "\n")
     for entry in entries:
-        _log(at(os.path.join("logs", entry["model"])), entry, given)
+        _log(at(os.path.join("logs", _file_name(entry["model"]))), entry, given)
     return [*names, "logs"]
 
 
@@ -198,8 +199,12 @@ def _export(models: list, settings: list, dataset: Any) -> list[str]:
         if model.keras_model is None:
             print(f"No export of {model.name}: it is not a Keras model.", file=sys.stderr)
             continue
-        names.append("smoothed" if len(models) == 1 else f"smoothed-{model.name}")
+        names.append("smoothed" if len(models) == 1 else f"smoothed-{_file_name(model.name)}")
         path = os.path.join(FLAGS.output, names[-1])
         given = {"sigma": how.sigma, "n": FLAGS.votes, "alpha": how.alpha}
         save_smoothed(model, dataset.preprocess, dataset.image_shape, path, **given)
     return names
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)

@@ -123,14 +123,14 @@ def attack(
 
 
 def _some(x, rows):
-    return x[rows] if isinstance(x, np.ndarray) else x.select(rows)
+    return x[rows] if isinstance(x, np.ndarray) else np.concatenate([x[i : i + 1] for i in rows])
 
 
 def _read(path) -> Attacked:
     with np.load(path) as kept:
-        arrays = {name: kept[name] for name in kept.files}
-    numbers = {name: float(arrays.pop(name)) for name in ("radius", "seconds")}
-    return Attacked(**arrays, **numbers)
+        found: dict[str, Any] = {name: kept[name] for name in kept.files}
+    found |= {name: float(found[name]) for name in ("radius", "seconds")}
+    return Attacked(**found)
 
 
 def _write(found, path) -> None:

@@ -27,7 +27,7 @@ def counts(
     seed: int = 0,
     *,
     stream: int = ESTIMATION,
-    indices: Sequence[int] | None = None,
+    indices: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Counts the predicted classes of x + e over n draws e ~ N(0, sigma^2 I) for each image.
 
