@@ -23,8 +23,8 @@ class SmoothAdv(SmoothGaussian):
       threat: the constraint of Eq. 5; the source has the norm `l2`, in which certificates hold.
       sigma, draws: see `SmoothGaussian`.
       max_steps: T, steps of the inner maximization, > 0.
-      ramp_steps: training steps over which the attacker's radius rises linearly to eta; 0: it is
-        eta from the first step. The source has 10 epochs.
+
+    The source raises the radius from 0 to eta over 10 epochs (`Schedule.eta_ramp`).
     """
 
     input_gradients = True
@@ -36,13 +36,10 @@ class SmoothAdv(SmoothGaussian):
         sigma: float = 1.0,
         draws: int = 2,
         max_steps: int = 4,
-        ramp_steps: int = 0,
     ):
         super().__init__(threat, sigma=sigma, draws=draws)
         require_int("max_steps", max_steps)
-        require_int("ramp_steps", ramp_steps, at_least=0)
         self.max_steps = max_steps
-        self.ramp_steps = ramp_steps
         step_size = 2.0 * threat.radius / max_steps
         self._attack = IteratedAttack(
             threat, steps=max_steps, step_size=step_size, stop_early=False
@@ -50,23 +47,13 @@ class SmoothAdv(SmoothGaussian):
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         x, inner = batch.x, players.classifier
-        share = self._share(players)
         # `inner` takes z to the logits at x + strength (z - x), which would shrink the noise too.
         strength = 1.0 if context.strength is None else context.strength
         noise = [one / strength for one in self.noise(x, context)]
 
         def mean(z: tf.Tensor, training: bool = False) -> tf.Tensor:
-            moved = x + share * (z - x)
-            logits = tf.stack([inner(moved + one, training=training) for one in noise])
+            logits = tf.stack([inner(z + one, training=training) for one in noise])
             logs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
             return tf.reduce_logsumexp(logs, 0) - math.log(self.draws)
 
-        z = self._attack(Classifier(mean, precision=None), x, batch.y)
-        return Batch(x + share * (z - x), batch.y)
-
-    def _share(self, players):
-        """Share of eta that the attacker has in this training step, in (0, 1]."""
-        if not self.ramp_steps:
-            return 1.0
-        done = tf.cast(players.updaters["classifier"].iterations, tf.float32) + 1.0
-        return tf.minimum(done / self.ramp_steps, 1.0)
+        return Batch(self._attack(Classifier(mean, precision=None), x, batch.y), batch.y)
