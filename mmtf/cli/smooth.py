@@ -5,7 +5,7 @@
 
 Certifies the vote of the model under noise on test images (Cohen et al. 2019), attacks it at the
 same l2 radii, and prints both on the scale of pixels in [-1, 1] and in [0, 1]. With --output it
-writes record.json, images.jsonl, table.csv, report.md, curve.png, TensorBoard logs and a SavedModel
+writes record.json, images.jsonl, table.csv, table.md, curve.png, TensorBoard logs and a SavedModel
 that predicts by vote with abstention; a stopped command resumes from its finished images.
 """
 
@@ -32,7 +32,7 @@ from mmtf.storage.lock import hold_new
 __all__ = ["define_flags", "main"]
 
 FLAGS = flags.FLAGS
-FILES = ("record.json", "images.jsonl", "table.csv", "report.md", "curve.png")
+FILES = ("record.json", "images.jsonl", "table.csv", "table.md", "curve.png")
 
 
 def _stopped(number: int, interrupted: Interrupted | None) -> int:
@@ -161,14 +161,13 @@ def _write(measured: list, entries: list, dataset: Any, given: dict, text: str) 
     write_text(at("images.jsonl"), "\n".join(rows) + "\n")
     flat = [{"model": one["model"], **point} for one in entries for point in one["points"]]
     write_text(at("table.csv"), pd.json_normalize(flat, sep="_").to_csv(index=False))
-    names = ["record.json", "images.jsonl", "table.csv", "report.md"]
+    names = ["record.json", "images.jsonl", "table.csv", "table.md"]
     try:
         write_atomically(at("curve.png"), lambda path: report.curve(measured, path))
         names.append("curve.png")
-        text += "\n\n![Certified accuracy against the l2 radius](curve.png)"
     except ConfigError as error:  # matplotlib is optional
         print(f"No figure: {error}", file=sys.stderr)
-    write_text(at("report.md"), text + "\n")
+    write_text(at("table.md"), text + "\n")
     for entry in entries:
         _log(at(os.path.join("logs", _file_name(entry["model"]))), entry, given)
     return [*names, "logs"]
