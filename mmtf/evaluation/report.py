@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.bounds.certificates import Certificates
+from mmtf.classifiers.guarded_files import guard_files
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.images import shown_images
@@ -127,7 +128,7 @@ def model_source(path: str) -> dict[str, str]:
     folder = os.path.expanduser(path).rstrip("/")
     inside = os.path.join(folder, "classifier.keras")
     if os.path.isfile(inside):
-        files = [inside]
+        files = [inside, *guard_files(folder)]
     elif os.path.isfile(folder):
         files = [folder]
     else:
