@@ -36,6 +36,7 @@ _ROOMS = (
     "evaluation",
     "fit",
     "games",
+    "magnet",
     "nets",
     "privacy",
     "reports",

@@ -20,6 +20,7 @@ ROOMS = (
     "evaluation",
     "fit",
     "games",
+    "magnet",
     "nets",
     "privacy",
     "runs",

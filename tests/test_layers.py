@@ -28,7 +28,7 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy"],
-    ["fit", "smoothing"],
+    ["fit", "magnet", "smoothing"],
     ["runs"],
     ["cli"],
     ["run", "evaluate", "smooth", "__init__"],

@@ -99,7 +99,9 @@ class Selective(Attack):
         won = program(classifier, (self.key(), "succeeds"), self._won)
         return won(z, labels)
 
-    def init(self, classifier: Classifier, x: Tensor, labels: Any, start: Any) -> tuple[State, None]:
+    def init(
+        self, classifier: Classifier, x: Tensor, labels: Any, start: Any
+    ) -> tuple[State, None]:
         lowest = tf.fill(tf.shape(labels), tf.constant(-math.inf, x.dtype))
         return State(start, labels, self.threat.region(x), start, lowest), None
 

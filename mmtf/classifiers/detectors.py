@@ -164,9 +164,7 @@ class DivergenceDetector(Detector):
         return dataclasses.replace(self, classifier=self.classifier.at(precision))
 
 
-def calibrated(
-    detector: Detector, x: np.ndarray, rate: float, batch_size: int = 500
-) -> Detector:
+def calibrated(detector: Detector, x: np.ndarray, rate: float, batch_size: int = 500) -> Detector:
     """The detector with the threshold that rejects at most a share `rate` of held-out images.
 
     Args:

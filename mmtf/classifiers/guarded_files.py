@@ -65,7 +65,7 @@ def is_guarded(folder: str) -> bool:
 
 
 def guard_files(folder: str) -> list[str]:
-    """Paths of the files of a guarded classifier beside classifier.keras; empty for other models."""
+    """Paths of a guarded classifier's files beside classifier.keras; empty for other models."""
     if not is_guarded(folder):
         return []
     count = _read(folder)["autoencoders"]

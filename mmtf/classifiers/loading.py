@@ -14,7 +14,6 @@ from mmtf.errors import ConfigError, reason_of, require_path
 from mmtf.storage.digest import sha256
 
 
-
 def load_classifier(
     path: str,
     name: str | None = None,
