@@ -18,6 +18,8 @@ from mmtf.errors import require_bool, require_choice, require_int, require_numbe
 
 # Length of the whole path, in l2 radii of the ball.
 PATH = 5.0
+# Squared length of what is left of a unit direction below which nothing is left: float32 rounding.
+PARALLEL = 1e-6
 
 
 class State(NamedTuple):
@@ -153,16 +155,13 @@ class Selective(Attack):
 
     def _direction(self, state, climb, rise, violated, hide):
         """The unit direction of the step; `hide`: bool [N], where the violated rule descends."""
-        upward = self._free(climb, state)
-        caught = _within(rise, upward)
-        near = tf.cast(violated > -self.band, climb.dtype)
-        raises = tf.maximum(_inner(upward, caught), 0.0) * near
-        upward -= per_example(tf.math.divide_no_nan(raises, _inner(caught, caught)), rise) * caught
-        downward = self._free(-rise, state)
-        held = _within(climb, downward)
-        lowers = tf.minimum(_inner(downward, held), 0.0)
-        downward -= per_example(tf.math.divide_no_nan(lowers, _inner(held, held)), climb) * held
-        return _unit(where_per_example(hide, downward, upward))
+        upward, downward = (_unit(self._free(one, state)) for one in (climb, -rise))
+        conflict = tf.minimum(_inner(upward, downward), 0.0)
+        # By how much one is turned off the other, where they are opposed.
+        near = tf.where(violated > -self.band, conflict, 0.0)
+        along = _turned(upward, downward, near)
+        below = _turned(downward, upward, conflict)
+        return _unit(where_per_example(hide, below, along))
 
     def _free(self, gradient, state):
         """The gradient without the values that are at a bound and would leave it."""
@@ -172,9 +171,10 @@ class Selective(Attack):
         return tf.where(blocked, tf.zeros_like(gradient), gradient)
 
 
-def _within(gradient, direction):
-    """The gradient on the values where the direction is not zero."""
-    return tf.where(direction == 0, tf.zeros_like(gradient), gradient)
+def _turned(direction, other, inner):
+    """A unit direction without its part along the unit direction `other`, unless this is all."""
+    turned = direction - per_example(inner, other) * other
+    return where_per_example(_inner(turned, turned) > PARALLEL, turned, direction)
 
 
 def _inner(a, b):

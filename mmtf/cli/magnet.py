@@ -22,6 +22,7 @@ from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import claimed
 from mmtf.config import STANDARDIZED
 from mmtf.errors import Interrupted, require, require_names, require_seed
+from mmtf.nets import NETS
 from mmtf.runtime import startup
 
 __all__ = ["define_flags", "main"]
@@ -40,6 +41,7 @@ def _stopped(number: int, interrupted: Interrupted | None) -> int:
 def main(argv: list[str]) -> int:
     """Trains and measures MagNet as the flags say; returns the exit status."""
     require_seed(FLAGS.seed)
+    NETS.require_known(FLAGS.net)
     beside = [path_and_name(given) for given in FLAGS.beside]
     names = [NAME, "classifier", PACK, *(name or path for path, name in beside)]
     require_names("models", names)
@@ -144,11 +146,12 @@ def _classifier(split: Any, threat: Any, cells: str) -> Any:
         require_keras(loaded, "MagNet")
         logits_on(loaded, split.test(50)[0], split.num_classes)
         return loaded
-    source = FLAGS.dataset
-    schedule = schedule_of("undefended", source, steps=FLAGS.classifier_steps)
+    schedule = schedule_of("undefended", FLAGS.dataset, steps=FLAGS.classifier_steps)
+    shape = {"image_shape": split.image_shape, "num_classes": split.num_classes}
     trained = train(
         GAMES["undefended"](threat),
         split,
+        model=NETS[FLAGS.net](**shape, seed=FLAGS.seed),
         schedule=schedule,
         seed=FLAGS.seed,
         checkpoint_dir=os.path.join(cells, "classifier"),
@@ -177,7 +180,7 @@ def _packs(classifier: Any, images: tuple, recipe: Any, cells: str) -> list[Any]
 
 
 def _settings() -> dict[str, Any]:
-    whole = ("held_out", "autoencoder_steps", "classifier_steps", "pack", "pack_steps")
+    whole = ("held_out", "autoencoder_steps", "net", "classifier_steps", "pack", "pack_steps")
     attacks = ("max_examples", "pgd_steps", "pgd_restarts", "selective_steps", "pack_attack_steps")
     return {name: getattr(FLAGS, name) for name in (*whole, *attacks, "seed", "model", "beside")}
 

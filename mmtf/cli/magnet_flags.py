@@ -27,10 +27,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         None,
         "Classifier to guard: a .keras file or a workdir of mmtf.run; default: one is trained.",
     )
+    text("net", "strided_cnn", "Net of the classifier that is trained, as in mmtf.run.")
     whole("classifier_steps", None, "Steps of the classifier; default: the preset of undefended.")
     text("recipe", None, "mnist or cifar10; default: mnist for images of one channel.")
     whole("held_out", 5000, "Training images kept for the thresholds, from no other use.")
-    whole("autoencoder_steps", 1500, "Steps of each auto-encoder, batches of 256.")
+    whole("autoencoder_steps", 1500, "Steps of each auto-encoder, batches of 64.")
     whole("pack", 8, "Auto-encoders in a pack of the grey box; 0: no packs.", 0)
     whole("pack_steps", 600, "Steps of a pack, before a third as many that make it diverse.")
     flags.DEFINE_multi_string(

@@ -18,7 +18,7 @@ class FitSettings:
 
     Attributes:
       steps: number of batches, > 0. The authors train 100 epochs.
-      batch_size: > 0.
+      batch_size: > 0. The authors have 256.
       learning_rate: of Adam at the first step, > 0, decaying to 0 as a cosine.
       noise: deviation of the Gaussian noise on the inputs, pixels in [0, 1], >= 0.
       diversity: weight of the differences between auto-encoders that are trained jointly, >= 0.
@@ -26,7 +26,7 @@ class FitSettings:
     """
 
     steps: int = 1500
-    batch_size: int = 256
+    batch_size: int = 64
     learning_rate: float = 5e-3
     noise: float = 0.1
     diversity: float = 0.0

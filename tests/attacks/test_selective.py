@@ -58,12 +58,12 @@ def test_all_steps_give_the_accepted_image_of_the_largest_margin():
     found = measure(Fenced(0.3), Selective(THREAT, steps=200, stop_early=False), X, Y, name="s",
                     keep=1)  # fmt: skip
     a, b = found.images[0].ravel()
-    # The largest is 0.6 + 0.1; the steps decay from 0.042 to 0.
+    # The largest is 0.6 + 0.1. Near the threshold steps cross it until they are short.
     assert found.accepted[0] and 0.66 < a + b <= 0.7 + 1e-6
     clear = Selective(THREAT, steps=200, stop_early=False, clearance=0.5)
     found = measure(Fenced(0.3), clear, X, Y, name="s", keep=1)
     a, b = found.images[0].ravel()
-    assert abs(b) <= 0.05 + 1e-6 and 0.61 < a + b
+    assert abs(b) <= 0.05 + 1e-6 and a + b > 0.61
 
 
 def test_success_is_misclassified_and_accepted():

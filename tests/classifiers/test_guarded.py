@@ -102,7 +102,7 @@ def test_the_divergence_has_a_gradient_where_a_probability_is_0():
 
 @pytest.mark.parametrize("p", [1.0, 2.0])
 def test_gradients_pass_the_detector(x, p):
-    """score = mean (1 - a)^p v^p for AE(v) = a v, v = (x + 1) / 2; d score / dx has a closed form."""
+    """score = mean (1 - a)^p v^p for AE(v) = a v and v = (x + 1) / 2."""
     rule = ReconstructionDetector(autoencoder=scaling(0.75), p=p, threshold=0.1)
     with tf.GradientTape() as tape:
         tape.watch(x)
