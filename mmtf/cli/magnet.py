@@ -73,7 +73,7 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
     if FLAGS.epsilon is not None:
         threat = ThreatModel.from_epsilon(FLAGS.epsilon, **radius)
     else:
-        threat = ThreatModel(FLAGS.eta, **radius)
+        threat = ThreatModel(eta=FLAGS.eta, **radius)
     others = {
         name or path: load_classifier(path, name, trust_saved_models=FLAGS.trust_saved_models)
         for path, name in beside

@@ -56,7 +56,8 @@ def make_autoencoder(
             **LAST,
         )
 
-    model = keras.Sequential([keras.Input(tuple(image_shape))], name=f"autoencoder_{architecture}")
+    name = f"autoencoder_{architecture}_{seed}"
+    model = keras.Sequential([keras.Input(tuple(image_shape))], name=name)
     model.add(convolution(filters))
     if architecture == "I":
         require(height % 2 == width % 2 == 0, "images of even height and width", (height, width))

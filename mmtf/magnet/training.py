@@ -1,8 +1,8 @@
 """Trains one auto-encoder, or several jointly so that they differ (the pack of the grey box)."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -89,26 +89,22 @@ def train_autoencoders(
     """
     require(len(autoencoders) > 0, "at least one auto-encoder", autoencoders)
     require(len(x) > 0, "at least one training image", len(x))
-    inputs = keras.Input(x.shape[1:])
-    noisy = keras.layers.GaussianNoise(settings.noise, seed=settings.seed)(inputs)
-    noisy = keras.ops.clip(noisy, 0.0, 1.0)
-    outputs = keras.ops.stack([one(noisy) for one in autoencoders], 1)
-    joint = keras.Model(inputs, outputs)
-
-    def loss(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        return pack_loss(outputs, images, settings.diversity)
-
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
-    joint.compile(keras.optimizers.Adam(rate), _Loss(loss), jit_compile=False)
-    shown = _Shown(settings.steps, label, progress)
-    joint.fit(
-        _batches(x, settings),
-        steps_per_epoch=settings.steps,
-        epochs=1,
-        verbose=0,
-        callbacks=[shown],
-    )
-    last = float(np.mean(shown.losses[-50:]))
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.build([one for model in autoencoders for one in model.trainable_variables])
+    # A partial, because TensorFlow counts traces per line of code and would warn.
+    call = functools.partial(_step, list(autoencoders), optimizer, settings)
+    step = tf.function(call, autograph=False)
+    images = tf.constant((x + 1.0) / 2.0, tf.float32)
+    bar = Progress(settings.steps, label=label) if progress else None
+    losses = []
+    for number, rows in enumerate(_batches(len(x), settings)):
+        losses.append(float(step(tf.gather(images, rows), tf.constant([settings.seed, number]))))
+        if bar is not None:
+            bar.update(number + 1, {"loss": losses[-1]})
+    if bar is not None:
+        bar.close()
+    last = float(np.mean(losses[-50:]))
     if not np.isfinite(last):
         raise ConfigError(
             f"Expected a finite loss of the {label}. Received: {last}. Give a smaller learning "
@@ -117,46 +113,34 @@ def train_autoencoders(
     return last
 
 
-def _batches(x: np.ndarray, settings: FitSettings) -> tf.data.Dataset:
-    images = tf.constant((x + 1.0) / 2.0, tf.float32)
-    rows = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=settings.seed).repeat()
-    batches = rows.batch(settings.batch_size, drop_remainder=True)
-
-    def pair(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        chosen = tf.gather(images, numbers)
-        return chosen, chosen
-
-    return batches.map(pair).prefetch(2)
-
-
-class _Loss(keras.losses.Loss):
-    """A function of a whole batch as Keras' loss."""
-
-    def __init__(self, function: Any):
-        super().__init__(reduction="none")
-        self.function = function
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
-        return self.function(y_true, y_pred)
+def _batches(count: int, settings: FitSettings) -> Iterator[np.ndarray]:
+    """The rows of each batch: epochs in random order, without what is left over."""
+    size = min(settings.batch_size, count)
+    rng, given = np.random.default_rng(settings.seed), 0
+    while True:
+        order = rng.permutation(count)
+        for start in range(0, count - size + 1, size):
+            if given == settings.steps:
+                return
+            given += 1
+            yield order[start : start + size]
 
 
-class _Shown(keras.callbacks.Callback):
-    """Keeps the loss of each step, and shows it."""
-
-    def __init__(self, steps: int, label: str, progress: bool):
-        super().__init__()
-        self.losses: list[float] = []
-        self._before = 0.0
-        self._progress = Progress(steps, label=label) if progress else None
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        # Keras reports the mean of the epoch so far.
-        total = (logs or {}).get("loss", float("nan")) * (batch + 1)
-        self.losses.append(total - self._before)
-        self._before = total
-        if self._progress is not None:
-            self._progress.update(batch + 1, {"loss": self.losses[-1]})
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self._progress is not None:
-            self._progress.close()
+def _step(
+    models: list[keras.Model],
+    optimizer: keras.optimizers.Optimizer,
+    settings: FitSettings,
+    images: tf.Tensor,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Takes a step on a batch of pixels in [0, 1]; returns the loss before it."""
+    noise = settings.noise * tf.random.stateless_normal(tf.shape(images), seed)
+    noisy = tf.clip_by_value(images + noise, 0.0, 1.0)
+    variables = [one for model in models for one in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        outputs = tf.stack([model(noisy, training=True) for model in models], 1)
+        penalties = [tf.convert_to_tensor(one) for model in models for one in model.losses]
+        loss = pack_loss(outputs, images, settings.diversity) + tf.add_n([0.0, *penalties])
+    gradients = tape.gradient(loss, [one.value for one in variables])
+    optimizer.apply(gradients, variables)
+    return loss
