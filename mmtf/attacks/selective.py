@@ -20,6 +20,8 @@ from mmtf.errors import require_bool, require_choice, require_int, require_numbe
 PATH = 5.0
 # Squared length of what is left of a unit direction below which nothing is left: float32 rounding.
 PARALLEL = 1e-6
+# Distance below which a value is at its bound.
+TOUCHING = 1e-5
 
 
 class State(NamedTuple):
@@ -167,7 +169,9 @@ class Selective(Attack):
         """The gradient without the values that are at a bound and would leave it."""
         bounds = state.region if self.threat.norm == "linf" else self.threat.box
         low, high = bounds
-        blocked = ((state.z <= low) & (gradient < 0)) | ((state.z >= high) & (gradient > 0))
+        # Projections to l2 and l1 balls reach a bound up to rounding.
+        at_low, at_high = state.z <= low + TOUCHING, state.z >= high - TOUCHING
+        blocked = (at_low & (gradient < 0)) | (at_high & (gradient > 0))
         return tf.where(blocked, tf.zeros_like(gradient), gradient)
 
 
