@@ -23,6 +23,7 @@ LAYERS = [
     ["attacks", "bounds"],
     ["solvers"],
     ["games"],
+    ["defenses"],
     ["presets"],
     ["distributed"],
     ["training"],
