@@ -74,7 +74,12 @@ def _game_setting(name: str, kind: type, about: str) -> Setting:
 SETTINGS = (
     *_settings_of(RunConfig),
     *_settings_of(Schedule, "schedule."),
-    _game_setting("gamma", float, "Weight of the sensitivity term (minimax_grad, *_attnet)."),
+    _game_setting(
+        "gamma",
+        float,
+        "Weight of the sensitivity term (minimax_grad, *_attnet) or of the penalty (cure, "
+        "grad_align, input_gradient, llr).",
+    ),
     _game_setting("max_steps", int, "Steps of the inner maximization in training; 1 is FGSM."),
     _game_setting(
         "penalty",
@@ -87,6 +92,23 @@ SETTINGS = (
         int,
         "The penalty is computed on one example in this many (minimax_grad); default 1, with "
         "MNIST's fast schedule 2.",
+    ),
+    _game_setting("beta", float, "Weight of the divergence (trades, mart)."),
+    _game_setting("mu", float, "Weight of the slope (llr)."),
+    _game_setting(
+        "relative_step", float, "Size of a step of the inner maximization divided by eta."
+    ),
+    _game_setting("noise", float, "Radius of the noise divided by eta (n_fgsm)."),
+    _game_setting("length", float, "L2 norm of the displacement (cure)."),
+    _game_setting("replays", int, "Number of replays of each batch (free)."),
+    _game_setting("temperature", float, "Temperature of the softmax (distillation)."),
+    _game_setting("static_nets", int, "Number of static nets to train (ensemble_adv)."),
+    _game_setting("static_paths", tuple, "Paths of trained static nets (ensemble_adv)."),
+    _game_setting(
+        "halves",
+        str,
+        "How BatchNormalization sees clean and perturbed images: apart or together (trades, mart, "
+        "ensemble_adv).",
     ),
     _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
     _game_setting("solver", str, "Update rule of a network game: a solver of mmtf.solvers."),

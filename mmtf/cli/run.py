@@ -173,6 +173,7 @@ def _refuse_idle(config: RunConfig) -> None:
             "pgd_steps": (with_pgd, "pgd among --attacks"),
             "pgd_restarts": (with_pgd, "pgd among --attacks"),
             "replay_rounds": (bool(FLAGS.replay), "--replay"),
+            "awp_after": (bool(config.awp_gamma), "--awp_gamma"),
             "order": (solver == "sensitivity", "--solver=sensitivity"),
         },
     )

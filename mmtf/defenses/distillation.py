@@ -70,9 +70,11 @@ class Distillation(Game):
         logits = players.classifier(clean.x, training=True)
         context.observe(logits, clean.y)
         scaled = losses.full_precision(logits) / self.temperature
-        risk = context.mean(tf.nn.softmax_cross_entropy_with_logits(
-            labels=self._targets(players, clean, context, scaled), logits=scaled
-        ))
+        risk = context.mean(
+            tf.nn.softmax_cross_entropy_with_logits(
+                labels=self._targets(players, clean, context, scaled), logits=scaled
+            )
+        )
         return risk, {"risk": risk}
 
     def _targets(self, players, clean, context, like):

@@ -22,8 +22,8 @@ class EnsembleAdv(Game):
     """min_u [f(u, X) + f(u, Z)] / 2, Z by FGSM on a net drawn anew for each batch (Tramer 2018).
 
     The draw is uniform over the classifier itself and the static nets, for each replica's part of a
-    batch. FGSM raises the loss of the class that the drawn net predicts, as in the authors' code: with
-    the true label, its images would tell the label.
+    batch. FGSM raises the loss of the class that the drawn net predicts, as in the authors' code:
+    with the true label, its images would tell the label.
 
     `static_nets` static nets have the classifier's own architecture: round k trains the k-th one on
     clean images, and the last round trains the classifier. Each round after round 0 starts from
@@ -51,7 +51,7 @@ class EnsembleAdv(Game):
         threat: ThreatModel,
         *,
         static_nets: int = 1,
-        static_paths: Iterable[str] = (),
+        static_paths: Iterable[str] | None = None,
         halves: str = "apart",
     ):
         super().__init__(threat)
@@ -59,7 +59,7 @@ class EnsembleAdv(Game):
         require(not isinstance(static_paths, str), "static_paths as a list", static_paths)
         require_choice("halves", halves, HALVES)
         self.static_nets = static_nets
-        self.static_paths = list(static_paths)
+        self.static_paths = list(static_paths or ())
         self.halves = halves
         require(bool(static_nets or self.static_paths), "static_nets or static_paths", static_nets)
         self.rounds = static_nets

@@ -13,12 +13,14 @@ import tensorflow as tf
 from mmtf.classifiers import export
 from mmtf.config import INITIALIZERS, STANDARDIZED, RunConfig
 from mmtf.data import Dataset
+from mmtf.defenses.awp import AWP
 from mmtf.distributed.workers import WorkerLost, Workers
 from mmtf.errors import require, require_choice, require_number
 from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
+from mmtf.games.adv_fgsm import AdvFGSM
 from mmtf.nets import NETS
 from mmtf.nets.attack_outputs import OUTPUTS
 from mmtf.radius import radius_title
@@ -43,7 +45,10 @@ SHOWN_IMAGES = 8
 def make_game(config: RunConfig) -> Any:
     """Builds the game of `config` with its options and threat model."""
     threat = ThreatModel(eta=config.eta, norm=config.norm)
-    return GAMES[config.game](threat, **config.game_options)
+    game = GAMES[config.game](threat, **config.game_options)
+    if not config.awp_gamma:
+        return game
+    return AWP(game, gamma=config.awp_gamma, after=config.awp_after)
 
 
 def require_possible(config: RunConfig) -> None:
@@ -251,8 +256,8 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:
-    """Errors of each round's classifier under each round's FGSM; None if there are no rounds."""
-    if not run.game.rounds:
+    """Errors of each round's classifier under each round's FGSM; None in other games."""
+    if GAMES[run.config.game] is not AdvFGSM:  # in those that have rounds they are other stages
         return None
     run.say("Replaying the rounds' attacks against the rounds' classifiers ...")
     return rounds_matrix(
