@@ -132,7 +132,6 @@ PRESETS = (
     Preset("brief", ANY, "distillation", _steps(1300)),
     Preset("fast", ANY, "distillation", _steps(1500)),
     Preset("fast", "cifar10", "distillation", _steps(12_000)),
-    Preset("paper", ANY, "ensemble_adv", _steps(100_000, first_steps=50_000)),
     Preset("brief", ANY, "ensemble_adv", _steps(4000, first_steps=1300)),
     Preset("fast", ANY, "ensemble_adv", _steps(2200, first_steps=1500)),
     Preset("fast", "cifar10", "ensemble_adv", _steps(30_000, first_steps=12_000)),

@@ -144,8 +144,8 @@ def dataset_played(path: str, asked: str) -> str:
 def default_workdir(config: RunConfig) -> str:
     """Returns runs/<game>-<dataset>-eta<eta>-seed<seed>.
 
-    AWP, norm, initializer and schedule are added where they differ from the defaults. A user-defined
-    game or dataset is named by its label: `my_package:MyGame` is my_game.
+    AWP, norm, initializer and schedule are added where they differ from the defaults. A
+    user-defined game or dataset is named by its label: `my_package:MyGame` is my_game.
     """
     parts = [
         GAMES.label(config.game),
