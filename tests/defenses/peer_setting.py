@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier
+from mmtf.data import Dataset
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 from mmtf.training.dropout import seeded_dropout
@@ -29,6 +30,19 @@ def batch(size=6, classes=3, seed=0):
     random = np.random.default_rng(seed)
     x = random.uniform(-0.7, 0.7, [size, 2, 2, 1]).astype(np.float32)
     return Batch(tf.constant(x), tf.constant(random.integers(0, classes, size), tf.int32))
+
+
+def dataset():
+    """24 images of 2x2 pixels for `mmtf.train`."""
+    (x, y), (test_x, test_y) = batch(24), batch(6, seed=1)
+    return Dataset(
+        name="peers",
+        train_images=x.numpy(),
+        train_labels=y.numpy(),
+        test_images=test_x.numpy(),
+        test_labels=test_y.numpy(),
+        num_classes=3,
+    )
 
 
 def linear_net(classes=3, scale=1.0):

@@ -28,7 +28,9 @@ def test_the_perturbation_has_gammas_length_in_each_tensor():
         w, d = (tf.constant(random.normal(size=shape), tf.float32) for _ in range(2))
         v = perturbation(w, d, 0.01)
         assert float(tf.norm(v) / tf.norm(w)) == pytest.approx(0.01, rel=1e-5)
-        assert float(tf.reduce_sum(v * d)) == pytest.approx(float(tf.norm(v) * tf.norm(d)), rel=1e-5)
+        assert float(tf.reduce_sum(v * d)) == pytest.approx(
+            float(tf.norm(v) * tf.norm(d)), rel=1e-5
+        )
     assert not perturbation(tf.ones([3]), tf.ones([3]), 0.01).numpy().any()  # a bias
     assert not perturbation(tf.ones([2, 2]), tf.zeros([2, 2]), 0.01).numpy().any()
     assert not perturbation(tf.ones([2, 2]), None, 0.01).numpy().any()

@@ -13,9 +13,7 @@ def test_the_terms_by_hand():
     game, net = games.Mart(THREAT, beta=3.0), peer_setting.linear_net()
     (x, y), players = peer_setting.batch(), peer_setting.players_of(game, net)
     z = THREAT.project(x + 0.15, x)
-    loss, metrics = game.objective(
-        players, Batch(x, y), Batch(z, y), peer_setting.context_of(6)
-    )
+    loss, metrics = game.objective(players, Batch(x, y), Batch(z, y), peer_setting.context_of(6))
     kernel, bias = (one.astype(np.float64) for one in net.get_weights())
     p, q = (peer_setting.softmax(peer_setting.flat(one) @ kernel + bias) for one in (x, z))
     rows, y = np.arange(6), y.numpy()

@@ -32,9 +32,7 @@ def test_the_curvature_of_a_quadratic():
 def test_a_linear_model_has_no_curvature_and_a_finite_gradient():
     game, net = games.CURE(THREAT), peer_setting.linear_net()
     net.set_weights([np.zeros_like(one) for one in net.get_weights()])
-    game.step(
-        peer_setting.players_of(game, net), peer_setting.batch(), peer_setting.context_of(6)
-    )
+    game.step(peer_setting.players_of(game, net), peer_setting.batch(), peer_setting.context_of(6))
     assert all(np.isfinite(one).all() for one in net.get_weights())
 
 
