@@ -5,7 +5,6 @@ import numpy as np
 import peer_setting
 import pytest
 import tensorflow as tf
-import tiny
 from peer_setting import THREAT
 
 import mmtf
@@ -33,10 +32,9 @@ def test_the_first_replay_from_zero_is_fgsm_from_zero():
     x, y = peer_setting.batch()
     _, gradient = input_gradient(net, x, y)
     game.step(players, Batch(x, y), CONTEXT)
-    clean = peer_setting.weights_after(
-        games.Undefended(THREAT), peer_setting.deep_net(), Batch(x, y)
-    )
-    for a, b in zip(net.get_weights(), clean, strict=True):
+    plain, other = games.Undefended(THREAT), peer_setting.deep_net()
+    theirs = peer_setting.weights_after(plain, other, Batch(x, y))
+    for a, b in zip(net.get_weights(), theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     expected = THREAT.project(x + 0.25 * tf.sign(gradient), x)
     np.testing.assert_allclose(THREAT.clip_box(x + kept(players)[:6]), expected, atol=1e-6)
@@ -101,10 +99,10 @@ def train(folder, stop=None):
             raise KeyboardInterrupt
 
     return mmtf.train(
-        games.Free(tiny.THREAT, replays=2, batch_size=8),
-        tiny.tiny_data(),
+        games.Free(THREAT, replays=2, batch_size=8),
+        peer_setting.dataset(),
         schedule=mmtf.Schedule(steps=6, batch_size=8, learning_rate=1e-2),
-        model=tiny.tiny_net(),
+        model=peer_setting.deep_net(),
         precision="float32",
         progress=False,
         checkpoint_dir=str(folder),

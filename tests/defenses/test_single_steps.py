@@ -36,8 +36,8 @@ def test_n_fgsm_leaves_the_ball_and_not_the_box():
     y = tf.concat([y, y], 0)
     z, _ = game.perturb(players, Batch(x, y), CONTEXT)
     distance = np.abs(z - x).max((1, 2, 3))
-    # |u + 0.2| <= 0.2 for half of all u in [-0.4, 0.4], so 1 - 1 / 2^4 of the images leave the ball;
-    # four standard deviations of the share of 40 images are 0.15.
+    # |u + 0.2| <= 0.2 for half of all u in [-0.4, 0.4], so 1 - 1 / 2^4 of the images leave the
+    # ball; four standard deviations of the share of 40 images are 0.15.
     assert (distance[:40] > 0.2).mean() > 15 / 16 - 0.15 and distance.max() <= 0.6 + 1e-6
     assert np.abs(z).max() <= 1.0
     start = THREAT.with_radius(0.4).random_start(x, CONTEXT.seed)
