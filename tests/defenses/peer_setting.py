@@ -97,7 +97,7 @@ def players_of(game, net, classes=3):
 
 
 def context_of(size, number=0, weights=None, seed=(0, 1)):
-    seed = tf.constant(seed)
+    seed = tf.convert_to_tensor(seed)
     return StepContext(
         round=tf.constant(number),
         seed=seed,

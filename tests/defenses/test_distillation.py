@@ -58,7 +58,7 @@ def test_a_run_in_two_rounds_is_deployed_at_temperature_one():
     trained = mmtf.train(
         games.Distillation(THREAT, temperature=20.0),
         data,
-        schedule=mmtf.Schedule(steps=30, batch_size=64, learning_rate=3e-2),
+        schedule=mmtf.Schedule(steps=30, batch_size=64, learning_rate=0.3),
         model=linear_digits(),
         precision="float32",
         progress=False,
