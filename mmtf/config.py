@@ -22,7 +22,7 @@ from mmtf.errors import (
 from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
 SCHEDULES = ("fast", "paper", "brief")
 DECAYS = ("constant", "cosine")
@@ -33,6 +33,8 @@ CLUSTERS = ("tf_config", "slurm", "kubernetes")
 STANDARDIZED = ("cifar10",)
 # Game options added after 0.1, with the value that reproduces runs of 0.1.
 ADDED_OPTIONS = {"penalty_every": 1}
+# Fields of Schedule added after 0.1, likewise.
+ADDED_FIELDS = {"eta_ramp": 0.0}
 # Fields of RunConfig added after 0.1, likewise.
 ADDED_SETTINGS = {"awp_gamma": 0.0, "awp_after": 0, "jit_compile": None}
 
@@ -67,6 +69,8 @@ class Schedule:
       learning_rate: Adam's learning rate, > 0; with warm-up or decay its largest value.
       warmup_steps: steps over which the learning rate rises linearly from 0, >= 0.
       decay: `constant`, or `cosine`: half a cosine down to 0 at the last step.
+      eta_ramp: share of the steps of a round, in [0, 1], over which the attacker's radius rises
+        linearly from 0 to eta; 0: it is eta from the first step.
 
     Raises:
       ConfigError: a value out of range.
@@ -92,6 +96,9 @@ class Schedule:
     decay: str = setting(
         "constant", "Decay of the learning rate after warm-up.", choices=DECAYS, by_preset=True
     )
+    eta_ramp: float = setting(
+        0.0, "Share of the steps over which the radius of the attack rises from 0.", by_preset=True
+    )
 
     def __post_init__(self) -> None:
         require_int("steps", self.steps)
@@ -100,6 +107,7 @@ class Schedule:
         require_number("learning_rate", self.learning_rate, above=0)
         require_int("warmup_steps", self.warmup_steps, at_least=0)
         require_choice("decay", self.decay, DECAYS)
+        require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
 
     def round_lengths(self, rounds: int) -> list[int]:
         """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
@@ -129,7 +137,7 @@ class RunConfig:
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
         [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
         or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
-      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      norm: `linf`, `l2` or `l1`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
@@ -225,6 +233,9 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
+        for name, value in ADDED_FIELDS.items():
+            if as_dict["schedule"][name] == value:
+                del as_dict["schedule"][name]  # equal to configs from before the field existed
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
         for name, value in ADDED_SETTINGS.items():
@@ -243,7 +254,7 @@ class RunConfig:
         values = {**ADDED_SETTINGS, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
         fields = {field.name for field in dataclasses.fields(Schedule)}
-        given = values["schedule"]
+        given = {**ADDED_FIELDS, **values["schedule"]}
         require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
         schedule = Schedule(**given)
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})

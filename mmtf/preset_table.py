@@ -58,6 +58,7 @@ PRESETS = (
     Preset(ANY, "digits", ANY, {"net": "mnist_cnn"}),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgsm", "ifgsm", "pgd")}),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l2"}),
+    Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l1"}),
     Preset(
         ANY,
         ANY,
@@ -70,6 +71,13 @@ PRESETS = (
         NETWORK,
         {"attacks": ("none", "pgd", "attnet", "attnet_paper", "attnet_met")},
         {"norm": "l2"},
+    ),
+    Preset(
+        ANY,
+        ANY,
+        NETWORK,
+        {"attacks": ("none", "pgd", "attnet", "attnet_paper", "attnet_met")},
+        {"norm": "l1"},
     ),
     # App. A and B of the paper: Adam at 1e-4, batches of 128.
     Preset("paper", ANY, ANY, _steps(100_000, learning_rate=1e-4)),

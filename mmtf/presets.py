@@ -112,7 +112,7 @@ def run_config(
       dataset: name of a dataset (`mmtf.load_data`), or `module:attribute` of a user's own.
       eta: radius for pixels in [-1, 1], twice the eps for pixels in [0, 1]. None: 0.3, on CIFAR-10
         0.06.
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
       game_options: keyword arguments of the game that differ from the presets and defaults.
       net: a name in `mmtf.nets.NETS`, or `module:attribute` of a user's own; None: by dataset
         (`default_net`).

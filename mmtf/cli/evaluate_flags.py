@@ -64,7 +64,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         None,
         f"Attacks, separated by commas. Any of: {', '.join((*ATTACKS, *FITTED))}; or "
         "my_package.attacks:MyAttack; and certified, which proves images robust (--verifiers). "
-        "Default: none, fgsm (l2: fgm), pgd.",
+        "Default: none, fgsm (l2 and l1: fgm), pgd.",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -200,7 +200,7 @@ def attack_names(values: flags.FlagValues) -> list[str]:
     require(bool(values.model), "at least one --model", "none")
     names = values.attacks
     if names is None:
-        names = ["none", "fgm" if values.norm == "l2" else "fgsm", "pgd"]
+        names = ["none", "fgsm" if values.norm == "linf" else "fgm", "pgd"]
     labels = {ATTACKS.label(name) for name in names}
     require(len(labels) == len(names), "--attacks of different names", ",".join(names))
     _require_verifiers(values)

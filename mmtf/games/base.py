@@ -10,7 +10,7 @@ import tensorflow as tf
 from mmtf import losses
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
-from mmtf.attacks.iterated import IteratedAttack
+from mmtf.attacks.iterated import PGD, IteratedAttack
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import ConfigError, require_int
 from mmtf.games.players import Batch, Players, StepContext
@@ -245,3 +245,16 @@ def steepest_attack(threat: ThreatModel, steps: int) -> Attack:
     if steps == 1:
         return ATTACKS["fgsm" if threat.norm == "linf" else "fgm"](threat)
     return IteratedAttack(threat, steps=steps, stop_early=False)
+
+
+def training_pgd(threat: ThreatModel, steps: int) -> PGD:
+    """PGD from a random start as the inner maximization of training.
+
+    Args:
+      threat: the constraint of Eq. 5.
+      steps: number of steps, > 0; 1 is a single step from a random start.
+    """
+    require_int("max_steps", steps)
+    # A single step of 2.5 eta would end on the surface of the ball from every start.
+    step_size = threat.radius * min(2.5 / steps, 1.25)
+    return PGD(threat, steps=steps, step_size=step_size, stop_early=False)

@@ -41,6 +41,7 @@ BASES = {
     "minimax_grad": {"penalty": "finite_difference"},
     "adv_fgsm": {},
     "grad_align": {"gamma": 2.0},
+    "mtl_ibp": {"alpha": 0.5},
 }
 
 
