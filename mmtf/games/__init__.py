@@ -25,6 +25,8 @@ GAMES = Registry(
         "mtl_ibp": "mmtf.games.mtl_ibp:MTLIBP",
         "pgd_mtl_ibp": "mmtf.games.mtl_ibp:PGDThenMTLIBP",
         "sabr": "mmtf.games.sabr:SABR",
+        "smooth_gaussian": "mmtf.games.smooth_gaussian:SmoothGaussian",
+        "smooth_adv": "mmtf.games.smooth_adv:SmoothAdv",
         "trades": "mmtf.defenses.trades:Trades",
         "mart": "mmtf.defenses.mart:Mart",
         "fgsm_rs": "mmtf.defenses.fgsm_rs:FGSMRS",
@@ -76,6 +78,8 @@ _CLASSES = {
     "PGDThenMTLIBP": "mmtf.games.mtl_ibp",
     "Players": "mmtf.games.players",
     "SABR": "mmtf.games.sabr",
+    "SmoothAdv": "mmtf.games.smooth_adv",
+    "SmoothGaussian": "mmtf.games.smooth_gaussian",
     "StepContext": "mmtf.games.players",
     "Undefended": "mmtf.games.undefended",
 }
