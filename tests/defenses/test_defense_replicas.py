@@ -8,7 +8,6 @@ import peer_setting
 import pytest
 
 QUICK = [
-    ("grad_align", {"gamma": 2.0}),
     ("free", {"replays": 2, "batch_size": 8}),
     ("trades", {"max_steps": 1, "wrapped": 0.3}),
 ]
@@ -17,6 +16,7 @@ SLOW = [
     ("mart", {"max_steps": 2}),
     ("fgsm_rs", {}),
     ("n_fgsm", {}),
+    ("grad_align", {"gamma": 2.0}),
     ("cure", {"gamma": 1.0}),
     ("llr", {"max_steps": 2}),
     ("input_gradient", {}),

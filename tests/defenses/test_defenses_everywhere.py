@@ -78,10 +78,6 @@ def fitted(name):
     assert all(np.isfinite(one).all() for one in logs.values())
 
 
-def test_compile_and_fit():
-    fitted("free")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "awp"])
 def test_compile_and_fit_of_all(name):
