@@ -238,8 +238,8 @@ class RunConfig:
                 del as_dict["schedule"][name]  # equal to configs from before the field existed
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
-        for name, value in ADDED_SETTINGS.items():
-            if as_dict[name] == value:
+        for name, before in ADDED_SETTINGS.items():
+            if as_dict[name] == before:
                 del as_dict[name]  # equal to configs from before the setting existed
         return as_dict
 
