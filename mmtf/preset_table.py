@@ -120,4 +120,8 @@ PRESETS = (
         {"game_options.solver": "sensitivity"},
     ),
     Preset("fast", "cifar10", NETWORK, _steps(14_000)),
+    # The table of the union game also has the game's own attackers.
+    Preset(ANY, ANY, "union", {"attacks": ("none", "pgd"), "schedule.eta_ramp": 0.4}),
+    Preset("fast", ANY, "union", {"game_options.rule": "drawn"}),
+    Preset("fast", ANY, "union", {"game_options.attacker_rate": 1.0}),
 )

@@ -20,6 +20,7 @@ GAMES = Registry(
         "minimax_attnet": "mmtf.games.minimax_attnet:MinimaxAttNet",
         "alt_attnet": "mmtf.games.alt_attnet:AltAttNet",
         "maximin_attnet": "mmtf.games.maximin_attnet:MaximinAttNet",
+        "union": "mmtf.games.union:Union",
     },
     bases=("mmtf.games.base:Game",),
 )
@@ -40,6 +41,7 @@ _CLASSES = {
     "Players": "mmtf.games.players",
     "StepContext": "mmtf.games.players",
     "Undefended": "mmtf.games.undefended",
+    "Union": "mmtf.games.union",
 }
 
 __all__ = ["GAMES", *_CLASSES]

@@ -99,7 +99,7 @@ class Game:
         """Called outside of any graph before the first step of round `number` > 0."""
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
-        """Takes one max step and one min step.
+        """Takes one max step, `perturb`, and one min step, `descend`.
 
         It is traced without AutoGraph: to branch on the value of a tensor use tf.cond or tf.where,
         not `if`.
@@ -108,6 +108,22 @@ class Game:
           The metrics: this replica's shares of means over the global batch, float32 scalars.
         """
         perturbed = Batch(*self.perturb(players.shrunk(batch.x, context), batch, context))
+        return self.descend(players, batch, perturbed, context)
+
+    def descend(
+        self, players: Players, batch: Batch, perturbed: Any, context: StepContext
+    ) -> dict[str, tf.Tensor]:
+        """The min step: one step of the optimizer down the gradient of `objective`.
+
+        Args:
+          players: all of them.
+          batch: the clean images.
+          perturbed: the images of the max step, as `perturb` returns them.
+          context: of this step.
+
+        Returns:
+          The metrics of `objective`.
+        """
         z = context.shrink(perturbed.x, self.arranged(batch.x))
         perturbed = perturbed._replace(x=tf.stop_gradient(z))
         context = self._arranged_context(batch, perturbed, context)
