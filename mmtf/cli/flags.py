@@ -126,12 +126,25 @@ SETTINGS = (
         str,
         "How the attack network's output is bounded: tanh, normalized or full.",
     ),
+    _game_setting("alpha", float, "Weight of the certified loss (mtl_ibp, pgd_mtl_ibp)."),
+    _game_setting("share", float, "Radius of the certified box divided by eta (sabr)."),
+    _game_setting("clean_weight", float, "Last weight of the clean loss (ibp, crown_ibp)."),
+    _game_setting(
+        "crown_weight", float, "Last weight of CROWN-IBP's bounds beside IBP's (crown_ibp)."
+    ),
+    _game_setting(
+        "weight_l1", float, "Weight of the sum of |w| over all kernels (games with certified loss)."
+    ),
     Setting(
         "init",
         "net_options.init",
         str,
-        f"Initializer of the classifier's weights. One of: {', '.join(INITIALIZERS)}.",
+        "Initializer of the classifier's weights. One of: "
+        f"{', '.join(INITIALIZERS)}; of strided_cnn and cnn7: keras, ibp.",
     ),
+    Setting("width", "net_options.width", int, "Channels of the first layer (strided_cnn, cnn7)."),
+    Setting("hidden", "net_options.hidden", int, "Units of the dense layer (strided_cnn, cnn7)."),
+    Setting("batch_norm", "net_options.batch_norm", bool, "Whether cnn7 has BatchNormalization."),
     Setting("dropout", "net_options.dropout", float, "Dropout rate of the classifier in training."),
     Setting(
         "weight_decay",
