@@ -72,9 +72,10 @@ def _legend(record: Mapping[str, Any]) -> str:
     parts = []
     if any(name.endswith("_curr") for name in etas):
         parts.append("X_curr: attack X against this classifier")
-    for name in etas:
-        if name == "attnet_met" or (name.endswith("_met") and "union" in etas):
-            parts.append(f"{name}: the attack network of its training")
+    if "attnet_met" in etas:
+        parts.append("attnet_met: the attack network of its training")
+    elif any(name.endswith("_met") for name in etas):
+        parts.append("X_met: the attack network X of its training")
     if "union" in etas:
         options = record["config"]["game_options"]
         radii = {"linf": etas["union"], "l2": options.get("eta_l2"), "l1": options.get("eta_l1")}

@@ -157,18 +157,30 @@ class Union(Game):
         players.updaters["tally"] = Tally(len(self.parts), seed)
         return players
 
-    def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, Tensor]:
-        answered = self._max_step(players, batch, context)
-        found = self.descend(players, batch, answered, context)
-        count = tf.cast(tf.shape(batch.x)[0], tf.float32)
+    def max_step(
+        self, players: Players, batch: Batch, context: StepContext
+    ) -> tuple[Any, StepContext]:
+        answered = self._answers(players, batch, context)
+        z = context.shrink(answered.x, self.arranged(batch.x))
+        return answered._replace(x=tf.stop_gradient(z)), context.select(self.arranged)
+
+    def min_step(
+        self,
+        players: Players,
+        clean: Batch,
+        perturbed: Any,
+        context: StepContext,
+        at: Sequence[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        found = super().min_step(players, clean, perturbed, context, at)
+        share = tf.cast(tf.shape(clean.y)[0], tf.float32) / context.global_batch_size
         for number, one in enumerate(self.parts):
-            found[f"risk_{one.name}"] = answered.risks[number] / context.replicas
-            share = answered.chosen[number] * count / context.global_batch_size
-            found[f"chosen_{one.name}"] = share
+            found[f"risk_{one.name}"] = perturbed.risks[number] / context.replicas
+            found[f"chosen_{one.name}"] = perturbed.chosen[number] * share
         return found
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        answered = self._max_step(players, batch, context)
+        answered = self._answers(players, batch, context)
         return Batch(answered.x, answered.y)
 
     def arranged(self, values: Tensor) -> Tensor:
@@ -196,7 +208,7 @@ class Union(Game):
         term = self.gamma / 2 * context.mean(mixed(eta * squares))
         return risk + term, {"risk": risk, "sensitivity": term}
 
-    def _max_step(self, players: Players, batch: Batch, context: StepContext) -> Answered:
+    def _answers(self, players: Players, batch: Batch, context: StepContext) -> Answered:
         """Moves the learned attackers, and makes the images that the defender answers."""
         found = {
             number: self._learn(players, one.name, batch, context)

@@ -230,11 +230,11 @@ def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **optio
 def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     """Measures the rows of the final table; logs them and some adversarial images."""
     config, step = run.config, trained.trainer.total_steps
-    run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
     networks = attackers_of(trained.trainer.players)
     attacks = attacks_of(config, networks.get("attacker"), run.workdir.inside("attackers"))
     parts = union_attacks(config, networks)
     attacks |= parts
+    run.say(f"Measuring {', '.join(attacks)} in float32 ...")
     options = EvalOptions(
         max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES, progress=True
     )

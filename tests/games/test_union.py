@@ -8,12 +8,15 @@ import pytest
 import tensorflow as tf
 from test_games import batch, context_of, players_of, small_net
 
+import mmtf
 from mmtf.errors import ConfigError
 from mmtf.games import LWA, AdvPGD, MinimaxGrad, Union
 from mmtf.games.union_attackers import make_attackers
 from mmtf.games.union_rules import FLOOR, RULES, Tally, chosen_by, reweighed
 from mmtf.losses import cross_entropy
+from mmtf.nets import NETS
 from mmtf.threat import ThreatModel
+from mmtf.training.callbacks import Callbacks
 
 THREAT = ThreatModel(eta=0.2)
 RADII = {"eta_l2": 0.6, "eta_l1": 1.5}
@@ -131,7 +134,7 @@ def test_each_attacker_is_drawn_as_often_as_the_others():
     assert all(float(metrics[f"risk_{one.name}"]) > 0 for one in game.parts)
 
 
-@pytest.mark.parametrize("rule", ["batch_max", "drawn", "weights"])
+@pytest.mark.parametrize("rule", ["batch_max", "drawn"])
 def test_learned_attackers_raise_their_own_risks(rule):
     game = union("conv,mlp_l2,fgsm", rule=rule)
     net, given = small_net(), batch()
@@ -206,3 +209,36 @@ def test_attackers_of_the_user_come_by_their_place():
         ("attack_mlp", True),
     ]
     assert made[0].training_attack(1).threat is THREAT
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("rule", ["weights", pytest.param("drawn", marks=pytest.mark.slow)])
+def test_a_stopped_training_goes_on_bitwise(rule, tmp_path):
+    """With its learned attackers, their optimizers, the weights and the latest risks."""
+    data = mmtf.load_data("digits")
+    schedule = mmtf.Schedule(steps=6, batch_size=16, learning_rate=1e-3, eta_ramp=0.5)
+
+    def train(**options):
+        game = Union(THREAT, attackers="mlp,fgm,mlp_l2", eta_l2=2.0, rule=rule)
+        net = NETS["strided_cnn"](width=4, hidden=8)
+        trained = mmtf.train(
+            game, data, schedule=schedule, model=net, precision="float32", progress=False, **options
+        )
+        players = trained.trainer.players
+        assert set(players.models) == {"classifier", "attacker_mlp", "attacker_mlp_l2"}
+        tally = players.updaters["tally"]
+        found = [one for model in players.models.values() for one in model.get_weights()]
+        return [*found, tally.weights.numpy(), tally.risks.numpy()]
+
+    def stop(step):
+        if step == 4:
+            raise Stopped
+
+    folder = {"checkpoint_dir": str(tmp_path), "checkpoint_seconds": 0.0}
+    with pytest.raises(Stopped):
+        train(**folder, events=Callbacks(on_evaluation=stop, evaluate_every=4))
+    for ours, theirs in zip(train(**folder), train(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
