@@ -74,6 +74,13 @@ PRESETS = (
         {"attacks": ("none", "pgd", "attnet", "attnet_paper", "attnet_met")},
         {"norm": "l1"},
     ),
+    # The radius and the ramp of 10 epochs of Salman et al. (2019), for noise of deviation 0.5 and
+    # pixels in [0, 1].
+    Preset(ANY, ANY, "smooth_gaussian", {"eta": 2.0}, {"norm": "l2"}),
+    Preset(ANY, ANY, "smooth_adv", {"eta": 2.0}, {"norm": "l2"}),
+    Preset("paper", ANY, "smooth_adv", {"schedule.eta_ramp": 0.0469}),
+    Preset("brief", ANY, "smooth_adv", {"schedule.eta_ramp": 0.0469}),
+    Preset("fast", ANY, "smooth_adv", {"schedule.eta_ramp": 0.25}),
     # App. A and B of the paper: Adam at 1e-4, batches of 128.
     Preset("paper", ANY, ANY, _steps(100_000, learning_rate=1e-4)),
     Preset("paper", ANY, "undefended", _steps(50_000)),

@@ -28,10 +28,10 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy"],
-    ["fit"],
+    ["fit", "smoothing"],
     ["runs"],
     ["cli"],
-    ["run", "evaluate", "__init__"],
+    ["run", "evaluate", "smooth", "__init__"],
 ]
 HEIGHT = {room: height for height, layer in enumerate(LAYERS) for room in layer}
 

@@ -106,6 +106,13 @@ SETTINGS = (
         "The penalty is computed on one example in this many (minimax_grad); default 1, with "
         "MNIST's fast schedule 2.",
     ),
+    _game_setting(
+        "sigma",
+        float,
+        "Deviation of the Gaussian noise for pixels in [-1, 1], twice that for pixels in [0, 1] "
+        "(smooth_gaussian, smooth_adv).",
+    ),
+    _game_setting("draws", int, "Draws of the noise for each image in a step (smooth_*)."),
     _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
     _game_setting("solver", str, "Update rule of a network game: a solver of mmtf.solvers."),
     _game_setting(
