@@ -24,7 +24,7 @@ from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
-SCHEDULES = ("fast", "paper", "brief")
+SCHEDULES = ("fast", "paper", "brief", "long")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
@@ -109,6 +109,14 @@ class Schedule:
         require_choice("decay", self.decay, DECAYS)
         require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, without those of ADDED_FIELDS that have the value given there.
+
+        So that it equals that of the same schedule from before these fields existed.
+        """
+        fields = dataclasses.asdict(self)
+        return {k: v for k, v in fields.items() if k not in ADDED_FIELDS or v != ADDED_FIELDS[k]}
+
     def round_lengths(self, rounds: int) -> list[int]:
         """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
 
@@ -184,7 +192,7 @@ class RunConfig:
     schedule_name: str = setting(
         "fast",
         "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
-        "of steps) or brief (the paper's learning rate, few steps).",
+        "of steps), brief (the paper's learning rate, few steps) or long (ten times fast's steps).",
         choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
@@ -233,9 +241,7 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
-        for name, value in ADDED_FIELDS.items():
-            if as_dict["schedule"][name] == value:
-                del as_dict["schedule"][name]  # equal to configs from before the field existed
+        as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
         for name, before in ADDED_SETTINGS.items():

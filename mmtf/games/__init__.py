@@ -27,6 +27,7 @@ GAMES = Registry(
         "sabr": "mmtf.games.sabr:SABR",
         "smooth_gaussian": "mmtf.games.smooth_gaussian:SmoothGaussian",
         "smooth_adv": "mmtf.games.smooth_adv:SmoothAdv",
+        "union": "mmtf.games.union:Union",
         "trades": "mmtf.defenses.trades:Trades",
         "mart": "mmtf.defenses.mart:Mart",
         "fgsm_rs": "mmtf.defenses.fgsm_rs:FGSMRS",
@@ -82,6 +83,7 @@ _CLASSES = {
     "SmoothGaussian": "mmtf.games.smooth_gaussian",
     "StepContext": "mmtf.games.players",
     "Undefended": "mmtf.games.undefended",
+    "Union": "mmtf.games.union",
 }
 
 __all__ = ["GAMES", *_CLASSES]

@@ -200,7 +200,7 @@ def _identity(trainer, dataset, schedule, options) -> dict:
     game, classifier = trainer.game, trainer.players.classifier
     identity = {
         "game": _game_identity(game),
-        "schedule": dataclasses.asdict(schedule),
+        "schedule": schedule.to_dict(),
         "seed": options.seed,
         "model": architecture(classifier.model),
         "dataset": {

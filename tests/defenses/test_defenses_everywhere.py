@@ -10,7 +10,7 @@ from peer_setting import REPEATABLE
 import mmtf
 import mmtf.config
 import mmtf.errors
-import mmtf.runs.experiment
+import mmtf.runs.games
 from mmtf import defenses, games
 from mmtf.classifiers.precision import computing_in
 from mmtf.defenses.ascent import NearbyAscent
@@ -116,7 +116,7 @@ def test_awp_is_a_setting_of_any_run():
     assert "awp_gamma" not in plain.to_dict() and config.to_dict()["awp_gamma"] == 0.005
     assert config.game_options == plain.game_options
     assert mmtf.config.RunConfig.from_dict(config.to_dict()) == config
-    game = mmtf.runs.experiment.make_game(config)
+    game = mmtf.runs.games.make_game(config)
     assert isinstance(game, games.AWP) and isinstance(game.game, games.Trades)
     assert game.gamma == 0.005 and game.game.beta == 1.0
     with pytest.raises(mmtf.errors.ConfigError, match="awp_gamma >= 0"):
