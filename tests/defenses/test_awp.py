@@ -42,7 +42,7 @@ BASES = {
     "adv_fgsm": {},
     "grad_align": {"gamma": 2.0},
     "mtl_ibp": {"alpha": 0.5},
-    "union": {"attackers": "fgsm,pgd_l2"},
+    "union": {"attackers": "fgsm,pgd_l2", "eta_l2": 0.5},
 }
 
 
