@@ -88,6 +88,16 @@ class Guarded(Classifier):
         return tf.stack([one.rejection(x) for one in self.detectors], -1)
 
     @property
+    def keras_model(self) -> keras.Model | None:
+        """None: what bounds, files or training would take from `model` leaves the guard out."""
+        return None
+
+    @property
+    def note(self) -> str | None:
+        """None; the classifier inside has its own note."""
+        return None
+
+    @property
     def autoencoders(self) -> list[keras.Model]:
         """The different auto-encoders of reformer and detectors, in the order of their use."""
         used = [self.reformer, *(one.autoencoder for one in self.detectors)]

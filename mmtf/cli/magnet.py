@@ -102,17 +102,17 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
     results = measuring.measure_classifiers(rows, data, threat, strength, options)
     note("attacks")
     if FLAGS.pack:
-        packs = _packs(classifier, images, recipe, cells)
+        pack, attacker = _packs(classifier, images, recipe, cells)
         note("packs")
         strength = dataclasses.replace(strength, selective_steps=FLAGS.pack_attack_steps)
-        results += measuring.measure_pack(*packs, data, threat, strength, options)
+        results += measuring.measure_pack(pack, attacker, data, threat, strength, options)
         note("attacks on packs")
-    positives = {
+    positives: dict[str, Any] = {
         "target": recipe.target,
         "attacked": measuring.false_positives(guarded, data, FLAGS.max_examples),
         "all": measuring.false_positives(guarded, data),
     }
-    record = {
+    record: dict[str, Any] = {
         "dataset": {"name": data.name, "note": data.note},
         "threat": {"eta": threat.eta, "epsilon": threat.epsilon, "norm": threat.norm},
         "recipe": recipe.to_dict(),
@@ -170,10 +170,12 @@ def _packs(classifier: Any, images: tuple, recipe: Any, cells: str) -> list[Any]
     from mmtf.magnet.building import make_pack
     from mmtf.magnet.training import FitSettings
 
+    x, held_out = images
     return [
         make_pack(
             classifier,
-            *images,
+            x,
+            held_out,
             recipe,
             count=FLAGS.pack,
             fit=FitSettings(steps=FLAGS.pack_steps, seed=FLAGS.seed + 1 + number),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf.bounds.graph import Graph
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.detectors import (
     DivergenceDetector,
@@ -15,7 +16,9 @@ from mmtf.classifiers.detectors import (
     jensen_shannon,
     threshold_at,
 )
+from mmtf.classifiers.export import save_keras, save_serving
 from mmtf.classifiers.guarded import Guarded
+from mmtf.data import to_unit_box
 from mmtf.errors import ConfigError
 
 SHAPE = (4, 4, 1)
@@ -145,3 +148,15 @@ def test_what_determines_it_is_in_the_fingerprint(x):
     assert guarded.at("bfloat16").at("float32") is guarded
     with pytest.raises(ConfigError, match="without a rule of rejection"):
         guarded.as_keras()
+
+
+def test_nothing_takes_the_model_inside_for_the_guarded_one(tmp_path):
+    net = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(3)])
+    guarded = Guarded(net, reformer=scaling(0.5))
+    assert Graph(net).nodes
+    with pytest.raises(ConfigError, match="a Keras model for bounds"):
+        Graph(guarded)
+    with pytest.raises(ConfigError, match="a Keras model to save"):
+        save_keras(guarded, str(tmp_path / "net.keras"))
+    with pytest.raises(ConfigError, match="a Keras model to save"):
+        save_serving(guarded, to_unit_box, SHAPE, str(tmp_path / "served"))
