@@ -33,7 +33,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     whole("held_out", 5000, "Training images kept for the thresholds, from no other use.")
     whole("autoencoder_steps", 1500, "Steps of each auto-encoder, batches of 64.")
     whole("pack", 8, "Auto-encoders in a pack of the grey box; 0: no packs.", 0)
-    whole("pack_steps", 600, "Steps of a pack, before a third as many that make it diverse.")
+    whole("pack_steps", 1500, "Steps of a pack, before a third as many that make it diverse.")
     flags.DEFINE_multi_string(
         "beside",
         [],
