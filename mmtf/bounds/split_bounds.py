@@ -1,0 +1,234 @@
+"""Bounds of subdomains of a reduced net: CROWN with Lagrange multipliers (Wang et al. 2021).
+
+A subdomain fixes the signs of some units' inputs z. That makes these units affine, and the
+constraint s z >= 0 enters with a multiplier b >= 0: on the subdomain
+
+    f >= f - sum of b s z >= the CROWN bound of the right-hand side,
+
+for every b and for every slope of the other units' lower lines. Projected Adam moves both to the
+greatest bound. All functions bound a batch of rows, each with its own subdomain.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow import Tensor
+
+from mmtf.bounds.adam import Moments, ascend
+from mmtf.bounds.backward import of_rows
+from mmtf.bounds.balls import Region, minimum
+
+# A branching that improves one side only is worth little; see `best_branching`.
+LITTLE = 1e-3
+
+
+class Net(NamedTuple):
+    """Tensors of a `Reduced` net; see there."""
+
+    region: Region
+    matrix: Tensor
+    offsets: Tensor
+    low: Tensor
+    high: Tensor
+    slope: Tensor
+
+
+class Rows(NamedTuple):
+    """Linear functions, each on a subdomain, and the parameters of its bound.
+
+    Attributes:
+      a: float64 [B, pixels + 1 + units], coefficients.
+      signs: float64 [B, units]: 1 where the input of a unit is >= 0 on the subdomain, -1 where it
+        is <= 0, 0 where its sign is not fixed.
+      alpha: float64 [B, units], slopes of the lower lines.
+      beta: float64 [B, units], the multipliers, >= 0; used where a sign is fixed.
+    """
+
+    a: Tensor
+    signs: Tensor
+    alpha: Tensor
+    beta: Tensor
+
+
+def bound(norm: str, nodes: int, net: Net, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    """The bound of each row for its slopes and multipliers.
+
+    Args:
+      norm: of the ball.
+      nodes: number of activation nodes.
+      net: the net.
+      rows: the rows.
+
+    Returns:
+      The bounds [B], and the coefficients of the pixels [B, pixels] and of the outputs of the units
+      [B, units].
+    """
+    low, high = _clamped(net, rows.signs)
+    loose = (low < 0) & (high > 0)
+    certain = tf.where(low >= 0, tf.ones_like(low), net.slope)
+    chord = (high - net.slope * low) / tf.where(loose, high - low, 1.0)
+    upper, lower = tf.where(loose, chord, certain), tf.where(loose, rows.alpha, certain)
+    intercept = tf.where(loose, (1.0 - chord) * high, 0.0)
+    multiplier = rows.signs * rows.beta
+    first = net.region.x.shape[1] + 1
+    a, constant, passed = rows.a, 0.0, []
+    for k in reversed(range(nodes)):
+        start, end = net.offsets[k], net.offsets[k + 1]
+        own = a[:, first + start : first + end]
+        up, down = tf.maximum(own, 0.0), tf.minimum(own, 0.0)
+        z = up * lower[:, start:end] + down * upper[:, start:end] - multiplier[:, start:end]
+        constant += tf.reduce_sum(down * intercept[:, start:end], 1)
+        a = a[:, : first + start] + z @ net.matrix[start:end, : first + start]
+        passed.append(own)
+    image = tf.ensure_shape(a[:, : first - 1], [None, first - 1])
+    least = constant + a[:, first - 1] + _least(norm, image, net.region)
+    return least, image, tf.concat(passed[::-1], 1)
+
+
+def optimize(
+    norm: str, nodes: int, net: Net, rows: Rows, until: Tensor, settings: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Raises the bounds of rows by slopes and multipliers.
+
+    Args:
+      norm, nodes, net, rows: see `bound`.
+      until: float64 [B]; the iterations end when every row has this bound.
+      settings: float64 [4]: the number of iterations, the learning rates of the slopes and of the
+        multipliers, and the factor by which they fall in each iteration.
+
+    Returns:
+      The best bounds [B], the last slopes and multipliers [B, units], and the images of the last
+      iteration [B, pixels].
+    """
+    iterations, rates, decay = settings[0], settings[1:3], settings[3]
+    least = tf.broadcast_to(net.slope, tf.shape(rows.alpha))
+
+    def more(number, best, *_):
+        return (number <= iterations) & tf.reduce_any(best < until)
+
+    def step(number, best, alpha, beta, moments, _):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch((alpha, beta))
+            found, image, _ = bound(norm, nodes, net, rows._replace(alpha=alpha, beta=beta))
+        best = tf.maximum(best, found)
+        gradients = tape.gradient(found, (alpha, beta), unconnected_gradients="zero")
+        moments, change = ascend(moments, gradients, number + 1.0)
+        rate = rates * decay**number
+        alpha = tf.clip_by_value(alpha + rate[0] * change[0], least, 1.0)
+        beta = tf.maximum(beta + rate[1] * change[1], 0.0) * tf.abs(rows.signs)
+        return number + 1.0, best, alpha, beta, moments, image
+
+    count = tf.shape(rows.a)[0]
+    start = (
+        tf.constant(0.0, tf.float64),
+        tf.fill([count], tf.constant(float("-inf"), tf.float64)),
+        rows.alpha,
+        rows.beta,
+        Moments.zero((rows.alpha, rows.beta)),
+        tf.zeros([count, net.region.x.shape[1]], tf.float64),
+    )
+    _, best, alpha, beta, _, image = tf.while_loop(more, step, start)
+    return best, alpha, beta, minimizer(norm, image, net.region)
+
+
+def best_branching(
+    norm: str, nodes: int, candidates: int, net: Net, rows: Rows, until: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The unit to split each subdomain at (filtered smart branching, De Palma et al. 2021).
+
+    The candidates are the units whose lines lose most at their coefficients. Each is split, both
+    halves are bounded with the slopes and multipliers given, and the unit with the greatest product
+    of the two gains is chosen.
+
+    Args:
+      norm, nodes, net, rows: see `bound`.
+      candidates: number of units tried in each row.
+      until: float64 [B], the bound at which a half is settled: what exceeds it is no gain.
+
+    Returns:
+      int32 [B], the unit, and float64 [B], how much its lines lose: 0 if no unit is left.
+    """
+    parent, _, a = bound(norm, nodes, net, rows)
+    low, high = _clamped(net, rows.signs)
+    loose = (low < 0) & (high > 0)
+    chord = (high - net.slope * low) / tf.where(loose, high - low, 1.0)
+    below = tf.minimum((1.0 - rows.alpha) * high, (net.slope - rows.alpha) * low)
+    loss = tf.where(a > 0, a * below, -a * (1.0 - chord) * high)
+    # A unit whose lines lose nothing can still be split, after all others.
+    loss = tf.where(loose, tf.maximum(loss, 1e-12), 0.0)
+    tried = tf.minimum(candidates, tf.shape(loss)[1])
+    losses, units = tf.math.top_k(loss, tried)
+    count = tf.shape(loss)[0]
+    change = tf.one_hot(units, tf.shape(loss)[1], dtype=tf.float64)
+    change = tf.reshape(tf.stack([change, -change], 2), [count * tried * 2, -1])
+    halves = of_rows(rows, tf.repeat(tf.range(count), 2 * tried))
+    # A candidate that is fixed already keeps its sign; its loss is 0 and its gain too.
+    signs = tf.where(halves.signs == 0, change, halves.signs)
+    found, _, _ = bound(norm, nodes, net, halves._replace(signs=signs))
+    found = tf.minimum(tf.reshape(found, [count, tried, 2]), until[:, None, None])
+    gains = tf.maximum(found - parent[:, None, None], 0.0) + LITTLE
+    value = tf.where(losses > 0, tf.reduce_prod(gains, 2), -1.0)
+    chosen = tf.argmax(value, 1, tf.int32)
+    return (
+        tf.gather(units, chosen, batch_dims=1),
+        tf.gather(losses, chosen, batch_dims=1),
+    )
+
+
+def descend(
+    norm: str, nodes: int, net: Net, a: Tensor, z: Tensor, steps: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Searches the ball for the least value of rows of the exact net (Frank & Wolfe 1956).
+
+    In every step z moves towards the image of the ball that minimizes the linear function with the
+    gradient at z, so it stays in the ball whatever its norm.
+
+    Args:
+      norm, nodes, net: see `bound`.
+      a: float64 [B, pixels + 1 + units], coefficients.
+      z: float64 [B, pixels], images of the ball at which to start.
+      steps: number of steps, int.
+
+    Returns:
+      The least values [B], and the images that attain them [B, pixels].
+    """
+    first = net.region.x.shape[1] + 1
+
+    def step(number, z, least, best):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(z)
+            known = tf.concat([z, tf.ones_like(z[:, :1])], 1)
+            for k in range(nodes):
+                start, end = net.offsets[k], net.offsets[k + 1]
+                inputs = tf.matmul(known, net.matrix[start:end, : first + start], transpose_b=True)
+                known = tf.concat([known, tf.maximum(inputs, net.slope[start:end] * inputs)], 1)
+            value = tf.reduce_sum(a * known, 1)
+        better = value < least
+        best = tf.where(better[:, None], z, best)
+        corner = minimizer(norm, tape.gradient(value, z), net.region)
+        z += (corner - z) / tf.cast(number + 1, z.dtype)
+        return number + 1, z, tf.minimum(value, least), best
+
+    start = tf.constant(0), z, tf.fill([tf.shape(a)[0]], tf.constant(float("inf"), a.dtype)), z
+    _, _, least, best = tf.while_loop(lambda number, *_: number <= steps, step, start)
+    return least, best
+
+
+def minimizer(norm: str, a: Tensor, region: Region) -> Tensor:
+    """The image of one ball that minimizes <a, z>, for each row of a, [B, pixels]."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(a)
+        least = _least(norm, a, region)
+    return tape.gradient(least, a)
+
+
+def _least(norm, a, region):
+    if norm != "linf":  # whose formula broadcasts one region to all rows
+        region = of_rows(region, tf.zeros([tf.shape(a)[0]], tf.int32))
+    return minimum(norm, a, region)
+
+
+def _clamped(net, signs):
+    """Bounds of the units' inputs on each subdomain."""
+    low = tf.where(signs > 0, tf.maximum(net.low, 0.0), net.low)
+    return low, tf.where(signs < 0, tf.minimum(net.high, 0.0), net.high)
