@@ -74,8 +74,8 @@ class BaB(Verifier):
         problem.done.add(self.name)
 
     def _search(self, problem: Problem, example: int, reduced: Reduced, deadline: Deadline) -> None:
-        programs = Programs(self.graph, reduced, self.candidates)
-        search = Search(reduced, programs, problem.until, self.parts, self.iterations)
+        programs = Programs(self.graph, reduced)
+        search = Search(programs, problem.until, self.parts, self.iterations, self.candidates)
         search.start()
         while search.open and search.count < self.limit and not deadline.passed:
             search.divide()

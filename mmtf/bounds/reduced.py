@@ -32,7 +32,7 @@ class Reduced:
 
     Attributes:
       norm: of the ball.
-      region: the ball, tensors [1, pixels].
+      region: the ball, float64 arrays [1, pixels].
       matrix: float64 [units, pixels + 1 + units], the inputs of the units in terms of the pixels,
         the constant 1 and the outputs of the units; of these only those of earlier nodes occur.
       offsets: int [nodes + 1], where the units of each activation node begin.

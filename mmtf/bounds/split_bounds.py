@@ -80,7 +80,7 @@ def bound(norm: str, nodes: int, net: Net, rows: Rows) -> tuple[Tensor, Tensor, 
         constant += tf.reduce_sum(down * intercept[:, start:end], 1)
         a = a[:, : first + start] + z @ net.matrix[start:end, : first + start]
         passed.append(own)
-    image = tf.ensure_shape(a[:, : first - 1], [None, first - 1])
+    image = a[:, : first - 1]
     least = constant + a[:, first - 1] + _least(norm, image, net.region)
     return least, image, tf.concat(passed[::-1], 1)
 
@@ -128,12 +128,12 @@ def optimize(
         tf.zeros([count, net.region.x.shape[1]], tf.float64),
     )
     _, best, alpha, beta, _, image = tf.while_loop(more, step, start)
-    return best, alpha, beta, minimizer(norm, image, net.region)
+    return best, alpha, beta, minimizer(norm, nodes, net, image)
 
 
 def best_branching(
-    norm: str, nodes: int, candidates: int, net: Net, rows: Rows, until: Tensor
-) -> tuple[Tensor, Tensor]:
+    norm: str, nodes: int, net: Net, rows: Rows, until: Tensor, candidates: Tensor
+) -> Tensor:
     """The unit to split each subdomain at (filtered smart branching, De Palma et al. 2021).
 
     The candidates are the units whose lines lose most at their coefficients. Each is split, both
@@ -142,11 +142,11 @@ def best_branching(
 
     Args:
       norm, nodes, net, rows: see `bound`.
-      candidates: number of units tried in each row.
       until: float64 [B], the bound at which a half is settled: what exceeds it is no gain.
+      candidates: number of units tried in each row, int.
 
     Returns:
-      int32 [B], the unit, and float64 [B], how much its lines lose: 0 if no unit is left.
+      int32 [B], the units; every row must have one whose sign is not known.
     """
     parent, _, a = bound(norm, nodes, net, rows)
     low, high = _clamped(net, rows.signs)
@@ -169,10 +169,7 @@ def best_branching(
     gains = tf.maximum(found - parent[:, None, None], 0.0) + LITTLE
     value = tf.where(losses > 0, tf.reduce_prod(gains, 2), -1.0)
     chosen = tf.argmax(value, 1, tf.int32)
-    return (
-        tf.gather(units, chosen, batch_dims=1),
-        tf.gather(losses, chosen, batch_dims=1),
-    )
+    return tf.gather(units, chosen, batch_dims=1)
 
 
 def descend(
@@ -205,7 +202,7 @@ def descend(
             value = tf.reduce_sum(a * known, 1)
         better = value < least
         best = tf.where(better[:, None], z, best)
-        corner = minimizer(norm, tape.gradient(value, z), net.region)
+        corner = minimizer(norm, nodes, net, tape.gradient(value, z))
         z += (corner - z) / tf.cast(number + 1, z.dtype)
         return number + 1, z, tf.minimum(value, least), best
 
@@ -214,15 +211,22 @@ def descend(
     return least, best
 
 
-def minimizer(norm: str, a: Tensor, region: Region) -> Tensor:
-    """The image of one ball that minimizes <a, z>, for each row of a, [B, pixels]."""
+def minimizer(norm: str, nodes: int, net: Net, a: Tensor) -> Tensor:
+    """The image of the ball that minimizes <a, z>, for each row of a, [B, pixels].
+
+    Args:
+      norm, nodes, net: see `bound`.
+      a: float64 [B, pixels]; of rows of zeros the center of the ball.
+    """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(a)
-        least = _least(norm, a, region)
-    return tape.gradient(least, a)
+        least = _least(norm, a, net.region)
+    at = tape.gradient(least, a)
+    return tf.where(tf.reduce_any(a != 0, 1, keepdims=True), at, net.region.x)
 
 
 def _least(norm, a, region):
+    a = tf.ensure_shape(a, [None, region.x.shape[1]])
     if norm != "linf":  # whose formula broadcasts one region to all rows
         region = of_rows(region, tf.zeros([tf.shape(a)[0]], tf.int32))
     return minimum(norm, a, region)

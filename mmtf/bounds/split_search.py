@@ -4,17 +4,16 @@ import math
 
 import numpy as np
 
-from mmtf.bounds.reduced import Reduced
+from mmtf.bounds.program import Program
 from mmtf.bounds.split_bounds import Rows
-from mmtf.bounds.split_programs import Programs
+from mmtf.bounds.split_programs import ROOT_RATES, Programs
 
 # Learning rates of the slopes and of the multipliers, and the factor by which they fall.
-ROOT_RATES = (0.25, 0.0, 0.93)
 RATES = (0.1, 0.1, 0.95)
 ROOT_ITERATIONS = 30
-INNER_ITERATIONS = 10
-# Steps of the searches for counterexamples, and the number of parts that are searched.
-STEPS, SEARCHED = 20, 4
+# Steps of a search for counterexamples, the number of parts of a batch at whose minimizers one
+# begins, and of starts for each margin in the whole ball.
+STEPS, SEARCHED, STARTS = 20, 4, 16
 # Without a required margin a part is settled if its bound lacks this much, relative to margins
 # above 1, of a margin that an image attains.
 GAP = 1e-4
@@ -24,27 +23,28 @@ class Search:
     """Branch and bound for the margins of one example.
 
     Args:
-      reduced: the example.
-      programs: of it.
+      programs: of the example.
       until: the margin required; inf: find the least margins.
       parts: number of parts divided together.
       iterations: gradient steps for the bound of a part.
+      candidates: units tried before a part is divided.
 
     Attributes:
       count: number of parts that have been bounded.
     """
 
     def __init__(
-        self, reduced: Reduced, programs: Programs, until: float, parts: int, iterations: int
+        self, programs: Programs, until: float, parts: int, iterations: int, candidates: int
     ):
-        self._net, self._programs, self._until = reduced, programs, until
-        self._size, self._iterations = parts, iterations
+        self._net, self._programs, self._until = programs.reduced, programs, until
+        self._size, self._iterations, self._candidates = parts, iterations, candidates
         self.count = 0
-        classes = len(reduced.others)
+        net = self._net
+        classes = len(net.others)
         self._settled = np.full(classes, np.inf)  # the least bound of each margin's settled parts
         self._attained = np.full(classes, np.inf)
-        self._images = np.zeros([classes, reduced.pixels])
-        self._pool = _Pool(reduced.units)
+        self._images = np.zeros([classes, net.pixels])
+        self._pool = _Pool(net.units)
 
     @property
     def open(self) -> bool:
@@ -56,28 +56,31 @@ class Search:
         return math.isfinite(self._until) and bool((self._attained < self._until).any())
 
     def start(self) -> None:
-        """Tightens the bounds of the units and bounds the whole ball."""
-        self._tighten()
-        net = self._net
-        rows = self._rows(net.margins, np.zeros([len(net.margins), net.units]))
-        self._bound(np.arange(len(net.margins)), rows, ROOT_ITERATIONS, ROOT_RATES, len(rows.a))
+        """Looks for counterexamples, tightens the bounds of the units, and bounds the ball."""
+        net, classes = self._net, len(self._net.others)
+        margin = np.tile(np.arange(classes), STARTS)
+        self._search(margin, net.margins[margin], self._starts(len(margin)))
+        if not self._refuted:
+            self._programs.tighten()
+        rows = self._programs.rows(net.margins)
+        self._bound(np.arange(classes), rows, ROOT_ITERATIONS, ROOT_RATES, classes)
 
     def divide(self) -> None:
         """Divides the parts with the lowest bounds."""
         margin, signs, alpha, beta, bound = self._pool.pop(self._size, self._target())
         rows = Rows(self._net.margins[margin], signs, alpha, beta)
-        unit, loss = self._programs.best_branching(rows, self._target()[margin])
-        whole = loss <= 0  # every sign is fixed: nothing is left to divide
-        np.minimum.at(self._settled, margin[whole], bound[whole])
-        margin, unit = margin[~whole], unit[~whole]
-        both = [np.concatenate([one[~whole]] * 2) for one in (rows.signs, rows.alpha, rows.beta)]
+        whole = ((self._net.low < 0) & (self._net.high > 0) & (signs == 0)).sum(1) == 0
+        self._settle(margin[whole], signs[whole], bound[whole])
+        margin, bound = margin[~whole], bound[~whole]
+        if not len(margin):
+            return
+        rows = Rows(*[one[~whole] for one in rows])
+        unit = self._programs.best_branching(rows, self._target()[margin], self._candidates)
+        rows = Rows(*[np.concatenate([one, one]) for one in rows])
         halves = np.arange(2 * len(unit))
-        both[0][halves, np.tile(unit, 2)] = np.repeat([1.0, -1.0], len(unit))
-        margin = np.tile(margin, 2)
-        rows = Rows(self._net.margins[margin], *both)
-        if len(margin):
-            floor = np.tile(bound[~whole], 2)
-            self._bound(margin, rows, self._iterations, RATES, SEARCHED, floor)
+        rows.signs[halves, np.tile(unit, 2)] = np.repeat([1.0, -1.0], len(unit))
+        margin, bound = np.tile(margin, 2), np.tile(bound, 2)
+        self._bound(margin, rows, self._iterations, RATES, SEARCHED, bound)
 
     def margins(self) -> np.ndarray:
         """float64 [R]: the least bound of all parts of each margin."""
@@ -97,26 +100,15 @@ class Search:
             return np.full(len(self._attained), self._until)
         return self._attained - GAP * np.maximum(1.0, np.abs(self._attained))
 
-    def _rows(self, a, signs):
-        """Rows before the optimization: CROWN's slopes, multipliers 0."""
+    def _settle(self, margin, signs, bound):
+        """Parts without a loose unit, linear programs except in l2 balls, get the exact minimum."""
         net = self._net
-        adaptive = np.where(net.high >= -net.low, 1.0, net.slope)
-        return Rows(a, signs, np.tile(adaptive, (len(a), 1)), np.zeros([len(a), net.units]))
-
-    def _tighten(self):
-        """Bounds the units' inputs with optimized slopes, node by node."""
-        net = self._net
-        for start, end in zip(net.offsets[1:-1], net.offsets[2:], strict=True):
-            if start == end:
-                continue
-            a = np.concatenate([net.matrix[start:end], -net.matrix[start:end]])
-            rows = self._rows(a, np.zeros([len(a), net.units]))
-            until = np.full(len(a), np.inf)
-            found = self._programs.optimize(rows, until, INNER_ITERATIONS, ROOT_RATES)[0]
-            low, high = np.split(found, 2)
-            net.low[start:end] = np.maximum(net.low[start:end], low)
-            net.high[start:end] = np.minimum(net.high[start:end], -high)
-            self._programs.refresh()
+        for j, sign, value in zip(margin, signs, bound, strict=True):
+            if net.norm != "l2":
+                low = np.where(sign > 0, np.maximum(net.low, 0.0), net.low)
+                high = np.where(sign < 0, np.minimum(net.high, 0.0), net.high)
+                value = max(value, Program(net, low, high).minimize(net.margins[j])[0])
+            self._settled[j] = min(self._settled[j], value)
 
     def _bound(self, margin, rows, iterations, rates, searched, floor=-np.inf):
         """Bounds parts, settles those with the bound required, and keeps the others."""
@@ -124,16 +116,22 @@ class Search:
         bound, alpha, beta, images = self._programs.optimize(rows, target, iterations, rates)
         bound = np.maximum(bound, floor)
         self.count += len(bound)
-        self._search(margin, rows.a, images, np.argsort(bound)[:searched])
+        lowest = np.argsort(bound, kind="stable")[:searched]
+        self._search(margin[lowest], rows.a[lowest], images[lowest])
         settled = bound >= self._target()[margin]
         np.minimum.at(self._settled, margin[settled], bound[settled])
         kept = ~settled
         self._pool.push(margin[kept], rows.signs[kept], alpha[kept], beta[kept], bound[kept])
 
-    def _search(self, margin, a, images, chosen):
-        """Looks for images with lower margins, starting at the minimizers of some parts."""
-        margin = margin[chosen]
-        least, found = self._programs.descend(a[chosen], images[chosen], STEPS)
+    def _starts(self, count):
+        """The image, and corners of the ball in random directions."""
+        directions = np.random.default_rng(0).normal(size=(count, self._net.pixels))
+        directions[: len(self._net.others)] = 0.0
+        return self._programs.minimizer(directions)
+
+    def _search(self, margin, a, images):
+        """Looks for images with lower margins, starting at some images of the ball."""
+        least, found = self._programs.descend(a, images, STEPS)
         for j, value, image in zip(margin, least, found, strict=True):
             if value < self._attained[j]:
                 self._attained[j], self._images[j] = value, image
