@@ -125,7 +125,7 @@ def reduce_example(problem: Problem, example: int, others: np.ndarray) -> Reduce
         Region(*[part.reshape(1, -1) if part.ndim else part for part in map(np.asarray, region)]),
         matrix,
         offsets,
-        *map(np.concatenate, (low, high, slope)),
+        *[np.concatenate([np.zeros(0), *one]) for one in (low, high, slope)],
         others,
         margins,
     )

@@ -71,7 +71,7 @@ def bound(norm: str, nodes: int, net: Net, rows: Rows) -> tuple[Tensor, Tensor, 
     intercept = tf.where(loose, (1.0 - chord) * high, 0.0)
     multiplier = rows.signs * rows.beta
     first = net.region.x.shape[1] + 1
-    a, constant, passed = rows.a, 0.0, []
+    a, constant, passed = rows.a, 0.0, [rows.a[:, :0]]
     for k in reversed(range(nodes)):
         start, end = net.offsets[k], net.offsets[k + 1]
         own = a[:, first + start : first + end]
@@ -80,7 +80,7 @@ def bound(norm: str, nodes: int, net: Net, rows: Rows) -> tuple[Tensor, Tensor, 
         constant += tf.reduce_sum(down * intercept[:, start:end], 1)
         a = a[:, : first + start] + z @ net.matrix[start:end, : first + start]
         passed.append(own)
-    image = a[:, : first - 1]
+    image = tf.ensure_shape(a[:, : first - 1], [None, first - 1])
     least = constant + a[:, first - 1] + _least(norm, image, net.region)
     return least, image, tf.concat(passed[::-1], 1)
 
