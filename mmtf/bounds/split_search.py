@@ -13,7 +13,7 @@ RATES = (0.1, 0.1, 0.95)
 ROOT_ITERATIONS = 30
 # Steps of a search for counterexamples, the number of parts of a batch at whose minimizers one
 # begins, and of starts for each margin in the whole ball.
-STEPS, SEARCHED, STARTS = 20, 4, 16
+STEPS, SEARCHED, STARTS = 20, 4, 4
 # Without a required margin a part is settled if its bound lacks this much, relative to margins
 # above 1, of a margin that an image attains.
 GAP = 1e-4
