@@ -4,11 +4,14 @@
 
 Bounds all margins of --n random test images by `ibp`, `crown_ibp`, `crown` and `alpha_crown` of
 `mmtf.bounds` (float64) and by the same methods of auto_LiRPA (float32), in turn, --rounds times;
-the first round, which compiles, is not counted. The model is a Sequential of convolutions and
+the first round, in which TensorFlow compiles, is not counted, nor is the construction of
+auto_LiRPA's modules. In both the slopes of alpha-CROWN are those of the last pass, on inner bounds
+of CROWN. The model is a Sequential of convolutions and
 dense layers with ReLUs. auto_LiRPA needs an interpreter of its own, --python, because its releases
 on PyPI require PyTorch < 1.13 and NumPy < 2:
 
-    python -m venv lirpa && lirpa/bin/pip install torch==1.13.1 "numpy<2" pyyaml tqdm graphviz appdirs
+    python -m venv lirpa
+    lirpa/bin/pip install torch==1.13.1 "numpy<2" pyyaml tqdm graphviz appdirs
     lirpa/bin/pip install --no-deps auto_LiRPA==0.3
 
 Writes results/benchmarks/auto_lirpa.json. `python -m scripts.verifiers` renders it.
@@ -168,7 +171,7 @@ def main(_: list[str]) -> int:
     rows, versions = compare(model, np.float32(x[chosen]), np.asarray(y)[chosen])
     settings = {name: FLAGS[name].value for name in ("dataset", "eta", "n", "seed", "rounds")}
     settings |= {"iterations": FLAGS.iterations, "parameters": model.count_params()}
-    settings["weights"] = sha256(np.concatenate([one.ravel() for one in model.get_weights()]))
+    settings["weights"] = sha256(*model.get_weights())
     found = provenance()
     found["versions"] = {**found["versions"], **versions}
     write_record(FLAGS.output, {**settings, "rows": rows, **found})

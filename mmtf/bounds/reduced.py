@@ -120,14 +120,18 @@ def reduce_example(problem: Problem, example: int, others: np.ndarray) -> Reduce
     margins = np.zeros([len(others), matrix.shape[1]])
     found = _margins(problem, labels, others.astype(np.int32), *known)
     margins[:, : found.shape[1]] = found
+    parts = [part.reshape(1, -1) if part.ndim else part for part in map(np.asarray, region)]
+    units = [np.concatenate([np.zeros(0), *one]) for one in (low, high, slope)]
     return Reduced(
-        problem.ball.norm,
-        Region(*[part.reshape(1, -1) if part.ndim else part for part in map(np.asarray, region)]),
-        matrix,
-        offsets,
-        *[np.concatenate([np.zeros(0), *one]) for one in (low, high, slope)],
-        others,
-        margins,
+        norm=problem.ball.norm,
+        region=Region(*parts),
+        matrix=matrix,
+        offsets=offsets,
+        low=units[0],
+        high=units[1],
+        slope=units[2],
+        others=others,
+        margins=margins,
     )
 
 

@@ -20,6 +20,8 @@ from mmtf.bounds.balls import Region, minimum
 
 # A branching that improves one side only is worth little; see `best_branching`.
 LITTLE = 1e-3
+# Relative to bounds above 1: more than the rounding of bounds in float32.
+CLAIMED = 1e-5
 
 
 class Net(NamedTuple):
@@ -90,6 +92,9 @@ def optimize(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Raises the bounds of rows by slopes and multipliers.
 
+    In linf balls the search runs in float32; any slopes and multipliers give a valid bound, which
+    is computed in float64 at the end.
+
     Args:
       norm, nodes, net, rows: see `bound`.
       until: float64 [B]; the iterations end when every row has this bound.
@@ -97,37 +102,42 @@ def optimize(
         multipliers, and the factor by which they fall in each iteration.
 
     Returns:
-      The best bounds [B], the last slopes and multipliers [B, units], and the images of the last
-      iteration [B, pixels].
+      The bounds [B], the slopes and multipliers that give them [B, units], and the images that
+      minimize the last linear functions [B, pixels].
     """
+    fast, moved, enough = _single(norm, (net, rows, until))
+    settings = tf.cast(settings, moved.a.dtype)
     iterations, rates, decay = settings[0], settings[1:3], settings[3]
-    least = tf.broadcast_to(net.slope, tf.shape(rows.alpha))
+    # Single precision may claim more than the bound is.
+    enough += CLAIMED * tf.maximum(tf.ones_like(enough), tf.abs(enough))
+    least = tf.broadcast_to(fast.slope, tf.shape(moved.alpha))
 
     def more(number, best, *_):
-        return (number <= iterations) & tf.reduce_any(best < until)
+        return (number <= iterations) & tf.reduce_any(best < enough)
 
-    def step(number, best, alpha, beta, moments, _):
+    def step(number, best, chosen, parameters, moments):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch((alpha, beta))
-            found, image, _ = bound(norm, nodes, net, rows._replace(alpha=alpha, beta=beta))
-        best = tf.maximum(best, found)
-        gradients = tape.gradient(found, (alpha, beta), unconnected_gradients="zero")
+            tape.watch(parameters)
+            alpha, beta = parameters
+            found, _, _ = bound(norm, nodes, fast, moved._replace(alpha=alpha, beta=beta))
+        gradients = tape.gradient(found, parameters, unconnected_gradients="zero")
+        better = (found > best)[:, None]
+        chosen = tuple(
+            tf.where(better, new, old) for new, old in zip(parameters, chosen, strict=True)
+        )
         moments, change = ascend(moments, gradients, number + 1.0)
         rate = rates * decay**number
         alpha = tf.clip_by_value(alpha + rate[0] * change[0], least, 1.0)
-        beta = tf.maximum(beta + rate[1] * change[1], 0.0) * tf.abs(rows.signs)
-        return number + 1.0, best, alpha, beta, moments, image
+        beta = tf.maximum(beta + rate[1] * change[1], 0.0) * tf.abs(moved.signs)
+        return number + 1.0, tf.maximum(best, found), chosen, (alpha, beta), moments
 
-    count = tf.shape(rows.a)[0]
-    start = (
-        tf.constant(0.0, tf.float64),
-        tf.fill([count], tf.constant(float("-inf"), tf.float64)),
-        rows.alpha,
-        rows.beta,
-        Moments.zero((rows.alpha, rows.beta)),
-        tf.zeros([count, net.region.x.shape[1]], tf.float64),
-    )
-    _, best, alpha, beta, _, image = tf.while_loop(more, step, start)
+    start = moved.alpha, moved.beta
+    nothing = tf.fill([tf.shape(rows.a)[0]], tf.cast(float("-inf"), moved.a.dtype))
+    state = tf.zeros_like(iterations), nothing, start, start, Moments.zero(start)
+    _, _, chosen, _, _ = tf.while_loop(more, step, state)
+    alpha, beta = (tf.cast(one, tf.float64) for one in chosen)
+    alpha = tf.clip_by_value(alpha, tf.broadcast_to(net.slope, tf.shape(alpha)), 1.0)
+    best, image, _ = bound(norm, nodes, net, rows._replace(alpha=alpha, beta=beta))
     return best, alpha, beta, minimizer(norm, nodes, net, image)
 
 
@@ -148,6 +158,7 @@ def best_branching(
     Returns:
       int32 [B], the units; every row must have one whose sign is not known.
     """
+    net, rows, until = _single(norm, (net, rows, until))
     parent, _, a = bound(norm, nodes, net, rows)
     low, high = _clamped(net, rows.signs)
     loose = (low < 0) & (high > 0)
@@ -159,7 +170,7 @@ def best_branching(
     tried = tf.minimum(candidates, tf.shape(loss)[1])
     losses, units = tf.math.top_k(loss, tried)
     count = tf.shape(loss)[0]
-    change = tf.one_hot(units, tf.shape(loss)[1], dtype=tf.float64)
+    change = tf.one_hot(units, tf.shape(loss)[1], dtype=loss.dtype)
     change = tf.reshape(tf.stack([change, -change], 2), [count * tried * 2, -1])
     halves = of_rows(rows, tf.repeat(tf.range(count), 2 * tried))
     # A candidate that is fixed already keeps its sign; its loss is 0 and its gain too.
@@ -230,6 +241,15 @@ def _least(norm, a, region):
     if norm != "linf":  # whose formula broadcasts one region to all rows
         region = of_rows(region, tf.zeros([tf.shape(a)[0]], tf.int32))
     return minimum(norm, a, region)
+
+
+def _single(norm, structure):
+    """float64 tensors in float32, in which searches run; l2 and l1 balls need float64."""
+    if norm != "linf":
+        return structure
+    return tf.nest.map_structure(
+        lambda one: tf.cast(one, tf.float32) if one.dtype == tf.float64 else one, structure
+    )
 
 
 def _clamped(net, signs):
