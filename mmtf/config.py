@@ -22,9 +22,9 @@ from mmtf.errors import (
 from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
-SCHEDULES = ("fast", "paper", "brief")
+SCHEDULES = ("fast", "paper", "brief", "long")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
@@ -33,6 +33,10 @@ CLUSTERS = ("tf_config", "slurm", "kubernetes")
 STANDARDIZED = ("cifar10",)
 # Game options added after 0.1, with the value that reproduces runs of 0.1.
 ADDED_OPTIONS = {"penalty_every": 1}
+# Fields of Schedule added after 0.1, likewise.
+ADDED_FIELDS = {"eta_ramp": 0.0}
+# Fields of RunConfig added after 0.1, likewise.
+ADDED_SETTINGS = {"awp_gamma": 0.0, "awp_after": 0, "jit_compile": None}
 
 
 def setting(
@@ -65,6 +69,8 @@ class Schedule:
       learning_rate: Adam's learning rate, > 0; with warm-up or decay its largest value.
       warmup_steps: steps over which the learning rate rises linearly from 0, >= 0.
       decay: `constant`, or `cosine`: half a cosine down to 0 at the last step.
+      eta_ramp: share of the steps of a round, in [0, 1], over which the attacker's radius rises
+        linearly from 0 to eta; 0: it is eta from the first step.
 
     Raises:
       ConfigError: a value out of range.
@@ -90,6 +96,9 @@ class Schedule:
     decay: str = setting(
         "constant", "Decay of the learning rate after warm-up.", choices=DECAYS, by_preset=True
     )
+    eta_ramp: float = setting(
+        0.0, "Share of the steps over which the radius of the attack rises from 0.", by_preset=True
+    )
 
     def __post_init__(self) -> None:
         require_int("steps", self.steps)
@@ -98,6 +107,15 @@ class Schedule:
         require_number("learning_rate", self.learning_rate, above=0)
         require_int("warmup_steps", self.warmup_steps, at_least=0)
         require_choice("decay", self.decay, DECAYS)
+        require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, without those of ADDED_FIELDS that have the value given there.
+
+        So that it equals that of the same schedule from before these fields existed.
+        """
+        fields = dataclasses.asdict(self)
+        return {k: v for k, v in fields.items() if k not in ADDED_FIELDS or v != ADDED_FIELDS[k]}
 
     def round_lengths(self, rounds: int) -> list[int]:
         """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
@@ -127,7 +145,7 @@ class RunConfig:
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
         [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
         or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
-      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      norm: `linf`, `l2` or `l1`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
@@ -136,6 +154,8 @@ class RunConfig:
       schedule: number of steps, batch size and learning rate.
       precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
         it). Evaluation is always in float32.
+      awp_gamma: > 0 wraps the game in `mmtf.games.AWP` with this gamma; 0 does not.
+      awp_after: number of steps before AWP begins.
       jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
         in a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
       attacks: attacks of the final table, in its order: names, or `module:attribute`.
@@ -172,7 +192,7 @@ class RunConfig:
     schedule_name: str = setting(
         "fast",
         "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
-        "of steps) or brief (the paper's learning rate, few steps).",
+        "of steps), brief (the paper's learning rate, few steps) or long (ten times fast's steps).",
         choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
@@ -181,6 +201,12 @@ class RunConfig:
         "Floating-point precision of training; evaluation is always in float32.",
         choices=PRECISIONS,
     )
+    awp_gamma: float = setting(
+        0.0,
+        "Adversarial weight perturbation around the game: length of the perturbation relative to "
+        "the weights, such as 0.01; 0 for none.",
+    )
+    awp_after: int = setting(0, "Number of steps before weights are perturbed (--awp_gamma).")
     jit_compile: bool | None = setting(
         None,
         "Whether XLA compiles the training steps; default: only in a long run on a single GPU.",
@@ -201,6 +227,8 @@ class RunConfig:
         require_int("pgd_restarts", self.pgd_restarts)
         require_int("max_examples", self.max_examples, at_least=0)
         require_seed(self.seed)
+        require_number("awp_gamma", self.awp_gamma, at_least=0)
+        require_int("awp_after", self.awp_after, at_least=0)
         if self.jit_compile is not None:
             require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
@@ -213,10 +241,12 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
+        as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
-        if self.jit_compile is None:
-            del as_dict["jit_compile"]  # equal to configs from before the setting existed
+        for name, before in ADDED_SETTINGS.items():
+            if as_dict[name] == before:
+                del as_dict[name]  # equal to configs from before the setting existed
         return as_dict
 
     @classmethod
@@ -227,10 +257,10 @@ class RunConfig:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        values = {"jit_compile": None, **values}
+        values = {**ADDED_SETTINGS, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
         fields = {field.name for field in dataclasses.fields(Schedule)}
-        given = values["schedule"]
+        given = {**ADDED_FIELDS, **values["schedule"]}
         require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
         schedule = Schedule(**given)
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})

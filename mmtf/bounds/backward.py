@@ -124,11 +124,13 @@ def unit_rows(index: Tensor, sign: Tensor, shape: tuple[int, ...]) -> Tensor:
     return tf.reshape(rows, [-1, *shape])
 
 
-def margin_rows(labels: Tensor, others: Tensor, classes: int) -> Tensor:
-    """Rows e_y - e_j over the logits, float64 [R, classes].
+def margin_rows(
+    labels: Tensor, others: Tensor, classes: int, dtype: tf.DType = tf.float64
+) -> Tensor:
+    """Rows e_y - e_j over the logits, [R, classes].
 
     Bounding the difference, instead of both logits, goes through the last layer exactly (Gowal et
     al. 2018, section 3, "elision of the last layer").
     """
-    own = tf.one_hot(labels, classes, dtype=tf.float64)
-    return own - tf.one_hot(others, classes, dtype=tf.float64)
+    own = tf.one_hot(labels, classes, dtype=dtype)
+    return own - tf.one_hot(others, classes, dtype=dtype)

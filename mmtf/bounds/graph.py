@@ -51,8 +51,10 @@ class Graph:
         pixel range of a Classifier becomes an operation. The graph reads the model's weights
         whenever it is computed. As in a Classifier, a softmax at the end is left out, and one
         logit z becomes the two logits [0, z].
+      dtype: precision of the operations: `float64` for proofs, `float32` for training.
 
     Attributes:
+      dtype: as given.
       nodes: list of Node; node 0 is the image, the last one gives the logits.
 
     Raises:
@@ -68,7 +70,8 @@ class Graph:
       ['NoneType', 'Affine', 'LeakyReLU']
     """
 
-    def __init__(self, classifier: Any):
+    def __init__(self, classifier: Any, dtype: str = "float64"):
+        self.dtype = dtype
         self.classifier = classifier = as_classifier(classifier)
         model = classifier.keras_model
         if model is None:
@@ -147,8 +150,8 @@ class Graph:
         return found
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits float64 [N, C] for images [N, ...] in [-1, 1]."""
-        values: list[Tensor] = [tf.cast(x, tf.float64)]
+        """Logits [N, C] for images [N, ...] in [-1, 1]."""
+        values: list[Tensor] = [tf.cast(x, self.dtype)]
         for node in self.nodes[1:]:
             values.append(node.operation.forward(*[values[i] for i in node.inputs]))  # type: ignore[union-attr]
         return values[-1]
@@ -176,14 +179,14 @@ class Graph:
         """Adds the operations of a layer; returns the number of its last node."""
         squashes = self._end is not None and layer is self._end.layer
         operations = without_activation if squashes else operations_of
-        for operation in operations(layer, [self.nodes[i].shape for i in inputs]):
+        for operation in operations(layer, [self.nodes[i].shape for i in inputs], self.dtype):
             inputs = (self._append(operation, inputs, getattr(layer, "name", "")),)
         return inputs[0]
 
     def _append(self, operation, inputs, name):
         shapes = [(2, *self.nodes[i].shape) for i in inputs]
         out = tf.function(operation.forward, autograph=False).get_concrete_function(
-            *[tf.TensorSpec(shape, tf.float64) for shape in shapes]
+            *[tf.TensorSpec(shape, self.dtype) for shape in shapes]
         )
         self.nodes.append(Node(operation, tuple(inputs), tuple(out.output_shapes[1:]), name))
         return len(self.nodes) - 1

@@ -29,12 +29,15 @@ Operation = Affine | Activation
 layers = keras.layers
 
 
-def operations_of(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
+def operations_of(
+    layer: Any, shapes: list[tuple[int, ...]], dtype: str = "float64"
+) -> list[Operation]:
     """The operations of one layer, in order; none for a layer that does nothing in inference.
 
     Args:
       layer: a built Keras layer or a keras.Operation of a functional model.
       shapes: shape of each input, without the first axis.
+      dtype: precision of the operations.
 
     Raises:
       ConfigError: bounds do not support the layer; the message names it.
@@ -44,22 +47,24 @@ def operations_of(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
         return []
     for kinds, make in _MAKERS:
         if kind in kinds:
-            return [*make(layer, shapes)]
+            return [*make(layer, shapes, dtype)]
     operation = operation_name(layer)
     if operation in ("Add", "Subtract") and len(shapes) == 2:  # x + y of two symbolic tensors
         return [_merge(operation)]
     raise unsupported(layer)
 
 
-def without_activation(layer: Any, shapes: list[tuple[int, ...]]) -> list[Operation]:
+def without_activation(
+    layer: Any, shapes: list[tuple[int, ...]], dtype: str = "float64"
+) -> list[Operation]:
     """The operations of a layer without its activation, as of the softmax at a model's end.
 
     Args:
       layer: the layer of a `mmtf.classifiers.unwrapping.End`.
-      shapes: see `operations_of`.
+      shapes, dtype: see `operations_of`.
     """
     if type(layer) in KERNELS:
-        return [linear_of(layer, shapes)]
+        return [linear_of(layer, shapes, dtype)]
     if type(layer) in (layers.Activation, layers.Softmax) or not isinstance(layer, layers.Layer):
         return []
     raise unsupported(layer)
@@ -82,8 +87,8 @@ def activation_of(function: Any, layer: Any) -> list[Operation]:
     return [] if found is None else [found]
 
 
-def _kernel(layer, shapes):
-    return [linear_of(layer, shapes), *activation_of(layer.activation, layer)]
+def _kernel(layer, shapes, dtype):
+    return [linear_of(layer, shapes, dtype), *activation_of(layer.activation, layer)]
 
 
 def _merge(kind, layer=None):
@@ -99,11 +104,11 @@ def _merge(kind, layer=None):
     return Affine(lambda *xs: layer.call(list(xs)))
 
 
-def _merging(layer, shapes):
+def _merging(layer, shapes, dtype):
     return [_merge(type(layer).__name__, layer)]
 
 
-def _pooling(layer, shapes):
+def _pooling(layer, shapes, dtype):
     if layer.data_format != "channels_last":
         raise unsupported(layer, " with data_format 'channels_first'")
     if isinstance(layer, layers.MaxPooling2D):
@@ -119,7 +124,7 @@ def _pooling(layer, shapes):
     return found
 
 
-def _activation_layer(layer, shapes):
+def _activation_layer(layer, shapes, dtype):
     if isinstance(layer, layers.Activation):
         return activation_of(layer.activation, layer)
     if isinstance(layer, layers.LeakyReLU):

@@ -1,4 +1,4 @@
-"""Affine Keras layers as operations in float64: kernels, moved and averaged values, and scales.
+"""Affine Keras layers as operations: kernels, moved and averaged values, and scales.
 
 The weights are read whenever an operation is computed, so a later training step is seen.
 """
@@ -14,35 +14,35 @@ from mmtf.bounds.affine import Affine
 from mmtf.bounds.functions import single
 from mmtf.bounds.supported import unsupported
 
-DTYPE = tf.float64
 Shapes = list[tuple[int, ...]]
 layers = keras.layers
 
 
-def linear_of(layer: Any, shapes: Shapes) -> Affine:
-    """A layer with kernels, as its float64 twin without activation.
+def linear_of(layer: Any, shapes: Shapes, dtype: str = "float64") -> Affine:
+    """A layer with kernels, as its twin of another precision without activation.
 
     Args:
       layer: a built layer of `mmtf.bounds.supported.KERNELS`.
       shapes: of its one input.
+      dtype: precision of the twin.
     """
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
         raise unsupported(layer, " with LoRA or quantized weights")
     plain = {"use_bias": False, "activation": None, "activity_regularizer": None}
     first = _channels_first(layer)
     last = {"data_format": "channels_last"} if first else {}
-    config = {**layer.get_config(), **plain, **last, "dtype": "float64", "trainable": True}
+    config = {**layer.get_config(), **plain, **last, "dtype": dtype, "trainable": True}
     twin = type(layer).from_config(config)
     shape = (*shapes[0][1:], shapes[0][0]) if first else shapes[0]
     twin.build((None, *shape))
     kernels = [weight for weight in layer.weights if weight is not layer.bias]
 
     def apply(change: Callable, x: tf.Tensor) -> tf.Tensor:
-        values = [change(tf.cast(kernel.value, DTYPE)) for kernel in kernels]
+        values = [change(tf.cast(kernel.value, dtype)) for kernel in kernels]
         return _in_channels_last(first, lambda z: twin.stateless_call(values, [], z)[0], x)
 
     def bias():
-        value = tf.cast(layer.bias.value, DTYPE)
+        value = tf.cast(layer.bias.value, dtype)
         return tf.reshape(value, [-1] + [1] * len(layer.kernel_size)) if first else value
 
     return Affine(
@@ -53,14 +53,14 @@ def linear_of(layer: Any, shapes: Shapes) -> Affine:
     )
 
 
-def moving(layer: Any, shapes: Shapes) -> list[Affine]:
+def moving(layer: Any, shapes: Shapes, dtype: str) -> list[Affine]:
     """A layer that moves values or adds zeros."""
     if getattr(layer, "interpolation", "nearest") != "nearest":
         raise unsupported(layer, f" with interpolation {layer.interpolation!r}")
     return [Affine(layer.call)]
 
 
-def averaging(layer: Any, shapes: Shapes) -> list[Affine]:
+def averaging(layer: Any, shapes: Shapes, dtype: str) -> list[Affine]:
     """A layer that averages values."""
     pools = isinstance(layer, layers.AveragePooling1D | layers.AveragePooling2D)
     if not (pools and _channels_first(layer)):
@@ -82,26 +82,26 @@ def _in_channels_last(first, function, x):
     return tf.transpose(moved, [0, rank - 1, *range(1, rank - 1)])
 
 
-def scaling(layer: Any, shapes: Shapes) -> list[Affine]:
+def scaling(layer: Any, shapes: Shapes, dtype: str) -> list[Affine]:
     """y = scale x + offset for each value, with the statistics of inference."""
 
     def scale_and_offset():
         if isinstance(layer, layers.Rescaling):
-            return tf.constant(single(layer.scale), DTYPE), tf.constant(single(layer.offset), DTYPE)
+            return tf.constant(single(layer.scale), dtype), tf.constant(single(layer.offset), dtype)
         if isinstance(layer, layers.Normalization):
-            mean, variance = tf.cast(layer.mean, DTYPE), tf.cast(layer.variance, DTYPE)
+            mean, variance = tf.cast(layer.mean, dtype), tf.cast(layer.variance, dtype)
             deviation = tf.maximum(tf.sqrt(variance), single(keras.backend.epsilon()))
             # One example, so that the batch axis of mean stays 1.
             return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
         shape = [1] * (len(shapes[0]) + 1)
         shape[layer.axis] = shapes[0][layer.axis - 1 if layer.axis > 0 else layer.axis]
         mean, variance = layer.moving_mean, layer.moving_variance
-        scale = 1.0 / tf.sqrt(tf.cast(variance.value, DTYPE) + single(layer.epsilon))
+        scale = 1.0 / tf.sqrt(tf.cast(variance.value, dtype) + single(layer.epsilon))
         if layer.scale:
-            scale *= tf.cast(layer.gamma.value, DTYPE)
-        offset = -tf.cast(mean.value, DTYPE) * scale
+            scale *= tf.cast(layer.gamma.value, dtype)
+        offset = -tf.cast(mean.value, dtype) * scale
         if layer.center:
-            offset += tf.cast(layer.beta.value, DTYPE)
+            offset += tf.cast(layer.beta.value, dtype)
         return tf.reshape(scale, shape), tf.reshape(offset, shape)
 
     return [

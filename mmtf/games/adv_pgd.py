@@ -1,8 +1,6 @@
 """PGD adversarial training."""
 
-from mmtf.attacks.iterated import PGD
-from mmtf.errors import require_int
-from mmtf.games.base import Game
+from mmtf.games.base import Game, training_pgd
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
@@ -18,11 +16,8 @@ class AdvPGD(Game):
 
     def __init__(self, threat: ThreatModel, *, max_steps: int = 7):
         super().__init__(threat)
-        require_int("max_steps", max_steps)
         self.max_steps = max_steps
-        # A single step of 2.5 eta would end on the surface of the ball from every start.
-        step_size = threat.radius * min(2.5 / max_steps, 1.25)
-        self._attack = PGD(threat, steps=max_steps, step_size=step_size, stop_early=False)
+        self._attack = training_pgd(threat, max_steps)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)

@@ -20,6 +20,8 @@ NETS = Registry(
     {
         "mnist_cnn": "mmtf.nets.mnist:mnist_cnn",
         "cifar_cnn": "mmtf.nets.cifar:cifar_cnn",
+        "strided_cnn": "mmtf.nets.strided:strided_cnn",
+        "cnn7": "mmtf.nets.strided:cnn7",
     },
     takes=RUN_ARGUMENTS,
 )

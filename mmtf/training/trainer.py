@@ -76,6 +76,7 @@ class Trainer:
         self.precision = precision
         self.replicas = strategy.num_replicas_in_sync
         self.round_lengths = schedule.round_lengths(game.rounds)
+        self._ramps = [round(schedule.eta_ramp * length) for length in self.round_lengths]
         self._seed = seed
         self._jit = jit_compile
         if jit_compile:
@@ -214,9 +215,19 @@ class Trainer:
         if batch is None:
             share = self.batches.batch_size // self.replicas
             batch = self.batches.take(self.batches.indices(step, replica * share, share))
-        return self._play(*batch, number=number, seed=step_seed(self._seed, step, replica))
+        seed = step_seed(self._seed, step, replica)
+        return self._play(*batch, number=number, seed=seed, strength=self._strength(step, number))
 
-    def _play_step(self, x, y, weights=None, *, number, seed):
+    def _strength(self, step, number):
+        """Share of eta that the attacker has in a step; None without a ramp."""
+        if not any(self._ramps):
+            return None
+        firsts = [sum(self.round_lengths[:i]) for i in range(len(self.round_lengths))]
+        done = step + 1 - tf.gather(tf.constant(firsts), number)
+        ramp = tf.maximum(tf.gather(tf.constant(self._ramps), number), 1)
+        return tf.minimum(1.0, tf.cast(done, tf.float32) / tf.cast(ramp, tf.float32))
+
+    def _play_step(self, x, y, weights=None, *, number, seed, strength=None):
         return play_step(
             self.game,
             self.players,
@@ -226,4 +237,5 @@ class Trainer:
             global_batch_size=self.batches.batch_size,
             replicas=self.replicas,
             weights=weights,
+            strength=strength,
         )

@@ -1,0 +1,77 @@
+"""MTL-IBP: adversarial training and certified training together."""
+
+import tensorflow as tf
+
+from mmtf.errors import require_number
+from mmtf.games.base import training_pgd
+from mmtf.games.certified import CertifiedGame
+from mmtf.games.players import Batch, Players, StepContext
+from mmtf.threat import ThreatModel
+
+
+class MTLIBP(CertifiedGame):
+    """min_u (1 - alpha) f(u, Z) + alpha g(u): adversarial and certified risk together.
+
+    Z is computed by PGD from a random start, g is the risk certified by interval bounds (De Palma
+    et al. 2024, "Expressive losses for verified robustness via convex combinations", MTL-IBP). A
+    small alpha leaves the net tight enough for expensive verifiers and costs less accuracy than
+    IBP. alpha = 0 is PGD adversarial training, alpha = 1 is IBP without a clean loss.
+
+    Args:
+      threat: the constraint of Eq. 5, with the norm linf.
+      alpha: in [0, 1].
+      max_steps: steps of PGD, > 0; 1 is a single step from a random start.
+      weight_l1: see `CertifiedGame`.
+    """
+
+    def __init__(
+        self,
+        threat: ThreatModel,
+        *,
+        alpha: float = 0.1,
+        max_steps: int = 1,
+        weight_l1: float = 0.0,
+    ):
+        super().__init__(threat, weight_l1=weight_l1)
+        require_number("alpha", alpha, at_least=0, at_most=1)
+        self.alpha = alpha
+        self.max_steps = max_steps
+        self._attack = training_pgd(threat, max_steps)
+
+    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
+        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)
+
+    def objective(
+        self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        risk, metrics = super().objective(players, clean, perturbed, context)
+        alpha, bound = self.bound(clean, context)
+        loss = (1.0 - alpha) * risk + alpha * bound + self.weight_penalty(players, context)
+        return loss, {**metrics, "certified_risk": bound}
+
+    def bound(
+        self, clean: Batch, context: StepContext
+    ) -> tuple[tf.Tensor | float, tf.Tensor | float]:
+        """alpha and this replica's share of the certified risk."""
+        return self.alpha, context.mean(self.ibp_loss(self.box(clean.x, context), clean.y))
+
+
+class PGDThenMTLIBP(MTLIBP):
+    """MTL-IBP from the weights of a PGD-trained net: round 0 is PGD training, round 1 MTL-IBP.
+
+    With a ramp, the radius rises from 0 in each of the two rounds.
+
+    Args:
+      threat, alpha, max_steps, weight_l1: see `MTLIBP`.
+    """
+
+    rounds = 1
+
+    def bound(
+        self, clean: Batch, context: StepContext
+    ) -> tuple[tf.Tensor | float, tf.Tensor | float]:
+        return tf.cond(
+            context.round > 0,
+            lambda: (tf.constant(self.alpha), super(PGDThenMTLIBP, self).bound(clean, context)[1]),
+            lambda: (tf.constant(0.0), tf.constant(0.0)),
+        )

@@ -1,0 +1,138 @@
+"""Classifiers whose convolutions have strides in place of max-pooling: cheap to certify."""
+
+import math
+
+import keras
+
+from mmtf.errors import require_bool, require_choice, require_int, require_seed
+from mmtf.nets.layout import LAST
+
+INITIAL_WEIGHTS = ("keras", "ibp")
+
+
+def strided_cnn(
+    *,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    width: int = 16,
+    hidden: int = 100,
+    init: str = "keras",
+    seed: int = 0,
+) -> keras.Model:
+    """Two 4x4 convolutions with stride 2, a dense layer, logits; ReLUs between.
+
+    Args:
+      image_shape: (H, W, C).
+      num_classes: number of logits.
+      width: channels of the first convolution, > 0; the second has twice as many.
+      hidden: units of the dense layer, > 0.
+      init: initial weights. `keras`: Glorot uniform. `ibp`: normal with the deviation
+        sqrt(2 pi) / n for n inputs, which keeps interval bounds narrow (Shi et al. 2021).
+      seed: seed of the initial weights.
+
+    Returns:
+      A model from images [N, H, W, C] to logits [N, num_classes].
+
+    Raises:
+      ConfigError: a value out of range.
+
+    Example:
+      >>> strided_cnn().count_params()
+      166406
+    """
+    _require(width, hidden, init, seed)
+    layers, initial = keras.layers, _Initial(init, seed)
+    height, breadth, channels = image_shape
+    values = 2 * width * -(-height // 4) * -(-breadth // 4)
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Conv2D(width, 4, 2, "same", activation="relu", **LAST, **initial(16 * channels)),
+            layers.Conv2D(
+                2 * width, 4, 2, "same", activation="relu", **LAST, **initial(16 * width)
+            ),
+            layers.Flatten(**LAST),
+            layers.Dense(hidden, activation="relu", **initial(values)),
+            layers.Dense(num_classes, **initial(hidden)),
+        ],
+        name="strided_cnn",
+    )
+
+
+def cnn7(
+    *,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    width: int = 64,
+    hidden: int = 512,
+    batch_norm: bool = True,
+    init: str = "ibp",
+    seed: int = 0,
+) -> keras.Model:
+    """Five 3x3 convolutions, the third with stride 2, a dense layer, logits (CNN7 of Shi et al.).
+
+    Each convolution, and the dense layer, is followed by BatchNormalization and a ReLU. The
+    convolutions have width, width, 2 width, 2 width and 2 width channels.
+
+    Args:
+      image_shape, num_classes, seed: see `strided_cnn`.
+      width: channels of the first convolution, > 0.
+      hidden: units of the dense layer, > 0.
+      batch_norm: whether there is BatchNormalization.
+      init: `ibp` or `keras`, see `strided_cnn`.
+
+    Returns:
+      A model from images [N, H, W, C] to logits [N, num_classes].
+
+    Raises:
+      ConfigError: a value out of range.
+
+    Example:
+      >>> cnn7(width=4, hidden=8).output_shape
+      (None, 10)
+    """
+    require_bool("batch_norm", batch_norm)
+    _require(width, hidden, init, seed)
+    layers, initial = keras.layers, _Initial(init, seed)
+    model = keras.Sequential([keras.Input(image_shape)], name="cnn7")
+    height, breadth, channels = image_shape
+    for factor, stride in ((1, 1), (1, 1), (2, 2), (2, 1), (2, 1)):
+        kernel = initial(9 * channels)
+        channels = factor * width
+        model.add(layers.Conv2D(channels, 3, stride, "same", **LAST, **kernel))
+        _add_normalized_relu(model, batch_norm)
+    model.add(layers.Flatten(**LAST))
+    values = channels * -(-height // 2) * -(-breadth // 2)
+    model.add(layers.Dense(hidden, **initial(values)))
+    _add_normalized_relu(model, batch_norm)
+    model.add(layers.Dense(num_classes, **initial(hidden)))
+    return model
+
+
+class _Initial:
+    """Gives each layer in turn its initializer, with a seed of its own."""
+
+    def __init__(self, kind, seed):
+        self._kind = kind
+        self._seed = 1000 * seed
+
+    def __call__(self, inputs):
+        """Keyword arguments of the next layer, each of whose outputs has `inputs` inputs."""
+        self._seed += 1
+        if self._kind == "keras":
+            return {"kernel_initializer": keras.initializers.GlorotUniform(seed=self._seed)}
+        deviation = math.sqrt(2 * math.pi) / inputs
+        return {"kernel_initializer": keras.initializers.RandomNormal(0.0, deviation, self._seed)}
+
+
+def _add_normalized_relu(model, batch_norm):
+    if batch_norm:
+        model.add(keras.layers.BatchNormalization())
+    model.add(keras.layers.ReLU())
+
+
+def _require(width, hidden, init, seed):
+    require_int("width", width)
+    require_int("hidden", hidden)
+    require_choice("init", init, INITIAL_WEIGHTS)
+    require_seed(seed)
