@@ -97,4 +97,5 @@ class TrainingBounds:
 
 
 def _region(box):
-    return Region((box[0] + box[1]) / 2, *box, tf.constant(0.0))
+    low, high = box
+    return Region((low + high) / 2, low, high, tf.constant(0.0))
