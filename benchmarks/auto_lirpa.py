@@ -150,6 +150,17 @@ def row_of(name: str, own: np.ndarray, other: np.ndarray, runs: dict[str, list])
     return row
 
 
+def without_folders(command: list[str]) -> list[str]:
+    """A command line whose paths are names only: folders of a machine mean nothing elsewhere.
+
+    Example:
+      >>> without_folders(["a.py", "--model=/home/me/net.keras", "--n=8"])
+      ['a.py', '--model=net.keras', '--n=8']
+    """
+    flag = [one.partition("=") for one in command]
+    return [name + equal + os.path.basename(value) for name, equal, value in flag]
+
+
 def _line(row):
     speeds = {side: row["n"] / row[side]["cpu_seconds"] for side in ("mmtf", "auto_LiRPA")}
     return f"{row['method']}: images per CPU second {speeds}, margins {row['difference']}"
@@ -174,6 +185,7 @@ def main(_: list[str]) -> int:
     settings["weights"] = sha256(*model.get_weights())
     found = provenance()
     found["versions"] = {**found["versions"], **versions}
+    found["command"] = without_folders(found["command"])
     write_record(FLAGS.output, {**settings, "rows": rows, **found})
     return 0
 
