@@ -56,8 +56,8 @@ class AttNetRecipe:
         require_int("restarts", self.restarts)
 
     def to_dict(self) -> dict:
-        """The attributes as plain data."""
-        return dataclasses.asdict(self)
+        """The attributes as plain data, part of the keys of stored networks."""
+        return {**dataclasses.asdict(self), "schedule": self.schedule.to_dict()}
 
 
 # The strongest recipe found on held-out training images; see docs/attack_networks.md.

@@ -30,8 +30,10 @@ from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
 from mmtf.threat import ThreatModel
+from mmtf.training.admission import refuse_mirrored
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.logs import Logs
+from mmtf.training.monitor import refuse_options
 from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.train import Trained, train
 from mmtf.training.trainer import Trainer
@@ -48,7 +50,8 @@ def make_game(config: RunConfig) -> Any:
 
 def require_possible(config: RunConfig) -> None:
     """Raises ConfigError for a game, net or attack that cannot be made; reads no data."""
-    make_game(config)
+    refuse_options(make_game(config), config.schedule)
+    refuse_mirrored(config.schedule.augment, config.dataset)
     attacker = config.game_options.get("net_options", {})
     if "output" in attacker and not is_place(config.game_options["net"]):
         require_choice("attack_output", attacker["output"], OUTPUTS)
@@ -99,6 +102,7 @@ def run_experiment(
     began: float | None = None,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = print,
+    extra_data: Dataset | None = None,
 ) -> dict[str, Any] | None:
     """Trains a classifier, measures it and exports it; resumes from the workdir's last checkpoint.
 
@@ -117,6 +121,7 @@ def run_experiment(
         None: now.
       strategy: tf.distribute strategy; default: all GPUs, or the CPU.
       say: called with each line of progress.
+      extra_data: the Dataset that `config.schedule.extra_data` names; None: it is loaded.
 
     Returns:
       The record, as in record.json; None on workers other than the chief.
@@ -126,7 +131,7 @@ def run_experiment(
       RunError: the risk is not finite, a checkpoint cannot be written, or a worker is lost.
     """
     began = time.monotonic() if began is None else began
-    run = _Run(config, workdir, dataset, strategy or default_strategy(), say)
+    run = _Run(config, workdir, dataset, strategy or default_strategy(), say, extra_data)
     run.require_same_elsewhere(in_memory)
     say(run.describe())
     if not run.workers.chief:
@@ -143,6 +148,8 @@ def run_experiment(
             checkpoint_seconds,
             events=lambda trainer: _events(trainer, curve, logs, workdir),
         )
+        if trained.weights:
+            say(f"Evaluated and exported: {trained.weights}.")
         results = _evaluate(run, trained, logs)
     rounds = _rounds(run)
     _export(run, trained)
@@ -158,6 +165,8 @@ def run_experiment(
         steps=trained.steps,
         seconds=trained.seconds,
         images_per_second=trained.images_per_second,
+        weights=trained.weights,
+        checks=trained.checks,
         curve=curve.points,
         rounds=rounds,
         seconds_in_last_process=time.monotonic() - began,
@@ -179,12 +188,14 @@ class _Run:
         dataset: Dataset,
         strategy: tf.distribute.Strategy,
         say: Callable[[str], None],
+        extra_data: Dataset | None = None,
     ):
         self.config = config
         self.workdir = workdir
         self.dataset = dataset
         self.strategy = strategy
         self.say = say
+        self.extra_data = extra_data
         self.game = make_game(config)
         self.workers = Workers(strategy)
         self.precision = resolve_precision(config.precision)
@@ -228,13 +239,14 @@ def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **optio
         jit_compile=run.jit_compile,
         checkpoint_dir=run.workdir.checkpoint_dir,
         checkpoint_seconds=checkpoint_seconds,
+        extra_data=run.extra_data,
         **options,
     )
 
 
 def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     """Measures the rows of the final table; logs them and some adversarial images."""
-    config, step = run.config, trained.trainer.total_steps
+    config, step = run.config, trained.steps
     run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
     attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
     options = EvalOptions(

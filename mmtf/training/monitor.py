@@ -125,13 +125,12 @@ class Monitor:
 
     def deploy(self) -> str:
         """Puts the weights that are the result into the model; says which, "" for the last ones."""
-        averages = self._trainer.averages
-        if self._best is not None and (self._held_out or self.stopped) and self.watch.best:
+        best = self.watch.best
+        if self._best is not None and (self._held_out or self.stopped) and best:
             self._best.restore()
-            of, best = "the moving average of step" if averages else "step", self.watch.best
-            return (
-                f"weights of {of} {best.step}, PGD-{STEPS} accuracy {best.pgd:.2%} on {self.about}"
-            )
+            of = "the moving average at " if self._trainer.averages else ""
+            found = f"PGD-{STEPS} accuracy {best.pgd:.2%} on {self.about}"
+            return f"the weights of {of}step {best.step}, {found}"
         return deploy_average(self._trainer)
 
     @property
@@ -157,8 +156,8 @@ class Monitor:
     def _collapse(self, before, now):
         return (
             f"Step {now.step}: catastrophic overfitting: accuracy under PGD-{STEPS} fell from "
-            f"{before.pgd:.0%} (step {before.step}) to {now.pgd:.0%}, that under a single step went "
-            f"from {before.fgsm:.0%} to {now.fgsm:.0%}, on {self.about}."
+            f"{before.pgd:.0%} (step {before.step}) to {now.pgd:.0%}, that under a single step "
+            f"went from {before.fgsm:.0%} to {now.fgsm:.0%}, on {self.about}."
         )
 
     def _react(self, best):

@@ -114,7 +114,7 @@ class Robustness:
         return tf.cast(tf.reduce_sum(1.0 - tf.stack(wrong), -1), tf.int32)
 
     def _by_pgd(self, classifier, x, y, seed):
-        """The last iterate, by a loop: `attack` itself would be traced step by step, for seconds."""
+        """The last iterate of PGD, by a loop: `attack` would be traced step by step."""
         pgd = self._pgd
         state, _ = pgd.init(classifier, x, y, pgd.start(x, seed))
 
