@@ -155,9 +155,9 @@ class Monitor:
 
     def _collapse(self, before, now):
         return (
-            f"Step {now.step}: catastrophic overfitting: accuracy under PGD-{STEPS} fell from "
+            f"Step {now.step}: catastrophic overfitting: accuracy under PGD-{STEPS} went from "
             f"{before.pgd:.0%} (step {before.step}) to {now.pgd:.0%}, that under a single step "
-            f"went from {before.fgsm:.0%} to {now.fgsm:.0%}, on {self.about}."
+            f"from {before.fgsm:.0%} to {now.fgsm:.0%}, on {self.about}."
         )
 
     def _react(self, best):
