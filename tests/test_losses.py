@@ -1,5 +1,6 @@
 """Losses of logits against NumPy in float64."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
