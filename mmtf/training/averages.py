@@ -34,6 +34,7 @@ class Averages:
 
     def __init__(self, variables: Sequence[keras.Variable], decay: float):
         self._variables, self._decay = list(variables), decay
+        self._extended = tf.distribute.get_strategy().extended
         self.values = [tf.Variable(tf.convert_to_tensor(one), trainable=False) for one in variables]
 
     def update(self, first: tf.Tensor) -> None:
@@ -43,10 +44,9 @@ class Averages:
           first: whether the average starts with these weights, bool scalar.
         """
         # Each device updates its own copy, without communication.
-        extended = tf.distribute.get_strategy().extended
         for average, variable in zip(self.values, self._variables, strict=True):
             given = (variable.value, first)
-            extended.update(average, self._updated, args=given, group=True)
+            self._extended.update(average, self._updated, args=given, group=True)
 
     def _updated(self, average, weight, first):
         keep = tf.where(first, 0.0, tf.constant(self._decay, average.dtype))
