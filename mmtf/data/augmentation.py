@@ -36,7 +36,7 @@ class Augmentation:
           step: number of the training step, int32 scalar.
           start: position of the first image in the batch of the step.
         """
-        count, height, width = images.shape[0], *images.shape[1:3]
+        count, height, width, _ = images.shape
         # Philox: the same numbers on all devices and in XLA's programs. Drawn for the whole batch,
         # so that they do not depend on the number of replicas.
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(step, tf.int32)])
