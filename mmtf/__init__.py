@@ -40,6 +40,7 @@ _ROOMS = (
     "privacy",
     "reports",
     "runs",
+    "smoothing",
     "solvers",
     "stats",
     "storage",

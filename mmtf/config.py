@@ -23,9 +23,9 @@ from mmtf.runtime import PRECISIONS
 from mmtf.schedule import Schedule as Schedule
 from mmtf.schedule import setting
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
-SCHEDULES = ("fast", "paper", "brief")
+SCHEDULES = ("fast", "paper", "brief", "long")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
 # App. B of the paper standardizes each image of these datasets by its own mean and deviation. eta
@@ -49,7 +49,7 @@ class RunConfig:
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
         [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
         or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
-      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      norm: `linf`, `l2` or `l1`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
@@ -94,7 +94,7 @@ class RunConfig:
     schedule_name: str = setting(
         "fast",
         "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
-        "of steps) or brief (the paper's learning rate, few steps).",
+        "of steps), brief (the paper's learning rate, few steps) or long (ten times fast's steps).",
         choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))

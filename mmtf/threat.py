@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmtf import l1_ball
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.radius import (
@@ -50,12 +51,12 @@ class ThreatModel:
         field counts in, for pixels in [0, 1] (`from_epsilon`, `epsilon`). A number, or a text of
         one as `8/255`. With `linf` also numbers >= 0, one of them > 0, as an array, list or tuple
         of the shape [C], [H, W, C] or one that broadcasts to it; they are kept as nested tuples.
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
       box: (low, high), the smallest and the largest value of a pixel.
 
     Raises:
-      ConfigError: eta is not positive and finite, or is an array with the norm l2; the norm is
-        unknown; or the box is not two finite numbers low < high.
+      ConfigError: eta is not positive and finite, or is an array with another norm than linf; the
+        norm is unknown; or the box is not two finite numbers low < high.
 
     Example:
       >>> threat = ThreatModel(eta=0.3)
@@ -182,7 +183,7 @@ class ThreatModel:
     def project(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Projects `z` to the intersection of the ball around `x` with the box.
 
-        For `linf` the result is the nearest point of the intersection. For `l2` it is
+        For `linf` and `l1` the result is the nearest point of the intersection. For `l2` it is
         clip_box(x + t (z - x)) with t <= 1 as large as the ball allows. The ROUNDS iterations
         approach t from below, so the result never leaves the ball, but t may be slightly too small
         if many pixels reach the box.
@@ -199,8 +200,8 @@ class ThreatModel:
         """What `into` needs of the images `x`, computed once and used for many projections.
 
         Returns:
-          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, for
-          `l2` the images.
+          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, else
+          the images.
         """
         x = tf.convert_to_tensor(x)
         self.require_shape(x.shape[1:])
@@ -215,6 +216,8 @@ class ThreatModel:
         if self.norm == "linf":
             return tf.clip_by_value(z, *region)
         (x,) = region
+        if self.norm == "l1":
+            return l1_ball.project(z, x, self.eta, *self.box)
         delta = z - x
         scale = tf.minimum(1.0, self.eta / tf.maximum(_lengths(delta), TINY))
         for _ in range(ROUNDS):
@@ -231,8 +234,9 @@ class ThreatModel:
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
         """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
 
-        With an array eta it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where
-        the gradient of an example is zero, its step is zero.
+        For `l1` it is the sign of the greatest entry of g, and 0 for all others. With an array eta
+        it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where the gradient of an
+        example is zero, its step is zero.
 
         Args:
           gradient: [N, ...]; the result has its shape.
@@ -240,10 +244,41 @@ class ThreatModel:
         if self.norm == "linf":
             step = tf.sign(gradient)
             return step if isinstance(self.eta, float) else step * self.weights
+        if self.norm == "l1":
+            return l1_ball.steepest_step(gradient)
         # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
         largest = tf.reduce_max(tf.abs(gradient), _axes(gradient), keepdims=True)
         gradient = tf.math.divide_no_nan(gradient, largest)
         return tf.math.divide_no_nan(gradient, _lengths(gradient))
+
+    def stepped(self, z: tf.Tensor, gradient: tf.Tensor, size: Any) -> tf.Tensor:
+        """`z` after a step of gradient ascent of length `size`, not projected yet.
+
+        For `linf` and `l2` it is z + size * steepest_step(gradient). For `l1` the length is shared
+        by several pixels, as far as the box lets them go (`mmtf.l1_ball.ascended`).
+
+        Args:
+          z: [N, ...], in the ball and the box.
+          gradient: of the loss to raise, of the shape of `z`.
+          size: length of the step in the norm, a number or a scalar tensor.
+        """
+        if self.norm == "l1":
+            return l1_ball.ascended(gradient, z, size, *self.box, sparse=True)
+        return z + size * self.steepest_step(gradient)
+
+    def linear_maximizer(self, x: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        """The point of the ball and the box where a linear loss is greatest, for FGSM and FGM.
+
+        It is the maximizer for `linf` and `l1`; for `l2` where the box does not bind, and else the
+        projection of the ball's maximizer.
+
+        Args:
+          x: [N, ...], the images, in the box.
+          gradient: of the loss, of the shape of `x`.
+        """
+        if self.norm == "l1":
+            return l1_ball.ascended(gradient, x, self.eta, *self.box, sparse=False)
+        return self.project(x + self.radius * self.steepest_step(gradient), x)
 
     def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Points drawn uniformly from the ball around `x`, then projected to the box.
@@ -259,6 +294,8 @@ class ThreatModel:
                 return self.project(x + delta, x)
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
+        if self.norm == "l1":
+            return self.project(x + l1_ball.random_delta(shape, seed, self.eta, x.dtype), x)
         # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
         direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
         count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
@@ -282,6 +319,8 @@ class ThreatModel:
         flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
         if self.norm == "linf":
             return np.abs(flat).max(axis=1, initial=0.0)
+        if self.norm == "l1":
+            return np.abs(flat).sum(axis=1)
         return np.sqrt((flat**2).sum(axis=1))
 
     def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
@@ -291,8 +330,11 @@ class ThreatModel:
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         slack = LINF_SLACK * max(map(abs, self.box))
+        pixels = z[0].size if len(z) else 0
         if self.norm == "l2":
-            slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
+            slack = slack * np.sqrt(pixels) + L2_SLACK * self.eta
+        elif self.norm == "l1":
+            slack *= pixels
         if isinstance(self.eta, float):
             outside = self.size(z - x) > self.eta + slack
         else:

@@ -23,6 +23,7 @@ ROOMS = (
     "nets",
     "privacy",
     "runs",
+    "smoothing",
     "solvers",
     "training",
 )
