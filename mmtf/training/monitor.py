@@ -172,7 +172,7 @@ class Monitor:
             return f"Going on from the weights of step {best.step} with {rate}."
         if reaction == "switch":
             self._trainer.play(with_several_steps(self._trainer.game))
-            return f"Going on with {self._trainer.game.max_steps} attack steps."
+            return f"Going on with {vars(self._trainer.game)['max_steps']} attack steps."
         return ADVICE
 
 

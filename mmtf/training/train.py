@@ -167,7 +167,7 @@ def train(
         precision=precision,
         images_per_second=pace.steps_per_second and pace.steps_per_second * schedule.batch_size,
         weights=weights,
-        checks=monitor and monitor.summary(),
+        checks=monitor.summary() if monitor else None,
     )
 
 
