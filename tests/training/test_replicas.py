@@ -113,7 +113,9 @@ def assert_two_are_as_one(games):
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "REFUSED" in done.stdout and done.stdout.count("\n") == len(games) + 1
+    assert (
+        "REFUSED" in done.stdout and done.stdout.count("\n") == len(games) + 2
+    )  # the options and the refusal
 
 
 def test_two_replicas_give_the_weights_of_one():
