@@ -15,6 +15,7 @@ from mmtf.errors import (
     require_choice,
     require_int,
     require_names,
+    require_number,
     require_seed,
     require_text,
 )
@@ -33,6 +34,8 @@ CLUSTERS = ("tf_config", "slurm", "kubernetes")
 STANDARDIZED = ("cifar10",)
 # Game options added after 0.1, with the value that reproduces runs of 0.1.
 ADDED_OPTIONS = {"penalty_every": 1}
+# Fields of RunConfig added after 0.1, likewise.
+ADDED_SETTINGS = {"awp_gamma": 0.0, "awp_after": 0, "jit_compile": None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,8 @@ class RunConfig:
       schedule: number of steps, batch size and learning rate.
       precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
         it). Evaluation is always in float32.
+      awp_gamma: > 0 wraps the game in `mmtf.games.AWP` with this gamma; 0 does not.
+      awp_after: number of steps before AWP begins.
       jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
         in a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
       attacks: attacks of the final table, in its order: names, or `module:attribute`.
@@ -103,6 +108,12 @@ class RunConfig:
         "Floating-point precision of training; evaluation is always in float32.",
         choices=PRECISIONS,
     )
+    awp_gamma: float = setting(
+        0.0,
+        "Adversarial weight perturbation around the game: length of the perturbation relative to "
+        "the weights, such as 0.01; 0 for none.",
+    )
+    awp_after: int = setting(0, "Number of steps before weights are perturbed (--awp_gamma).")
     jit_compile: bool | None = setting(
         None,
         "Whether XLA compiles the training steps; default: only in a long run on a single GPU.",
@@ -123,6 +134,8 @@ class RunConfig:
         require_int("pgd_restarts", self.pgd_restarts)
         require_int("max_examples", self.max_examples, at_least=0)
         require_seed(self.seed)
+        require_number("awp_gamma", self.awp_gamma, at_least=0)
+        require_int("awp_after", self.awp_after, at_least=0)
         if self.jit_compile is not None:
             require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
@@ -138,8 +151,9 @@ class RunConfig:
         as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
-        if self.jit_compile is None:
-            del as_dict["jit_compile"]  # equal to configs from before the setting existed
+        for name, before in ADDED_SETTINGS.items():
+            if as_dict[name] == before:
+                del as_dict[name]  # equal to configs from before the setting existed
         return as_dict
 
     @classmethod
@@ -150,7 +164,7 @@ class RunConfig:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        values = {"jit_compile": None, **values}
+        values = {**ADDED_SETTINGS, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
         schedule = Schedule.from_dict(values["schedule"])
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})

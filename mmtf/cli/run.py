@@ -175,6 +175,7 @@ def _refuse_idle(config: RunConfig) -> None:
             "pgd_restarts": (with_pgd, "pgd among --attacks"),
             "replay_rounds": (bool(FLAGS.replay), "--replay"),
             "extra_share": (bool(config.schedule.extra_data), "--extra_data"),
+            "awp_after": (bool(config.awp_gamma), "--awp_gamma"),
             "order": (solver == "sensitivity", "--solver=sensitivity"),
         },
     )

@@ -19,6 +19,7 @@ from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
+from mmtf.games.adv_fgsm import AdvFGSM
 from mmtf.nets import NETS
 from mmtf.nets.attack_outputs import OUTPUTS
 from mmtf.radius import radius_title
@@ -263,8 +264,8 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:
-    """Errors of each round's classifier under each round's FGSM; None if there are no rounds."""
-    if not run.game.rounds:
+    """Errors of each round's classifier under each round's FGSM; None in other games."""
+    if GAMES[run.config.game] is not AdvFGSM:  # in those that have rounds they are other stages
         return None
     run.say("Replaying the rounds' attacks against the rounds' classifiers ...")
     return rounds_matrix(

@@ -22,6 +22,10 @@ def with_several_steps(game: Game) -> Game:
       False
     """
     changed, several = copy.copy(game), AdvPGD(game.threat)
+    wrapped = getattr(game, "game", None)
+    if isinstance(wrapped, Game):  # AWP, whose attack is that of the game inside
+        vars(changed).update(game=with_several_steps(wrapped), max_steps=several.max_steps)
+        return changed
     vars(changed).update(
         perturb=several.perturb,
         arranged=lambda values: values,
