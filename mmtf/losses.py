@@ -48,7 +48,7 @@ def smoothed_cross_entropy(
     hard = cross_entropy(logits, labels)
     if not smoothing:
         return hard
-    logits = _full_precision(logits)
+    logits = full_precision(logits)
     every = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
     return (1.0 - smoothing) * hard + smoothing * every
 
