@@ -96,10 +96,6 @@ class TrainingBounds:
         return tf.reshape(found, [-1, self.graph.num_classes])
 
 
-<<<<<<< HEAD
-def _region(box):
-=======
 def _region(box: Pair) -> Region:
->>>>>>> main
     low, high = box
     return Region((low + high) / 2, low, high, tf.constant(0.0))
