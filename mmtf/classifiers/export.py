@@ -30,6 +30,11 @@ SMOOTHED = {
     "serving_default": ({"images"}, {"label", "counts"}),
     "votes": ({"images", "seed"}, {"label", "counts"}),
 }
+MIXTURE = {
+    "serving_default": ({"images"}, {"label", "probabilities"}),
+    "expected_probabilities": ({"images"}, {"probabilities"}),
+    "logits": ({"images"}, {"logits"}),
+}
 _FILES = re.compile(
     r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
 )
@@ -225,7 +230,7 @@ def _is_of_mmtf(path):
         return False
     names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
     names.pop("__saved_model_init_op", None)
-    return names in (SERVING, ATTACKER, FILTER, SMOOTHED)
+    return names in (SERVING, ATTACKER, FILTER, SMOOTHED, MIXTURE)
 
 
 def read_saved_model(path: str) -> Any:

@@ -16,7 +16,7 @@ import importlib
 # Imported when first used: the command sets TensorFlow up before it is imported.
 _PUBLIC = {
     "Adaptive": "mmtf.mixtures.adaptive",
-    "DoubleOracle": "mmtf.mixtures.double_oracle",
+    "DoubleOracle": "mmtf.mixtures.growing",
     "ExpectedErrorPGD": "mmtf.mixtures.adaptive",
     "MixedAttacks": "mmtf.mixtures.mixed_attacks",
     "Mixture": "mmtf.mixtures.mixed_classifier",
@@ -24,9 +24,9 @@ _PUBLIC = {
     "Payoffs": "mmtf.mixtures.payoffs",
     "Solution": "mmtf.mixtures.matrix_game",
     "adaptive_attack": "mmtf.mixtures.adaptive",
-    "double_oracle": "mmtf.mixtures.double_oracle",
+    "double_oracle": "mmtf.mixtures.growing",
     "expected_errors": "mmtf.mixtures.adaptive",
-    "frozen_attacks": "mmtf.mixtures.frozen_attacks",
+    "frozen_attacks": "mmtf.mixtures.frozen",
     "per_image_errors": "mmtf.mixtures.per_image",
     "save_mixture": "mmtf.mixtures.serving",
     "solve": "mmtf.mixtures.matrix_game",

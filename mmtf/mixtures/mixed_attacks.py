@@ -13,7 +13,7 @@ from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
-from mmtf.mixtures.frozen_attacks import require_frozen
+from mmtf.mixtures.frozen import require_frozen
 from mmtf.threat import ThreatModel
 
 # Attacks of a smaller probability are left out: they would take time and almost never be drawn.

@@ -11,7 +11,7 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require
 from mmtf.evaluation.runner import perturb
 from mmtf.evaluation.verdict import misclassified
-from mmtf.mixtures.frozen_attacks import require_frozen
+from mmtf.mixtures.frozen import require_frozen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
+from mmtf.attacks.iterated import IteratedAttack
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.loading import load_keras
 from mmtf.data.dataset import Dataset
@@ -110,7 +111,9 @@ def frozen_attacks(
         elif one.queries_model:
             sources = {model: models[model]}
             made = make_attacks(own, threat, recipes=recipes, sources=sources, **given)
-            one = next(attack for name, attack in made.items() if name.endswith(f"@{model}"))
+            one = next(own for name, own in made.items() if name.endswith(f"@{model}"))
+            # Step by step: all steps as one graph take seconds to trace.
+            one.attack.compiles_itself |= isinstance(one.attack, IteratedAttack)
         require_frozen(column, one)
         assert isinstance(one, Attack)
         found[column] = one
