@@ -35,6 +35,7 @@ _ROOMS = (
     "data",
     "evaluation",
     "fit",
+    "mixtures",
     "games",
     "nets",
     "privacy",

@@ -19,6 +19,7 @@ ROOMS = (
     "data",
     "evaluation",
     "fit",
+    "mixtures",
     "games",
     "nets",
     "privacy",

@@ -28,10 +28,10 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy"],
-    ["fit", "smoothing"],
+    ["fit", "mixtures", "smoothing"],
     ["runs"],
     ["cli"],
-    ["run", "evaluate", "smooth", "__init__"],
+    ["run", "evaluate", "mixture", "smooth", "__init__"],
 ]
 HEIGHT = {room: height for height, layer in enumerate(LAYERS) for room in layer}
 

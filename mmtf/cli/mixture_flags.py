@@ -109,9 +109,9 @@ def checked_flags(values: flags.FlagValues) -> Radius:
     training = bool(values.train), "--train"
     growing = values.grow > 0, "--grow"
     adaptive = values.adaptive, "--adaptive"
-    uses = {name: training for name in ("net", "steps")}
-    uses |= {name: growing for name in ("grow_from", "grow_seconds", "gap", "defender_steps")}
-    uses |= {name: adaptive for name in ("adaptive_steps", "adaptive_restarts")}
+    uses = dict.fromkeys(("net", "steps"), training)
+    uses |= dict.fromkeys(("grow_from", "grow_seconds", "gap", "defender_steps"), growing)
+    uses |= dict.fromkeys(("adaptive_steps", "adaptive_restarts"), adaptive)
     require_used(values, uses)
     require_one_radius(values)
     if values.epsilon is not None:

@@ -9,25 +9,22 @@ writes record.json, images.jsonl, table.csv, table.md, curve.png, TensorBoard lo
 that predicts by vote with abstention; a stopped command resumes from its finished images.
 """
 
-import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.errors import in_one_line
 from mmtf.cli.evaluate_data import chosen_dataset
 from mmtf.cli.evaluate_flags import model_outputs, path_and_name, pixel_ranges
+from mmtf.cli.output_folder import claimed
 from mmtf.cli.smooth_flags import define_flags, numbers
 from mmtf.config import STANDARDIZED
 from mmtf.errors import ConfigError, Interrupted, is_number, require, require_names
 from mmtf.runs.reading import is_run, read_config
 from mmtf.runtime import startup
-from mmtf.storage.files import remove_partial
-from mmtf.storage.lock import hold_new
 
 __all__ = ["define_flags", "main"]
 
@@ -47,11 +44,11 @@ def main(argv: list[str]) -> int:
     require(bool(FLAGS.model), "at least one --model", "none")
     radii = numbers("radii", FLAGS.radii)
     sigmas = [_sigma(path_and_name(given)[0]) for given in FLAGS.model]
-    with _claimed(FLAGS.output) if FLAGS.output else contextlib.nullcontext():
-        return _smooth(radii, sigmas)
+    with claimed(FLAGS.output, FILES) as cells:
+        return _smooth(radii, sigmas, cells)
 
 
-def _smooth(radii: tuple[float, ...], sigmas: list[float]) -> int:
+def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.admission import logits_on, tell
     from mmtf.classifiers.loading import load_classifier
@@ -88,7 +85,6 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float]) -> int:
     for one in models:
         logits_on(one, examples.x[:50], dataset.num_classes)
         tell(one)
-    cells = FLAGS.output and os.path.join(FLAGS.output, "cells")
     measured = [
         measure_smoothed(one, examples, how, cache_dir=cells, progress=True)
         for one, how in zip(models, settings, strict=True)
@@ -121,25 +117,6 @@ def _sigma(path: str) -> float:
         "no such flag",
     )
     return float(trained)
-
-
-@contextlib.contextmanager
-def _claimed(folder: str) -> Iterator[None]:
-    """Holds the folder of --output; rejects one whose files are not those of this command."""
-    require(not is_run(folder), "an --output folder of its own", f"{folder}, a workdir of mmtf.run")
-    cells = os.path.join(folder, "cells")
-    taken = [name for name in FILES if os.path.lexists(os.path.join(folder, name))]
-    if taken and not os.path.isdir(cells):
-        raise ConfigError(
-            f"Expected a new --output folder, or one of this command. Received: {folder}, which "
-            f"holds another {', '.join(taken)}. Give another folder."
-        )
-    with about("--output"):
-        held = hold_new(folder)
-    with held:
-        os.makedirs(cells, exist_ok=True)
-        remove_partial(folder, cells)
-        yield
 
 
 def _write(measured: list, entries: list, dataset: Any, given: dict, text: str) -> list[str]:

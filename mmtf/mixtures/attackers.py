@@ -9,13 +9,16 @@ from mmtf.mixtures.adaptive import adaptive_attack
 from mmtf.mixtures.mixed_classifier import Mixture
 from mmtf.mixtures.payoffs import PayoffTable
 from mmtf.mixtures.per_image import per_image_errors
-from mmtf.stats.intervals import Z_95
+from mmtf.stats.intervals import wilson
 from mmtf.threat import ThreatModel
 
 
 @dataclasses.dataclass(frozen=True)
 class Mean:
-    """A mean over images with its 95 % interval (normal approximation, within [0, 1]).
+    """A mean of expected errors over images with Wilson's 95 % interval.
+
+    Values in [0, 1] vary at most as much as zeros and ones of the same mean: the interval is wider
+    than needed where they are fractions.
 
     Attributes:
       error: the mean.
@@ -31,8 +34,7 @@ class Mean:
         """Of expected errors, float [N]."""
         values = np.asarray(values, np.float64)
         mean = float(values.mean())
-        half = Z_95 * float(values.std()) / len(values) ** 0.5
-        return cls(mean, max(0.0, mean - half), min(1.0, mean + half))
+        return cls(mean, *wilson(float(values.sum()), len(values)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +94,4 @@ def three_attackers(
         return found
     mixture = Mixture({name: table.defenses[name] for name in used}, weights)
     own = adaptive_attack(mixture, threat, table.x, table.y, **options).errors
-    return dataclasses.replace(
-        found, adaptive=Mean.of(own), either=Mean.of(np.maximum(own, each))
-    )
+    return dataclasses.replace(found, adaptive=Mean.of(own), either=Mean.of(np.maximum(own, each)))

@@ -129,7 +129,9 @@ class Mixture(Classifier):
     @property
     def fingerprint(self) -> str:
         """Hash of the nets' fingerprints and their probabilities."""
-        return sha256(*(part for weight, net in self._used for part in (repr(weight), net.fingerprint)))
+        return sha256(
+            *(part for weight, net in self._used for part in (repr(weight), net.fingerprint))
+        )
 
     def as_keras(self) -> keras.Model:
         """Returns the Keras model that draws one net per image in each call.
@@ -207,4 +209,3 @@ def _probabilities(p: Any, count: int) -> np.ndarray:
     good = good and abs(p.sum() - 1) <= ROUNDING
     require(good, f"{count} probabilities >= 0 that add up to 1", p.tolist())
     return p / p.sum()
-

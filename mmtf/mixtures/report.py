@@ -131,7 +131,7 @@ def rounds_table(growth: Mapping[str, Any]) -> str:
 
 
 def verdict(entries: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence: what the optimal mixture gains in the table, and what the adaptive attacker takes.
+    """What the optimal mixture gains in the table, and what the adaptive attacker takes of it.
 
     Args:
       entries: of `entry`, with the best pure net and the optimal mixture.

@@ -121,9 +121,7 @@ class TrainingOracles:
         self, name: str, start: Classifier, attacks: list[str], q: np.ndarray
     ) -> Classifier:
         how = self.settings
-        game = MixedAttacks(
-            self.threat, attacks=[self.table.attacks[one] for one in attacks], q=q
-        )
+        game = MixedAttacks(self.threat, attacks=[self.table.attacks[one] for one in attacks], q=q)
         seed = how.seed + 1000 + self._defenses
 
         def make() -> Classifier:
