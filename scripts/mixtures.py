@@ -3,7 +3,7 @@
     python -m scripts.mixtures
 
 Reads results/mixture/mnist.json, the record.json of the command that the page names, and rewrites
-the marked blocks of the page. Imports no TensorFlow.
+the marked blocks of the page.
 """
 
 from typing import Any

@@ -153,11 +153,9 @@ def verdict(entries: Sequence[Mapping[str, Any]]) -> str:
         return f"The mixture gains nothing. {words}; {own}."
     if kept <= 0:
         return f"The mixture loses its gain to the adaptive attacker. {words}; {own}."
-    if kept < gain:
-        return (
-            f"The mixture loses {1 - kept / gain:.0%} of its gain to the adaptive attacker. "
-            f"{words}; {own}."
-        )
+    lost = 1 - kept / gain
+    if lost >= 0.005:  # printed as at least 1 %
+        return f"The mixture loses {lost:.0%} of its gain to the adaptive attacker. {words}; {own}."
     return f"The mixture keeps its gain under the adaptive attacker. {words}; {own}."
 
 
