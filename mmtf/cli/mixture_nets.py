@@ -72,7 +72,7 @@ def trained_net(values: Values, game: str, data: Any, eta: Radius, cells: str | 
         eta=eta,
         norm=values.norm,
         net=values.net,
-        schedule_options={"steps": values.steps},
+        schedule_options={"steps": values.steps, "learning_rate": values.learning_rate},
         seed=values.seed,
     )
 
