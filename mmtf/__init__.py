@@ -33,6 +33,7 @@ _ROOMS = (
     "bounds",
     "classifiers",
     "data",
+    "defenses",
     "evaluation",
     "fit",
     "mixtures",

@@ -24,7 +24,7 @@ from mmtf.runtime import PRECISIONS
 
 NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
-SCHEDULES = ("fast", "paper", "brief")
+SCHEDULES = ("fast", "paper", "brief", "long")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
@@ -35,6 +35,8 @@ STANDARDIZED = ("cifar10",)
 ADDED_OPTIONS = {"penalty_every": 1}
 # Fields of Schedule added after 0.1, likewise.
 ADDED_FIELDS = {"eta_ramp": 0.0}
+# Fields of RunConfig added after 0.1, likewise.
+ADDED_SETTINGS = {"awp_gamma": 0.0, "awp_after": 0, "jit_compile": None}
 
 
 def setting(
@@ -107,6 +109,14 @@ class Schedule:
         require_choice("decay", self.decay, DECAYS)
         require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, without those of ADDED_FIELDS that have the value given there.
+
+        So that it equals that of the same schedule from before these fields existed.
+        """
+        fields = dataclasses.asdict(self)
+        return {k: v for k, v in fields.items() if k not in ADDED_FIELDS or v != ADDED_FIELDS[k]}
+
     def round_lengths(self, rounds: int) -> list[int]:
         """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
 
@@ -144,6 +154,8 @@ class RunConfig:
       schedule: number of steps, batch size and learning rate.
       precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
         it). Evaluation is always in float32.
+      awp_gamma: > 0 wraps the game in `mmtf.games.AWP` with this gamma; 0 does not.
+      awp_after: number of steps before AWP begins.
       jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
         in a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
       attacks: attacks of the final table, in its order: names, or `module:attribute`.
@@ -180,7 +192,7 @@ class RunConfig:
     schedule_name: str = setting(
         "fast",
         "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
-        "of steps) or brief (the paper's learning rate, few steps).",
+        "of steps), brief (the paper's learning rate, few steps) or long (ten times fast's steps).",
         choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
@@ -189,6 +201,12 @@ class RunConfig:
         "Floating-point precision of training; evaluation is always in float32.",
         choices=PRECISIONS,
     )
+    awp_gamma: float = setting(
+        0.0,
+        "Adversarial weight perturbation around the game: length of the perturbation relative to "
+        "the weights, such as 0.01; 0 for none.",
+    )
+    awp_after: int = setting(0, "Number of steps before weights are perturbed (--awp_gamma).")
     jit_compile: bool | None = setting(
         None,
         "Whether XLA compiles the training steps; default: only in a long run on a single GPU.",
@@ -209,6 +227,8 @@ class RunConfig:
         require_int("pgd_restarts", self.pgd_restarts)
         require_int("max_examples", self.max_examples, at_least=0)
         require_seed(self.seed)
+        require_number("awp_gamma", self.awp_gamma, at_least=0)
+        require_int("awp_after", self.awp_after, at_least=0)
         if self.jit_compile is not None:
             require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
@@ -221,13 +241,12 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
-        for name, value in ADDED_FIELDS.items():
-            if as_dict["schedule"][name] == value:
-                del as_dict["schedule"][name]  # equal to configs from before the field existed
+        as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
-        if self.jit_compile is None:
-            del as_dict["jit_compile"]  # equal to configs from before the setting existed
+        for name, before in ADDED_SETTINGS.items():
+            if as_dict[name] == before:
+                del as_dict[name]  # equal to configs from before the setting existed
         return as_dict
 
     @classmethod
@@ -238,7 +257,7 @@ class RunConfig:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        values = {"jit_compile": None, **values}
+        values = {**ADDED_SETTINGS, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
         fields = {field.name for field in dataclasses.fields(Schedule)}
         given = {**ADDED_FIELDS, **values["schedule"]}

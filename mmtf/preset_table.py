@@ -1,4 +1,4 @@
-"""The table of presets: which settings the schedules `fast`, `paper` and `brief` stand for."""
+"""The table of presets: which settings the schedules stand for."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ ANY = "*"
 # In the column `game`: games whose attacker is computed (FGSM, PGD), or is a network that is
 # trained (`Game.learns_attacker`).
 COMPUTED, NETWORK = "computed", "network"
+# Games whose loss contains certified bounds.
+CERTIFIED = ("ibp", "crown_ibp", "mtl_ibp", "pgd_mtl_ibp", "sabr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +43,28 @@ def _steps(count: int, **others: Any) -> dict[str, Any]:
     return {f"schedule.{name}": value for name, value in {"steps": count, **others}.items()}
 
 
+def _for_certified(schedule: str, values: Mapping[str, Any], *datasets: str) -> list[Preset]:
+    """A row for each game of CERTIFIED and each dataset, by default ANY."""
+    return [Preset(schedule, one, game, values) for one in datasets or (ANY,) for game in CERTIFIED]
+
+
+def _options(**options: Any) -> dict[str, Any]:
+    """The values `game_options.NAME` for each option NAME of the game."""
+    return {f"game_options.{name}": value for name, value in options.items()}
+
+
 # Presets are merged from top to bottom: a later one overrides an earlier one, and what the user
 # gives overrides all. Settings in neither have the default of RunConfig, Schedule, the game or the
 # net. An option that the game does not have is left out. Presets without a dataset have the values
 # for MNIST; they also apply to datasets that are not in the paper. A user's own game has those
 # without the name of a game.
-PRESETS = (
+_PRESETS = (
     Preset(ANY, ANY, ANY, {"eta": 0.3, "net": "cifar_cnn"}),
     Preset(ANY, "cifar10", ANY, {"eta": 0.06}),
     Preset(ANY, "*mnist*", ANY, {"net": "mnist_cnn"}),
     Preset(ANY, "digits", ANY, {"net": "mnist_cnn"}),
+    # Nets of few neurons and without pooling, whose bounds are cheap and tight.
+    *_for_certified(ANY, {"net": "strided_cnn"}, "*mnist*", "digits"),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgsm", "ifgsm", "pgd")}),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l2"}),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l1"}),
@@ -116,6 +130,35 @@ PRESETS = (
     Preset("fast", "cifar10", "adv_fgsm", _steps(3000, first_steps=12_000)),
     # The penalty on every second example was tested on MNIST only.
     Preset("fast", "cifar10", "minimax_grad", {"game_options.penalty_every": 1}),
+    # Defenses of other authors (docs/defenses.md). Their own values for MNIST, where those differ
+    # from the defaults of the classes, which are for CIFAR-10.
+    *(
+        Preset(ANY, dataset, game, values)
+        for dataset in ("*mnist*", "digits")
+        for game, values in {
+            "trades": _options(beta=1.0, max_steps=40, relative_step=1 / 30),
+            "mart": _options(max_steps=40, relative_step=1 / 30),
+        }.items()
+    ),
+    *(
+        Preset("fast", dataset, game, _options(max_steps=10, relative_step=0.25))
+        for dataset in ("*mnist*", "digits")
+        for game in ("trades", "mart")
+    ),
+    # A step of `free` updates the weights eight times.
+    Preset("paper", ANY, "free", _steps(12_500)),
+    Preset("brief", ANY, "free", _steps(500)),
+    Preset("fast", ANY, "free", _steps(550, warmup_steps=75)),
+    Preset("fast", "cifar10", "free", _steps(7500)),
+    # Teacher and student, or a static net and the classifier.
+    Preset("paper", ANY, "distillation", _steps(50_000)),
+    Preset("paper", "cifar10", "distillation", _steps(100_000)),
+    Preset("brief", ANY, "distillation", _steps(1300)),
+    Preset("fast", ANY, "distillation", _steps(1500)),
+    Preset("fast", "cifar10", "distillation", _steps(12_000)),
+    Preset("brief", ANY, "ensemble_adv", _steps(4000, first_steps=1300)),
+    Preset("fast", ANY, "ensemble_adv", _steps(2200, first_steps=1500)),
+    Preset("fast", "cifar10", "ensemble_adv", _steps(30_000, first_steps=12_000)),
     # Network games; chosen on 5,000 held-out training images of MNIST (docs/network_games.md).
     Preset("fast", ANY, NETWORK, _steps(4000, learning_rate=2e-3, warmup_steps=100, batch_size=64)),
     Preset("fast", ANY, NETWORK, {"game_options.net": "unet", "game_options.attacker_rate": 2.0}),
@@ -127,4 +170,27 @@ PRESETS = (
         {"game_options.solver": "sensitivity"},
     ),
     Preset("fast", "cifar10", NETWORK, _steps(14_000)),
+    # Certified games; chosen on 5,000 held-out training images of MNIST (docs/certified.md).
+    *_for_certified(ANY, {"schedule.eta_ramp": 0.5}),
+    *(
+        Preset(ANY, ANY, game, {"net_options.init": "ibp"}, {"net": "strided_cnn"})
+        for game in CERTIFIED
+    ),
+    *_for_certified("fast", _steps(4500, learning_rate=2e-3, warmup_steps=100)),
+    # The table of the union game also has the game's own attackers.
+    Preset(ANY, ANY, "union", {"attacks": ("none", "pgd"), "schedule.eta_ramp": 0.4}),
+    Preset("fast", ANY, "union", {"game_options.rule": "drawn"}),
+    Preset("fast", ANY, "union", {"game_options.attacker_rate": 1.0}),
 )
+
+
+def _longer(fast: Preset, factor: int = 10) -> Preset:
+    """The row of `long` for a row of `fast`: the same with `factor` times the steps."""
+    counts = ("schedule.steps", "schedule.first_steps")
+    values = {
+        name: value * factor if name in counts else value for name, value in fast.values.items()
+    }
+    return dataclasses.replace(fast, schedule="long", values=values)
+
+
+PRESETS = (*_PRESETS, *(_longer(one) for one in _PRESETS if one.schedule == "fast"))

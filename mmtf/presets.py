@@ -63,7 +63,8 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given: Any) -> Sc
       game: a name in `mmtf.games.GAMES`, or `module:attribute` of a user's own.
       dataset: name of the dataset. Datasets that are not in the paper have MNIST's schedules.
       name: `fast` (tuned for few steps), `paper` (the numbers of steps and the learning rate of
-        App. A and B) or `brief` (the learning rate of App. A, a few thousand steps).
+        App. A and B), `brief` (the learning rate of App. A, a few thousand steps) or `long` (ten
+        times the steps of `fast`).
       **given: fields of Schedule that override the preset; None: the preset's value.
 
     Raises:
@@ -85,7 +86,7 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given: Any) -> Sc
     in_rounds = kind.rounds or "rounds" in keyword_options(kind)
     require(
         not given.get("first_steps") or bool(in_rounds),
-        "first_steps with a game of several rounds (adv_fgsm)",
+        "first_steps with a game of several rounds (adv_fgsm, distillation, ensemble_adv)",
         game,
     )
     return Schedule(**{**settings, **given})
@@ -117,7 +118,7 @@ def run_config(
       net: a name in `mmtf.nets.NETS`, or `module:attribute` of a user's own; None: by dataset
         (`default_net`).
       net_options: keyword arguments of the net that differ from the presets and defaults.
-      schedule: `fast`, `paper` or `brief`, see `schedule_of`.
+      schedule: `fast`, `paper`, `brief` or `long`, see `schedule_of`.
       schedule_options: fields of Schedule that differ from the presets.
       attacks: attacks of the final table; None: by game and norm.
       **others: further fields of RunConfig.
@@ -190,6 +191,9 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
                 values[name], sources[name] = value, f"preset {one}"
     values |= given
     sources |= dict.fromkeys(given, "given")
+    if "batch_size" in takes and "game_options.batch_size" not in given:
+        own = dict(_under("schedule", given))
+        values["game_options.batch_size"] = schedule_of(game, dataset, schedule, **own).batch_size
     _check_attacks(values["attacks"], game)
     net, net_options = values["net"], dict(_under("net_options", values))
     fields = {field.name for field in dataclasses.fields(RunConfig)}

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf import l1_ball
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range
+from mmtf.norms import l1, l2
 from mmtf.radius import (
     PIXELS,
     Box,
@@ -29,8 +29,6 @@ LINF_SLACK = 2.5e-7
 # Relative to eta, for rounding in the sum and the square root of the l2 norm. The roundings of the
 # pixels come on top (`violations`).
 L2_SLACK = 1e-5
-# Iterations of the l2 projection, and the smallest divisor.
-ROUNDS, TINY = 2, 1e-12
 # Images in [0, 1] are recognized by pixels in the upper half of [-1, 1] only, of which the largest
 # is above this share of that half.
 SPREAD = 0.8
@@ -184,9 +182,7 @@ class ThreatModel:
         """Projects `z` to the intersection of the ball around `x` with the box.
 
         For `linf` and `l1` the result is the nearest point of the intersection. For `l2` it is
-        clip_box(x + t (z - x)) with t <= 1 as large as the ball allows. The ROUNDS iterations
-        approach t from below, so the result never leaves the ball, but t may be slightly too small
-        if many pixels reach the box.
+        clip_box(x + t (z - x)) with t <= 1 about as large as the ball allows (`mmtf.norms.l2`).
 
         A subclass with another constraint overrides `region` and `into`.
 
@@ -216,20 +212,8 @@ class ThreatModel:
         if self.norm == "linf":
             return tf.clip_by_value(z, *region)
         (x,) = region
-        if self.norm == "l1":
-            return l1_ball.project(z, x, self.eta, *self.box)
-        delta = z - x
-        scale = tf.minimum(1.0, self.eta / tf.maximum(_lengths(delta), TINY))
-        for _ in range(ROUNDS):
-            moved = x + scale * delta
-            kept = self.clip_box(moved)
-            free = kept == moved
-            # Pixels clipped to the box use less of eta^2; the other pixels may use the rest.
-            left = self.eta**2 - _squares(tf.where(free, 0.0, kept - x))
-            length = tf.sqrt(_squares(tf.where(free, delta, 0.0)))
-            longer = tf.sqrt(tf.maximum(left, 0.0)) / tf.maximum(length, TINY)
-            scale = tf.clip_by_value(longer, scale, 1.0)
-        return self.clip_box(x + scale * delta)
+        ball = l1 if self.norm == "l1" else l2
+        return ball.project(z, x, self.eta, *self.box)
 
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
         """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
@@ -244,18 +228,13 @@ class ThreatModel:
         if self.norm == "linf":
             step = tf.sign(gradient)
             return step if isinstance(self.eta, float) else step * self.weights
-        if self.norm == "l1":
-            return l1_ball.steepest_step(gradient)
-        # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
-        largest = tf.reduce_max(tf.abs(gradient), _axes(gradient), keepdims=True)
-        gradient = tf.math.divide_no_nan(gradient, largest)
-        return tf.math.divide_no_nan(gradient, _lengths(gradient))
+        return (l1 if self.norm == "l1" else l2).steepest_step(gradient)
 
     def stepped(self, z: tf.Tensor, gradient: tf.Tensor, size: Any) -> tf.Tensor:
         """`z` after a step of gradient ascent of length `size`, not projected yet.
 
         For `linf` and `l2` it is z + size * steepest_step(gradient). For `l1` the length is shared
-        by several pixels, as far as the box lets them go (`mmtf.l1_ball.ascended`).
+        by several pixels, as far as the box lets them go (`mmtf.norms.l1.ascended`).
 
         Args:
           z: [N, ...], in the ball and the box.
@@ -263,7 +242,7 @@ class ThreatModel:
           size: length of the step in the norm, a number or a scalar tensor.
         """
         if self.norm == "l1":
-            return l1_ball.ascended(gradient, z, size, *self.box, sparse=True)
+            return l1.ascended(gradient, z, size, *self.box, sparse=True)
         return z + size * self.steepest_step(gradient)
 
     def linear_maximizer(self, x: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
@@ -277,7 +256,7 @@ class ThreatModel:
           gradient: of the loss, of the shape of `x`.
         """
         if self.norm == "l1":
-            return l1_ball.ascended(gradient, x, self.eta, *self.box, sparse=False)
+            return l1.ascended(gradient, x, self.eta, *self.box, sparse=False)
         return self.project(x + self.radius * self.steepest_step(gradient), x)
 
     def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -294,15 +273,8 @@ class ThreatModel:
                 return self.project(x + delta, x)
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
-        if self.norm == "l1":
-            return self.project(x + l1_ball.random_delta(shape, seed, self.eta, x.dtype), x)
-        # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
-        direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
-        count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
-        uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)
-        dimension = tf.cast(tf.reduce_prod(shape[1:]), x.dtype)
-        radius = self.eta * uniform ** (1.0 / dimension)
-        return self.project(x + radius * direction / _lengths(direction), x)
+        ball = l1 if self.norm == "l1" else l2
+        return self.project(x + ball.random_delta(shape, seed, self.eta, x.dtype), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
         """||delta||_p of each example, weighted for an array eta: float64 [N] for delta [N, ...].
@@ -344,18 +316,6 @@ class ThreatModel:
         low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box
         outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)
         return outside | ~np.isfinite(flat).all(axis=1)
-
-
-def _axes(tensor):
-    return list(range(1, tensor.shape.rank))
-
-
-def _lengths(delta):
-    return tf.sqrt(_squares(delta))
-
-
-def _squares(delta):
-    return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)
 
 
 def require_threat(threat: Any) -> None:

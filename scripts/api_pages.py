@@ -17,6 +17,7 @@ ROOMS = (
     "bounds",
     "classifiers",
     "data",
+    "defenses",
     "evaluation",
     "fit",
     "mixtures",

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 LAYERS = [
     ["errors", "_moved", "_presets_0_1", "preset_table"],
     ["radius", "registry", "runtime", "stats"],
-    ["config", "l1_ball"],
+    ["config", "norms"],
     ["threat"],
     ["storage"],
     ["functional", "losses", "kernels"],
@@ -23,6 +23,7 @@ LAYERS = [
     ["attacks", "bounds"],
     ["solvers"],
     ["games"],
+    ["defenses"],
     ["presets"],
     ["distributed"],
     ["training"],

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import threat as room
 from mmtf.errors import ConfigError
+from mmtf.norms import l2 as room
 from mmtf.threat import ThreatModel
 
 NORMS = ("linf", "l2", "l1")

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import tensorflow as tf
 from tensorflow import Tensor
@@ -71,7 +71,7 @@ class IteratedAttack(TargetableAttack):
       ConfigError: an argument is outside its range, or decay, loss or target is unknown.
     """
 
-    norms = NORMS
+    norms: ClassVar[tuple[str, ...]] = NORMS
     keeps_successful = False  # IFGSM evaluates the clean image as its first iterate; PGD does not
     steps: int
     step_size: float | None = None

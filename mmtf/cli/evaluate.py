@@ -141,6 +141,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         eot_samples=FLAGS.eot_samples,
         keep=SHOWN_IMAGES,
         distances=True,
+        skip_certified=FLAGS.skip_certified,
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
         progress=True,
     )
@@ -191,6 +192,8 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         settings["verifiers"] = FLAGS.verifiers
         settings["seconds_per_image"] = FLAGS.seconds_per_image
         settings["dear_examples"] = FLAGS.dear_examples
+    if FLAGS.skip_certified:
+        settings["skip_certified"] = True
     if others:
         settings["unions"] = {
             str(eta): {ball.norm: ball.eta for ball in balls[1:]}

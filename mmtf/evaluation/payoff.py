@@ -5,7 +5,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -217,6 +217,7 @@ def attack_classifier(
     attacks: Mapping[str, Attack | FittedAttack],
     dataset: Dataset,
     options: EvalOptions | None = None,
+    unions: Mapping[str, Collection[str]] | None = None,
 ) -> list[Result]:
     """Measures one row of a payoff matrix: a result per attack on the test split, then `worst`.
 
@@ -228,6 +229,7 @@ def attack_classifier(
       attacks: column name -> attack; a FittedAttack is fitted first.
       dataset: its test split is measured; a FittedAttack is fitted on its training split.
       options: see `EvalOptions`; None: the defaults.
+      unions: name -> columns: before `worst` come the worst cases over these columns alone.
 
     Raises:
       ConfigError: the classifier's outputs are not logits.
@@ -244,7 +246,10 @@ def attack_classifier(
     progress = cells_progress([classifier], list(columns.values()), dataset, options)
     measured, row = cell_measurer(examples, options, progress), Row(None, None, classifier)
     results = [measured(row, name, column) for name, column in columns.items()]
-    return [*results, worst(results, clean)]
+    for name, part in (unions or {}).items():
+        overall = worst([one for one in results[: len(columns)] if one.attack in part], clean)
+        results.append(dataclasses.replace(overall, attack=name))
+    return [*results, worst(results[: len(columns)], clean)]
 
 
 def _measured(

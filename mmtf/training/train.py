@@ -198,13 +198,9 @@ def _weights(dataset, options):
 def _identity(trainer, dataset, schedule, options) -> dict:
     """The settings that must be the same when a run is resumed from a checkpoint."""
     game, classifier = trainer.game, trainer.players.classifier
-    settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     identity = {
-        "game": {
-            "class": type(game).__name__,
-            **without_added_defaults({name: getattr(game, name, None) for name in settings}),
-        },
-        "schedule": dataclasses.asdict(schedule),
+        "game": _game_identity(game),
+        "schedule": schedule.to_dict(),
         "seed": options.seed,
         "model": architecture(classifier.model),
         "dataset": {
@@ -225,6 +221,16 @@ def _identity(trainer, dataset, schedule, options) -> dict:
     if weights is not None:
         identity["weights"] = sha256(weights)
     return identity
+
+
+def _game_identity(game) -> dict:
+    """Class and settings of a game; of a game within a game (`AWP`), too."""
+    names = list(inspect.signature(type(game).__init__).parameters)[1:]
+    settings = {name: getattr(game, name, None) for name in names}
+    for name, value in settings.items():
+        if isinstance(value, Game):
+            settings[name] = _game_identity(value)
+    return {"class": type(game).__name__, **without_added_defaults(settings)}
 
 
 def _takes_the_box(classifier) -> bool:

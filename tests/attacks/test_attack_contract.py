@@ -55,7 +55,7 @@ CASES = [
     pytest.param(name, norm, options, id="-".join([name, norm, *map(str, options.values())]))
     for name, (norms, variants) in TABLE.items()
     for norm in norms
-    for options in variants
+    for options in (variants[:1] if norm == "l1" else variants)  # the ball alone differs
 ]
 every_case = pytest.mark.parametrize("name, norm, options", CASES)
 # With the first options of each: for what the further arguments have no part in.

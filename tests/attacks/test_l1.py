@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import l1_ball
 from mmtf.attacks import ATTACKS
 from mmtf.bounds.balls import Ball, minimum
+from mmtf.norms import l1
 from mmtf.threat import ThreatModel
 
 SHAPE, COUNT, ETA = (6, 6, 2), 30, 2.5
@@ -64,7 +64,7 @@ def test_a_step_is_shared_by_the_greatest_entries_that_the_box_lets_go(rng):
     gradient = rng.normal(size=z.shape).astype(np.float32)
     gradient[3] = 0.0
     given = tf.constant(gradient), tf.constant(z)
-    step = l1_ball.ascended(*given, 0.4, -1.0, 1.0, sparse=True).numpy() - z
+    step = l1.ascended(*given, 0.4, -1.0, 1.0, sparse=True).numpy() - z
     assert not step[3].any()
     for one, slope, at in zip(step, gradient, z, strict=True):
         left, expected = 0.4, np.zeros(256)

@@ -1,4 +1,4 @@
-"""Steps, projection and random points of the l1 ball within the box, for `mmtf.threat`.
+"""Steps, projection and random points of the l1 ball within the box.
 
 A ball of radius eta around an image x in the box; all tensors are [N, ...], float32.
 """
