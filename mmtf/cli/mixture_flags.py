@@ -52,6 +52,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "steps", None, "Training steps of --train; default: each game's.", 1, flag_values=values
     )
     number("learning_rate", None, "Largest learning rate of --train; default: each game's.")
+    number("eta_ramp", None, "Share of --train's steps over which the radius rises from 0.")
     words(
         "attacks",
         ["fgsm@*", "pgd@*"],
@@ -110,7 +111,7 @@ def checked_flags(values: flags.FlagValues) -> Radius:
     training = bool(values.train), "--train"
     growing = values.grow > 0, "--grow"
     adaptive = values.adaptive, "--adaptive"
-    uses = dict.fromkeys(("net", "steps", "learning_rate"), training)
+    uses = dict.fromkeys(("net", "steps", "learning_rate", "eta_ramp"), training)
     uses |= dict.fromkeys(("grow_from", "grow_seconds", "gap", "defender_steps"), growing)
     uses |= dict.fromkeys(("adaptive_steps", "adaptive_restarts"), adaptive)
     require_used(values, uses)

@@ -73,7 +73,9 @@ def trained_net(values: Values, game: str, data: Any, eta: Radius, cells: str | 
         eta=eta,
         norm=values.norm,
         net=values.net,
-        schedule_options={"steps": values.steps, "learning_rate": values.learning_rate},
+        schedule_options={
+            name: values[name].value for name in ("steps", "learning_rate", "eta_ramp")
+        },
         seed=values.seed,
     )
 
