@@ -31,7 +31,7 @@ from mmtf.cli.mixture_nets import (
     trained_net,
 )
 from mmtf.cli.output_folder import claimed
-from mmtf.errors import Interrupted, require, require_names
+from mmtf.errors import ConfigError, Interrupted, require_names
 from mmtf.radius import Radius
 from mmtf.runtime import startup
 
@@ -60,9 +60,8 @@ def _mix(eta: Radius, cells: str | None) -> int:
     began = time.monotonic()
     startup.import_tensorflow()
     from mmtf.data import load_data
-    from mmtf.evaluation.attack_specs import RECIPES
     from mmtf.mixtures.comparison import Measurer, by_alpha, single_nets, strategies
-    from mmtf.mixtures.frozen import column_names, frozen_attacks, load_attack_network
+    from mmtf.mixtures.frozen import column_names
     from mmtf.mixtures.payoffs import PayoffTable
     from mmtf.mixtures.report import entry, growth_of, matrix_of
     from mmtf.threat import ThreatModel
@@ -81,27 +80,10 @@ def _mix(eta: Radius, cells: str | None) -> int:
         say("Models given by --model may have seen the held-out images in training.")
     trained = {one: trained_net(FLAGS, one, data, eta, cells) for one in FLAGS.train}
     models = {**given, **{one: found.classifier for one, found in trained.items()}}
-    held, test = (
-        PayoffTable(*data.test(), seed=FLAGS.seed),
-        PayoffTable(*whole.test(FLAGS.max_examples), seed=FLAGS.seed),
-    )
+    held = PayoffTable(*data.test(), seed=FLAGS.seed)
+    test = PayoffTable(*whole.test(FLAGS.max_examples), seed=FLAGS.seed)
     held.add(models)
-    recipe = attacker_recipe(FLAGS)
-    attacks: dict[str, Any] = frozen_attacks(
-        columns,
-        held.defenses,
-        threat,
-        data,
-        options={"pgd": {"steps": FLAGS.pgd_steps}},
-        recipes={**RECIPES, "attnet": recipe},
-        seed=FLAGS.seed,
-        cache_dir=cells,
-        progress=True,
-    )
-    for one in FLAGS.attack_network:
-        path, own = path_and_name(one)
-        require(own is not None, "--attack_network=NAME=PATH", one)
-        attacks[str(own)] = load_attack_network(path, threat, data)
+    attacks = _attacks(columns, held.defenses, threat, data, cells)
     for table in (held, test):
         table.add(models, attacks)
     selected, measured = held.payoffs(), test.payoffs()
@@ -113,8 +95,10 @@ def _mix(eta: Radius, cells: str | None) -> int:
         "dataset": whole.name,
         "note": whole.note,
         "threat": dataclasses.asdict(threat),
-        "settings": _settings(recipe),
-        "models": {one: _source(one, trained) for one in models},
+        "settings": _settings(),
+        "models": {
+            one: _source(one, trained, dict(zip(given, paths, strict=True))) for one in models
+        },
         "selection": matrix_of(selected),
         "test": matrix_of(measured),
         "strategies": entries,
@@ -125,8 +109,8 @@ def _mix(eta: Radius, cells: str | None) -> int:
         test.add(held.defenses, held.attacks)
         every = list(test.attacks)
         mixed = strategies(held.payoffs(found.defenses, every))
-        chosen = [entry(one, attacked(one.p, every)) for one in mixed]
-        record["grown"] = {**growth_of(found), "strategies": chosen}
+        compared = [entry(one, attacked(one.p, every)) for one in mixed]
+        record["grown"] = {**growth_of(found), "strategies": compared}
         record["grown"]["test"] = matrix_of(test.payoffs())
     # Of this process: networks kept by a stopped one are not counted.
     record["seconds"] = round(time.monotonic() - began, 1)
@@ -140,18 +124,54 @@ def _mix(eta: Radius, cells: str | None) -> int:
     return 0
 
 
-def _settings(recipe: Any) -> dict[str, Any]:
-    names = ("alpha", "adaptive", "adaptive_steps", "adaptive_restarts", "grow", "gap")
+def _attacks(
+    columns: list[str], models: dict[str, Any], threat: Any, data: Any, cells: str | None
+) -> dict[str, Any]:
+    """The columns of --attacks and of --attack_network, functions of (x, y)."""
+    from mmtf.evaluation.attack_specs import RECIPES
+    from mmtf.mixtures.frozen import frozen_attacks, load_attack_network
+
+    found: dict[str, Any] = frozen_attacks(
+        columns,
+        models,
+        threat,
+        data,
+        options={"pgd": {"steps": FLAGS.pgd_steps}},
+        recipes={**RECIPES, "attnet": attacker_recipe(FLAGS)},
+        seed=FLAGS.seed,
+        cache_dir=cells,
+        progress=True,
+    )
+    for one in FLAGS.attack_network:
+        path, name = path_and_name(one)
+        if name is None or name in found:
+            raise ConfigError(f"Expected --attack_network=NAME=PATH, NAME new. Received: {one}.")
+        found[name] = load_attack_network(path, threat, data)
+    return found
+
+
+def _settings() -> dict[str, Any]:
+    names: tuple[str, ...] = (
+        "alpha",
+        "adaptive",
+        "adaptive_steps",
+        "adaptive_restarts",
+        "grow",
+        "gap",
+    )
     names += ("defender_steps", "pgd_steps", "selection", "max_examples", "seed")
-    return {**{name: FLAGS[name].value for name in names}, "attacker": recipe.to_dict()}
+    return {
+        **{name: FLAGS[name].value for name in names},
+        "attacker": attacker_recipe(FLAGS).to_dict(),
+    }
 
 
-def _source(name: str, trained: dict[str, Trained]) -> dict[str, Any]:
+def _source(name: str, trained: dict[str, Trained], paths: dict[str, str]) -> dict[str, Any]:
+    """Where a net comes from: its game and configuration, or the last part of its path."""
     if name in trained:
         return trained[name].about
-    given = {path_and_name(one)[1] or "": path_and_name(one)[0] for one in FLAGS.model}
-    path = given.get(name)
-    return {"path": path and os.path.basename(path), "run": bool(path and workdir_of(path))}
+    path = paths[name]
+    return {"path": os.path.basename(path.rstrip("/")), "run": workdir_of(path) is not None}
 
 
 def _text(record: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from absl import flags
 
 from mmtf.cli.evaluate_flags import model_outputs, path_and_name, pixel_ranges
 from mmtf.errors import require, require_choice
-from mmtf.radius import Radius
 
 Values = flags.FlagValues
 
@@ -49,7 +48,7 @@ def first_models(values: Values, names: list[str]) -> list[str]:
     return start
 
 
-def trained_net(values: Values, game: str, data: Any, eta: Radius, cells: str | None) -> Trained:
+def trained_net(values: Values, game: str, data: Any, eta: Any, cells: str | None) -> Trained:
     """The net of a game of --train, from the folder `cells` if it is kept there.
 
     Args:

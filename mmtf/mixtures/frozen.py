@@ -6,6 +6,7 @@ from typing import Any
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IteratedAttack
+from mmtf.attacks.transfer import Transfer
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.loading import load_keras
 from mmtf.data.dataset import Dataset
@@ -112,8 +113,9 @@ def frozen_attacks(
             sources = {model: models[model]}
             made = make_attacks(own, threat, recipes=recipes, sources=sources, **given)
             one = next(own for name, own in made.items() if name.endswith(f"@{model}"))
-            # Step by step: all steps as one graph take seconds to trace.
-            one.attack.compiles_itself |= isinstance(one.attack, IteratedAttack)
+            if isinstance(one, Transfer) and isinstance(one.attack, IteratedAttack):
+                # Step by step: all steps as one graph take seconds to trace.
+                one.attack.compiles_itself = True
         require_frozen(column, one)
         assert isinstance(one, Attack)
         found[column] = one

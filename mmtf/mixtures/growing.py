@@ -107,7 +107,8 @@ def double_oracle(
     require(bool(defenses) and bool(attacks), "at least one defense and one attack", "none")
     require_number("gap", gap, at_least=0)
     require_int("rounds", rounds)
-    began, done, stopped = time.monotonic(), [], ROUNDS
+    began, stopped = time.monotonic(), ROUNDS
+    done: list[Round] = []
     matrix = np.array([[payoff(d, a) for a in attacks] for d in defenses], np.float64)
     while len(done) < rounds:
         if done and seconds is not None and time.monotonic() - began >= seconds:

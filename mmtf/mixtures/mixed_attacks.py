@@ -47,7 +47,7 @@ class MixedAttacks(Game):
         for attack in attacks:
             require_frozen(repr(attack), attack)
         kept = np.flatnonzero(q > LEAST)
-        self.attacks = tuple(attacks[number] for number in kept)
+        self.attacks = tuple(attacks[int(number)] for number in kept)
         self.q = tuple((q[kept] / q[kept].sum()).tolist())
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:

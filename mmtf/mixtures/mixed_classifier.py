@@ -117,7 +117,7 @@ class Mixture(Classifier):
         return self._siblings[precision]
 
     @property
-    def num_classes(self) -> int | None:  # type: ignore[override]
+    def num_classes(self) -> int | None:
         """Number of logits of the first net; None if it is not known."""
         return self._used[0][1].num_classes
 
