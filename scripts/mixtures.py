@@ -34,7 +34,7 @@ def blocks() -> dict[str, str]:
         "grown matrix": report.matrix_table(grown["test"]),
         "grown weights": report.weights_table(grown["strategies"]),
         "grown attackers": report.attackers_table(grown["strategies"]),
-        "grown verdict": report.verdict(grown["strategies"]),
+        "grown verdict": report.growth_verdict(grown, grown["strategies"], record["strategies"]),
     }
 
 

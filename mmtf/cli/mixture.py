@@ -189,7 +189,8 @@ def _text(record: dict[str, Any]) -> str:
         grown = record["grown"]
         parts += [
             f"Double oracle stopped by {grown['stopped']}; its oracles train, so its bracket is "
-            "approximate.",
+            "approximate. "
+            + report.growth_verdict(grown, grown["strategies"], record["strategies"]),
             report.rounds_table(grown),
             report.weights_table(grown["strategies"]),
             report.attackers_table(grown["strategies"]),

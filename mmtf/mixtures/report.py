@@ -159,6 +159,37 @@ def verdict(entries: Sequence[Mapping[str, Any]]) -> str:
     return f"The mixture keeps its gain under the adaptive attacker. {words}; {own}."
 
 
+def growth_verdict(
+    growth: Mapping[str, Any],
+    grown: Sequence[Mapping[str, Any]],
+    given: Sequence[Mapping[str, Any]],
+) -> str:
+    """What double oracle reached: the table's error of its solution beside the adaptive one.
+
+    Args:
+      growth: of `growth_of`.
+      grown: of `entry`, the strategies of the grown nets.
+      given: of `entry`, those of the nets that were there before.
+    """
+    test = next(one for one in grown if one["strategy"] == OPTIMAL)["test"]
+    last = growth["rounds"][-1]
+    words = (
+        f"After {len(growth['rounds'])} rounds the value of the matrix is {growth['value']:.3f} on "
+        f"the held-out images; the last bracket was [{last['lower']:.3f}, {last['upper']:.3f}]. "
+        f"Under the strongest frozen attack the optimal mixture of the grown nets has a test error "
+        f"of {test['table']['error']:.3f}"
+    )
+    measured = [one["test"]["adaptive"] for one in given]
+    if test["adaptive"] is None or None in measured:
+        return f"{words}; the adaptive attacker was not run."
+    least = min(one["error"] for one in measured)
+    return (
+        f"{words}, under the adaptive attacker one of {test['adaptive']['error']:.3f}: its "
+        f"exploitability is {test['exploitability']:.3f}. The best of the strategies before has "
+        f"{least:.3f} under the adaptive attacker."
+    )
+
+
 def _with_interval(one: Mapping[str, float] | None) -> str:
     if one is None:
         return ""
