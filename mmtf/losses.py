@@ -27,6 +27,32 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
+def smoothed_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+    """The cross-entropy with smoothed labels, shape [N] (Szegedy et al. 2016, section 7).
+
+    (1 - a) cross_entropy(z, y) + a mean_k cross_entropy(z, k): the label has the probability
+    1 - a + a / C, each other class a / C. For a = 0 it is `cross_entropy` itself.
+
+    Args:
+      logits: [N, C].
+      labels: int [N].
+      smoothing: a in [0, 1).
+
+    Example:
+      >>> z = tf.math.log([[0.5, 0.25, 0.25]])
+      >>> print(smoothed_cross_entropy(z, tf.constant([0]), 0.3).numpy())  # (.8 + 2 * .2) log 2
+      [0.8317766]
+    """
+    hard = cross_entropy(logits, labels)
+    if not smoothing:
+        return hard
+    logits = full_precision(logits)
+    every = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
+    return (1.0 - smoothing) * hard + smoothing * every
+
+
 def margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """max_{i != y} z_i - z_y, shape [N]: > 0 where misclassified, < 0 where correct, 0 at a tie.
 

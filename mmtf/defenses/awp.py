@@ -67,6 +67,10 @@ class AWP(Game):
         self.metrics = game.metrics
         self.batch_divisor = game.batch_divisor
 
+    @property
+    def single_step(self) -> bool:
+        return self.game.single_step
+
     def make_players(
         self,
         classifier: Classifier | keras.Model,

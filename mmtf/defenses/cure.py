@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.defenses.input_gradients import length, loss_and_gradient
 from mmtf.errors import require_number
 from mmtf.games.base import Game
@@ -52,7 +51,7 @@ class CURE(Game):
         (x, y), classifier = clean, players.classifier
         logits = classifier(x, training=True)
         context.observe(logits, y)
-        risk = context.mean(losses.cross_entropy(logits, y))
+        risk = context.mean(context.cross_entropy(logits, y))
         _, _, here = loss_and_gradient(classifier, x, y, training=False)
         signs = tf.sign(tf.stop_gradient(here))
         size = tf.reshape(length(signs), [-1] + [1] * (x.shape.rank - 1))

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.loading import load_classifier
 from mmtf.defenses.halves import HALVES, logits_of_both
@@ -113,8 +112,8 @@ class EnsembleAdv(Game):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         at_x, at_z = logits_of_both(players.classifier, clean.x, perturbed.x, self.halves)
         context.observe(at_z, perturbed.y)
-        clean_risk = context.mean(losses.cross_entropy(at_x, clean.y))
-        risk = context.mean(losses.cross_entropy(at_z, perturbed.y))
+        clean_risk = context.mean(context.cross_entropy(at_x, clean.y))
+        risk = context.mean(context.cross_entropy(at_z, perturbed.y))
         return (clean_risk + risk) / 2.0, {"risk": risk, "clean_risk": clean_risk}
 
     def _static(self, players):

@@ -25,6 +25,8 @@ class FGSMRS(Game):
       relative_step: size of the step divided by eta, > 0.
     """
 
+    single_step = True
+
     def __init__(self, threat: ThreatModel, *, relative_step: float = 1.25):
         super().__init__(threat)
         require_number("relative_step", relative_step, above=0)

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.defenses.ascent import without_box
 from mmtf.errors import require, require_int, require_number
@@ -94,7 +93,7 @@ class Free(Game):
             with context.dropout(*players.networks):
                 z = context.shrink(self.threat.clip_box(batch.x + delta), batch.x)
                 logits = players.classifier(z, training=True)
-                risk = context.mean(losses.cross_entropy(logits, batch.y))
+                risk = context.mean(context.cross_entropy(logits, batch.y))
                 loss = risk + regularization(players.models["classifier"]) / context.replicas
             scaled = optimizer.scale_loss(loss)
         gradients, ascent = tape.gradient(scaled, [variables, delta])

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.attacks.base import input_gradient
 from mmtf.defenses.ascent import without_box
 from mmtf.defenses.input_gradients import inner, length, loss_and_gradient
@@ -33,6 +32,7 @@ class GradAlign(Game):
     """
 
     metrics = ("risk", "misalignment")
+    single_step = True
 
     def __init__(self, threat: ThreatModel, *, gamma: float = 0.2, relative_step: float = 1.0):
         super().__init__(threat)
@@ -53,7 +53,7 @@ class GradAlign(Game):
         classifier, (x, y) = players.classifier, clean
         logits = classifier(perturbed.x, training=True)
         context.observe(logits, y)
-        risk = context.mean(losses.cross_entropy(logits, y))
+        risk = context.mean(context.cross_entropy(logits, y))
         near = context.shrink(self._ball.random_start(x, context.seed), x)
         with context.dropout(*players.networks):
             _, _, here = loss_and_gradient(classifier, x, y, training=True)

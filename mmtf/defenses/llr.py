@@ -72,7 +72,7 @@ class LLR(Game):
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         (x, y), z, classifier = clean, perturbed.x, players.classifier
-        risk = context.mean(losses.cross_entropy(classifier(x, training=True), y))
+        risk = context.mean(context.cross_entropy(classifier(x, training=True), y))
         _, here, slope = loss_and_gradient(classifier, x, y, training=False)
         logits = classifier(z, training=False)
         context.observe(logits, y)

@@ -68,7 +68,7 @@ class Mart(Game):
         at_x, at_z = logits_of_both(players.classifier, clean.x, perturbed.x, self.halves)
         y = perturbed.y
         context.observe(at_z, y)
-        risk = context.mean(losses.cross_entropy(at_z, y))
+        risk = context.mean(context.cross_entropy(at_z, y))
         margin = context.mean(-tf.math.log(ROOM - _greatest_wrong(at_z, y) + TINY))
         own = tf.gather(_probabilities(at_x), y, batch_dims=1)
         weighted = losses.kl_divergence(at_x, at_z) * (TINIER - own)

@@ -23,6 +23,8 @@ class NFGSM(Game):
       relative_step: size of the step divided by eta, > 0.
     """
 
+    single_step = True
+
     def __init__(self, threat: ThreatModel, *, noise: float = 2.0, relative_step: float = 1.0):
         super().__init__(threat)
         require_number("noise", noise, above=0)

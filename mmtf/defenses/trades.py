@@ -70,6 +70,6 @@ class Trades(Game):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         at_x, at_z = logits_of_both(players.classifier, clean.x, perturbed.x, self.halves)
         context.observe(at_z, perturbed.y)
-        risk = context.mean(losses.cross_entropy(at_x, clean.y))
+        risk = context.mean(context.cross_entropy(at_x, clean.y))
         divergence = context.mean(losses.kl_divergence(at_x, at_z))
         return risk + self.beta * divergence, {"risk": risk, "divergence": divergence}

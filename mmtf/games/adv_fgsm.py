@@ -29,6 +29,7 @@ class AdvFGSM(Game):
     """
 
     batch_divisor = 2
+    single_step = True
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)
