@@ -79,8 +79,8 @@ class Attacker:
         """v_a of the first images, float32 [m, H, W, C]; m = n, or `strongest` for AutoAttack.
 
         `fgm` and `pgd` see the classifier without a defense; `pgd_adapted` sees the mean
-        probability over draws of the defense, and `autoattack` the classifier with the mean vector
-        of the defense.
+        probability over draws of the defense, and `autoattack` the classifier with the defense's
+        center.
 
         Args:
           attack: a name of `ADAPTS`.
@@ -93,7 +93,7 @@ class Attacker:
         require_choice("attacks", attack, ADAPTS)
         require(box or attack not in BOX_ONLY, f"{attack} with the box", "without")
         adapts = ADAPTS[attack]
-        if attack == "autoattack":  # the same for all defenses of one mean
+        if attack == "autoattack":  # the same for all defenses of one center
             key = (attack, defense.center.tobytes(), box)
         else:
             key = (attack, defense.name if adapts else "", box)
@@ -117,9 +117,7 @@ class Attacker:
         if attack == "pgd_adapted" and defense.name == "none":
             return self.perturbation("pgd", defense, box=box)
         seen = defense.seen(self.classifier, self.draws) if attack != "pgd" else self.classifier
-        made = WholePGD(
-            threat, steps=self.steps, decay="linear", loss="margin", stop_early=False
-        )
+        made = WholePGD(threat, steps=self.steps, decay="linear", loss="margin", stop_early=False)
         return self._run(made, seen, len(self.x))
 
     def _run(self, attack: Attack, seen: Callable, count: int) -> np.ndarray:

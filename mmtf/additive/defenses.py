@@ -18,7 +18,7 @@ class Defense:
     Attributes:
       name: of `DEFENSES`.
       vectors: float32 [k, H, W, C].
-      center: float32 [H, W, C], the mean of the distribution.
+      center: float32 [H, W, C], one vector that stands for all: 0, or v* of `smooth` too.
     """
 
     def __init__(self, name: str, vectors: np.ndarray, center: np.ndarray):
@@ -75,8 +75,7 @@ def _best_vector(solved, eta, n, rng, shape):
 
 
 def _smooth(solved, eta, n, rng, shape):
-    drawn = solved.sample(n)
-    return drawn, drawn.mean(0)
+    return solved.sample(n), solved.vector
 
 
 def _random(solved, eta, n, rng, shape):

@@ -142,4 +142,5 @@ def restricted(classifier: Classifier, pair: Pair) -> Classifier:
     def two(x: Any, training: bool = False) -> tf.Tensor:
         return tf.gather(classifier(x, training=training), list(pair.classes), axis=-1)
 
+    two.fingerprint = sha256(classifier.fingerprint, pair.name)  # type: ignore[attr-defined]
     return Classifier(two, name=f"{classifier.name} {pair.name}")

@@ -1,7 +1,10 @@
 """The exact maximum feasible subsystem: by vertices in the plane, by integer programming else."""
 
+import contextlib
 import itertools
 import math
+import os
+import sys
 import time
 from typing import NamedTuple
 
@@ -11,7 +14,7 @@ import scipy.optimize
 from mmtf.errors import require, require_int, require_number
 from mmtf.solvers.feasible_subsystem import HalfSpaces
 
-PLANE_MOST, PROGRAM_MOST = 12, 200
+PLANE_MOST, PROGRAM_MOST, PAIRS_MOST = 12, 200, 40
 # Of the radius: distance of a probe from a vertex, and by how much the program satisfies a
 # half-space that it counts. HiGHS allows a constraint to be violated by 1e-7.
 PROBE, STRICT = 1e-6, 1e-6
@@ -97,20 +100,25 @@ def _around(system):
     return probes
 
 
-def exact_by_program(system: HalfSpaces, *, seconds: float = 60.0) -> Exact:
+def exact_by_program(
+    system: HalfSpaces, *, start: np.ndarray | None = None, seconds: float = 60.0
+) -> Exact:
     """Solves a system of at most 200 half-spaces by mixed-integer programs over a polyhedral ball.
 
     With binaries b_i and numbers M_i large enough,
 
-        maximize sum b_i,   a_i + <w_i, v> >= -M_i (1 - b_i),   |v_j| <= radius.
+        maximize sum b_i,   a_i + <w_i, v> >= -M_i (1 - b_i),   |v_j| <= radius,
+        |<w_i, v>| <= radius ||w_i||,   <w_i + w_j, v> <= radius ||w_i + w_j||.
 
-    A solution v outside the ball adds the cut <v / ||v||, v'> <= radius to the polyhedron, and the
-    program is solved again. Only the space that the rows span is searched. SciPy's HiGHS solves the
-    programs; the time grows exponentially with n, so `seconds` bounds it. A half-space counts as
-    satisfiable where z_i >= 1e-6 radius.
+    The last constraints hold in the ball; those of pairs are left out with more than 40 open
+    half-spaces. A solution v outside the ball adds the cut <v / ||v||, v'> <= radius to the
+    polyhedron, and the program is solved again. Only the space that the rows span is searched.
+    SciPy's HiGHS solves the programs; the time grows exponentially with n, so `seconds` bounds it.
+    A half-space counts as satisfiable where z_i >= 1e-6 radius.
 
     Args:
       system: n <= 200.
+      start: a vector [d] in the ball, returned if the programs find none that is better; None: 0.
       seconds: limit of the time of all programs, > 0; `bound` holds even when it is over.
 
     Raises:
@@ -128,12 +136,13 @@ def exact_by_program(system: HalfSpaces, *, seconds: float = 60.0) -> Exact:
     until = time.monotonic() + seconds
     kept = system.undecided
     best, bound = np.zeros(system.rows.shape[1]), system.upper_bound
+    best = best if start is None else np.asarray(start, np.float64)
     decided = bound - int(kept.sum())
     if not kept.any():
         return Exact(best, system.count(best), bound)
     basis = _row_space(system.rows[kept].astype(np.float64))
     rows, offsets = system.rows[kept] @ basis, system.offsets[kept]
-    cuts = np.zeros((0, basis.shape[1]))
+    cuts = _pairs(rows)
     while (left := until - time.monotonic()) > 0:
         found = _program(rows, offsets, system.reach[kept], cuts, system.radius, left)
         if found.mip_dual_bound is not None and math.isfinite(found.mip_dual_bound):
@@ -156,25 +165,50 @@ def _row_space(rows):
     return basis[sizes > 1e-10 * sizes[0]].T
 
 
+def _pairs(rows):
+    """Unit vectors along the sums of two rows, for cuts <u, v> <= radius."""
+    if len(rows) > PAIRS_MOST:
+        return np.zeros((0, rows.shape[1]))
+    sums = np.stack([v + w for v, w in itertools.combinations(rows, 2)] or [rows[0]])
+    length = np.linalg.norm(sums, axis=1, keepdims=True)
+    return (sums / np.where(length > 0, length, 1.0))[length[:, 0] > 0]
+
+
 def _program(rows, offsets, reach, cuts, radius, seconds):
     n, d = rows.shape
     margin = STRICT * radius
-    large = reach * math.sqrt(d) - offsets + margin  # the first polyhedron is the cube
+    large = reach - offsets + margin
     constraints = [
         scipy.optimize.LinearConstraint(
             np.hstack([rows, -np.diag(large)]), margin - offsets - large, np.inf
-        )
+        ),
+        scipy.optimize.LinearConstraint(np.hstack([rows, np.zeros((n, n))]), -reach, reach),
     ]
     if len(cuts):
         padded = np.hstack([cuts, np.zeros((len(cuts), n))])
         constraints.append(scipy.optimize.LinearConstraint(padded, -np.inf, radius))
-    return scipy.optimize.milp(
-        np.concatenate([np.zeros(d), -np.ones(n)]),
-        constraints=constraints,
-        bounds=scipy.optimize.Bounds(
-            np.concatenate([np.full(d, -radius), np.zeros(n)]),
-            np.concatenate([np.full(d, radius), np.ones(n)]),
-        ),
-        integrality=np.concatenate([np.zeros(d), np.ones(n)]),
-        options={"mip_rel_gap": 0.0, "time_limit": max(seconds, 1e-3)},
-    )
+    with _silent():
+        return scipy.optimize.milp(
+            np.concatenate([np.zeros(d), -np.ones(n)]),
+            constraints=constraints,
+            bounds=scipy.optimize.Bounds(
+                np.concatenate([np.full(d, -radius), np.zeros(n)]),
+                np.concatenate([np.full(d, radius), np.ones(n)]),
+            ),
+            integrality=np.concatenate([np.zeros(d), np.ones(n)]),
+            options={"mip_rel_gap": 0.0, "time_limit": max(seconds, 1e-3)},
+        )
+
+
+@contextlib.contextmanager
+def _silent():
+    """Inside it the process writes nothing to stdout: HiGHS has a message that no option stops."""
+    sys.stdout.flush()
+    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
