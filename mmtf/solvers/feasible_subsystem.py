@@ -19,11 +19,12 @@ from mmtf.errors import require, require_choice, require_int, require_number, re
 
 SURROGATES = ("hinge", "sigmoid")
 # Shares of the radius: length of the first and of the last step, margin of the hinge, and last
-# temperature of the sigmoid. The first temperature is a share of the larger of the radius and the
-# offsets' deviation: at 1 all starts end in one vector, below 0.05 many stay far from the best.
+# temperature of the sigmoid. Its first temperatures are shares of the larger of the radius and the
+# offsets' deviation, one for every other start: at 1 nearly all starts end in one vector, which is
+# safe, and at 0.1 they stay apart, of which the best is often better with thousands of half-spaces.
 FIRST_STEP, LAST_STEP = 0.3, 0.003
 HINGE_MARGIN = 0.05
-FIRST_TEMPERATURE, LAST_TEMPERATURE = 0.1, 0.01
+FIRST_TEMPERATURES, LAST_TEMPERATURE = (1.0, 0.1), 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ def search(
     With z_i = a_i + <w_i, v>, `hinge` minimizes the mean of max(0, m - z_i) with m = 0.05 radius;
     it is convex, and a half-space that cannot be satisfied pulls as hard as one that can. `sigmoid`
     maximizes the mean of 1 / (1 + exp(-z_i / t)), whose temperature t falls geometrically to 0.01
-    radius: half-spaces far out of reach then no longer pull. Steps have a fixed length, which falls
+    radius, from the spread of the offsets or a tenth of it for every other start: half-spaces far out of reach then no longer pull. Steps have a fixed length, which falls
     geometrically from 0.3 to 0.003 radius. The result is the iterate of the largest count.
 
     Args:
@@ -178,7 +179,7 @@ def _ascend(system, surrogate, starts, steps):
     best, most = v.copy(), np.full(len(v), -1)
     if not len(rows):
         return system.into_ball(best.astype(np.float64))
-    slopes = _slopes(surrogate, system.radius, float(np.std(offsets)), steps)
+    slopes = _slopes(surrogate, system.radius, float(np.std(offsets)), steps, len(v))
     lengths = np.geomspace(FIRST_STEP, LAST_STEP, steps) * system.radius
     for slope, length in zip([*slopes, None], [*lengths, 0.0], strict=True):
         z = offsets + rows @ v.T
@@ -193,16 +194,16 @@ def _ascend(system, surrogate, starts, steps):
     return system.into_ball(best.astype(np.float64))
 
 
-def _slopes(surrogate, radius, spread, steps):
-    """For each step, the derivative of the surrogate at z, up to a factor."""
+def _slopes(surrogate, radius, spread, steps, starts):
+    """For each step, the derivative of the surrogate at z [n, starts], up to a factor."""
     if surrogate == "hinge":
         margin = np.float32(HINGE_MARGIN * radius)
         return [lambda z: (z < margin).astype(np.float32)] * steps
-    first = FIRST_TEMPERATURE * max(spread, radius)
-    temperatures = np.geomspace(first, LAST_TEMPERATURE * radius, steps)
-    return [functools.partial(_bell, np.float32(t)) for t in temperatures]
+    first = np.resize(FIRST_TEMPERATURES, starts) * max(spread, radius)
+    temperatures = np.geomspace(first, LAST_TEMPERATURE * radius, steps).astype(np.float32)
+    return [functools.partial(_bell, one) for one in temperatures]
 
 
-def _bell(temperature, z):
-    p = expit(z / temperature)
+def _bell(temperatures, z):
+    p = expit(z / temperatures)
     return p * (1 - p)
