@@ -27,7 +27,7 @@ LAYERS = [
     ["distributed"],
     ["training"],
     ["reports"],
-    ["evaluation", "privacy"],
+    ["evaluation", "privacy", "additive"],
     ["fit"],
     ["runs"],
     ["cli"],
