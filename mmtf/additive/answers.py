@@ -17,6 +17,13 @@ def answers(record: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _share(cell: Cell, attack: str, defense: str, kind: str = "true") -> float:
+    """The robust accuracy, without the box, of a cell that has it."""
+    value = accuracy(cell, attack, defense, kind=kind)
+    assert value is not None
+    return value
+
+
 def _name(cell: Cell) -> str:
     return f"{cell['pair']} at {radii_text(cell)}"
 
@@ -34,9 +41,9 @@ def _pairs(cells):
     cells = _with(cells, ("pgd", "none"), ("pgd_adapted", "best_vector"))
     if not cells:
         return ""
-    gain = {}
+    gain: dict[str, list[float]] = {}
     for cell in cells:
-        before, after = accuracy(cell, "pgd", "none"), accuracy(cell, "pgd_adapted", "best_vector")
+        before, after = _share(cell, "pgd", "none"), _share(cell, "pgd_adapted", "best_vector")
         gain.setdefault(cell["pair"], []).append(after - before)
     listed = "; ".join(
         f"{pair}: {', '.join(f'{one:+.3f}' for one in values)}" for pair, values in gain.items()
@@ -76,12 +83,10 @@ def _pgd(cells):
     for defense in ("none", "best_vector", "smooth"):
         own = _with(cells, ("fgm", defense), ("pgd_adapted", defense))
         if own:
-            lower = sum(
-                accuracy(c, "pgd_adapted", defense) < accuracy(c, "fgm", defense) for c in own
-            )
+            lower = sum(_share(c, "pgd_adapted", defense) < _share(c, "fgm", defense) for c in own)
             parts.append(f"{defense} {lower} of {len(own)}")
     entries = [
-        (accuracy(c, a, d, kind="approximate"), accuracy(c, "fgm", d, kind="approximate"))
+        (_share(c, a, d, kind="approximate"), _share(c, "fgm", d, kind="approximate"))
         for c in cells
         for d in ("none", "best_vector", "smooth", "random", "gaussian")
         for a in ("pgd", "pgd_adapted")
@@ -101,8 +106,8 @@ def _smooth(cells):
     if not cells:
         return ""
     values = [
-        f"{_name(c)}: {number(accuracy(c, 'pgd', 'smooth'))} under PGD on f, "
-        f"{number(accuracy(c, 'pgd_adapted', 'smooth'))} under PGD on SMOOTH"
+        f"{_name(c)}: {number(_share(c, 'pgd', 'smooth'))} under PGD on f, "
+        f"{number(_share(c, 'pgd_adapted', 'smooth'))} under PGD on SMOOTH"
         for c in cells
     ]
     return f"PGD on the mean probability over draws of SMOOTH: {'; '.join(values)}."
@@ -114,16 +119,17 @@ def _benign(cells):
         return ""
 
     def loss(cell):
-        return accuracy(cell, "none", "none") - accuracy(cell, "none", "best_vector")
+        return _share(cell, "none", "none") - _share(cell, "none", "best_vector")
 
     worst = max(cells, key=loss)
-    first, second = find(worst, "none", "best_vector", False)["class_errors"]
+    found = find(worst, "none", "best_vector", False)
+    first, second = found["class_errors"] if found else (None, None)
     near = [c["smooth"]["near_zero"] for c in cells if c["smooth"]]
     zero = sum(c["objective"]["zero_is_best"] for c in cells)
     text = (
         f"Accuracy without an attack falls with v* most for {_name(worst)}: from "
-        f"{number(accuracy(worst, 'none', 'none'))} to "
-        f"{number(accuracy(worst, 'none', 'best_vector'))}, with errors {number(first)} and "
+        f"{number(_share(worst, 'none', 'none'))} to "
+        f"{number(_share(worst, 'none', 'best_vector'))}, with errors {number(first)} and "
         f"{number(second)} of the two classes. It falls by more than .01 in "
         f"{sum(loss(c) > 0.01 for c in cells)} of {len(cells)} cells: there the vector pushes "
         f"images into one class. The vector 0 is among the best ones found in {zero} of "
@@ -156,7 +162,7 @@ def _linear(cells):
         ninety = [gap[1] for gap in gaps]
         text += (
             f" The 90 % quantile of |g - g_lin| / ||grad g|| at t = 1 is {min(ninety):.2f} to "
-            f"{max(ninety):.2f}, in units of eta."
+            f"{max(ninety):.2f}, in the unit of eta."
         )
     return text
 
@@ -173,18 +179,21 @@ def _between(cells):
 
 def _cost(cells):
     search = [cell["seconds"]["search"] for cell in cells]
-    whole = [sum(cell["seconds"].values()) for cell in cells]
-    by_pair: dict[str, float] = {}
-    for cell, seconds in zip(cells, whole, strict=True):
-        by_pair[cell["pair"]] = by_pair.get(cell["pair"], 0.0) + seconds
+    whole: dict[str, float] = {}
+    processor: dict[str, float] = {}
+    for cell in cells:
+        name = cell["pair"]
+        whole[name] = whole.get(name, 0.0) + sum(cell["seconds"].values())
+        processor[name] = processor.get(name, 0.0) + cell["cpu_seconds"]
     count = max(cell["train_n"] for cell in cells)
-    processor = [cell["cpu_seconds"] for cell in cells]
+    radii = len(dict.fromkeys(radii_text(cell) for cell in cells))
     return (
-        f"A search step costs O(n d) for each start. Both searches from six starts on at most "
-        f"{count:,} images take {min(search):.1f} to {max(search):.1f} s; everything measured here "
-        f"takes {min(whole):.0f} to {max(whole):.0f} s a pair and radius ({min(processor):.0f} to "
-        f"{max(processor):.0f} s of processor time), at most {max(by_pair.values()) / 60:.1f} "
-        f"minutes a pair, on a machine shared with other work."
+        f"A search step costs O(n d) for each start: linear in images and pixels. Both searches "
+        f"from six starts on at most {count:,} images take {min(search):.1f} to "
+        f"{max(search):.1f} s. All that is measured here takes {min(processor.values()):.0f} to "
+        f"{max(processor.values()):.0f} s of processor time for a pair at {radii} radii, one "
+        f"thread; {min(whole.values()) / 60:.1f} to {max(whole.values()) / 60:.1f} minutes by the "
+        f"clock on a machine that other work shared."
     )
 
 
@@ -221,8 +230,7 @@ def _mixed(cells):
     if not cells:
         return ""
     gains = [
-        accuracy(c, "pgd_adapted", "smooth") - accuracy(c, "pgd_adapted", "best_vector")
-        for c in cells
+        _share(c, "pgd_adapted", "smooth") - _share(c, "pgd_adapted", "best_vector") for c in cells
     ]
     hats = [c["smooth"]["r_hat"] for c in cells]
     cosines = [c["smooth"]["cosine"] for c in cells]
@@ -241,7 +249,7 @@ def _noise(cells):
     if not cells:
         return ""
     change = [
-        accuracy(c, "pgd", one) - accuracy(c, "pgd", "none")
+        _share(c, "pgd", one) - _share(c, "pgd", "none")
         for c in cells
         for one in ("random", "gaussian")
     ]

@@ -94,7 +94,7 @@ class Attacker:
         require(box or attack not in BOX_ONLY, f"{attack} with the box", "without")
         adapts = ADAPTS[attack]
         if attack == "autoattack":  # the same for all defenses of one center
-            key = (attack, defense.center.tobytes(), box)
+            key: tuple = (attack, defense.center.tobytes(), box)
         else:
             key = (attack, defense.name if adapts else "", box)
         if key not in self._kept:
@@ -112,8 +112,7 @@ class Attacker:
             seen = self.classifier
             if defense.center.any():
                 seen = shifted(self.classifier, defense.center[None], defense.name)
-            made = AutoAttack(threat, queries=self.queries)
-            return self._run(made, seen, self.strongest)
+            return self._run(AutoAttack(threat, queries=self.queries), seen, self.strongest)
         if attack == "pgd_adapted" and defense.name == "none":
             return self.perturbation("pgd", defense, box=box)
         seen = defense.seen(self.classifier, self.draws) if attack != "pgd" else self.classifier

@@ -139,7 +139,7 @@ def _objective(solved: Solved, game: AdditiveGame, test: Linearized) -> dict[str
     low, high = solved.value
     return {
         "at_zero": solved.at_zero,
-        **{name: found.count / solved.n for name, found in solved.found.items()},
+        **{name: found.satisfied / solved.n for name, found in solved.found.items()},
         **{f"{name}_starts": found.counts.tolist() for name, found in solved.found.items()},
         "best": solved.best,
         "value": [low, high],
@@ -217,7 +217,7 @@ def _small(game, images, settings) -> dict[str, Any]:
     exact = exact_by_program(solved.system, start=start, seconds=SMALL_SECONDS)
     return {
         "n": solved.n,
-        "search": solved.found[solved.best].count,
-        "exact": exact.count,
+        "search": solved.found[solved.best].satisfied,
+        "exact": exact.satisfied,
         "bound": exact.bound,
     }

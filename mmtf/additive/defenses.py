@@ -31,11 +31,9 @@ class Defense:
     def seen(self, classifier: Classifier, draws: int) -> Classifier:
         """The classifier that an adapted attack sees: the mean probability over `draws` draws.
 
-        They are the last ones, so that they are other draws than those of the first images.
-
         Args:
           classifier: of images.
-          draws: number of draws of the mean; fewer where the defense has fewer.
+          draws: number of draws in the mean, the last of `vectors`; fewer where there are fewer.
         """
         require_int("draws", draws)
         if self.name == "none":

@@ -129,7 +129,7 @@ class Solved:
     @property
     def best(self) -> str:
         """The surrogate that found the best vector."""
-        return max(self.found, key=lambda name: self.found[name].count)
+        return max(self.found, key=lambda name: self.found[name].satisfied)
 
     @property
     def vector(self) -> np.ndarray:
@@ -139,7 +139,7 @@ class Solved:
     @property
     def objective(self) -> float:
         """phi at the best vector: the share of the examples with s + <w, v> > eta_attack."""
-        return self.found[self.best].count / self.n
+        return self.found[self.best].satisfied / self.n
 
     @property
     def at_zero(self) -> float:

@@ -96,7 +96,7 @@ def _kept(pair, classifier, etas, settings, folder) -> Measured:
     record = entry(folder, values, ".json", prefix=name)
     cell, vectors = record.load(read_json), arrays.load(_vectors)
     if cell is None or vectors is None:
-        cell, vector, vectors = measure(classifier, pair, *etas, settings)
+        cell, vector, vectors = measure(classifier, pair, etas[0], etas[1], settings)
         arrays.save(functools.partial(np.savez, vector=vector, vectors=vectors))
         record.save(functools.partial(write_json, value=cell))
     return Measured(cell, classifier, vectors)

@@ -196,9 +196,10 @@ def _radii() -> list[tuple[float, float]]:
     found = []
     for flag in ("eta_attack", "eta_defense"):
         with about(f"--{flag}"):
-            numbers = [parse_radius(text) for text in getattr(FLAGS, flag)]
-            good = all(isinstance(one, float) and 0 < one < float("inf") for one in numbers)
-            require(good and bool(numbers), "radii > 0", getattr(FLAGS, flag))
+            given = [parse_radius(text) for text in getattr(FLAGS, flag)]
+            numbers = [one for one in given if isinstance(one, float) and 0 < one < float("inf")]
+            good = 0 < len(numbers) == len(given)
+            require(good, "radii > 0", getattr(FLAGS, flag))
         found.append(numbers)
     attack, defense = found
     defense = defense * len(attack) if len(defense) == 1 else defense

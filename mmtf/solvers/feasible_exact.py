@@ -26,12 +26,12 @@ class Exact(NamedTuple):
 
     Attributes:
       vector: the best v found, float64 [d] in the ball.
-      count: half-spaces that contain it.
-      bound: no vector satisfies more half-spaces; the count is the maximum if it equals `bound`.
+      satisfied: number of half-spaces that contain it.
+      bound: no vector satisfies more half-spaces; `satisfied` is the maximum if it equals `bound`.
     """
 
     vector: np.ndarray
-    count: int
+    satisfied: int
     bound: int
 
 
@@ -51,7 +51,7 @@ def exact_in_the_plane(system: HalfSpaces) -> Exact:
 
     Example:
       >>> w = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-      >>> exact_in_the_plane(HalfSpaces(np.array([-0.5, -0.5, -0.6]), w, 1.0)).count
+      >>> exact_in_the_plane(HalfSpaces(np.array([-0.5, -0.5, -0.6]), w, 1.0)).satisfied
       2
     """
     n, d = system.rows.shape

@@ -95,12 +95,12 @@ class Feasible(NamedTuple):
 
     Attributes:
       vector: v, float64 [d] in the ball.
-      count: half-spaces that contain it.
+      satisfied: number of half-spaces that contain it.
       counts: the best count of each start, int [k].
     """
 
     vector: np.ndarray
-    count: int
+    satisfied: int
     counts: np.ndarray
 
 
@@ -138,8 +138,9 @@ def search(
     With z_i = a_i + <w_i, v>, `hinge` minimizes the mean of max(0, m - z_i) with m = 0.05 radius;
     it is convex, and a half-space that cannot be satisfied pulls as hard as one that can. `sigmoid`
     maximizes the mean of 1 / (1 + exp(-z_i / t)), whose temperature t falls geometrically to 0.01
-    radius, from the spread of the offsets or a tenth of it for every other start: half-spaces far out of reach then no longer pull. Steps have a fixed length, which falls
-    geometrically from 0.3 to 0.003 radius. The result is the iterate of the largest count.
+    radius, from the spread of the offsets or a tenth of it for every other start: half-spaces far
+    out of reach then no longer pull. Steps have a fixed length, which falls geometrically from 0.3
+    to 0.003 radius. The result is the iterate of the largest count.
 
     Args:
       system: the half-spaces; those that the ball lies wholly in or out of cost nothing.
@@ -153,7 +154,7 @@ def search(
 
     Example:
       >>> w = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-      >>> search(HalfSpaces(np.array([-0.5, -0.5, -0.6]), w, 1.0)).count
+      >>> search(HalfSpaces(np.array([-0.5, -0.5, -0.6]), w, 1.0)).satisfied
       2
     """
     require_choice("surrogate", surrogate, SURROGATES)

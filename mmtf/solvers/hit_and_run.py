@@ -73,7 +73,7 @@ def hit_and_run(
     require_seed(seed)
     v = np.asarray(v, np.float64)
     dimension = system.rows.shape[1]
-    inside = v.shape == (dimension,) and np.linalg.norm(v) <= system.radius * (1 + 1e-9)
+    inside = v.shape == (dimension,) and bool(np.linalg.norm(v) <= system.radius * (1 + 1e-9))
     require(inside, f"v [{dimension}] in the ball", f"shape {v.shape}")
     body = _Body(system, v, chains, np.random.default_rng(seed))
     kept = []

@@ -35,8 +35,8 @@ def best_on_a_grid(system, points=401) -> int:
 def test_the_oracle_of_the_plane_sees_all_that_a_grid_sees(seed):
     system = random_system(seed)
     exact = exact_in_the_plane(system)
-    assert exact.count >= best_on_a_grid(system)
-    assert system.count(exact.vector) == exact.count
+    assert exact.satisfied >= best_on_a_grid(system)
+    assert system.count(exact.vector) == exact.satisfied
 
 
 def test_the_search_finds_what_is_exact_in_the_plane():
@@ -44,7 +44,7 @@ def test_the_search_finds_what_is_exact_in_the_plane():
     short = []
     for seed in range(150):
         system = random_system(seed)
-        short.append(exact_in_the_plane(system).count - search(system).count)
+        short.append(exact_in_the_plane(system).satisfied - search(system).satisfied)
     assert short.count(0) == 147
     assert short.count(1) == 3
 
@@ -53,7 +53,7 @@ def test_the_search_finds_what_is_exact_in_the_plane():
 def test_the_integer_program_is_exact_in_the_plane(seed):
     system = random_system(seed)
     found = exact_by_program(system)
-    assert found.count == found.bound == exact_in_the_plane(system).count
+    assert found.satisfied == found.bound == exact_in_the_plane(system).satisfied
     assert np.linalg.norm(found.vector) <= 1 + 1e-12
 
 
@@ -61,14 +61,14 @@ def test_the_integer_program_bounds_the_search_in_more_dimensions():
     for seed in range(4):
         system = random_system(seed, n=12, d=4)
         found, exact = search(system), exact_by_program(system, seconds=20)
-        assert found.count <= exact.bound
-        assert exact.count <= exact.bound <= system.upper_bound
+        assert found.satisfied <= exact.bound
+        assert exact.satisfied <= exact.bound <= system.upper_bound
 
 
 def test_a_start_is_kept_if_no_program_is_better():
     system = random_system(3)
     v = search(system).vector
-    assert exact_by_program(system, start=v, seconds=1e-3).count >= system.count(v)
+    assert exact_by_program(system, start=v, seconds=1e-3).satisfied >= system.count(v)
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
@@ -77,14 +77,14 @@ def test_one_direction_of_all_rows_has_a_closed_form(surrogate):
     offsets = np.linspace(-3, 3, 61) + 0.01
     rows = np.tile([1.0, 0.0, 0.0], (61, 1))
     found = search(HalfSpaces(offsets, rows, 1.0), surrogate)
-    assert found.count == int((offsets > -1).sum())
+    assert found.satisfied == int((offsets > -1).sum())
 
 
 def test_opposed_rows_leave_the_larger_group():
     """20 half-spaces ask for v_1 > .5 and 10 for v_1 < -.5: at most 20 hold together."""
     rows = np.concatenate([np.tile([1.0, 0.0], (20, 1)), np.tile([-1.0, 0.0], (10, 1))])
     system = HalfSpaces(np.full(30, -0.5), rows, 1.0)
-    assert search(system).count == 20 == exact_by_program(system).bound
+    assert search(system).satisfied == 20 == exact_by_program(system).bound
 
 
 def test_the_sigmoid_gives_up_what_is_out_of_reach_and_the_hinge_does_not():
@@ -93,21 +93,21 @@ def test_the_sigmoid_gives_up_what_is_out_of_reach_and_the_hinge_does_not():
     offsets = np.concatenate([np.full(60, -1.5), np.full(40, -0.9)])
     system = HalfSpaces(offsets, rows, 1.0)
     assert system.upper_bound == 40
-    assert search(system, "sigmoid").count == 40
+    assert search(system, "sigmoid").satisfied == 40
 
 
 def test_symmetric_rows_are_best_served_by_zero():
     """Rows w and -w with one offset a > 0: 0 satisfies all, and nothing satisfies more."""
     w = np.random.default_rng(0).normal(size=(20, 3))
     system = HalfSpaces(np.full(40, 0.1), np.concatenate([w, -w]), 1.0)
-    assert search(system).count == 40 == system.count(np.zeros(3))
+    assert search(system).satisfied == 40 == system.count(np.zeros(3))
 
 
 def test_infinite_offsets_and_zero_rows_count_and_do_not_disturb():
     rows = np.concatenate([np.zeros((3, 2)), [[1.0, 0.0]]])
     system = HalfSpaces(np.array([np.inf, -np.inf, 0.0, -0.5]), rows, 1.0)
     found = search(system)
-    assert found.count == 2 == system.upper_bound
+    assert found.satisfied == 2 == system.upper_bound
     assert np.isfinite(found.vector).all()
 
 
@@ -115,7 +115,7 @@ def test_the_order_of_examples_does_not_matter():
     system = random_system(5, n=40, d=3)
     order = np.random.default_rng(0).permutation(40)
     moved = HalfSpaces(system.offsets[order], system.rows[order], 1.0)
-    assert search(system).count == search(moved).count
+    assert search(system).satisfied == search(moved).satisfied
 
 
 def test_starts_are_in_the_ball():
@@ -162,5 +162,5 @@ def test_every_cell_of_few_lines_is_visited():
     for signs in itertools.product((1, -1), repeat=2):
         rows = w * np.array(signs)[:, None]
         # Only the far corner (.7, .7) of the disk, in these signs, satisfies both.
-        assert exact_in_the_plane(HalfSpaces(np.full(2, -0.705), rows, 1.0)).count == 2
-        assert exact_in_the_plane(HalfSpaces(np.full(2, -0.708), rows, 1.0)).count == 1
+        assert exact_in_the_plane(HalfSpaces(np.full(2, -0.705), rows, 1.0)).satisfied == 2
+        assert exact_in_the_plane(HalfSpaces(np.full(2, -0.708), rows, 1.0)).satisfied == 1
