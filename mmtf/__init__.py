@@ -41,6 +41,7 @@ _ROOMS = (
     "privacy",
     "reports",
     "runs",
+    "smoothing",
     "solvers",
     "stats",
     "storage",

@@ -116,6 +116,7 @@ risks -> losses
 run BEGAN@cli.run FLAGS@cli.run main@cli.run
 solvers.functional -> functional
 summary -> cli.summary
+threat ROUNDS@norms.l2 TINY@norms.l2
 training.adam -> kernels.adam
 training.clusters -> distributed.clusters
 training.devices -> runtime.devices

@@ -22,9 +22,9 @@ from mmtf.errors import (
 from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
-SCHEDULES = ("fast", "paper", "brief")
+SCHEDULES = ("fast", "paper", "brief", "long")
 DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
@@ -107,6 +107,14 @@ class Schedule:
         require_choice("decay", self.decay, DECAYS)
         require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, without those of ADDED_FIELDS that have the value given there.
+
+        So that it equals that of the same schedule from before these fields existed.
+        """
+        fields = dataclasses.asdict(self)
+        return {k: v for k, v in fields.items() if k not in ADDED_FIELDS or v != ADDED_FIELDS[k]}
+
     def round_lengths(self, rounds: int) -> list[int]:
         """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
 
@@ -135,7 +143,7 @@ class RunConfig:
       eta: radius of the attack for pixels in [-1, 1] (Eq. 5), > 0: twice the eps for pixels in
         [0, 1]. With `linf` also a tuple or list, a radius for each channel. A text such as "8/255"
         or "0.1:0.2:0.3" is read by `mmtf.radius.parse_radius`.
-      norm: `linf` or `l2`, the p of ||z - x||_p <= eta.
+      norm: `linf`, `l2` or `l1`, the p of ||z - x||_p <= eta.
       game_options: keyword arguments of the game: all of them, except those that
         `without_added_defaults` leaves out.
       net: name of a net in `mmtf.nets`, or `module:attribute`.
@@ -180,7 +188,7 @@ class RunConfig:
     schedule_name: str = setting(
         "fast",
         "Preset of steps and learning rate: fast (tuned for few steps), paper (the paper's numbers "
-        "of steps) or brief (the paper's learning rate, few steps).",
+        "of steps), brief (the paper's learning rate, few steps) or long (ten times fast's steps).",
         choices=SCHEDULES,
     )
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
@@ -221,9 +229,7 @@ class RunConfig:
         """The settings as a dict of JSON types; `from_dict` is the inverse."""
         as_dict = dataclasses.asdict(self)
         as_dict["attacks"] = list(self.attacks)
-        for name, value in ADDED_FIELDS.items():
-            if as_dict["schedule"][name] == value:
-                del as_dict["schedule"][name]  # equal to configs from before the field existed
+        as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
         if self.jit_compile is None:

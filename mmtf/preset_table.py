@@ -1,4 +1,4 @@
-"""The table of presets: which settings the schedules `fast`, `paper` and `brief` stand for."""
+"""The table of presets: which settings the schedules stand for."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ ANY = "*"
 # In the column `game`: games whose attacker is computed (FGSM, PGD), or is a network that is
 # trained (`Game.learns_attacker`).
 COMPUTED, NETWORK = "computed", "network"
+# Games whose loss contains certified bounds.
+CERTIFIED = ("ibp", "crown_ibp", "mtl_ibp", "pgd_mtl_ibp", "sabr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +43,26 @@ def _steps(count: int, **others: Any) -> dict[str, Any]:
     return {f"schedule.{name}": value for name, value in {"steps": count, **others}.items()}
 
 
+def _for_certified(schedule: str, values: Mapping[str, Any], *datasets: str) -> list[Preset]:
+    """A row for each game of CERTIFIED and each dataset, by default ANY."""
+    return [Preset(schedule, one, game, values) for one in datasets or (ANY,) for game in CERTIFIED]
+
+
 # Presets are merged from top to bottom: a later one overrides an earlier one, and what the user
 # gives overrides all. Settings in neither have the default of RunConfig, Schedule, the game or the
 # net. An option that the game does not have is left out. Presets without a dataset have the values
 # for MNIST; they also apply to datasets that are not in the paper. A user's own game has those
 # without the name of a game.
-PRESETS = (
+_PRESETS = (
     Preset(ANY, ANY, ANY, {"eta": 0.3, "net": "cifar_cnn"}),
     Preset(ANY, "cifar10", ANY, {"eta": 0.06}),
     Preset(ANY, "*mnist*", ANY, {"net": "mnist_cnn"}),
     Preset(ANY, "digits", ANY, {"net": "mnist_cnn"}),
+    # Nets of few neurons and without pooling, whose bounds are cheap and tight.
+    *_for_certified(ANY, {"net": "strided_cnn"}, "*mnist*", "digits"),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgsm", "ifgsm", "pgd")}),
     Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l2"}),
+    Preset(ANY, ANY, COMPUTED, {"attacks": ("none", "fgm", "pgd")}, {"norm": "l1"}),
     Preset(
         ANY,
         ANY,
@@ -66,6 +76,20 @@ PRESETS = (
         {"attacks": ("none", "pgd", "attnet", "attnet_paper", "attnet_met")},
         {"norm": "l2"},
     ),
+    Preset(
+        ANY,
+        ANY,
+        NETWORK,
+        {"attacks": ("none", "pgd", "attnet", "attnet_paper", "attnet_met")},
+        {"norm": "l1"},
+    ),
+    # The radius and the ramp of 10 epochs of Salman et al. (2019), for noise of deviation 0.5 and
+    # pixels in [0, 1].
+    Preset(ANY, ANY, "smooth_gaussian", {"eta": 2.0}, {"norm": "l2"}),
+    Preset(ANY, ANY, "smooth_adv", {"eta": 2.0}, {"norm": "l2"}),
+    Preset("paper", ANY, "smooth_adv", {"schedule.eta_ramp": 0.0469}),
+    Preset("brief", ANY, "smooth_adv", {"schedule.eta_ramp": 0.0469}),
+    Preset("fast", ANY, "smooth_adv", {"schedule.eta_ramp": 0.25}),
     # App. A and B of the paper: Adam at 1e-4, batches of 128.
     Preset("paper", ANY, ANY, _steps(100_000, learning_rate=1e-4)),
     Preset("paper", ANY, "undefended", _steps(50_000)),
@@ -112,4 +136,27 @@ PRESETS = (
         {"game_options.solver": "sensitivity"},
     ),
     Preset("fast", "cifar10", NETWORK, _steps(14_000)),
+    # Certified games; chosen on 5,000 held-out training images of MNIST (docs/certified.md).
+    *_for_certified(ANY, {"schedule.eta_ramp": 0.5}),
+    *(
+        Preset(ANY, ANY, game, {"net_options.init": "ibp"}, {"net": "strided_cnn"})
+        for game in CERTIFIED
+    ),
+    *_for_certified("fast", _steps(4500, learning_rate=2e-3, warmup_steps=100)),
+    # The table of the union game also has the game's own attackers.
+    Preset(ANY, ANY, "union", {"attacks": ("none", "pgd"), "schedule.eta_ramp": 0.4}),
+    Preset("fast", ANY, "union", {"game_options.rule": "drawn"}),
+    Preset("fast", ANY, "union", {"game_options.attacker_rate": 1.0}),
 )
+
+
+def _longer(fast: Preset, factor: int = 10) -> Preset:
+    """The row of `long` for a row of `fast`: the same with `factor` times the steps."""
+    counts = ("schedule.steps", "schedule.first_steps")
+    values = {
+        name: value * factor if name in counts else value for name, value in fast.values.items()
+    }
+    return dataclasses.replace(fast, schedule="long", values=values)
+
+
+PRESETS = (*_PRESETS, *(_longer(one) for one in _PRESETS if one.schedule == "fast"))

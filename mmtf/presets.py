@@ -63,7 +63,8 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given: Any) -> Sc
       game: a name in `mmtf.games.GAMES`, or `module:attribute` of a user's own.
       dataset: name of the dataset. Datasets that are not in the paper have MNIST's schedules.
       name: `fast` (tuned for few steps), `paper` (the numbers of steps and the learning rate of
-        App. A and B) or `brief` (the learning rate of App. A, a few thousand steps).
+        App. A and B), `brief` (the learning rate of App. A, a few thousand steps) or `long` (ten
+        times the steps of `fast`).
       **given: fields of Schedule that override the preset; None: the preset's value.
 
     Raises:
@@ -112,12 +113,12 @@ def run_config(
       dataset: name of a dataset (`mmtf.load_data`), or `module:attribute` of a user's own.
       eta: radius for pixels in [-1, 1], twice the eps for pixels in [0, 1]. None: 0.3, on CIFAR-10
         0.06.
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
       game_options: keyword arguments of the game that differ from the presets and defaults.
       net: a name in `mmtf.nets.NETS`, or `module:attribute` of a user's own; None: by dataset
         (`default_net`).
       net_options: keyword arguments of the net that differ from the presets and defaults.
-      schedule: `fast`, `paper` or `brief`, see `schedule_of`.
+      schedule: `fast`, `paper`, `brief` or `long`, see `schedule_of`.
       schedule_options: fields of Schedule that differ from the presets.
       attacks: attacks of the final table; None: by game and norm.
       **others: further fields of RunConfig.

@@ -177,7 +177,7 @@ def describe_radius(eta: Radius, box: Box = PIXELS, norm: str = "linf") -> str:
     Args:
       eta: radius on the scale of `box`.
       box: (low, high), the range of a pixel.
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
 
     Example:
       >>> describe_radius(0.3), describe_radius(2.0, norm="l2")
@@ -193,7 +193,7 @@ def radius_title(eta: Radius | str, norm: str = "linf", *, standardized: bool = 
 
     Args:
       eta: the radius, or its text (`radius_entry`).
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
       standardized: whether each image was standardized by its own mean and deviation. Then one eta
         is a different eps for each image, and the text has no eps.
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range
+from mmtf.norms import l1, l2
 from mmtf.radius import (
     PIXELS,
     Box,
@@ -28,8 +29,6 @@ LINF_SLACK = 2.5e-7
 # Relative to eta, for rounding in the sum and the square root of the l2 norm. The roundings of the
 # pixels come on top (`violations`).
 L2_SLACK = 1e-5
-# Iterations of the l2 projection, and the smallest divisor.
-ROUNDS, TINY = 2, 1e-12
 # Images in [0, 1] are recognized by pixels in the upper half of [-1, 1] only, of which the largest
 # is above this share of that half.
 SPREAD = 0.8
@@ -50,12 +49,12 @@ class ThreatModel:
         field counts in, for pixels in [0, 1] (`from_epsilon`, `epsilon`). A number, or a text of
         one as `8/255`. With `linf` also numbers >= 0, one of them > 0, as an array, list or tuple
         of the shape [C], [H, W, C] or one that broadcasts to it; they are kept as nested tuples.
-      norm: `linf` or `l2`.
+      norm: `linf`, `l2` or `l1`.
       box: (low, high), the smallest and the largest value of a pixel.
 
     Raises:
-      ConfigError: eta is not positive and finite, or is an array with the norm l2; the norm is
-        unknown; or the box is not two finite numbers low < high.
+      ConfigError: eta is not positive and finite, or is an array with another norm than linf; the
+        norm is unknown; or the box is not two finite numbers low < high.
 
     Example:
       >>> threat = ThreatModel(eta=0.3)
@@ -182,10 +181,8 @@ class ThreatModel:
     def project(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Projects `z` to the intersection of the ball around `x` with the box.
 
-        For `linf` the result is the nearest point of the intersection. For `l2` it is
-        clip_box(x + t (z - x)) with t <= 1 as large as the ball allows. The ROUNDS iterations
-        approach t from below, so the result never leaves the ball, but t may be slightly too small
-        if many pixels reach the box.
+        For `linf` and `l1` the result is the nearest point of the intersection. For `l2` it is
+        clip_box(x + t (z - x)) with t <= 1 about as large as the ball allows (`mmtf.norms.l2`).
 
         A subclass with another constraint overrides `region` and `into`.
 
@@ -199,8 +196,8 @@ class ThreatModel:
         """What `into` needs of the images `x`, computed once and used for many projections.
 
         Returns:
-          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, for
-          `l2` the images.
+          Tensors of the shape of `x`: for `linf` the lower and the upper bound of each pixel, else
+          the images.
         """
         x = tf.convert_to_tensor(x)
         self.require_shape(x.shape[1:])
@@ -215,24 +212,15 @@ class ThreatModel:
         if self.norm == "linf":
             return tf.clip_by_value(z, *region)
         (x,) = region
-        delta = z - x
-        scale = tf.minimum(1.0, self.eta / tf.maximum(_lengths(delta), TINY))
-        for _ in range(ROUNDS):
-            moved = x + scale * delta
-            kept = self.clip_box(moved)
-            free = kept == moved
-            # Pixels clipped to the box use less of eta^2; the other pixels may use the rest.
-            left = self.eta**2 - _squares(tf.where(free, 0.0, kept - x))
-            length = tf.sqrt(_squares(tf.where(free, delta, 0.0)))
-            longer = tf.sqrt(tf.maximum(left, 0.0)) / tf.maximum(length, TINY)
-            scale = tf.clip_by_value(longer, scale, 1.0)
-        return self.clip_box(x + scale * delta)
+        ball = l1 if self.norm == "l1" else l2
+        return ball.project(z, x, self.eta, *self.box)
 
     def steepest_step(self, gradient: tf.Tensor) -> tf.Tensor:
         """argmax over ||d||_p <= 1 of <gradient, d>: sign(g) for linf, g / ||g||_2 for l2.
 
-        With an array eta it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where
-        the gradient of an example is zero, its step is zero.
+        For `l1` it is the sign of the greatest entry of g, and 0 for all others. With an array eta
+        it is `weights` sign(g), and `radius` times it is eta_i sign(g_i). Where the gradient of an
+        example is zero, its step is zero.
 
         Args:
           gradient: [N, ...]; the result has its shape.
@@ -240,10 +228,36 @@ class ThreatModel:
         if self.norm == "linf":
             step = tf.sign(gradient)
             return step if isinstance(self.eta, float) else step * self.weights
-        # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
-        largest = tf.reduce_max(tf.abs(gradient), _axes(gradient), keepdims=True)
-        gradient = tf.math.divide_no_nan(gradient, largest)
-        return tf.math.divide_no_nan(gradient, _lengths(gradient))
+        return (l1 if self.norm == "l1" else l2).steepest_step(gradient)
+
+    def stepped(self, z: tf.Tensor, gradient: tf.Tensor, size: Any) -> tf.Tensor:
+        """`z` after a step of gradient ascent of length `size`, not projected yet.
+
+        For `linf` and `l2` it is z + size * steepest_step(gradient). For `l1` the length is shared
+        by several pixels, as far as the box lets them go (`mmtf.norms.l1.ascended`).
+
+        Args:
+          z: [N, ...], in the ball and the box.
+          gradient: of the loss to raise, of the shape of `z`.
+          size: length of the step in the norm, a number or a scalar tensor.
+        """
+        if self.norm == "l1":
+            return l1.ascended(gradient, z, size, *self.box, sparse=True)
+        return z + size * self.steepest_step(gradient)
+
+    def linear_maximizer(self, x: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        """The point of the ball and the box where a linear loss is greatest, for FGSM and FGM.
+
+        It is the maximizer for `linf` and `l1`; for `l2` where the box does not bind, and else the
+        projection of the ball's maximizer.
+
+        Args:
+          x: [N, ...], the images, in the box.
+          gradient: of the loss, of the shape of `x`.
+        """
+        if self.norm == "l1":
+            return l1.ascended(gradient, x, self.eta, *self.box, sparse=False)
+        return self.project(x + self.radius * self.steepest_step(gradient), x)
 
     def random_start(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Points drawn uniformly from the ball around `x`, then projected to the box.
@@ -259,13 +273,8 @@ class ThreatModel:
                 return self.project(x + delta, x)
             delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
             return self.project(x + delta, x)
-        # Uniform in the d-ball: a normalized Gaussian, scaled by eta * U^(1/d).
-        direction = tf.random.stateless_normal(shape, seed, dtype=x.dtype)
-        count = tf.concat([shape[:1], tf.ones([tf.rank(x) - 1], tf.int32)], 0)
-        uniform = tf.random.stateless_uniform(count, seed + 1, dtype=x.dtype)
-        dimension = tf.cast(tf.reduce_prod(shape[1:]), x.dtype)
-        radius = self.eta * uniform ** (1.0 / dimension)
-        return self.project(x + radius * direction / _lengths(direction), x)
+        ball = l1 if self.norm == "l1" else l2
+        return self.project(x + ball.random_delta(shape, seed, self.eta, x.dtype), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
         """||delta||_p of each example, weighted for an array eta: float64 [N] for delta [N, ...].
@@ -282,6 +291,8 @@ class ThreatModel:
         flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
         if self.norm == "linf":
             return np.abs(flat).max(axis=1, initial=0.0)
+        if self.norm == "l1":
+            return np.abs(flat).sum(axis=1)
         return np.sqrt((flat**2).sum(axis=1))
 
     def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
@@ -291,8 +302,11 @@ class ThreatModel:
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         slack = LINF_SLACK * max(map(abs, self.box))
+        pixels = z[0].size if len(z) else 0
         if self.norm == "l2":
-            slack = slack * np.sqrt(z[0].size if len(z) else 0) + L2_SLACK * self.eta
+            slack = slack * np.sqrt(pixels) + L2_SLACK * self.eta
+        elif self.norm == "l1":
+            slack *= pixels
         if isinstance(self.eta, float):
             outside = self.size(z - x) > self.eta + slack
         else:
@@ -302,18 +316,6 @@ class ThreatModel:
         low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box
         outside |= (flat < low).any(axis=1) | (flat > high).any(axis=1)
         return outside | ~np.isfinite(flat).all(axis=1)
-
-
-def _axes(tensor):
-    return list(range(1, tensor.shape.rank))
-
-
-def _lengths(delta):
-    return tf.sqrt(_squares(delta))
-
-
-def _squares(delta):
-    return tf.reduce_sum(tf.square(delta), _axes(delta), keepdims=True)
 
 
 def require_threat(threat: Any) -> None:

@@ -24,6 +24,7 @@ ROOMS = (
     "nets",
     "privacy",
     "runs",
+    "smoothing",
     "solvers",
     "training",
 )

@@ -98,7 +98,7 @@ def excess():
     def excess_of(z, x, threat):
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
         delta = (z - x).reshape(len(z), -1)
-        order = np.inf if threat.norm == "linf" else 2
+        order = {"linf": np.inf, "l2": 2, "l1": 1}[threat.norm]
         beyond_ball = np.linalg.norm(delta, order, axis=1) - threat.eta
         beyond_box = np.maximum(threat.box[0] - z, z - threat.box[1]).reshape(len(z), -1).max(1)
         assert np.isfinite(z).all()

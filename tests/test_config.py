@@ -65,7 +65,7 @@ def test_from_dict_refuses_other_settings_of_the_schedule():
         ({"seed": -1}, "seed in"),
         ({"seed": 2**31}, "seed in"),
         ({"attacks": ()}, "at least one of attacks"),
-        ({"norm": "l1"}, "norm to be one of linf, l2. Received: 'l1'"),
+        ({"norm": "l3"}, "norm to be one of linf, l2, l1. Received: 'l3'"),
         ({"precision": "float16"}, "precision to be one of auto, float32, bfloat16"),
         ({"schedule_name": "slow"}, "schedule to be one of fast, paper"),
     ],

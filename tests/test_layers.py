@@ -14,7 +14,7 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 LAYERS = [
     ["errors", "_moved", "_presets_0_1", "preset_table"],
     ["radius", "registry", "runtime", "stats"],
-    ["config"],
+    ["config", "norms"],
     ["threat"],
     ["storage"],
     ["functional", "losses", "kernels"],
@@ -28,10 +28,10 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy", "additive"],
-    ["fit"],
+    ["fit", "smoothing"],
     ["runs"],
     ["cli"],
-    ["run", "evaluate", "__init__"],
+    ["run", "evaluate", "smooth", "__init__"],
 ]
 HEIGHT = {room: height for height, layer in enumerate(LAYERS) for room in layer}
 

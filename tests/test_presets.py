@@ -60,9 +60,21 @@ def test_the_brief_schedule_is_the_papers_rate_for_a_few_thousand_steps(game):
     brief, paper = schedule_of(game, "mnist", "brief"), schedule_of(game, "mnist", "paper")
     assert brief.steps < paper.steps / 10 and brief.first_steps < 5000
     assert dataclasses.replace(brief, steps=1, first_steps=0) == dataclasses.replace(paper, steps=1)
-    assert run_config(game=game, schedule="brief").net_options["dropout"] == 0.0
-    own = run_config(game=game, schedule="brief", net_options={"dropout": 0.5})
+    net = "mnist_cnn"
+    assert run_config(game=game, net=net, schedule="brief").net_options["dropout"] == 0.0
+    own = run_config(game=game, net=net, schedule="brief", net_options={"dropout": 0.5})
     assert own.net_options["dropout"] == 0.5
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+@pytest.mark.parametrize("game", GAMES)
+def test_the_long_schedule_is_the_fast_one_with_ten_times_the_steps(game, dataset):
+    fast, long = (run_config(game=game, dataset=dataset, schedule=one) for one in ("fast", "long"))
+    assert long.schedule.steps == 10 * fast.schedule.steps
+    assert long.schedule.first_steps == 10 * fast.schedule.first_steps
+    same = dataclasses.replace(long.schedule, steps=1, first_steps=0)
+    assert same == dataclasses.replace(fast.schedule, steps=1, first_steps=0)
+    assert (long.net_options, long.game_options) == (fast.net_options, fast.game_options)
 
 
 def test_schedule_overrides():
@@ -80,8 +92,8 @@ def test_unknown_names_show_the_choices():
         run_config(game="chess")
     with pytest.raises(ConfigError, match="net to be one of mnist_cnn, .*Received: 'resnet'"):
         run_config(net="resnet")
-    with pytest.raises(ConfigError, match="norm to be one of linf, l2. Received: 'l1'"):
-        run_config(norm="l1")
+    with pytest.raises(ConfigError, match="norm to be one of linf, l2, l1. Received: 'l0'"):
+        run_config(norm="l0")
 
 
 def test_unknown_options_are_named():

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import threat as room
 from mmtf.errors import ConfigError
+from mmtf.norms import l2 as room
 from mmtf.threat import ThreatModel
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
+ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
 # A few roundings of numbers up to 2: 2 ulps of 2^-23 each.
 ROUNDING = 5e-7
 
@@ -22,8 +23,10 @@ def images(rng, count=200, shape=(5, 4, 2), low=-1.0, high=1.0):
 
 
 def projection(z, x, eta, norm, box=(-1.0, 1.0)):
-    """Eq. 5's constraint in NumPy: pixel by pixel for linf, by bisection over t for l2."""
+    """Eq. 5's constraint in NumPy: pixel by pixel for linf, by bisection over t for l2 and l1."""
     z, x = z.astype(np.float64), x.astype(np.float64)
+    if norm == "l1":
+        return projection_l1(z, x, eta, box)
     if norm == "linf":
         return np.minimum(np.maximum(z, np.maximum(x - eta, box[0])), np.minimum(x + eta, box[1]))
     result = np.empty_like(z)
@@ -37,6 +40,23 @@ def projection(z, x, eta, norm, box=(-1.0, 1.0)):
     return result
 
 
+def projection_l1(z, x, eta, box):
+    """The threshold at which the moves sum to eta, from the sorted ends of all linear pieces."""
+    result = np.empty_like(z)
+    for i, (one, center) in enumerate(zip(z, x, strict=True)):
+        delta = one - center
+        size, room = np.abs(delta), np.where(delta > 0, box[1] - center, center - box[0])
+
+        def moved(t, size=size, room=room):
+            return np.minimum(np.maximum(size - t, 0), room)
+
+        ends = np.unique(np.concatenate([[0.0], size.ravel(), (size - room).ravel().clip(0)]))
+        sums = np.array([moved(t).sum() for t in ends])  # falling
+        t = 0.0 if sums[0] <= eta else np.interp(eta, sums[::-1], ends[::-1])
+        result[i] = center + np.sign(delta) * moved(t)
+    return result
+
+
 @pytest.mark.parametrize("box", [(-1.0, 1.0), (0.0, 1.0)])
 @pytest.mark.parametrize("spread", [0.01, 0.5, 30.0])
 @pytest.mark.parametrize("norm", NORMS)
@@ -45,8 +65,10 @@ def test_project_is_numpys(norm, spread, box, rng, monkeypatch):
     threat = ThreatModel(eta=0.3, norm=norm, box=box)
     x = images(rng, low=box[0], high=box[1])
     z = (x + rng.normal(0, spread, x.shape)).astype(np.float32)
-    # z - x is rounded at z's own size before it is scaled back into the ball.
+    # z - x is rounded at z's own size before it is scaled, or lowered, back into the ball; the
+    # threshold of l1 lies between 0 and the largest of 40 such numbers, and is found to 2^-24.
     atol = ROUNDING if norm == "linf" else ROUNDING * max(1.0, 0.3 * spread)
+    atol = ROUNDING * max(1.0, 4 * spread) if norm == "l1" else atol
     expected = projection(z, x, 0.3, norm, box)
     np.testing.assert_allclose(project(threat, z, x), expected, rtol=0, atol=atol)
 
@@ -67,6 +89,9 @@ def test_project_gives_the_nearest_feasible_point(norm, rng):
         z = center + rng.normal(0, 0.6, 6)
         if norm == "linf":
             feasible = center + rng.uniform(-0.4, 0.4, (count, 6))
+        elif norm == "l1":
+            share = rng.dirichlet(np.ones(7), count)[:, :6] * rng.choice([-1, 1], (count, 6))
+            feasible = center + 0.4 * share
         else:
             direction = rng.normal(size=(count, 6))
             direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -98,7 +123,7 @@ def test_steepest_step_attains_the_dual_norm(norm, scale, rng):
     flat = gradient.reshape(50, -1).astype(np.float64)
     step = threat.steepest_step(tf.constant(gradient)).numpy().reshape(50, -1)
     np.testing.assert_array_less(threat.size(step), 1 + ROUNDING)
-    dual = np.linalg.norm(flat, 1 if norm == "linf" else 2, axis=1)
+    dual = np.linalg.norm(flat, {"linf": 1, "l2": 2, "l1": np.inf}[norm], axis=1)
     # 16 terms, each with a few relative roundings of 2^-24.
     np.testing.assert_allclose((flat * step).sum(1), dual, rtol=1e-6)
 
@@ -117,7 +142,8 @@ def test_random_start_keeps_ball_and_box(norm, rng, excess):
     x = images(rng)
     z = threat.random_start(x, tf.constant([3, 4]))
     assert excess(z, x, threat).max() <= ROUNDING
-    assert np.abs(z).max() == 1.0  # the box did bind
+    if norm != "l1":  # whose points are small in every pixel
+        assert np.abs(z).max() == 1.0  # the box did bind
     np.testing.assert_array_equal(z, threat.random_start(x, tf.constant([3, 4])))
     assert np.abs(z - threat.random_start(x, tf.constant([3, 5]))).max() > 0.01
 
@@ -132,8 +158,9 @@ def test_random_start_is_uniform_in_the_ball(norm):
     assert abs(uniform.mean() - 1 / 2) < 4 * np.sqrt(1 / 12 / count)
     # Its square has mean 1/3 and variance 1/5 - 1/9.
     assert abs((uniform**2).mean() - 1 / 3) < 4 * np.sqrt(4 / 45 / count)
-    # No direction is preferred: per coordinate mean 0; E x^2 = eta^2 / (d + 2), or / 3 for a cube.
-    deviation = 0.5 / np.sqrt(3 if norm == "linf" else 8)
+    # No direction is preferred: per coordinate mean 0; E x^2 = eta^2 / (d + 2), in l1
+    # 2 eta^2 / ((d + 1) (d + 2)), or eta^2 / 3 for a cube.
+    deviation = 0.5 / np.sqrt({"linf": 3, "l2": 8, "l1": 28}[norm])
     flat = delta.reshape(count, -1)
     assert np.abs(flat.mean(0)).max() < 4.5 * deviation / np.sqrt(count)
     np.testing.assert_allclose(flat.std(0), deviation, rtol=5 / np.sqrt(count))
@@ -161,7 +188,7 @@ def test_l2_violations_sees_the_length_of_the_whole_image():
     assert threat.violations(z, x).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("eta", [0.001, 0.01, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize("eta", [0.001, 0.01, 0.3, 1.0, 5.0, 20.0])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 @pytest.mark.parametrize("norm", NORMS)
 def test_violations_accepts_what_project_gives(norm, shape, eta, rng):
@@ -174,7 +201,7 @@ def test_violations_accepts_what_project_gives(norm, shape, eta, rng):
 def test_size_is_numpys_in_float64(rng):
     delta = images(rng, 7)
     flat = delta.reshape(7, -1).astype(np.float64)
-    for norm, order in (("linf", np.inf), ("l2", 2)):
+    for norm, order in ORDERS.items():
         size = ThreatModel(eta=1.0, norm=norm).size(delta)
         assert size.dtype == np.float64
         # 40 float64 squares and their sum.
@@ -188,7 +215,7 @@ def test_size_is_numpys_in_float64(rng):
         ({"eta": -0.1}, "eta > 0"),
         ({"eta": float("nan")}, "eta > 0"),
         ({"eta": float("inf")}, "eta > 0"),
-        ({"eta": 0.3, "norm": "l1"}, "linf, l2"),
+        ({"eta": 0.3, "norm": "l0"}, "linf, l2, l1"),
         ({"eta": 0.3, "box": (1.0, -1.0)}, "low < high"),
     ],
 )
@@ -218,7 +245,7 @@ def test_epsilon_is_the_radius_for_pixels_in_0_1(norm, box, width):
 def test_epsilon_is_the_same_distance_on_both_scales(rng):
     """x on [0, 1] and 2 x - 1: the same images, the same ball."""
     x = rng.uniform(0.2, 0.8, (5, 3, 3, 1))
-    for norm, order in (("linf", np.inf), ("l2", 2)):
+    for norm, order in ORDERS.items():
         delta = rng.normal(size=x.shape)
         lengths = np.linalg.norm(delta.reshape(5, -1), order, axis=1)
         z = x + 0.1 * delta / lengths[:, None, None, None]

@@ -7,6 +7,7 @@ import keras
 from tensorflow import Tensor
 
 from mmtf.attacks.base import Attack
+from mmtf.config import NORMS
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -18,6 +19,7 @@ class LearnedAttack(Attack):
       network: Keras model [images, labels] -> perturbed images, as in `mmtf.nets.ATTACK_NETS`.
     """
 
+    norms = NORMS
     queries_model = False
     network: keras.Model
 

@@ -9,6 +9,7 @@ from tensorflow import Tensor
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.config import NORMS
 from mmtf.errors import require, require_int
 
 # Attribute of a Classifier in which `mean_of` caches its results.
@@ -36,6 +37,7 @@ class ExpectationOverTransformation(Attack):
     Source: Athalye, Carlini & Wagner (2018), section 4.2: grad E f(t(x)) = E grad f(t(x)).
     """
 
+    norms = NORMS
     compiles_itself = True
 
     def __init__(self, attack: Attack, *, samples: int):

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import tensorflow as tf
 from tensorflow import Tensor
@@ -13,6 +13,7 @@ from mmtf.attacks import loop
 from mmtf.attacks.base import Found, input_gradient
 from mmtf.attacks.criteria import TargetableAttack, require_restarts
 from mmtf.classifiers.classifier import Classifier
+from mmtf.config import NORMS
 from mmtf.errors import require_choice, require_int, require_number
 
 # Name -> step size of iteration k of K relative to the first one, as a function of k / K in [0, 1).
@@ -50,6 +51,8 @@ class State(NamedTuple):
 class IteratedAttack(TargetableAttack):
     """Repeats z <- project(z + step_size * steepest(grad_z l)), starting at the clean image.
 
+    In l1 a step changes several pixels, see `ThreatModel.stepped`.
+
     Args:
       threat: threat model.
       steps: number of steps, > 0.
@@ -68,6 +71,7 @@ class IteratedAttack(TargetableAttack):
       ConfigError: an argument is outside its range, or decay, loss or target is unknown.
     """
 
+    norms: ClassVar[tuple[str, ...]] = NORMS
     keeps_successful = False  # IFGSM evaluates the clean image as its first iterate; PGD does not
     steps: int
     step_size: float | None = None
@@ -104,7 +108,7 @@ class IteratedAttack(TargetableAttack):
     ) -> tuple[State, Found | None]:
         z, labels, region = state
         logits, gradient = input_gradient(classifier, z, labels, self.maximized)
-        after = self.threat.into(z + settings * self.threat.steepest_step(gradient), region)
+        after = self.threat.into(self.threat.stepped(z, gradient, settings), region)
         found = Found(z, self.criterion.reached(logits, labels)) if self.stop_early else None
         return State(after, labels, region), found
 

@@ -8,6 +8,7 @@ from tensorflow import Tensor
 from mmtf.attacks.base import Attack, input_gradient
 from mmtf.attacks.criteria import TargetableAttack
 from mmtf.classifiers.classifier import Classifier
+from mmtf.config import NORMS
 
 
 class NoAttack(Attack):
@@ -17,6 +18,7 @@ class NoAttack(Attack):
       threat: threat model.
     """
 
+    norms = NORMS
     queries_model = False
 
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
@@ -33,6 +35,8 @@ class GradientStep(Attack):
       threat: threat model.
     """
 
+    norms = NORMS
+
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         _, gradient = input_gradient(classifier, x, labels)
         return self.threat.project(x + self.threat.radii * gradient, x)
@@ -43,7 +47,7 @@ class SteepestStep(TargetableAttack):
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         _, gradient = input_gradient(classifier, x, labels, self.maximized)
-        return self.threat.project(x + self.threat.radius * self.threat.steepest_step(gradient), x)
+        return self.threat.linear_maximizer(x, gradient)
 
 
 class FGSM(SteepestStep):
@@ -70,15 +74,17 @@ class FGSM(SteepestStep):
 
 
 class FGM(SteepestStep):
-    """The fast gradient method, z = clip(x + eta grad_x l / ||grad_x l||_2): FGSM for the l2 ball.
+    """The fast gradient method: FGSM for the l2 and the l1 ball.
 
-    It is the exact maximizer of a linear loss if the box constraint is inactive.
+    In l2 z = clip(x + eta grad_x l / ||grad_x l||_2), the exact maximizer of a linear loss if the
+    box constraint is inactive. In l1 the pixels of greatest |grad_x l| move to the border of the
+    box, one after the other, as far as eta goes: the exact maximizer in the ball and the box.
 
     Args:
-      threat: threat model with norm l2.
+      threat: threat model with norm l2 or l1.
       target: see `mmtf.attacks.criteria.Criterion`; None: untargeted.
 
-    Source: Goodfellow et al. (2015), with the l2 ball in place of the l-infinity ball.
+    Source: Goodfellow et al. (2015), with other balls in place of the l-infinity ball.
     """
 
-    norms = ("l2",)
+    norms = ("l2", "l1")

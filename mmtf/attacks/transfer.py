@@ -7,6 +7,7 @@ from tensorflow import Tensor
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import as_classifier
+from mmtf.config import NORMS
 
 
 class Transfer(Attack):
@@ -31,6 +32,7 @@ class Transfer(Attack):
       [[0.2]]
     """
 
+    norms = NORMS
     compiles_itself = True
     queries_model = False
 

@@ -39,7 +39,7 @@ class Region(NamedTuple):
 class Ball:
     """All z with ||z - x||_p <= eta and every pixel in the box, in exact arithmetic.
 
-    `ThreatModel` has the norms that attacks support; bounds also know the l1 ball.
+    It is the ball of `ThreatModel`, in which attacks compute in float32.
 
     Attributes:
       eta: radius, > 0, on the scale of the box; with linf also an array, as of `ThreatModel`.

@@ -44,6 +44,7 @@ def certify(
     batch_size: int = BATCH,
     chunk: int | None = None,
     progress: Callable[[int], Any] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Certificates:
     """Decides for each example whether an image of the ball can be misclassified.
 
@@ -65,6 +66,7 @@ def certify(
       batch_size: examples verified together.
       chunk: see `Verifier`.
       progress: called with the number of examples that are done.
+      numbers: int [N], the numbers by which messages name the examples; None: from 0.
 
     Returns:
       `Certificates`.
@@ -97,6 +99,7 @@ def certify(
     for stage in stages:
         stage.supports(ball)
     known = _Known(graph, ball, x, y, adversarial, batch_size)
+    known.numbers = range(len(x)) if numbers is None else numbers
     if broken is not None:
         broken = np.asarray(broken)
         require(broken.shape == (len(x),), f"{len(x)} flags of broken examples", broken.shape)
@@ -131,6 +134,8 @@ def verifier_of(verifier: Any, graph: Graph, chunk: int | None = None) -> Verifi
 
 class _Known:
     """The state of all examples, and margins that images of the balls attain."""
+
+    numbers: Sequence[int]
 
     def __init__(self, graph: Graph, ball: Ball, x, y, adversarial, batch_size):
         self.graph, self.ball, self.x, self.y = graph, ball, x, y
@@ -179,9 +184,9 @@ class _Known:
         if above.any():
             i, j = np.argwhere(above)[0]
             raise InvertedBracket(
-                f"Example {rows[i]}: {stage} proves logit {self.y[rows[i]]} - logit {j} >= "
-                f"{margins[i, j]:.6g}, but an image in the ball attains {attained[i, j]:.6g}. "
-                "The bound or the attack is at fault; please report it."
+                f"Example {self.numbers[rows[i]]}: {stage} proves logit {self.y[rows[i]]} - "
+                f"logit {j} >= {margins[i, j]:.6g}, but an image in the ball attains "
+                f"{attained[i, j]:.6g}. The bound or the attack is at fault; please report it."
             )
 
     def decide(self, chosen, status, stage):

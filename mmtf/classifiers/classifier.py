@@ -198,6 +198,15 @@ class Classifier:
         adapted = keras.layers.Lambda(self.inputs_of, output_shape=shape[1:])(inputs)
         return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")
 
+    def draws(self) -> list[tuple[float, Callable[..., tf.Tensor]]]:
+        """The deterministic classifiers of which a randomized one takes one at random.
+
+        Returns:
+          (probability, function of (images, training=False) that gives logits), whose probabilities
+          add up to 1; of a deterministic classifier itself with probability 1.
+        """
+        return [(1.0, self)]
+
     def at(self, precision: str | None) -> "Classifier":
         """Returns this classifier in another precision; the same object on every call."""
         if precision not in self._siblings:

@@ -26,6 +26,10 @@ SERVING = {
 }
 ATTACKER = {"serving_default": ({"images", "labels"}, {"perturbed"})}
 FILTER = {"serving_default": ({"x"}, {"z"})}
+SMOOTHED = {
+    "serving_default": ({"images"}, {"label", "counts"}),
+    "votes": ({"images", "seed"}, {"label", "counts"}),
+}
 _FILES = re.compile(
     r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
 )
@@ -93,7 +97,9 @@ def save_serving(
         return {"logits": tf.cast(classifier(images, training=False), tf.float32)}
 
     with computing_in(model, "float32"):
-        _write(model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path)
+        write_saved_model(
+            model, {"serving_default": (serve, raw), "logits": (logits_of, scaled)}, path
+        )
 
 
 def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) -> None:
@@ -117,7 +123,7 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
         return {"perturbed": attacker([images, labels], training=False)}
 
     with computing_in(attacker, "float32"):
-        _write(attacker, {"serving_default": (perturb, images, labels)}, path)
+        write_saved_model(attacker, {"serving_default": (perturb, images, labels)}, path)
 
 
 def save_filter(filter: keras.Model, path: str) -> None:
@@ -134,7 +140,9 @@ def save_filter(filter: keras.Model, path: str) -> None:
       ConfigError, OSError: see `save_serving`.
     """
     x = tf.TensorSpec([None, *filter.input_shape[1:]], tf.float32, name="x")
-    _write(filter, {"serving_default": (lambda x: {"z": filter(x, training=False)}, x)}, path)
+    write_saved_model(
+        filter, {"serving_default": (lambda x: {"z": filter(x, training=False)}, x)}, path
+    )
 
 
 def _keras_model(classifier):
@@ -143,7 +151,18 @@ def _keras_model(classifier):
     return model
 
 
-def _write(model, endpoints, path):
+def write_saved_model(model: keras.Model, endpoints: dict[str, tuple], path: str) -> None:
+    """Saves functions of a model atomically as a SavedModel; see `save_serving` for `path`.
+
+    Args:
+      model: its variables are saved.
+      endpoints: name of a signature -> (function, a tf.TensorSpec for each of its arguments). The
+        names of inputs and outputs must be known to this module (SERVING and its siblings).
+      path: the folder to write.
+
+    Raises:
+      ConfigError, OSError: see `save_serving`.
+    """
     require_path("path", path)
     path = os.path.realpath(path)
     _require_replaceable(path)
@@ -206,7 +225,7 @@ def _is_of_mmtf(path):
         return False
     names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
     names.pop("__saved_model_init_op", None)
-    return names in (SERVING, ATTACKER, FILTER)
+    return names in (SERVING, ATTACKER, FILTER, SMOOTHED)
 
 
 def read_saved_model(path: str) -> Any:

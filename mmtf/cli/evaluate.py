@@ -18,13 +18,13 @@ from typing import Any
 
 from absl import flags
 
+from mmtf.cli.certified_flags import certifies, other_radii
 from mmtf.cli.errors import about, in_one_line, refuse_empty
-from mmtf.cli.evaluate_data import chosen_dataset
+from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import (
     BOX,
     attack_names,
     attack_options,
-    certifies,
     define_flags,
     model_outputs,
     path_and_name,
@@ -48,7 +48,7 @@ REPORT_FILES: tuple[str, ...] = (
     "table.csv",
     "table.md",
 )
-REPORT_FILES += ("report.html",)
+REPORT_FILES += ("report.html", "brackets.png")
 SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS
 
@@ -84,7 +84,6 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
     from mmtf.evaluation.admission import attack_precision
-    from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
     from mmtf.evaluation.certified import Certification, with_certificates
     from mmtf.evaluation.options import EvalOptions
@@ -92,10 +91,11 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     from mmtf.evaluation.report import (
         evaluation_record,
         evaluation_text,
+        log_brackets,
         model_source,
         write_report,
     )
-    from mmtf.threat import ThreatModel
+    from mmtf.evaluation.unions import balls_of, make_attacks_in
 
     def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
         path, name = path_and_name(given)
@@ -103,8 +103,9 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         return load_classifier(path, name, bounds, output, trust_saved_models=trusted)
 
     attacks = attack_options(FLAGS, names)
-    for eta in etas:  # what cannot be made shows before models and data are read
-        make_attacks(attacks, ThreatModel(eta=eta, norm=FLAGS.norm))
+    others = other_radii(FLAGS)
+    for balls in balls_of(etas, FLAGS.norm, others).values():
+        make_attacks_in(balls, attacks)  # what cannot be made shows before models and data are read
     bounds, outputs = pixel_ranges(FLAGS), model_outputs(FLAGS)
     shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
     chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
@@ -123,8 +124,13 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks = attack_options(FLAGS, names, dataset.class_names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))
-    how = Certification(verifiers=FLAGS.verifiers, seconds_per_image=FLAGS.seconds_per_image)
-    graphs = how.graphs(classifiers, etas, FLAGS.norm) if certifies(FLAGS) else {}
+    how = Certification(
+        verifiers=FLAGS.verifiers,
+        seconds_per_image=FLAGS.seconds_per_image,
+        dear_examples=FLAGS.dear_examples,
+        radius_tolerance=FLAGS.radius_tolerance if FLAGS.certified_radius else None,
+    )
+    graphs = how.graphs(classifiers, etas, FLAGS.norm, others) if certifies(FLAGS) else {}
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     options = EvalOptions(
@@ -135,6 +141,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         eot_samples=FLAGS.eot_samples,
         keep=SHOWN_IMAGES,
         distances=True,
+        skip_certified=FLAGS.skip_certified,
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
         progress=True,
     )
@@ -148,6 +155,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         dataset,
         etas=etas,
         norm=FLAGS.norm,
+        others=others,
         recipes=recipes,
         sources=sources,
         options=options,
@@ -155,7 +163,15 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     )
     if graphs:
         matrix = with_certificates(
-            matrix, graphs, dataset, how, etas=etas, norm=FLAGS.norm, options=options, say=say
+            matrix,
+            graphs,
+            dataset,
+            how,
+            etas=etas,
+            norm=FLAGS.norm,
+            others=others,
+            options=options,
+            say=say,
         )
     settings = {
         "norm": FLAGS.norm,
@@ -175,12 +191,21 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     if graphs:
         settings["verifiers"] = FLAGS.verifiers
         settings["seconds_per_image"] = FLAGS.seconds_per_image
+        settings["dear_examples"] = FLAGS.dear_examples
+    if FLAGS.skip_certified:
+        settings["skip_certified"] = True
+    if others:
+        settings["unions"] = {
+            str(eta): {ball.norm: ball.eta for ball in balls[1:]}
+            for eta, balls in balls_of(etas, FLAGS.norm, others).items()
+        }
     if FLAGS.model_output:
         settings["outputs"] = {name: one.output for name, one in classifiers.items()}
     record = evaluation_record(matrix, dataset, settings)
     print(evaluation_text(record))
     if FLAGS.output:
         names = write_report(FLAGS.output, record, matrix, dataset, classifiers)
+        log_brackets(record, [folder for folder in map(workdir_of, paths) if folder])
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
 

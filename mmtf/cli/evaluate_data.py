@@ -27,7 +27,7 @@ def chosen_dataset(given: str | None, paths: Iterable[str], classifiers: Iterabl
     trained = {}
     unknown = []
     for path, classifier in zip(paths, classifiers, strict=True):
-        workdir = _workdir_of(path)
+        workdir = workdir_of(path)
         if workdir is None:
             unknown.append((path, classifier))
             continue
@@ -67,7 +67,7 @@ def _fits(shape: Any) -> bool:
     return len(shape) == 4 and all(own in (None, size) for own, size in sizes)
 
 
-def _workdir_of(path: str) -> str | None:
+def workdir_of(path: str) -> str | None:
     """The folder of the run that left the model at `path`; None for any other model."""
     path = os.path.abspath(os.path.expanduser(path))
     for folder in (path, os.path.dirname(path)):

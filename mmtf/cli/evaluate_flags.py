@@ -8,21 +8,13 @@ from typing import Any
 from absl import flags
 
 from mmtf.attacks import ATTACKS
-from mmtf.bounds.verifiers import BOUNDS
+from mmtf.cli.certified_flags import CERTIFIED, define_certified_flags, require_verifiers
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS
-from mmtf.errors import (
-    ConfigError,
-    require,
-    require_choice,
-    require_int,
-    require_number,
-    require_seed,
-)
+from mmtf.errors import ConfigError, require, require_choice, require_int, require_seed
 from mmtf.radius import Radius, as_radius, eta_of, largest, radius_text
 from mmtf.runtime import PRECISIONS
 
-CERTIFIED = "certified"
 FITTED = ("attnet", "attnet_paper", "universal")
 BOX = (-1.0, 1.0)
 CHOSEN_TARGETS = ("least_likely", "random")
@@ -64,22 +56,10 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         None,
         f"Attacks, separated by commas. Any of: {', '.join((*ATTACKS, *FITTED))}; or "
         "my_package.attacks:MyAttack; and certified, which proves images robust (--verifiers). "
-        "Default: none, fgsm (l2: fgm), pgd.",
+        "Default: none, fgsm (l2 and l1: fgm), pgd.",
         flag_values=values,
     )
-    flags.DEFINE_list(
-        "verifiers",
-        ["ibp", "crown_ibp", "crown", "alpha_crown"],
-        f"Verifiers of certified, from cheap to dear: {', '.join(BOUNDS)}. Each runs on the images "
-        "that are neither broken nor certified yet.",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "seconds_per_image",
-        None,
-        "Time for certified on each open image, without which dear verifiers go on to the end.",
-        flag_values=values,
-    )
+    define_certified_flags(values)
     flags.DEFINE_multi_string(
         "transfer_from",
         [],
@@ -200,10 +180,10 @@ def attack_names(values: flags.FlagValues) -> list[str]:
     require(bool(values.model), "at least one --model", "none")
     names = values.attacks
     if names is None:
-        names = ["none", "fgm" if values.norm == "l2" else "fgsm", "pgd"]
+        names = ["none", "fgsm" if values.norm == "linf" else "fgm", "pgd"]
     labels = {ATTACKS.label(name) for name in names}
     require(len(labels) == len(names), "--attacks of different names", ",".join(names))
-    _require_verifiers(values)
+    require_verifiers(values)
     names = [name for name in names if name != CERTIFIED] or ["none"]
     require(values.max_examples >= 0, "max_examples >= 0 (0: all)", values.max_examples)
     require(values.batch_size >= 0, "batch_size >= 0 (0: by memory)", values.batch_size)
@@ -220,22 +200,6 @@ def attack_names(values: flags.FlagValues) -> list[str]:
         ATTACKS.require_known(name, others=FITTED)
     _refuse_idle(values, names)
     return names
-
-
-def certifies(values: flags.FlagValues) -> bool:
-    """Whether `certified` is among --attacks."""
-    return CERTIFIED in (values.attacks or [])
-
-
-def _require_verifiers(values):
-    names = values.verifiers
-    require(bool(names) and len(set(names)) == len(names), "--verifiers of different names", names)
-    for name in names:
-        BOUNDS.require_known(name)
-    if values.seconds_per_image is not None:
-        require_number("seconds_per_image", values.seconds_per_image, above=0)
-    needed = certifies(values), f"{CERTIFIED} among --attacks"
-    require_used(values, {"verifiers": needed, "seconds_per_image": needed})
 
 
 def _refuse_idle(values: flags.FlagValues, names: list[str]) -> None:

@@ -29,6 +29,8 @@ NAMES = {
     "attacks": f", of: {', '.join((*ATTACKS, *NETWORK_ATTACKS))}; or module:attribute.",
     "eta": " Twice the radius of --epsilon.",
 }
+# Flags of radii, which may be written as fractions.
+RADII = ("eta", "eta_l2", "eta_l1")
 EPSILON_HELP = "Attack radius for pixels in [0, 1], such as 8/255, in place of --eta: eta = 2 eps."
 
 
@@ -74,8 +76,24 @@ def _game_setting(name: str, kind: type, about: str) -> Setting:
 SETTINGS = (
     *_settings_of(RunConfig),
     *_settings_of(Schedule, "schedule."),
-    _game_setting("gamma", float, "Weight of the sensitivity term (minimax_grad, *_attnet)."),
+    _game_setting(
+        "gamma", float, "Weight of the sensitivity term (minimax_grad, union, *_attnet)."
+    ),
     _game_setting("max_steps", int, "Steps of the inner maximization in training; 1 is FGSM."),
+    _game_setting(
+        "attackers",
+        str,
+        "Attackers of the union game, separated by commas, each perhaps with the norm of its ball: "
+        f"attacks, as fgsm,pgd_l2,pgd_l1; and attack networks, of: {', '.join(ATTACK_NETS)}.",
+    ),
+    _game_setting("eta_l2", float, "Radius of the l2 ball of attackers (union)."),
+    _game_setting("eta_l1", float, "Radius of the l1 ball of attackers (union)."),
+    _game_setting(
+        "rule",
+        str,
+        "Which attackers the defender answers: example_max, batch_max (Eq. 20), average, drawn or "
+        "weights (union).",
+    ),
     _game_setting(
         "penalty",
         str,
@@ -88,6 +106,13 @@ SETTINGS = (
         "The penalty is computed on one example in this many (minimax_grad); default 1, with "
         "MNIST's fast schedule 2.",
     ),
+    _game_setting(
+        "sigma",
+        float,
+        "Deviation of the Gaussian noise for pixels in [-1, 1], twice that for pixels in [0, 1] "
+        "(smooth_gaussian, smooth_adv).",
+    ),
+    _game_setting("draws", int, "Draws of the noise for each image in a step (smooth_*)."),
     _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
     _game_setting("solver", str, "Update rule of a network game: a solver of mmtf.solvers."),
     _game_setting(
@@ -168,10 +193,11 @@ class _RadiusSerializer(flags.ArgumentSerializer):
 def define_settings(settings: Iterable[Setting] = SETTINGS) -> None:
     """Defines a flag for each setting, and `--epsilon` beside `--eta`."""
     for one in settings:
-        if one.place == "eta":
+        if one.flag in RADII:
             text = _RadiusSerializer()
             flags.DEFINE(RadiusParser(), one.flag, one.default, one.about, serializer=text)
-            flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
+            if one.flag == "eta":
+                flags.DEFINE(RadiusParser(), "epsilon", None, EPSILON_HELP, serializer=text)
             continue
         define: Any = DEFINES[one.kind]
         define(one.flag, one.default, one.about)

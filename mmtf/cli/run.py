@@ -165,7 +165,7 @@ def _require_names(given: dict[str, Any]) -> None:
 
 def _refuse_idle(config: RunConfig) -> None:
     """Rejects flags that would have no effect and that the configuration does not check."""
-    with_pgd = "pgd" in config.attacks
+    with_pgd = "pgd" in (*config.attacks, *_attack_kinds(config))
     solver = config.game_options.get("solver")
     require_used(
         FLAGS,
@@ -176,6 +176,14 @@ def _refuse_idle(config: RunConfig) -> None:
             "order": (solver == "sensitivity", "--solver=sensitivity"),
         },
     )
+
+
+def _attack_kinds(config: RunConfig) -> list[str]:
+    """The attacks by which a union game's attackers are measured, without their norms."""
+    from mmtf.games.union_attackers import attacker_names, split_name
+
+    attackers = config.game_options.get("attackers")
+    return [split_name(name)[0] for name in attacker_names(attackers)] if attackers else []
 
 
 def _cluster() -> Any:

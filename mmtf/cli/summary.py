@@ -5,7 +5,7 @@ from typing import Any
 
 from mmtf.config import STANDARDIZED, RunConfig, flat
 from mmtf.games import GAMES
-from mmtf.radius import as_radius, radius_title
+from mmtf.radius import as_radius, radius_text, radius_title
 from mmtf.registry import label_of
 from mmtf.reports import lemma_table, result_table, risk_table, rounds_table
 from mmtf.reports.errors import HEADING
@@ -45,7 +45,7 @@ def print_run(record: dict[str, Any], path: str) -> None:
     note = f" ({dataset['note']})" if dataset["note"] else ""
     print(f"\n{_title(config, dataset['name'])}: {HEADING} in float32{note}")
     print(result_table(record["results"]).to_string(index=False))
-    print(_legend([one["attack"] for one in record["results"]]))
+    print(_legend(record))
     if record.get("rounds"):
         print(f"\nCat and mouse, defenses x attacks: {HEADING}, and the paper's error")
         print(rounds_table(record["rounds"], dataset["name"], config["eta"]).to_string())
@@ -66,14 +66,23 @@ def print_run(record: dict[str, Any], path: str) -> None:
     )
 
 
-def _legend(attacks: list[str]) -> str:
+def _legend(record: Mapping[str, Any]) -> str:
     """Explains the names of the rows in a line."""
+    etas = {one["attack"]: one.get("eta") for one in record["results"]}
     parts = []
-    if any(name.endswith("_curr") for name in attacks):
+    if any(name.endswith("_curr") for name in etas):
         parts.append("X_curr: attack X against this classifier")
-    if "attnet_met" in attacks:
+    if "attnet_met" in etas:
         parts.append("attnet_met: the attack network of its training")
-    if "worst" in attacks:
+    elif any(name.endswith("_met") for name in etas):
+        parts.append("X_met: the attack network X of its training")
+    if "union" in etas:
+        options = record["config"]["game_options"]
+        radii = {"linf": etas["union"], "l2": options.get("eta_l2"), "l1": options.get("eta_l1")}
+        balls = [f"{norm} eta {radius_text(eta)}" for norm, eta in radii.items() if eta is not None]
+        told = "images that any attacker of the game misclassifies in its ball"
+        parts.append(f"union: {told} ({', '.join(balls)})")
+    if "worst" in etas:
         parts.append("worst: images that any of the attacks misclassifies")
     return "; ".join(parts)
 

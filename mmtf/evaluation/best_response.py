@@ -57,7 +57,7 @@ class AttNetRecipe:
 
     def to_dict(self) -> dict:
         """The attributes as plain data."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "schedule": self.schedule.to_dict()}
 
 
 # The strongest recipe found on held-out training images; see docs/attack_networks.md.

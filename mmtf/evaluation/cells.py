@@ -14,6 +14,7 @@ from mmtf.data.sources import ImageSource
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
+from mmtf.evaluation.proved import Proved, with_proved
 from mmtf.evaluation.results import Result
 from mmtf.evaluation.runner import BrokenConstraint, measure
 from mmtf.radius import radius_text
@@ -33,6 +34,11 @@ class Examples:
     def __init__(self, dataset: Dataset, count: int):
         self.dataset = dataset
         self.x, self.y = dataset.test_inputs(count)
+
+    @functools.cached_property
+    def proved(self) -> Proved | None:
+        """What cheap verifiers prove; None of images that do not fit in memory."""
+        return None if isinstance(self.x, ImageSource) else Proved(self.x, self.y)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -101,11 +107,17 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
     resumed |= options.cache_dir is not None and column.is_kept(row.classifier, examples.dataset)
     attack = column.fit(row.classifier, examples.dataset)
     fitting = time.monotonic() - began
+    x, y, rows = examples.x, examples.y, None
+    if options.skip_certified and examples.proved and _aims_anywhere(attack):
+        rows = np.flatnonzero(~examples.proved.certified(row.classifier, attack.threat))
+        if not len(rows):
+            return with_proved(None, rows, x, options.keep)
+        x, y = x[rows], y[rows]
     found = measure(
         row.classifier,
         attack,
-        examples.x,
-        examples.y,
+        x,
+        y,
         name=name,
         seed=options.seed,
         keep=options.keep,
@@ -116,8 +128,15 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
         kept=None if options.cache_dir is None else batches,
         progress=show(),
     )
+    if rows is not None:
+        found = with_proved(found, rows, examples.x, options.keep)
     seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
     return dataclasses.replace(found, seconds=seconds, peak_memory_mib=peak_memory_mib())
+
+
+def _aims_anywhere(attack) -> bool:
+    """Whether an attack wants any misclassification, and not one as a certain class."""
+    return getattr(attack, "target", None) is None
 
 
 def _entry(row, column, examples, options) -> cache.Entry:
@@ -125,6 +144,8 @@ def _entry(row, column, examples, options) -> cache.Entry:
         return cache.Entry(None)
     key = [row.fingerprint, column.identity(), examples.digest, options.seed, options.precision]
     key += [options.batch_size, options.keep, options.distances]
+    if options.skip_certified:
+        key.append("skip_certified")
     if column.uses_training_data:
         key.append(examples.dataset.training_digest)
     return cache.entry(options.cache_dir, key, ".npz")

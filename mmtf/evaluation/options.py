@@ -22,6 +22,9 @@ class EvalOptions:
       eot_samples: number of forward passes that gradient-based attacks average; 1: a single pass.
       keep: number of adversarial images stored in each result, the first ones.
       distances: whether to compute the smallest misclassified perturbation of each example.
+      skip_certified: whether examples that IBP or CROWN-IBP certify in an attack's ball are counted
+        as classified correctly without attacking them (`mmtf.evaluation.proved`). Targeted attacks
+        are not affected.
       cache_dir: folder in which finished cells, and the finished batches of an interrupted one, are
         stored; the same call reads them back. None: they are not stored.
       progress: whether each cell shows its progress on stderr.
@@ -38,6 +41,7 @@ class EvalOptions:
     eot_samples: int = 1
     keep: int = 0
     distances: bool = False
+    skip_certified: bool = False
     cache_dir: str | None = None
     progress: bool = False
 
@@ -51,5 +55,5 @@ class EvalOptions:
         require_int("keep", self.keep, at_least=0)
         if self.cache_dir is not None:
             require_path("cache_dir", self.cache_dir)
-        for name in ("checks", "distances", "progress"):
+        for name in ("checks", "distances", "skip_certified", "progress"):
             require_bool(name, getattr(self, name))

@@ -5,7 +5,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from mmtf.evaluation.payoff_result import (
 from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.results import Result, worst
 from mmtf.evaluation.runner import BrokenConstraint
+from mmtf.evaluation.unions import balls_of, make_attacks_in
 from mmtf.evaluation.verdict import misclassified
 from mmtf.radius import Radius, as_radius, largest, radius_entry, radius_text
 from mmtf.reports.errors import HEADING, error_text
@@ -157,6 +158,7 @@ def payoff_matrix(
     *,
     etas: Sequence[Radius],
     norm: str = "linf",
+    others: Mapping[str, Sequence[float]] | None = None,
     recipes: Mapping[str, AttNetRecipe] | None = None,
     sources: Mapping[str, Any] | None = None,
     options: EvalOptions | None = None,
@@ -173,6 +175,9 @@ def payoff_matrix(
       dataset: its test split is used.
       etas: radii, > 0, as of `mmtf.threat.ThreatModel`.
       norm: of the balls, a norm of `mmtf.threat.ThreatModel`.
+      others: further balls at each radius, norm -> radii (`mmtf.evaluation.unions.balls_of`). An
+        attack also runs in those whose norm it supports, in columns such as `pgd_l2`; `worst` is
+        then the worst case over the union of the balls.
       recipes, sources: see `make_attacks`.
       options: see `EvalOptions`; None: the defaults.
       say: called with a line of text for each cell.
@@ -182,23 +187,25 @@ def payoff_matrix(
     """
     options = options or EvalOptions()
     sources = {name: as_classifier(one) for name, one in (sources or {}).items()}
-    columns = {}
+    columns: dict[float | str, dict[str, FittedAttack]] = {}
     require(isinstance(classifiers, Mapping), "classifiers as a dict by name", classifiers)
     require(isinstance(etas, list | tuple), "etas as a list of different radii", etas)
     etas = [as_radius("eta", eta) for eta in etas]
     require(0 < len(set(etas)) == len(etas), "etas as a list of different radii", etas)
-    for eta in etas:
-        made = make_attacks(
-            attacks,
-            ThreatModel(eta=eta, norm=norm),
-            recipes=recipes,
-            sources=sources,
-            eot_samples=options.eot_samples,
-            seed=options.seed,
-            cache_dir=options.cache_dir,
-            progress=options.progress,
-        )
-        columns[radius_entry(eta)] = {name: as_fitted(one) for name, one in made.items()}
+    for eta, balls in balls_of(etas, norm, others).items():
+        columns[eta] = {
+            name: as_fitted(one)
+            for name, one in make_attacks_in(
+                balls,
+                attacks,
+                recipes=recipes,
+                sources=sources,
+                eot_samples=options.eot_samples,
+                seed=options.seed,
+                cache_dir=options.cache_dir,
+                progress=options.progress,
+            ).items()
+        }
     for name, source in sources.items():
         validate_classifier(source, dataset, name, options.batch_size)
     threat = ThreatModel(eta=max(etas, key=largest), norm=norm)
@@ -210,6 +217,7 @@ def attack_classifier(
     attacks: Mapping[str, Attack | FittedAttack],
     dataset: Dataset,
     options: EvalOptions | None = None,
+    unions: Mapping[str, Collection[str]] | None = None,
 ) -> list[Result]:
     """Measures one row of a payoff matrix: a result per attack on the test split, then `worst`.
 
@@ -221,6 +229,7 @@ def attack_classifier(
       attacks: column name -> attack; a FittedAttack is fitted first.
       dataset: its test split is measured; a FittedAttack is fitted on its training split.
       options: see `EvalOptions`; None: the defaults.
+      unions: name -> columns: before `worst` come the worst cases over these columns alone.
 
     Raises:
       ConfigError: the classifier's outputs are not logits.
@@ -237,7 +246,10 @@ def attack_classifier(
     progress = cells_progress([classifier], list(columns.values()), dataset, options)
     measured, row = cell_measurer(examples, options, progress), Row(None, None, classifier)
     results = [measured(row, name, column) for name, column in columns.items()]
-    return [*results, worst(results, clean)]
+    for name, part in (unions or {}).items():
+        overall = worst([one for one in results[: len(columns)] if one.attack in part], clean)
+        results.append(dataclasses.replace(overall, attack=name))
+    return [*results, worst(results[: len(columns)], clean)]
 
 
 def _measured(
@@ -299,7 +311,10 @@ def _measured(
     if options.checks:
         findings += table_findings(wrong, columns)
     tests = {eta: paired_tests(wrong, clean, eta) for eta in columns}
-    return Matrix(cells, findings, tests)
+    norms = {
+        (name, eta): one.threat.norm for eta, row in columns.items() for name, one in row.items()
+    }
+    return Matrix(cells, findings, tests, norms)
 
 
 def _resolved(options: EvalOptions, classifiers: list[Classifier], dataset, **changes):

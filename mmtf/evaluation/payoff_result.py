@@ -15,6 +15,7 @@ from mmtf.attacks.eot import mean_of
 from mmtf.bounds.certificates import Certificates
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation.cells import Examples
+from mmtf.evaluation.certified_radius import CertifiedRadii
 from mmtf.evaluation.fitted import FittedAttack
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
@@ -36,15 +37,26 @@ class Matrix:
       findings: signs of masked gradients, which put the classifier's error rates in doubt.
       comparisons: radius -> McNemar's tests between classifiers under the per-example worst case
         over the attacks that all of them have (`paired_tests`).
+      norms: (attack, radius) -> norm of the attack's ball.
       certificates: (classifier, radius) -> what verifiers proved, if they ran.
+      certified_parts: (classifier, column, radius) -> what they proved in single balls of a union,
+        and what the cheap verifiers proved on all examples.
+      certified_radii: classifier -> the certified radius of each example, if it was computed.
+      drawn: int [n], the examples on which certificates are; None: all.
     """
 
     cells: list[Result]
     findings: list[Finding]
     comparisons: dict[float | str, list[dict[str, Any]]]
+    norms: dict[tuple[str, float | str], str] = dataclasses.field(default_factory=dict)
     certificates: dict[tuple[str, float | str], Certificates] = dataclasses.field(
         default_factory=dict
     )
+    certified_parts: dict[tuple[str, str, float | str], Certificates] = dataclasses.field(
+        default_factory=dict
+    )
+    certified_radii: dict[str, CertifiedRadii] = dataclasses.field(default_factory=dict)
+    drawn: np.ndarray | None = None
 
 
 def classifier_findings(

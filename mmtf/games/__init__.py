@@ -25,6 +25,9 @@ GAMES = Registry(
         "mtl_ibp": "mmtf.games.mtl_ibp:MTLIBP",
         "pgd_mtl_ibp": "mmtf.games.mtl_ibp:PGDThenMTLIBP",
         "sabr": "mmtf.games.sabr:SABR",
+        "smooth_gaussian": "mmtf.games.smooth_gaussian:SmoothGaussian",
+        "smooth_adv": "mmtf.games.smooth_adv:SmoothAdv",
+        "union": "mmtf.games.union:Union",
     },
     bases=("mmtf.games.base:Game",),
 )
@@ -49,8 +52,11 @@ _CLASSES = {
     "PGDThenMTLIBP": "mmtf.games.mtl_ibp",
     "Players": "mmtf.games.players",
     "SABR": "mmtf.games.sabr",
+    "SmoothAdv": "mmtf.games.smooth_adv",
+    "SmoothGaussian": "mmtf.games.smooth_gaussian",
     "StepContext": "mmtf.games.players",
     "Undefended": "mmtf.games.undefended",
+    "Union": "mmtf.games.union",
 }
 
 __all__ = ["GAMES", *_CLASSES]

@@ -1,7 +1,7 @@
 """The interface between a game and the training loop."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -107,17 +107,49 @@ class Game:
         Returns:
           The metrics: this replica's shares of means over the global batch, float32 scalars.
         """
+        perturbed, context = self.max_step(players, batch, context)
+        return self.min_step(players, batch, perturbed, context)
+
+    def max_step(
+        self, players: Players, batch: Batch, context: StepContext
+    ) -> tuple[Batch, StepContext]:
+        """The perturbed images, constants from here on, and the context of their order."""
         perturbed = Batch(*self.perturb(players.shrunk(batch.x, context), batch, context))
         z = context.shrink(perturbed.x, self.arranged(batch.x))
         perturbed = perturbed._replace(x=tf.stop_gradient(z))
-        context = self._arranged_context(batch, perturbed, context)
+        return perturbed, self._arranged_context(batch, perturbed, context)
+
+    def min_step(
+        self,
+        players: Players,
+        clean: Batch,
+        perturbed: Batch,
+        context: StepContext,
+        at: Sequence[tf.Tensor] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Takes one step of the optimizer down the gradient of `objective`.
+
+        Args:
+          players: all of them.
+          clean, perturbed, context: as of `objective`.
+          at: the values of `trainable` at which the gradient is computed, one tensor for each;
+            None: their current values.
+
+        Returns:
+          The metrics, as `step`.
+        """
         optimizer, variables = players.updaters["classifier"], self.trainable(players)
+        points: Any = variables if at is None else at
+        if at is not None:
+            context = context.at_weights(variables, at)
         with tf.GradientTape() as tape:
+            if at is not None:
+                tape.watch(at)
             with context.dropout(*players.networks):
-                loss, metrics = self.objective(players, batch, perturbed, context)
-            loss += regularization(players.models["classifier"]) / context.replicas
+                loss, metrics = self.objective(players, clean, perturbed, context)
+                loss += regularization(players.models["classifier"]) / context.replicas
             scaled = optimizer.scale_loss(loss)  # by 1, or as float16 needs
-        optimizer.apply(tape.gradient(scaled, variables), variables)
+        optimizer.apply(tape.gradient(scaled, points), variables)
         if context.observed is not None:
             context.observed.loss = loss
             if not context.observed.outputs:
@@ -193,6 +225,13 @@ class Game:
 def regularization(model: keras.Model) -> tf.Tensor | float:
     """The sum of the weight penalties of a model's layers; 0 if there are none."""
     return tf.add_n(model.losses) if model.losses else 0.0
+
+
+def reset_optimizer(optimizer: Any) -> None:
+    """Sets all state of an optimizer but its learning rate to zero, as at the start of a round."""
+    for variable in optimizer.variables:
+        if not variable.path.endswith("learning_rate"):
+            variable.assign(tf.zeros_like(variable))
 
 
 def steepest_attack(threat: ThreatModel, steps: int) -> Attack:

@@ -78,15 +78,41 @@ class BestResponse(Game):
         return attacker.trainable_variables
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
-        attacker = players.models["attacker"]
-        variables = self.trainable(players)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # Only the attacker's variables: gradients of the classifier's would take time.
-            tape.watch([variable.value for variable in variables])
-            with context.dropout(attacker):
-                z = attacker([batch.x, batch.y], training=True)
-            logits = players.classifier(z, training=False)
-            gain = context.mean(LOSSES[self.loss](logits, batch.y))
-        gradients = tape.gradient(gain, [variable.value for variable in variables])
-        players.updaters["attacker"].apply([-gradient for gradient in gradients], variables)
-        return {"risk": gain}
+        given = players.models["attacker"], players.updaters["attacker"]
+        _, gains = ascend(*given, players, batch, context, LOSSES[self.loss])
+        return {"risk": context.mean(gains)}
+
+
+def ascend(
+    attacker: keras.Model,
+    optimizer: Any,
+    players: Players,
+    batch: Batch,
+    context: StepContext,
+    loss: losses.Loss = losses.cross_entropy,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of an attack network up the risk of the classifier (Eq. 9).
+
+    Args:
+      attacker: the network; its dropout is active.
+      optimizer: that of its trainable variables.
+      players: the classifier, which is called with training=False.
+      batch: the clean images.
+      context: of this step.
+      loss: (logits, labels) -> [N], what it raises.
+
+    Returns:
+      The network's images before the step, [N, H, W, C], and their losses, [N].
+    """
+    variables = attacker.trainable_variables
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        # Only the attacker's variables: gradients of the classifier's would take time.
+        tape.watch([variable.value for variable in variables])
+        with context.dropout(attacker):
+            z = attacker([batch.x, batch.y], training=True)
+        logits = players.classifier(context.shrink(z, batch.x), training=False)
+        each = loss(logits, batch.y)
+        gain = context.mean(each)
+    gradients = tape.gradient(gain, [variable.value for variable in variables])
+    optimizer.apply([-gradient for gradient in gradients], variables)
+    return tf.stop_gradient(z), tf.stop_gradient(each)

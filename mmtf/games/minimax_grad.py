@@ -6,6 +6,7 @@ import warnings
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice, require_int, require_number
 from mmtf.games.base import Game, steepest_attack
 from mmtf.games.players import Batch, Players, StepContext
@@ -103,17 +104,13 @@ class MinimaxGrad(Game):
         classifier, model = players.classifier, players.models["classifier"]
         fused = self.penalty == "fused"
         opened = fused_kernel_gradients(model) if fused else contextlib.nullcontext()
-        with opened, tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(z)
-            logits = classifier(z, training=True)
-            context.observe(logits, y)
-            each = losses.cross_entropy(logits, y)
-            # `fused` requires the differentiated tensor to be itself a summand of the objective.
-            risk = mean_loss = context.mean(each)
-            if context.weights is not None:
-                require(not fused, "penalty='nested' for weights of examples", self.penalty)
-                # dl_i/dz_i has no weight: k copies of an example have k times its square, not k^3.
-                mean_loss = tf.reduce_sum(each) / context.global_batch_size
+        with opened:
+            tape, each, risk, mean_loss = watched_losses(classifier, z, y, context)
+        require(
+            context.weights is None or not fused,
+            "penalty='nested' for weights of examples",
+            self.penalty,
+        )
         sensitivity = context.global_batch_size * tape.gradient(mean_loss, z)
         factor = self.gamma * self.threat.radius * scale
         if context.strength is not None:
@@ -140,6 +137,34 @@ class MinimaxGrad(Game):
             each_there = losses.cross_entropy(classifier(shifted, training=True), y)
         difference = tf.math.divide_no_nan(each_there - each, scale)
         return risk + factor * context.mean(difference), metrics
+
+
+def watched_losses(
+    classifier: Classifier, z: tf.Tensor, y: tf.Tensor, context: StepContext
+) -> tuple[tf.GradientTape, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The losses of perturbed images, on a tape that gives their gradients in the images.
+
+    Args:
+      classifier: the defender; its dropout is active.
+      z: perturbed images, [N, H, W, C].
+      y: labels, int [N].
+      context: of this step.
+
+    Returns:
+      (tape, losses [N], risk, mean loss). The global batch size times the gradient of the mean loss
+      in z is dl_i / dz_i. It has no weights of examples, which the risk has: k copies of an example
+      have k times its square, not k^3.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(z)
+        logits = classifier(z, training=True)
+        context.observe(logits, y)
+        each = losses.cross_entropy(logits, y)
+        # `fused` requires the differentiated tensor to be itself a summand of the objective.
+        risk = mean_loss = context.mean(each)
+        if context.weights is not None:
+            mean_loss = tf.reduce_sum(each) / context.global_batch_size
+    return tape, each, risk, mean_loss
 
 
 def _share(z, every):

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -89,6 +89,13 @@ class StepContext:
         if self.weights is None:
             return self
         return dataclasses.replace(self, weights=choose(self.weights))
+
+    def at_weights(
+        self, variables: Sequence[keras.Variable], tensors: Sequence[tf.Tensor]
+    ) -> "StepContext":
+        """The context whose `dropout` also gives `variables` the values `tensors`."""
+        pairs = list(zip(variables, tensors, strict=True))
+        return dataclasses.replace(self, dropout=functools.partial(self.dropout, also=pairs))
 
     def shrink(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """x + strength (z - x): in the ball of radius strength times eta if z is in that of eta."""

@@ -30,7 +30,8 @@ def perturbed(
     - `full`: eta tanh(3 raw / rms(raw)). The gradient ignores the clip to the box, so pixels at the
       border of the box keep a gradient.
 
-    In l2, `tanh` is eta raw / max(||raw||_2, 1), and the two others are eta raw / ||raw||_2.
+    In l2, `tanh` is eta raw / max(||raw||_2, 1), and the two others are eta raw / ||raw||_2; in l1
+    the same with ||raw||_1.
 
     Args:
       images: Keras tensor [N, H, W, C], pixels in the box.
@@ -54,7 +55,10 @@ def perturbed(
         # tanh of a large float32 rounds to 1: eta is reached and never passed.
         delta = ops.tanh(raw) * threat.radii
     else:
-        length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
+        if threat.norm == "l1":
+            length = ops.sum(ops.abs(raw), axes, keepdims=True) + EPSILON
+        else:
+            length = ops.sqrt(ops.sum(square, axes, keepdims=True) + EPSILON)
         delta = threat.radius * raw / (ops.maximum(length, 1.0) if output == "tanh" else length)
     moved = images + delta
     if output == "full":

@@ -10,7 +10,7 @@ PLACED = {
     "dataset", "note", "preprocess", "n", "norm", "etas", "seed", "attacks", "eot_samples",
     "attack_precision", "transfer_from", "bounds", "batch_size", "cells", "signs", "comparisons",
     "versions", "hardware", "environment", "commit", "command", "date", "models", "class_names",
-    "certified",
+    "certified", "certified_parts", "certified_radius", "unions",
 }  # fmt: skip
 
 

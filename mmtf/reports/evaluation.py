@@ -3,10 +3,10 @@
 import pandas as pd
 
 from mmtf.reports.about import attack_settings
-from mmtf.reports.certified import bracket_lines, entries
+from mmtf.reports.certified import bracket_lines, entries, radius_lines
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
-from mmtf.reports.measured import CERTIFIED, CLEAN, WORST, record_radius, target_text
+from mmtf.reports.measured import CLEAN, WORST, is_certified, record_radius, target_text
 
 MARK = " !"
 
@@ -23,7 +23,7 @@ def evaluation_frame(record: dict) -> pd.DataFrame:
         columns += ["target_rate", "target_low", "target_high", "target_n"]
     frame = pd.DataFrame(record["cells"]).reindex(columns=[*columns, "seconds"])
     frame.insert(4, "robust_accuracy", 1 - frame.error)
-    sure = frame.attack.isin([CLEAN, CERTIFIED])
+    sure = (frame.attack == CLEAN) | frame.attack.map(is_certified)
     return frame.assign(in_doubt=frame.defense.isin(doubted) & ~sure)
 
 
@@ -32,9 +32,10 @@ def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
 
     An error rate in doubt ends in `!`. Of an attack with a target class the success rate follows,
     the share of the images classified as their target, with its interval. Beside certificates the
-    columns are `worst >=` and `certified <=`: the true worst case lies between them.
+    columns are `worst >=` and `certified <=`: the true worst case lies between them. Where columns
+    are on different numbers of examples, each says its own.
     """
-    titles = {WORST: f"{WORST} >=", CERTIFIED: f"{CERTIFIED} <="} if entries(record, eta) else {}
+    titles = column_titles(record, eta)
     rows: dict[str, dict[str, str]] = {}
     frame = evaluation_frame(record)
     targets = [target_text(cell) for cell in record["cells"]]
@@ -44,8 +45,27 @@ def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
             text = f"{error_text(row.error)} [{row.ci_low:.4f}, {row.ci_high:.4f}]{mark}"
             if row.target:
                 text += f", target reached {row.target}"
-            rows.setdefault(row.defense, {})[titles.get(row.attack, row.attack)] = text
+            rows.setdefault(row.defense, {})[titles[row.attack]] = text
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def column_titles(record: dict, eta: float | str) -> dict[str, str]:
+    """Column -> its title in the table of one radius.
+
+    Example:
+      >>> cells = [{"attack": "worst", "eta": 0.3, "n": 5000}]
+      >>> cells.append({"attack": "certified", "eta": 0.3, "n": 100})
+      >>> column_titles({"cells": cells, "certified": [{"eta": 0.3}]}, 0.3)
+      {'worst': 'worst >= (n = 5,000)', 'certified': 'certified <= (n = 100)'}
+    """
+    cells = {one["attack"]: one for one in record["cells"] if one["eta"] == eta}
+    proved = bool(entries(record, eta))
+    several = len({one["n"] for one in cells.values()}) > 1
+    titles = {}
+    for name, cell in cells.items():
+        end = " >=" if name == WORST and proved else " <=" if is_certified(name) else ""
+        titles[name] = f"{name}{end}" + (f" (n = {cell['n']:,})" if several else "")
+    return titles
 
 
 def evaluation_markdown(record: dict) -> str:
@@ -62,6 +82,7 @@ def evaluation_markdown(record: dict) -> str:
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
+    parts += [f"- {line}" for line in radius_lines(record)]
     parts.append(_settings(record))
     parts += ["## Signs of masked gradients", *(f"- {text}" for text in _signs(record))]
     return "\n\n".join(parts) + "\n"

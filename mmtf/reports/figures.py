@@ -5,6 +5,7 @@ screens, dark ones and paper. Sizes are in CSS pixels.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as ET
 
 from mmtf.reports.markup import element, svg
@@ -65,10 +66,13 @@ def interval_plot(points: list[Point], title: str) -> ET.Element:
     parts = []
     for share in SHARES:
         x = across(share)
-        parts += [_line("grid", x, top, x, height), _text(f"{100 * share:.0f}", x, height + 16)]
+        parts += [
+            draw_line("grid", x, top, x, height),
+            draw_text(f"{100 * share:.0f}", x, height + 16),
+        ]
     parts += [
-        _line("axis", across(0), height, across(1), height),
-        _text("accuracy in %", across(0.5), height + 33, "title"),
+        draw_line("axis", across(0), height, across(1), height),
+        draw_text("accuracy in %", across(0.5), height + 33, "title"),
     ]
     for number, point in enumerate(points):
         y = top + row * (number + 0.5)
@@ -78,10 +82,10 @@ def interval_plot(points: list[Point], title: str) -> ET.Element:
             element(
                 "g",
                 element("title", str(point)),
-                _text(_short(point.label), left - 9, y + 4, f"name {kind}"),
-                _line("interval", ends[0], y, ends[1], y),
-                *(_line("interval", x, y - 4, x, y + 4) for x in ends),
-                _marker(3 if point.strong else 0, across(point.value), y, 5),
+                draw_text(_short(point.label), left - 9, y + 4, f"name {kind}"),
+                draw_line("interval", ends[0], y, ends[1], y),
+                *(draw_line("interval", x, y - 4, x, y + 4) for x in ends),
+                draw_marker(3 if point.strong else 0, across(point.value), y, 5),
                 class_=kind,
             )
         )
@@ -111,21 +115,21 @@ def radius_curves(series: dict[str, list[Point]], title: str, x_title: str) -> E
     for share in SHARES:
         y = down(share)
         parts += [
-            _line("grid", left, y, across(largest), y),
-            _text(f"{100 * share:.0f}", left - 8, y + 4, "end"),
+            draw_line("grid", left, y, across(largest), y),
+            draw_text(f"{100 * share:.0f}", left - 8, y + 4, "end"),
         ]
-    for x in _ticks([0.0, *radii], across):
+    for x in ticks_apart([0.0, *radii], across):
         place = across(x)
         parts += [
-            _line("grid", place, top, place, bottom),
-            _line("axis", place, bottom, place, bottom + 4),
-            _text(f"{x:g}", place, bottom + 17),
+            draw_line("grid", place, top, place, bottom),
+            draw_line("axis", place, bottom, place, bottom + 4),
+            draw_text(f"{x:g}", place, bottom + 17),
         ]
     parts += [
-        _line("axis", left, bottom, across(largest), bottom),
-        _line("axis", left, top, left, bottom),
-        _text(x_title, (left + across(largest)) / 2, bottom + 35, "title"),
-        _text(
+        draw_line("axis", left, bottom, across(largest), bottom),
+        draw_line("axis", left, top, left, bottom),
+        draw_text(x_title, (left + across(largest)) / 2, bottom + 35, "title"),
+        draw_text(
             "accuracy in %",
             0,
             0,
@@ -159,8 +163,8 @@ def _series(number, name, places, down):
             element(
                 "g",
                 element("title", f"{point} at {point.x:g}"),
-                _line("interval", x, down(point.low), x, down(point.high)),
-                _marker(number, x, down(point.value), 4),
+                draw_line("interval", x, down(point.low), x, down(point.high)),
+                draw_marker(number, x, down(point.value), 4),
             )
         )
     return element("g", element("title", name), *parts, class_=_look(number))
@@ -171,8 +175,8 @@ def _legend_entry(number, name, x, y):
         "g",
         element("title", name),
         element("polyline", points=f"{x:g},{y:g} {x + 26:g},{y:g}", fill="none"),
-        _marker(number, x + 13, y, 4),
-        _text(_short(name), x + 32, y + 4, "start"),
+        draw_marker(number, x + 13, y, 4),
+        draw_text(_short(name), x + 32, y + 4, "start"),
         class_=_look(number),
     )
 
@@ -182,7 +186,7 @@ def _look(number: int) -> str:
     return f"series s{number % SERIES}" + (" dashed" if number >= SERIES else "")
 
 
-def _ticks(radii, across) -> list[float]:
+def ticks_apart(radii: Iterable[float], across: Callable[[float], float]) -> list[float]:
     """The radii whose labels do not touch, from the largest down; 0 is always among them."""
     kept = [0.0]
     for x in sorted(set(radii) - {0.0}, reverse=True):
@@ -196,7 +200,7 @@ def _short(name: str) -> str:
     return name if len(name) <= LABEL_LETTERS else name[: LABEL_LETTERS - 1] + "\u2026"
 
 
-def _marker(number: int, x: float, y: float, r: float) -> ET.Element:
+def draw_marker(number: int, x: float, y: float, r: float) -> ET.Element:
     """One of eight shapes, so that lines are told apart without color."""
     corners = MARKERS.get(number % SERIES)
     if corners is None:
@@ -205,10 +209,14 @@ def _marker(number: int, x: float, y: float, r: float) -> ET.Element:
     return element("polygon", points=path, class_="marker")
 
 
-def _line(kind, x1, y1, x2, y2):
+def draw_line(kind: str, x1: float, y1: float, x2: float, y2: float) -> ET.Element:
+    """A line of a class of the style sheet."""
     ends = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
     return element("line", class_=kind, **{name: f"{at:.1f}" for name, at in ends.items()})
 
 
-def _text(text, x, y, kind="middle", **attributes):
+def draw_text(
+    text: str, x: float, y: float, kind: str = "middle", **attributes: object
+) -> ET.Element:
+    """A text of a class of the style sheet, which says how it is aligned."""
     return element("text", text, x=f"{x:.1f}", y=f"{y:.1f}", class_=kind, **attributes)

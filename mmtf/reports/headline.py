@@ -14,6 +14,11 @@ from mmtf.reports.measured import (
 )
 
 LISTED = 3
+CHANGES = {
+    "linf": "every pixel by",
+    "l2": "an image by a Euclidean distance of",
+    "l1": "an image by a sum of absolute changes of",
+}
 
 
 def headline(measured: Measured) -> str:
@@ -70,8 +75,7 @@ def attacker(record: dict[str, Any], eta: Radius) -> str:
       >>> attacker({"norm": "l2"}, 2.0)[:70]
       'an attack may change an image by a Euclidean distance of at most eta 2'
     """
-    linf = record["norm"] == "linf"
-    what = "every pixel by" if linf else "an image by a Euclidean distance of"
+    linf, what = record["norm"] == "linf", CHANGES[record["norm"]]
     if record.get("preprocess") == "standardize_per_image":
         return (
             f"an attack may change {what} at most eta {eta} on the scale of images that are "

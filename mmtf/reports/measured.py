@@ -5,6 +5,8 @@ from typing import Any
 from mmtf.radius import radius_title
 
 CLEAN, WORST, CERTIFIED = "none", "worst", "certified"
+# Certificates by cheap verifiers alone; those in one ball of a union are `certified_<norm>`.
+CHEAP = f"{CERTIFIED}_cheap"
 TITLES = {CLEAN: "no attack", WORST: "worst of all"}
 # Keys of a cell that have a place of their own on the page; all others become columns.
 KNOWN = (
@@ -48,8 +50,8 @@ class Measured:
 
     def real_attacks(self, defense: str, eta: Radius) -> list[dict[str, Any]]:
         """A model's cells at one radius without clean images, worst case and certificates."""
-        others = (CLEAN, WORST, CERTIFIED)
-        found = [self.at(defense, a, eta) for a in self.attacks if a not in others]
+        real = [a for a in self.attacks if a not in (CLEAN, WORST) and not is_certified(a)]
+        found = [self.at(defense, a, eta) for a in real]
         return [cell for cell in found if cell]
 
     def numbers(self) -> list[float]:
@@ -58,17 +60,30 @@ class Measured:
 
     def in_doubt(self, cell: dict[str, Any]) -> bool:
         """Whether a sign of gradient masking puts the cell's error in doubt."""
-        return cell["defense"] in self.doubted and cell["attack"] not in (CLEAN, CERTIFIED)
+        attacked = cell["attack"] != CLEAN and not is_certified(cell["attack"])
+        return cell["defense"] in self.doubted and attacked
 
     def radius(self, eta: Radius) -> str:
         """One radius on both scales, short, for a title."""
         return record_radius(self.record, eta)
 
 
+def is_certified(column: str) -> bool:
+    """Whether a column holds certificates, not an attack.
+
+    Example:
+      >>> [is_certified(name) for name in ("certified", "certified_l2", "pgd")]
+      [True, True, False]
+    """
+    return column == CERTIFIED or column.startswith(f"{CERTIFIED}_")
+
+
 def record_radius(record: dict[str, Any], eta: Any) -> str:
-    """One radius of a record on both scales, for a title."""
+    """One radius of a record on both scales, for a title; of a union also its other balls."""
     standardized = record.get("preprocess") == "standardize_per_image"
-    return radius_title(eta, record["norm"], standardized=standardized)
+    told = radius_title(eta, record["norm"], standardized=standardized)
+    others = record.get("unions", {}).get(str(eta), {})
+    return " or ".join([told, *(f"{norm} {radius:g}" for norm, radius in others.items())])
 
 
 def attack_title(name: str) -> str:

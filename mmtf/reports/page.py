@@ -7,7 +7,9 @@ from xml.etree import ElementTree as ET
 
 from mmtf.reports import checks, gallery, headline, result_tables
 from mmtf.reports.about import attack_settings, facts
-from mmtf.reports.certified import ABOUT, bracket_table
+from mmtf.reports.band import band_series
+from mmtf.reports.band_figure import band_figure
+from mmtf.reports.certified import ABOUT, bracket_table, radius_table
 from mmtf.reports.figures import Point, interval_plot, radius_curves
 from mmtf.reports.markup import Child, element, render, table
 from mmtf.reports.measured import (
@@ -53,6 +55,7 @@ def evaluation_html(record: dict[str, Any], images: dict[str, Any] | None = None
         element("style", style),
     )
     sections = [
+        _bands(measured),
         _radii(measured),
         *(_results(measured, eta) for eta in reversed(measured.etas)),
         _checks(measured),
@@ -122,6 +125,24 @@ def _radii(measured: Measured) -> ET.Element | None:
     return _section("Accuracy against the radius", element("p", text), _panels(pictures))
 
 
+def _bands(measured: Measured) -> ET.Element | None:
+    """The brackets against the radius, and the certified radii, if there are any."""
+    series = band_series(measured.record)
+    if not series:
+        return None
+    pictures = {
+        name: band_figure(ends, f"Bracket around the worst-case error of {name}")
+        for name, ends in series.items()
+    }
+    radii = radius_table(measured.record)
+    return _section(
+        "How robust is it really?",
+        element("p", ABOUT),
+        _panels(pictures),
+        None if radii is None else _scrolling(radii, "Certified radii"),
+    )
+
+
 def _results(measured: Measured, eta: Radius) -> ET.Element:
     pictures = {}
     for model in measured.defenses:
@@ -138,7 +159,7 @@ def _results(measured: Measured, eta: Radius) -> ET.Element:
     return _section(
         f"Results at {measured.radius(eta)}",
         element("div", _panels(pictures), _scrolling(matrix, "Results"), class_="results"),
-        *([element("p", ABOUT), _scrolling(bracket, "Bracket")] if bracket is not None else []),
+        None if bracket is None else _scrolling(bracket, "Bracket"),
         details,
     )
 

@@ -17,6 +17,7 @@ from mmtf.evaluation.runner import measure
 from mmtf.games.players import Players
 from mmtf.reports import write_json
 from mmtf.runs.reading import read_curve
+from mmtf.runs.union import attackers_of, union_attacks
 from mmtf.runs.workdir import Workdir
 from mmtf.threat import ThreatModel
 from mmtf.training.logs import Logs
@@ -87,21 +88,17 @@ class Curve:
         self._attacks = {
             name: attack for name, attack in attacks_of(quick).items() if isinstance(attack, Attack)
         }
-        self._threat = ThreatModel(eta=config.eta, norm=config.norm)
-        self._met: LearnedAttack | None = None
+        self._config = quick
+        self._networks: dict[str, keras.Model] = {}
+        self._of_networks: dict[str, Attack] = {}
         self._path = workdir.curve_path
         self._logs = logs
         self.points = _points(self._path)
 
     def add(self, players: Players, step: int) -> None:
-        """Measures the classifier at `step`, also under the attack network in training."""
+        """Measures the classifier at `step`, also under the attack networks in training."""
         classifier = players.classifier
-        attacks = dict[str, Attack](self._attacks)
-        if "attacker" in players.models:
-            attacker = players.models["attacker"]
-            if self._met is None or self._met.network is not attacker:
-                self._met = LearnedAttack(self._threat, attacker)  # kept: compiled once
-            attacks[MET] = self._met
+        attacks = {**self._attacks, **self._of_players(players)}
         point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
             point[name] = measure(classifier, attack, self._x, self._y, name=name).error
@@ -109,6 +106,17 @@ class Curve:
         write_json(self._path, self.points)
         errors = {f"test_error/{name}": point[name] for name in attacks}
         self._logs.scalars(step, errors)
+
+    def _of_players(self, players: Players) -> dict[str, Attack]:
+        """The attacks of the game's own attackers, kept: they are compiled once."""
+        networks = attackers_of(players)
+        if not self._of_networks or networks != self._networks:
+            self._networks = networks
+            self._of_networks = dict(union_attacks(self._config, networks))
+            if "attacker" in networks:
+                threat = ThreatModel(eta=self._config.eta, norm=self._config.norm)
+                self._of_networks[MET] = LearnedAttack(threat, networks["attacker"])
+        return self._of_networks
 
 
 def _points(path: str) -> list[dict[str, float]]:

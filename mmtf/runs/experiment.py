@@ -25,11 +25,12 @@ from mmtf.radius import radius_title
 from mmtf.registry import is_place
 from mmtf.reports import write_json
 from mmtf.runs.curve import Curve, attacks_of
+from mmtf.runs.games import make_game
 from mmtf.runs.record import RunRecord, result_of
 from mmtf.runs.rounds import round_path, rounds_matrix
+from mmtf.runs.union import UNION, attackers_of, union_attacks
 from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
-from mmtf.threat import ThreatModel
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.logs import Logs
 from mmtf.training.options import CHECKPOINT_SECONDS
@@ -38,12 +39,6 @@ from mmtf.training.trainer import Trainer
 
 CURVE_POINTS = 10
 SHOWN_IMAGES = 8
-
-
-def make_game(config: RunConfig) -> Any:
-    """Builds the game of `config` with its options and threat model."""
-    threat = ThreatModel(eta=config.eta, norm=config.norm)
-    return GAMES[config.game](threat, **config.game_options)
 
 
 def require_possible(config: RunConfig) -> None:
@@ -235,19 +230,24 @@ def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **optio
 def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     """Measures the rows of the final table; logs them and some adversarial images."""
     config, step = run.config, trained.trainer.total_steps
-    run.say(f"Measuring {', '.join(config.attacks)} in float32 ...")
-    attacks = attacks_of(config, _attacker(trained), run.workdir.inside("attackers"))
+    networks = attackers_of(trained.trainer.players)
+    attacks = attacks_of(config, networks.get("attacker"), run.workdir.inside("attackers"))
+    parts = union_attacks(config, networks)
+    attacks |= parts
+    run.say(f"Measuring {', '.join(attacks)} in float32 ...")
     options = EvalOptions(
         max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES, progress=True
     )
-    results = attack_classifier(trained.classifier, attacks, run.dataset, options)
+    unions = {UNION: list(parts)} if parts else {}
+    results = attack_classifier(trained.classifier, attacks, run.dataset, options, unions)
     logs.scalars(step, {f"final_error/{one.attack}": one.error for one in results})
     clean, _ = run.dataset.test(SHOWN_IMAGES)
     for result in results:
         count = len(result.images)
         if count:
             logs.attack_images(step, result.attack, clean[:count], result.images)
-    return [result_of(one.to_dict(), config) for one in results]
+    etas = {name: attack.threat.eta for name, attack in parts.items()}
+    return [result_of(one.to_dict(), config, etas.get(one.attack)) for one in results]
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:
@@ -265,19 +265,16 @@ def _rounds(run: _Run) -> list[dict[str, Any]] | None:
 
 
 def _export(run: _Run, trained: Trained) -> None:
-    """Writes the classifier and the attack network, if any, as Keras files and SavedModels."""
-    workdir, dataset, attacker = run.workdir, run.dataset, _attacker(trained)
-    if attacker is not None:
-        export.save_keras(attacker, workdir.attacker_path)
-        export.save_attacker(attacker, dataset.image_shape, workdir.inside("attacker_saved_model"))
+    """Writes the classifier and the attack networks as Keras files and SavedModels."""
+    workdir, dataset = run.workdir, run.dataset
+    for name, attacker in attackers_of(trained.trainer.players).items():
+        export.save_keras(attacker, workdir.inside(f"{name}.keras"))
+        folder = workdir.inside(f"{name}_saved_model")
+        export.save_attacker(attacker, dataset.image_shape, folder)
     export.save_keras(trained.classifier, workdir.keras_path)
     export.save_serving(
         trained.classifier, dataset.preprocess, dataset.image_shape, workdir.saved_model_path
     )
-
-
-def _attacker(trained: Trained) -> keras.Model | None:
-    return trained.trainer.players.models.get("attacker")
 
 
 def _events(trainer: Trainer, curve: Curve, logs: Logs, workdir: Workdir) -> Callbacks:

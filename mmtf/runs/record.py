@@ -79,16 +79,17 @@ class RunRecord:
         return record if self.rounds is None else {**record, "rounds": self.rounds}
 
 
-def result_of(measured: dict[str, Any], config: RunConfig) -> dict[str, Any]:
+def result_of(measured: dict[str, Any], config: RunConfig, eta: Any = None) -> dict[str, Any]:
     """Returns a row of the final table: the measurement, its radius and the paper's error.
 
     Args:
       measured: a result's dict, with `attack`, `error` (0 to 1) and its interval.
       config: the run's configuration.
+      eta: radius of the attack's ball; None: that of the configuration.
     """
     return {
         **measured,
-        "eta": radius_entry(config.eta),
+        "eta": radius_entry(config.eta if eta is None else eta),
         "paper": _paper_figure(measured["attack"], config),
     }
 

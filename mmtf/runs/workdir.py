@@ -1,6 +1,7 @@
 """The folder of one run: its configuration, lock, checkpoints, logs, record and exports."""
 
 import os
+import re
 from typing import Any, TextIO
 
 from mmtf.config import RunConfig, differences
@@ -12,6 +13,8 @@ from mmtf.runs.reading import read_config, read_record
 from mmtf.storage.files import files_within, remove_partial, write_json
 from mmtf.storage.lock import NewFolder, hold
 
+# What a run exports: the classifier, and the attack networks by their names.
+EXPORTS = re.compile(r"classifier\.keras|saved_model|attacker\w*\.keras|attacker\w*_saved_model")
 RUN = "run.json"  # as in mmtf.training.checkpoints, whose import would load TensorFlow
 
 
@@ -99,8 +102,8 @@ class Workdir:
                 raise ConfigError(
                     f"{error} For a new run, give a folder without a config.json of something else."
                 ) from error
-        names = ("classifier.keras", "attacker.keras", "saved_model", "attacker_saved_model")
-        taken = [name for name in names if os.path.lexists(self.inside(name))]
+        found = sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
+        taken = [name for name in found if EXPORTS.fullmatch(name)]
         if taken:
             raise ConfigError(
                 f"Expected a new folder, or one with a run to go on from. Received: {self.path}, "

@@ -16,7 +16,10 @@ import mmtf
 from mmtf.runtime import cpu
 
 # Flags whose values are paths on this machine; they are left out of the recorded command.
-FOLDERS = ("workdir", "data_dir", "data", "replay", "output", "classifiers", "runs", "figure")
+FOLDERS = (
+    *("workdir", "data_dir", "data", "replay", "output", "classifiers", "runs", "figure"),
+    *("workdirs", "page"),
+)
 
 # Environment variables of TensorFlow that affect rounding or compilation.
 DECIDING = (

@@ -75,3 +75,18 @@ def _flat(config, prefix=""):
             yield f"{prefix}{name}", ",".join(map(str, value))
         else:
             yield f"{prefix}{name}", "default" if value is None else value
+
+
+def log_figures(folder: str, pictures: dict[str, bytes]) -> None:
+    """Writes pictures for TensorBoard, in an event file of their own.
+
+    Args:
+      folder: folder of the logs, created if missing.
+      pictures: tag -> a PNG file.
+    """
+    with contextlib.suppress(tf.errors.OpError):  # no result depends on it
+        writer = tf.summary.create_file_writer(folder)
+        with writer.as_default():
+            for tag, picture in pictures.items():
+                tf.summary.image(tag, tf.io.decode_png(picture, channels=3)[None], step=0)
+        writer.close()

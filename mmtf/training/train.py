@@ -204,7 +204,7 @@ def _identity(trainer, dataset, schedule, options) -> dict:
             "class": type(game).__name__,
             **without_added_defaults({name: getattr(game, name, None) for name in settings}),
         },
-        "schedule": dataclasses.asdict(schedule),
+        "schedule": schedule.to_dict(),
         "seed": options.seed,
         "model": architecture(classifier.model),
         "dataset": {

@@ -292,7 +292,7 @@ def test_an_output_is_chosen_by_the_flag(tmp_path):
         (["--model=x", "--bounds=0"], "--bounds=LOW,HIGH with LOW < HIGH"),
         (["--model=x", "--bounds=0,1", "--bounds=0,1"], "for each of 1 models"),
         (["--model=x", "--batch_size=-1"], "batch_size >= 0"),
-        (["--model=x", "--norm=l1"], "norm to be one of linf, l2"),
+        (["--model=x", "--norm=l3"], "norm to be one of linf, l2, l1"),
     ],
 )
 def test_a_users_mistake_gets_one_line(flags, message):

@@ -23,6 +23,7 @@ from mmtf.data import load_digits
 from mmtf.evaluation import misclassified
 from mmtf.reports import read_json
 from mmtf.storage.lock import InUse, hold
+from mmtf.threat import ThreatModel
 
 SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
 
@@ -442,3 +443,37 @@ def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
     assert lines["schedule.learning_rate"] == ["0.004", "preset fast, *, *"]
     assert lines["pgd_steps"] == ["40", "default"]
     assert not os.path.exists(tmp_path / "w")
+
+
+def test_a_union_game_shows_each_attacker_in_its_ball(tmp_path):
+    flags = [*SMALL, "--game=union", "--attackers=fgsm,pgd_l2,mlp_l1", "--rule=example_max"]
+    flags += ["--eta=0.3", "--eta_l2=3", "--eta_l1=20", "--max_steps=2", "--attacker_rate=2"]
+    flags += ["--net=strided_cnn", "--attacks=none", "--pgd_steps=4", "--steps=4"]
+    done = run(tmp_path / "run", *flags)
+    assert done.returncode == 0, done.stderr
+    record = read_json(str(tmp_path / "run" / "record.json"))
+    rows = {one["attack"]: one for one in record["results"]}
+    assert list(rows) == ["none", "fgsm_curr", "pgd_l2_curr", "mlp_l1_met", "union", "worst"]
+    assert [rows[name]["eta"] for name in list(rows)[1:4]] == [0.3, 3.0, 20.0]
+    errors = {name: one["error"] for name, one in rows.items()}
+    assert errors["worst"] == errors["union"] >= max(errors.values())
+    assert "union: images that any attacker of the game misclassifies" in done.stdout
+    assert "linf eta 0.3, l2 eta 3, l1 eta 20" in done.stdout
+    # The network that is exported is the one of the table, and keeps its ball.
+    network = keras.models.load_model(tmp_path / "run" / "attacker_mlp_l1.keras")
+    x, y = load_digits().test(50)
+    z = network([x, y]).numpy()
+    assert not ThreatModel(eta=20.0, norm="l1").violations(z, x).any()
+    model = keras.models.load_model(tmp_path / "run" / "classifier.keras")
+    assert abs(np.mean(misclassified(model, z, y)) - errors["mlp_l1_met"]) <= 1 / 50
+    assert (tmp_path / "run" / "attacker_mlp_l1_saved_model" / "saved_model.pb").exists()
+    (events,) = glob.glob(str(tmp_path / "run" / "logs" / "events*"))
+    found = {
+        value.tag
+        for event in tf.compat.v1.train.summary_iterator(events)
+        for value in event.summary.value
+    }
+    for name in ("fgsm", "pgd_l2", "mlp_l1"):
+        assert {f"train/risk_{name}", f"train/chosen_{name}"} <= found
+    again = run(tmp_path / "run", *flags)
+    assert again.returncode == 0 and "union" in again.stdout

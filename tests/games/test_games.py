@@ -128,6 +128,8 @@ def test_each_player_moves_its_own_way(name):
 
 # Games whose attacker's answer is computed, not learned.
 GRADIENT_GAMES = [name for name in GAMES if "attnet" not in name]
+# Games without an attack on the examples: clean or noisy images, or bounds.
+NO_ATTACK = ("undefended", "smooth_gaussian", "ibp", "crown_ibp")
 
 
 @pytest.mark.parametrize("name", GRADIENT_GAMES)
@@ -140,7 +142,7 @@ def test_the_max_step_stays_in_ball_and_box(name):
     np.testing.assert_array_equal(labels, y.numpy()[list(order)])
 
 
-@pytest.mark.parametrize("name", [name for name in GRADIENT_GAMES if name != "undefended"])
+@pytest.mark.parametrize("name", [name for name in GRADIENT_GAMES if name not in NO_ATTACK])
 def test_the_max_step_raises_the_risk(name):
     game, net = GAMES[name](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()

@@ -1,12 +1,32 @@
 """The same weights on two devices as on one."""
 
+import json
 import os
 import subprocess
 import sys
 
+import pytest
 import tiny
 
+ATTACKER = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
+BALLS = {"attackers": "fgsm,fgm_l2,unet", "eta_l2": 1.0, "attacker_rate": 1.0}
+# (game, options, whether the data are in memory)
+PLAYED = [
+    ("adv_fgsm", {"rounds": 1}, True),
+    ("minimax_grad", {}, False),
+    ("minimax_grad", {"penalty": "fused"}, True),
+    ("minimax_grad", {"penalty_every": 2}, False),
+    ("minimax_attnet", ATTACKER, True),
+    ("maximin_attnet", ATTACKER, True),
+    ("union", {"rule": "batch_max", **BALLS}, True),
+]
+UNIONS = [
+    ("union", {"rule": rule, "gamma": 0.1, **BALLS}, rule != "weights")
+    for rule in ("example_max", "average", "drawn", "weights")
+]
+
 TWO_REPLICAS = """
+import json
 import sys
 import numpy as np
 import tensorflow as tf
@@ -39,12 +59,7 @@ two = tf.distribute.MirroredStrategy(
     ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice())
 assert two.num_replicas_in_sync == 2
 one = tf.distribute.get_strategy()
-attacker = {"net_options": {"width": 8, "depth": 1, "dropout": 0.0}}
-for game, options, in_memory in [("adv_fgsm", {"rounds": 1}, True), ("minimax_grad", {}, False),
-                                 ("minimax_grad", {"penalty": "fused"}, True),
-                                 ("minimax_grad", {"penalty_every": 2}, False),
-                                 ("minimax_attnet", attacker, True),
-                                 ("maximin_attnet", attacker, True)]:
+for game, options, in_memory in json.loads(sys.argv[2]):
     ours, theirs = weights(two, game, in_memory, **options), weights(one, game, True, **options)
     worst = max(np.abs(a - b).max() for a, b in zip(ours, theirs))
     # Adam divides by sqrt(v): a gradient entry near 0 whose sum is reassociated (2^-24
@@ -63,12 +78,22 @@ except ConfigError as error:
 """
 
 
-def test_two_replicas_give_the_weights_of_one():
+def assert_two_are_as_one(games):
     done = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS, os.path.dirname(tiny.__file__)],
+        [sys.executable, "-c", TWO_REPLICAS, os.path.dirname(tiny.__file__), json.dumps(games)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "REFUSED" in done.stdout
+    assert "REFUSED" in done.stdout and done.stdout.count("\n") == len(games) + 1
+
+
+def test_two_replicas_give_the_weights_of_one():
+    assert_two_are_as_one(PLAYED)
+
+
+@pytest.mark.slow
+def test_every_rule_of_the_union_game_is_exact_on_two_replicas():
+    """Risks are summed over the replicas before one is chosen, and the same attacker is drawn."""
+    assert_two_are_as_one(UNIONS)

@@ -1,0 +1,40 @@
+"""Randomized smoothing: certified l2 robustness of a classifier's vote under Gaussian noise.
+
+    python -m mmtf.smooth --model=PATH --sigma=1.0 --n=10000
+
+From Python:
+
+    from mmtf import smoothing
+
+    certified = smoothing.certify(model, x, sigma=1.0, n=10_000)
+    certified.label, certified.radius
+"""
+
+import importlib
+
+# Imported when first used: the command sets TensorFlow up before it is imported.
+_PUBLIC = {
+    "ABSTAIN": "mmtf.smoothing.certificates",
+    "Certified": "mmtf.smoothing.certificates",
+    "Smoothed": "mmtf.classifiers.smoothed",
+    "certified_of": "mmtf.smoothing.certificates",
+    "certify": "mmtf.smoothing.procedures",
+    "counts": "mmtf.smoothing.noisy_votes",
+    "largest_radius": "mmtf.smoothing.certificates",
+    "lower_bound": "mmtf.smoothing.certificates",
+    "predict": "mmtf.smoothing.procedures",
+    "save_smoothed": "mmtf.smoothing.serving",
+    "voted": "mmtf.smoothing.certificates",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'mmtf.smoothing' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
