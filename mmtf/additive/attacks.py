@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from mmtf.additive.defenses import Defense, shifted
+from mmtf.additive.defenses import Defense, Shifted
 from mmtf.additive.linearized import Linearized
 from mmtf.attacks import loop
 from mmtf.attacks.autoattack import AutoAttack
@@ -111,7 +111,7 @@ class Attacker:
         if attack == "autoattack":
             seen = self.classifier
             if defense.center.any():
-                seen = shifted(self.classifier, defense.center[None], defense.name)
+                seen = Shifted(self.classifier, defense.center[None], defense.name)
             return self._run(AutoAttack(threat, queries=self.queries), seen, self.strongest)
         if attack == "pgd_adapted" and defense.name == "none":
             return self.perturbation("pgd", defense, box=box)

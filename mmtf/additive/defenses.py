@@ -1,5 +1,6 @@
 """The defender's distributions over one vector, as lists of drawn vectors."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -38,29 +39,44 @@ class Defense:
         require_int("draws", draws)
         if self.name == "none":
             return classifier
-        return shifted(classifier, self.vectors[-draws:], self.name)
+        return Shifted(classifier, self.vectors[-draws:], self.name)
 
 
-def shifted(classifier: Classifier, vectors: np.ndarray, name: str) -> Classifier:
+class Shifted(Classifier):
     """The classifier x -> log mean_k softmax(f(x + v_k)); of one vector f(x + v) itself.
+
+    It is what an attack sees that knows the distribution and not the draw; `draws` gives the single
+    ones.
 
     Args:
       classifier: f.
       vectors: v, float32 [k, H, W, C].
       name: of the defense, for messages.
     """
-    shifts = tf.constant(vectors)
-    count = len(vectors)
 
-    def mean(x, training=False):
-        if count == 1:
-            return classifier(x + shifts[0], training=training)
-        moved = tf.reshape(shifts[:, None] + x[None], tf.concat([[-1], tf.shape(x)[1:]], 0))
-        logs = tf.nn.log_softmax(classifier(moved, training=training))
-        logs = tf.reshape(logs, [count, -1, logs.shape[-1]])
-        return tf.reduce_logsumexp(logs, 0) - np.log(count).astype(np.float32)
+    def __init__(self, classifier: Classifier, vectors: np.ndarray, name: str):
+        shifts = tf.constant(vectors)
+        count = len(vectors)
 
-    return Classifier(mean, name=f"{classifier.name} with {name}")
+        def mean(x, training=False):
+            if count == 1:
+                return classifier(x + shifts[0], training=training)
+            moved = tf.reshape(shifts[:, None] + x[None], tf.concat([[-1], tf.shape(x)[1:]], 0))
+            logs = tf.nn.log_softmax(classifier(moved, training=training))
+            logs = tf.reshape(logs, [count, -1, logs.shape[-1]])
+            return tf.reduce_logsumexp(logs, 0) - np.log(count).astype(np.float32)
+
+        super().__init__(mean, name=f"{classifier.name} with {name}")
+        self.base, self.shifts = classifier, shifts
+
+    def draws(self) -> list[tuple[float, Callable[..., tf.Tensor]]]:
+        """(1 / k, x -> f(x + v_k)) of every vector."""
+        count = len(self.shifts)
+        return [(1 / count, functools.partial(_at, self.base, v)) for v in self.shifts]
+
+
+def _at(classifier, v, x, training=False):
+    return classifier(x + v, training=training)
 
 
 def _none(solved, eta, n, rng, shape):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import mmtf
 from mmtf.additive.attacks import Attacker
-from mmtf.additive.defenses import DEFENSES, Defense, draw_defense, shifted
+from mmtf.additive.defenses import DEFENSES, Defense, Shifted, draw_defense
 from mmtf.additive.game import AdditiveGame
 from mmtf.additive.layers import AddDrawnVector, defended
 from mmtf.additive.linearized import difference
@@ -154,10 +154,14 @@ def test_the_adapted_attack_sees_the_mean_probability():
     classifier = linear([1.0, 0.0])
     vectors = images([[1.0, 0.0], [-1.0, 0.0]])
     x = images([[0.5, 0.0], [2.0, 0.0]])
-    seen = tf.nn.softmax(shifted(classifier, vectors, "two")(tf.constant(x)))
+    seen = tf.nn.softmax(Shifted(classifier, vectors, "two")(tf.constant(x)))
     g = np.array([[1.5, -0.5], [3.0, 1.0]])
     np.testing.assert_allclose(seen[:, 1], (1 / (1 + np.exp(-g))).mean(1), rtol=1e-5)
-    one = shifted(classifier, vectors[:1], "one")
+    drawn = Shifted(classifier, vectors, "two").draws()
+    assert [weight for weight, _ in drawn] == [0.5, 0.5]
+    logits = [function(tf.constant(x)).numpy()[:, 1] for _, function in drawn]
+    np.testing.assert_allclose(np.stack(logits, 1), g, rtol=1e-5)
+    one = Shifted(classifier, vectors[:1], "one")
     np.testing.assert_allclose(difference(one, x), [1.5, 3.0], rtol=1e-5)
 
 
