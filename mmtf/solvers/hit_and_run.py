@@ -117,17 +117,16 @@ class _Body:
         for _ in range(NEWTON_STEPS):
             inverse, left = 1.0 / (self.offsets + self.rows @ v), squared - v @ v
             gradient = 2 * v / left - self.rows.T @ inverse
-            scaled = self.rows * inverse[:, None]
-            hessian = scaled.T @ scaled + 2 * np.eye(len(v)) / left
-            hessian += np.outer(v, v) * (4 / left**2)
-            step = -scipy.linalg.solve(hessian, gradient, assume_a="pos")
+            # The Hessian is factors' factors + 2 / left I.
+            factors = np.concatenate([self.rows * inverse[:, None], 2 * v[None] / left])
+            step = -_solved(factors, 2 / left, gradient)
             now, slope, size = barrier(v), gradient @ step, 1.0
             if -slope < 1e-2:  # the squared Newton decrement: close enough for a start
                 break
             while barrier(v + size * step) > now + 0.1 * size * slope and size > 1e-9:
                 size /= 2
             v = v + size * step
-        return v, hessian
+        return v, factors.T @ factors + 2 * np.eye(len(v)) / left
 
     def sweep(self):
         """A step along every direction, for each chain."""
@@ -148,6 +147,17 @@ class _Body:
             chord = np.maximum(high - low, np.finfo(np.float64).tiny)
             self.log_ratio += float(np.log(chord / np.maximum(2 * half, chord)).mean())
             self.steps += 1
+
+
+def _solved(factors, ridge, vector):
+    """(F'F + ridge I)^-1 vector for F [m, d], in the smaller of the two dimensions (Woodbury)."""
+    m, d = factors.shape
+    if m >= d:
+        matrix = factors.T @ factors + ridge * np.eye(d)
+        return scipy.linalg.solve(matrix, vector, assume_a="pos")
+    matrix = factors @ factors.T + ridge * np.eye(m)
+    inner = scipy.linalg.solve(matrix, factors @ vector, assume_a="pos")
+    return (vector - factors.T @ inner) / ridge
 
 
 def split_r_hat(values: np.ndarray) -> float:

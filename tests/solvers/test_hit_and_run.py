@@ -5,7 +5,7 @@ import pytest
 
 from mmtf.errors import ConfigError
 from mmtf.solvers.feasible_subsystem import HalfSpaces
-from mmtf.solvers.hit_and_run import hit_and_run, split_r_hat
+from mmtf.solvers.hit_and_run import _solved, hit_and_run, split_r_hat
 
 
 def test_the_whole_ball_has_the_moments_of_a_uniform_ball():
@@ -51,6 +51,14 @@ def test_a_thin_slab_is_crossed():
     # v_2 is nearly uniform on [-1, 1]: deviation .577, 4 sigma of 400 draws .115, doubled.
     assert abs(draws.vectors[:, 1].mean()) < 0.23
     assert draws.chord_ratio < 0.1
+
+
+@pytest.mark.parametrize("m", [3, 9])
+def test_both_ways_to_solve_agree(m):
+    rng = np.random.default_rng(0)
+    factors, vector = rng.normal(size=(m, 6)), rng.normal(size=6)
+    matrix = factors.T @ factors + 0.3 * np.eye(6)
+    np.testing.assert_allclose(matrix @ _solved(factors, 0.3, vector), vector, atol=1e-12)
 
 
 def test_the_seed_decides():
