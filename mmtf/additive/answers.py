@@ -187,14 +187,19 @@ def _cost(cells):
         processor[name] = processor.get(name, 0.0) + cell["cpu_seconds"]
     count = max(cell["train_n"] for cell in cells)
     radii = len(dict.fromkeys(radii_text(cell) for cell in cells))
+    minutes = [seconds / 60 for seconds in whole.values()]
     return (
         f"A search step costs O(n d) for each start: linear in images and pixels. Both searches "
-        f"from six starts on at most {count:,} images take {min(search):.1f} to "
-        f"{max(search):.1f} s. All that is measured here takes {min(processor.values()):.0f} to "
-        f"{max(processor.values()):.0f} s of processor time for a pair at {radii} radii, one "
-        f"thread; {min(whole.values()) / 60:.1f} to {max(whole.values()) / 60:.1f} minutes by the "
-        f"clock on a machine that other work shared."
+        f"from six starts on at most {count:,} images take {_span(search, 1)} s. All that is "
+        f"measured here takes {_span(processor.values(), 0)} s of processor time for a pair at "
+        f"{radii} radii, one thread; {_span(minutes, 1)} minutes by the clock on a machine that "
+        f"other work shared."
     )
+
+
+def _span(values, digits):
+    ends = [f"{end:.{digits}f}" for end in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _hard(cells):
