@@ -133,6 +133,8 @@ def text_of(record: dict[str, Any]) -> str:
     cells, parts = record["cells"], []
     for box in (False, True):
         parts += [table(cells, box=box), caption(cells, box=box)]
+    if record["dataset"]["note"]:
+        parts.append(f"Data: {record['dataset']['note']}.")
     return "\n\n".join(parts) + "\n"
 
 
