@@ -17,6 +17,7 @@ class TimedProcess:
     Args:
       name: name of the process in error messages.
       arguments: arguments of the Python interpreter.
+      python: the interpreter; None: the one that runs this.
 
     Attributes:
       began: time.perf_counter() before the process was started.
@@ -33,12 +34,12 @@ class TimedProcess:
       ({}, {'a': 1}, None)
     """
 
-    def __init__(self, name: str, arguments: list[str]):
+    def __init__(self, name: str, arguments: list[str], python: str | None = None):
         self._name = name
         self.began = time.perf_counter()
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python or sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -34,6 +34,7 @@ _ROOMS = (
     "bounds",
     "classifiers",
     "data",
+    "defenses",
     "evaluation",
     "fit",
     "games",

@@ -39,7 +39,8 @@ attacks.restarts -> attacks.criteria classifier_classes=count_classes restarted@
     seed_of=restart_seed@attacks.loop
 attacks.standing -> attacks.loop Standing=ActiveSet
 command -> cli.errors
-config BEFORE=ADDED_OPTIONS ConfigError@errors as_before=without_added_defaults reason_of@errors
+config BEFORE=ADDED_OPTIONS ConfigError@errors DECAYS@schedule
+    as_before=without_added_defaults reason_of@errors
 cpu -> runtime.cpu BFLOAT16=BFLOAT16_SETS INSTRUCTIONS=INSTRUCTION_SETS
     computes_bfloat16=has_bfloat16 instructions=instruction_set
 curve -> runs.curve

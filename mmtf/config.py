@@ -1,10 +1,10 @@
-"""`RunConfig` and `Schedule`: the settings of a run, immutable, validated, convertible to JSON.
+"""`RunConfig`: the settings of a run, immutable, validated, convertible to JSON.
 
 This module does not import TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from mmtf.errors import (
 )
 from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
+from mmtf.schedule import Schedule as Schedule
+from mmtf.schedule import setting
 
 NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
 SCHEDULES = ("fast", "paper", "brief", "long")
-DECAYS = ("constant", "cosine")
 DISTRIBUTIONS = ("auto", "mirrored", "multiworker")
 CLUSTERS = ("tf_config", "slurm", "kubernetes")
 # App. B of the paper standardizes each image of these datasets by its own mean and deviation. eta
@@ -33,100 +34,8 @@ CLUSTERS = ("tf_config", "slurm", "kubernetes")
 STANDARDIZED = ("cifar10",)
 # Game options added after 0.1, with the value that reproduces runs of 0.1.
 ADDED_OPTIONS = {"penalty_every": 1}
-# Fields of Schedule added after 0.1, likewise.
-ADDED_FIELDS = {"eta_ramp": 0.0}
-
-
-def setting(
-    default: Any, about: str, *, choices: Iterable[str] = (), by_preset: bool = False
-) -> Any:
-    """A dataclass field with the help text of its command-line flag.
-
-    Args:
-      default: default of the field; `dataclasses.MISSING` for a required field.
-      about: help text, one sentence.
-      choices: allowed values, listed in the help text; empty: any value.
-      by_preset: whether `mmtf.presets` gives the default of the flag, in place of `default`.
-    """
-    about = f"{about} One of: {', '.join(choices)}." if choices else about
-    metadata = {"about": about, "by_preset": by_preset}
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """Number of training steps, batch size and learning rate; the optimizer is Adam (App. A).
-
-    Attributes:
-      steps: steps of the defender, > 0: the total, or per round in a game of several rounds.
-      first_steps: steps of round 0, which trains the undefended classifier, in a game of several
-        rounds; 0: as many as `steps`.
-      batch_size: examples per step, summed over all replicas, > 0.
-      learning_rate: Adam's learning rate, > 0; with warm-up or decay its largest value.
-      warmup_steps: steps over which the learning rate rises linearly from 0, >= 0.
-      decay: `constant`, or `cosine`: half a cosine down to 0 at the last step.
-      eta_ramp: share of the steps of a round, in [0, 1], over which the attacker's radius rises
-        linearly from 0 to eta; 0: it is eta from the first step.
-
-    Raises:
-      ConfigError: a value out of range.
-    """
-
-    steps: int = setting(
-        dataclasses.MISSING,
-        "Number of training steps; in a game of several rounds, of each round after round 0.",
-        by_preset=True,
-    )
-    first_steps: int = setting(
-        0, "Number of training steps of round 0 in a game of several rounds.", by_preset=True
-    )
-    batch_size: int = setting(
-        128, "Training examples per step, summed over all replicas.", by_preset=True
-    )
-    learning_rate: float = setting(
-        1e-4, "Adam's learning rate; with warm-up or decay, its largest value.", by_preset=True
-    )
-    warmup_steps: int = setting(
-        0, "Steps over which the learning rate rises linearly from 0.", by_preset=True
-    )
-    decay: str = setting(
-        "constant", "Decay of the learning rate after warm-up.", choices=DECAYS, by_preset=True
-    )
-    eta_ramp: float = setting(
-        0.0, "Share of the steps over which the radius of the attack rises from 0.", by_preset=True
-    )
-
-    def __post_init__(self) -> None:
-        require_int("steps", self.steps)
-        require_int("first_steps", self.first_steps, at_least=0)
-        require_int("batch_size", self.batch_size)
-        require_number("learning_rate", self.learning_rate, above=0)
-        require_int("warmup_steps", self.warmup_steps, at_least=0)
-        require_choice("decay", self.decay, DECAYS)
-        require_number("eta_ramp", self.eta_ramp, at_least=0, at_most=1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields, without those of ADDED_FIELDS that have the value given there.
-
-        So that it equals that of the same schedule from before these fields existed.
-        """
-        fields = dataclasses.asdict(self)
-        return {k: v for k, v in fields.items() if k not in ADDED_FIELDS or v != ADDED_FIELDS[k]}
-
-    def round_lengths(self, rounds: int) -> list[int]:
-        """Number of steps of each round from 0 to `rounds` (0 in a game without rounds).
-
-        Example:
-          >>> Schedule(steps=5, first_steps=9).round_lengths(2)
-          [9, 5, 5]
-        """
-        return [self.first_steps or self.steps] + [self.steps] * rounds
-
-    def total_steps(self, rounds: int) -> int:
-        """Total number of steps of the rounds 0 to `rounds`."""
-        return sum(self.round_lengths(rounds))
+# Fields of RunConfig added after 0.1, likewise.
+ADDED_SETTINGS = {"awp_gamma": 0.0, "awp_after": 0, "jit_compile": None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,6 +61,8 @@ class RunConfig:
       schedule: number of steps, batch size and learning rate.
       precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
         it). Evaluation is always in float32.
+      awp_gamma: > 0 wraps the game in `mmtf.games.AWP` with this gamma; 0 does not.
+      awp_after: number of steps before AWP begins.
       jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
         in a long run on a single GPU (`mmtf.runtime.devices.resolve_jit`).
       attacks: attacks of the final table, in its order: names, or `module:attribute`.
@@ -197,6 +108,12 @@ class RunConfig:
         "Floating-point precision of training; evaluation is always in float32.",
         choices=PRECISIONS,
     )
+    awp_gamma: float = setting(
+        0.0,
+        "Adversarial weight perturbation around the game: length of the perturbation relative to "
+        "the weights, such as 0.01; 0 for none.",
+    )
+    awp_after: int = setting(0, "Number of steps before weights are perturbed (--awp_gamma).")
     jit_compile: bool | None = setting(
         None,
         "Whether XLA compiles the training steps; default: only in a long run on a single GPU.",
@@ -217,6 +134,8 @@ class RunConfig:
         require_int("pgd_restarts", self.pgd_restarts)
         require_int("max_examples", self.max_examples, at_least=0)
         require_seed(self.seed)
+        require_number("awp_gamma", self.awp_gamma, at_least=0)
+        require_int("awp_after", self.awp_after, at_least=0)
         if self.jit_compile is not None:
             require_bool("jit_compile", self.jit_compile)
         require_choice("norm", self.norm, NORMS)
@@ -232,8 +151,9 @@ class RunConfig:
         as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):
             as_dict["eta"] = np.asarray(self.eta).tolist()
-        if self.jit_compile is None:
-            del as_dict["jit_compile"]  # equal to configs from before the setting existed
+        for name, before in ADDED_SETTINGS.items():
+            if as_dict[name] == before:
+                del as_dict[name]  # equal to configs from before the setting existed
         return as_dict
 
     @classmethod
@@ -244,12 +164,9 @@ class RunConfig:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        values = {"jit_compile": None, **values}
+        values = {**ADDED_SETTINGS, **values}
         require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
-        fields = {field.name for field in dataclasses.fields(Schedule)}
-        given = {**ADDED_FIELDS, **values["schedule"]}
-        require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
-        schedule = Schedule(**given)
+        schedule = Schedule.from_dict(values["schedule"])
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
 
 

@@ -23,8 +23,34 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
       >>> float(cross_entropy(tf.zeros([1, 4]), tf.constant([2]))[0])  # log 4
       1.3862943649291992
     """
-    logits = _full_precision(logits)
+    logits = full_precision(logits)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def smoothed_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+    """The cross-entropy with smoothed labels, shape [N] (Szegedy et al. 2016, section 7).
+
+    (1 - a) cross_entropy(z, y) + a mean_k cross_entropy(z, k): the label has the probability
+    1 - a + a / C, each other class a / C. For a = 0 it is `cross_entropy` itself.
+
+    Args:
+      logits: [N, C].
+      labels: int [N].
+      smoothing: a in [0, 1).
+
+    Example:
+      >>> z = tf.math.log([[0.5, 0.25, 0.25]])
+      >>> print(smoothed_cross_entropy(z, tf.constant([0]), 0.3).numpy())  # (.8 + 2 * .2) log 2
+      [0.8317766]
+    """
+    hard = cross_entropy(logits, labels)
+    if not smoothing:
+        return hard
+    logits = full_precision(logits)
+    every = tf.reduce_logsumexp(logits, -1) - tf.reduce_mean(logits, -1)
+    return (1.0 - smoothing) * hard + smoothing * every
 
 
 def margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -36,7 +62,7 @@ def margin(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
       >>> margin(tf.constant([[3.0, 1.0], [3.0, 1.0]]), tf.constant([0, 1])).numpy().tolist()
       [-2.0, 2.0]
     """
-    logits = _full_precision(logits)
+    logits = full_precision(logits)
     true = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
     wrong = tf.reduce_max(tf.where(true, logits.dtype.min, logits), -1)
     return wrong - tf.gather(logits, labels, axis=-1, batch_dims=1)
@@ -100,6 +126,22 @@ def dlr_to_target(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return -margin(logits, targets) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + TINY)
 
 
+def kl_divergence(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """KL(p || q) = sum_k p_k (log p_k - log q_k) >= 0 of p = softmax(first), q = softmax(second).
+
+    Args:
+      first, second: logits [N, C]; the result has the shape [N].
+
+    Example:
+      >>> from math import log
+      >>> sure, open_ = tf.constant([[log(3.0), 0.0]]), tf.constant([[0.0, 0.0]])
+      >>> print(kl_divergence(sure, open_).numpy().round(4))  # 3/4 log(3/2) + 1/4 log(1/2)
+      [0.1308]
+    """
+    p, q = (tf.nn.log_softmax(full_precision(one)) for one in (first, second))
+    return tf.reduce_sum(tf.exp(p) * (p - q), -1)
+
+
 def errors(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """float32 [N]: 1 where the predicted class is not the label or a logit is NaN, else 0."""
     wrong = tf.argmax(logits, -1, tf.int32) != tf.cast(labels, tf.int32)
@@ -147,5 +189,6 @@ def _sorted(logits, needed, name, wanted=None):
     return tf.math.top_k(tf.cast(logits, tf.float32), min(wanted or needed, classes)).values
 
 
-def _full_precision(logits):
+def full_precision(logits: tf.Tensor) -> tf.Tensor:
+    """Logits in float32, or in float64 if they are that."""
     return logits if logits.dtype == tf.float64 else tf.cast(logits, tf.float32)

@@ -48,6 +48,11 @@ def _for_certified(schedule: str, values: Mapping[str, Any], *datasets: str) -> 
     return [Preset(schedule, one, game, values) for one in datasets or (ANY,) for game in CERTIFIED]
 
 
+def _options(**options: Any) -> dict[str, Any]:
+    """The values `game_options.NAME` for each option NAME of the game."""
+    return {f"game_options.{name}": value for name, value in options.items()}
+
+
 # Presets are merged from top to bottom: a later one overrides an earlier one, and what the user
 # gives overrides all. Settings in neither have the default of RunConfig, Schedule, the game or the
 # net. An option that the game does not have is left out. Presets without a dataset have the values
@@ -125,6 +130,35 @@ _PRESETS = (
     Preset("fast", "cifar10", "adv_fgsm", _steps(3000, first_steps=12_000)),
     # The penalty on every second example was tested on MNIST only.
     Preset("fast", "cifar10", "minimax_grad", {"game_options.penalty_every": 1}),
+    # Defenses of other authors (docs/defenses.md). Their own values for MNIST, where those differ
+    # from the defaults of the classes, which are for CIFAR-10.
+    *(
+        Preset(ANY, dataset, game, values)
+        for dataset in ("*mnist*", "digits")
+        for game, values in {
+            "trades": _options(beta=1.0, max_steps=40, relative_step=1 / 30),
+            "mart": _options(max_steps=40, relative_step=1 / 30),
+        }.items()
+    ),
+    *(
+        Preset("fast", dataset, game, _options(max_steps=10, relative_step=0.25))
+        for dataset in ("*mnist*", "digits")
+        for game in ("trades", "mart")
+    ),
+    # A step of `free` updates the weights eight times.
+    Preset("paper", ANY, "free", _steps(12_500)),
+    Preset("brief", ANY, "free", _steps(500)),
+    Preset("fast", ANY, "free", _steps(550, warmup_steps=75)),
+    Preset("fast", "cifar10", "free", _steps(7500)),
+    # Teacher and student, or a static net and the classifier.
+    Preset("paper", ANY, "distillation", _steps(50_000)),
+    Preset("paper", "cifar10", "distillation", _steps(100_000)),
+    Preset("brief", ANY, "distillation", _steps(1300)),
+    Preset("fast", ANY, "distillation", _steps(1500)),
+    Preset("fast", "cifar10", "distillation", _steps(12_000)),
+    Preset("brief", ANY, "ensemble_adv", _steps(4000, first_steps=1300)),
+    Preset("fast", ANY, "ensemble_adv", _steps(2200, first_steps=1500)),
+    Preset("fast", "cifar10", "ensemble_adv", _steps(30_000, first_steps=12_000)),
     # Network games; chosen on 5,000 held-out training images of MNIST (docs/network_games.md).
     Preset("fast", ANY, NETWORK, _steps(4000, learning_rate=2e-3, warmup_steps=100, batch_size=64)),
     Preset("fast", ANY, NETWORK, {"game_options.net": "unet", "game_options.attacker_rate": 2.0}),

@@ -86,7 +86,7 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given: Any) -> Sc
     in_rounds = kind.rounds or "rounds" in keyword_options(kind)
     require(
         not given.get("first_steps") or bool(in_rounds),
-        "first_steps with a game of several rounds (adv_fgsm)",
+        "first_steps with a game of several rounds (adv_fgsm, distillation, ensemble_adv)",
         game,
     )
     return Schedule(**{**settings, **given})
@@ -191,6 +191,9 @@ def merged_config(given: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
                 values[name], sources[name] = value, f"preset {one}"
     values |= given
     sources |= dict.fromkeys(given, "given")
+    if "batch_size" in takes and "game_options.batch_size" not in given:
+        own = dict(_under("schedule", given))
+        values["game_options.batch_size"] = schedule_of(game, dataset, schedule, **own).batch_size
     _check_attacks(values["attacks"], game)
     net, net_options = values["net"], dict(_under("net_options", values))
     fields = {field.name for field in dataclasses.fields(RunConfig)}

@@ -18,6 +18,7 @@ ROOMS = (
     "bounds",
     "classifiers",
     "data",
+    "defenses",
     "evaluation",
     "fit",
     "games",

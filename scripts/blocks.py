@@ -53,6 +53,17 @@ def where(record: dict) -> str:
     return ", ".join([*parts, f"commit {commit[:12]}{plus}{changes}"])
 
 
+def listed(names: list[str]) -> str:
+    """Names as code, in a sentence.
+
+    Example:
+      >>> listed(["lwa", "ibp", "free"])
+      '`lwa`, `ibp` and `free`'
+    """
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if quoted[1:] else quoted[0]
+
+
 def error_text(cell: dict, digits: int = 4) -> str:
     """Formats an error with its 95 % interval.
 

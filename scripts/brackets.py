@@ -12,20 +12,20 @@ draws docs/how_robust.md and its figure from the records (`scripts.brackets_page
 
 import os
 import shlex
-import subprocess
 import sys
 from typing import Any
 
 from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
-from mmtf.errors import ConfigError, RunError, require
+from mmtf.errors import ConfigError, require
 from mmtf.games import GAMES
 from mmtf.radius import as_radius
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from scripts import brackets_page
 from scripts.blocks import RESULTS
+from scripts.trained import pairs, train
 
 RECORDS = RESULTS / "brackets"
 # Entries of a record that say what was measured: a net is measured again if one differs.
@@ -77,7 +77,7 @@ def define_flags() -> None:
 def main(_: list[str]) -> int:
     """Trains, measures and renders; returns the exit status."""
     if not FLAGS.render:
-        given, trained = _pairs("model"), _pairs("train")
+        given, trained = pairs("model", FLAGS.model), pairs("train", FLAGS.train)
         names = list(dict.fromkeys([*FLAGS.games, *given, *trained]))
         require(bool(names), "a game or a model", "none")
         _refuse_trial()
@@ -102,41 +102,24 @@ def _refuse_trial() -> None:
         )
 
 
-def _pairs(flag: str) -> dict[str, str]:
-    found = {}
-    for one in FLAGS[flag].value:
-        name, separator, rest = one.partition("=")
-        require(bool(name and separator and rest), f"--{flag}=NAME=...", one)
-        require(name not in found, f"--{flag} of different names", one)
-        found[name] = rest
-    return found
-
-
-def run_command(name: str, further: list[str]) -> list[str]:
-    """Returns the command that trains a net.
+def run_flags(name: str, further: list[str]) -> list[str]:
+    """Returns the flags of mmtf.run that train a net.
 
     Args:
       name: of the game; of the net, if --game is among `further`.
       further: flags of mmtf.run, which override the others.
     """
     own = any(one.startswith("--game=") for one in further)
-    command = [sys.executable, "-m", "mmtf.run", f"--dataset={FLAGS.dataset}"]
-    command += [] if own else [f"--game={name}"]
-    command += [f"--eta={FLAGS.train_eta}", f"--seed={FLAGS.seed}", "--attacks=none"]
-    command += [f"--net={FLAGS.net}"] if FLAGS.net else []
+    flags_ = [f"--dataset={FLAGS.dataset}", *([] if own else [f"--game={name}"])]
+    flags_ += [f"--eta={FLAGS.train_eta}", f"--seed={FLAGS.seed}", "--attacks=none"]
+    flags_ += [f"--net={FLAGS.net}"] if FLAGS.net else []
     if FLAGS.steps is not None:
-        command.append(f"--steps={60 if FLAGS.steps == 'small' else FLAGS.steps}")
-    return [*command, *further, f"--workdir={os.path.join(FLAGS.workdirs, name)}"]
+        flags_.append(f"--steps={60 if FLAGS.steps == 'small' else FLAGS.steps}")
+    return [*flags_, *further]
 
 
 def _trained(name: str, further: list[str]) -> str:
-    """Trains a net, or goes on, or does nothing if it is finished; returns its workdir."""
-    command = run_command(name, further)
-    print(f"{name}: {shlex.join(command[1:])}", file=sys.stderr, flush=True)
-    status = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
-    if status:
-        raise RunError(f"Training {name} ended with status {status}: {shlex.join(command[1:])}")
-    return os.path.join(FLAGS.workdirs, name)
+    return train(name, run_flags(name, further), os.path.join(FLAGS.workdirs, name))
 
 
 def _measure(name: str, path: str) -> None:

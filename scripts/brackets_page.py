@@ -17,7 +17,7 @@ from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import percent
 from mmtf.stats.intervals import wilson
 from mmtf.storage.files import write_atomically, write_text
-from scripts.blocks import DOCS, command, where
+from scripts.blocks import DOCS, command, listed, where
 
 PAGE = DOCS / "how_robust.md"
 TITLE = "# How robust is it really?"
@@ -96,7 +96,7 @@ fewer of these images than `a`.
         beaten = [name for name in at if at[name].worst > at[best].certified]
         if beaten:
             text += f" Whatever the attack, `{best}` errs on fewer of these images than "
-            text += f"{_listed(beaten)}."
+            text += f"{listed(beaten)}."
         elif len(at) > 1:
             text += " Which net has the smallest worst-case error is not decided: brackets overlap."
         lines.append(text)
@@ -113,11 +113,6 @@ fewer of these images than `a`.
 def _width(one) -> str:
     points = 100 * (one.certified - one.worst)
     return f"{points:.1f} points, from {percent(one.worst)} to {percent(one.certified)}."
-
-
-def _listed(names: list[str]) -> str:
-    quoted = [f"`{name}`" for name in names]
-    return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if quoted[1:] else quoted[0]
 
 
 def page_text(records: dict[str, dict[str, Any]], figure: str = "figures/brackets.png") -> str:

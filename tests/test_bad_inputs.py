@@ -653,6 +653,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
 
 SCRIPTS = ["scripts.attack_comparison", "scripts.network_games", "scripts.gradient_games"]
 SCRIPTS += ["scripts.attack_networks", "scripts.readme", "scripts.growth", "scripts.strength"]
+SCRIPTS += ["scripts.verifiers"]
 SCRIPTS += ["scripts.attacker_transfer", "scripts.performance.__main__", "benchmarks.gpu"]
 SCRIPTS += ["benchmarks.growth", "benchmarks.brief_steps", "benchmarks.penalty_every"]
 SCRIPTS += ["benchmarks.time_to_robust", "benchmarks.peers.speed.__main__"]

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 # are given, so that an evaluation can hand its own to them.
 LAYERS = [
     ["errors", "_moved", "_presets_0_1", "preset_table"],
-    ["radius", "registry", "runtime", "stats"],
+    ["radius", "registry", "runtime", "schedule", "stats"],
     ["config", "norms"],
     ["threat"],
     ["storage"],
@@ -23,6 +23,7 @@ LAYERS = [
     ["attacks", "bounds"],
     ["solvers"],
     ["games"],
+    ["defenses"],
     ["presets"],
     ["distributed"],
     ["training"],

@@ -1,5 +1,6 @@
 """Losses of logits against NumPy in float64."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,3 +75,18 @@ def test_nan_logits_are_errors(place, label):
 def test_errors_takes_int64_labels():
     logits = tf.constant([[0.0, 1.0]] * 2)
     assert losses.errors(logits, tf.constant([0, 1], tf.int64)).numpy().tolist() == [1, 0]
+
+
+def test_smoothed_labels_are_those_of_keras():
+    logits = np.random.default_rng(0).normal(size=[6, 5]).astype(np.float32) * 3
+    labels = np.arange(6) % 5
+    hot = np.eye(5, dtype=np.float32)[labels]
+    theirs = keras.losses.categorical_crossentropy(
+        hot, logits, from_logits=True, label_smoothing=0.2
+    )
+    ours = losses.smoothed_cross_entropy(tf.constant(logits), tf.constant(labels), 0.2)
+    # Sums of five terms below 20 in float32.
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    plain = losses.cross_entropy(tf.constant(logits), tf.constant(labels))
+    none = losses.smoothed_cross_entropy(tf.constant(logits), tf.constant(labels))
+    np.testing.assert_array_equal(none, plain)

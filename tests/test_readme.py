@@ -7,7 +7,14 @@ import re
 import pytest
 
 import mmtf
-from scripts import attack_comparison, gradient_games, network_games, readme, strength
+from scripts import (
+    attack_comparison,
+    gradient_games,
+    network_games,
+    readme,
+    strength,
+    verifiers,
+)
 from scripts.blocks import rendered
 from scripts.performance import page as performance_page
 
@@ -37,6 +44,10 @@ def test_the_comparison_of_attacks_is_that_of_its_record():
 
 def test_the_strength_tables_are_those_of_their_records():
     assert strength.PAGE.read_text() == rendered(strength.PAGE, strength.blocks())
+
+
+def test_the_comparison_of_verifiers_is_that_of_its_record():
+    assert verifiers.PAGE.read_text() == rendered(verifiers.PAGE, verifiers.blocks())
 
 
 def test_the_page_on_speed_is_that_of_its_records():

@@ -6,14 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.bounds.activations import LeakyReLU
+from mmtf.bounds.adam import Moments, ascend
 from mmtf.bounds.backward import backward, lowest, margin_rows, of_rows
 from mmtf.bounds.crown import bound_by_crown
 from mmtf.bounds.problem import Problem
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
 from mmtf.errors import require_int, require_number
-
-# Of Adam (Kingma & Ba 2015); the slopes lie in [0, 1], so steps of this size cross the range.
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-12
 
 
 class AlphaCrown(Verifier):
@@ -71,16 +69,16 @@ class AlphaCrown(Verifier):
         region = of_rows(problem.region, tf.constant(owner))
         labels = tf.constant(problem.labels[owner])
         alpha = {i: own[i].lower_slope for i in slopes}
-        mean, square = ({i: tf.zeros_like(alpha[i]) for i in slopes} for _ in range(2))
+        moments = Moments.zero(alpha)
         best = np.full(len(owner), -np.inf)
         for number in range(self.iterations + 1):
             rate = self.learning_rate * 0.98**number
-            bound, alpha, mean, square = step(
+            bound, alpha, moments = step(
                 labels,
                 tf.constant(others),
                 own,
                 region,
-                (alpha, mean, square),
+                (alpha, moments),
                 tf.constant([rate, number + 1.0], tf.float64),
             )
             best = np.maximum(best, bound.numpy())
@@ -93,7 +91,7 @@ def _step(graph, norm):
     """One iteration: the bound at the slopes given, and the slopes after a step of Adam."""
 
     def step(labels, others, lines, region, state, settings):
-        alpha, mean, square = state
+        alpha, moments = state
         rate, number = settings[0], settings[1]
         a = margin_rows(labels, others, graph.num_classes)
 
@@ -108,18 +106,14 @@ def _step(graph, norm):
             bound = constant + lowest(norm, coefficients, region, {})
             total = tf.reduce_sum(bound)
         gradients = tape.gradient(total, alpha, unconnected_gradients="zero")
-        after, means, squares = {}, {}, {}
-        for i, gradient in gradients.items():
-            means[i] = BETA_1 * mean[i] + (1 - BETA_1) * gradient
-            squares[i] = BETA_2 * square[i] + (1 - BETA_2) * gradient**2
-            change = (means[i] / (1 - BETA_1**number)) / (
-                tf.sqrt(squares[i] / (1 - BETA_2**number)) + EPSILON
-            )
+        moments, changes = ascend(moments, gradients, number)
+        after = {}
+        for i, change in changes.items():
             # Where the two lines coincide, the input has one sign and the slope is known.
             certain = lines[i].lower_slope == lines[i].upper_slope
             least = tf.cast(graph.activation(i).slope, alpha[i].dtype)
             moved = tf.clip_by_value(alpha[i] + rate * change, least, 1.0)
             after[i] = tf.where(certain, lines[i].lower_slope, moved)
-        return bound, after, means, squares
+        return bound, after, moments
 
     return step

@@ -20,7 +20,12 @@ LinesOf = Callable[[int], Lines]
 
 
 def backward(
-    graph: Graph, start: int, a: Tensor, lines_of: LinesOf, stop: Container[int] = ()
+    graph: Graph,
+    start: int,
+    a: Tensor,
+    lines_of: LinesOf,
+    stop: Container[int] = (),
+    passed: dict[int, Tensor] | None = None,
 ) -> tuple[dict[int, Tensor], Tensor]:
     """Expresses rows of one node in terms of the image or of earlier nodes.
 
@@ -30,6 +35,8 @@ def backward(
       a: float64 [R, *shape of the node].
       lines_of: number of an activation node -> its lines for each row, tensors [R, ...].
       stop: nodes at whose outputs the rows end.
+      passed: receives the coefficients of the output of every activation node that the rows pass,
+        number -> [R, *shape].
 
     Returns:
       Coefficients of the image and of the nodes in `stop`, number -> [R, *shape], and constants
@@ -50,6 +57,8 @@ def backward(
             parts = operation.transpose(a, [graph.nodes[i].shape for i in node.inputs])
         else:
             assert isinstance(operation, Activation)
+            if passed is not None:
+                passed[index] = a
             part, extra = operation.backward(a, lines_of(index))
             constant += extra
             parts = [part]

@@ -156,17 +156,18 @@ class Graph:
             values.append(node.operation.forward(*[values[i] for i in node.inputs]))  # type: ignore[union-attr]
         return values[-1]
 
-    def compiled(self, key: Hashable, function: Callable) -> Callable:
+    def compiled(self, key: Hashable, function: Callable, *, free: bool = False) -> Callable:
         """`function` as a tf.function of nested tensors, traced once for any sizes of first axes.
 
         Args:
           key: identifies the function within this graph.
           function: of nested structures of tensors, whose other axes are always the same.
+          free: the other axes may have any size, too.
         """
 
         def call(*arguments):
             if key not in self._compiled:
-                specs = tf.nest.map_structure(_any_rows, arguments)
+                specs = tf.nest.map_structure(_any_size if free else _any_rows, arguments)
                 # A partial, because TensorFlow counts traces per line of code and would warn.
                 traced = functools.partial(function)
                 self._compiled[key] = tf.function(traced, input_signature=specs, autograph=False)
@@ -235,3 +236,8 @@ def _any_rows(tensor):
     tensor = tf.convert_to_tensor(tensor)
     shape = [None, *tensor.shape[1:]] if tensor.shape.rank else []
     return tf.TensorSpec(shape, tensor.dtype)
+
+
+def _any_size(tensor):
+    tensor = tf.convert_to_tensor(tensor)
+    return tf.TensorSpec([None] * tensor.shape.rank, tensor.dtype)

@@ -96,5 +96,6 @@ class TrainingBounds:
         return tf.reshape(found, [-1, self.graph.num_classes])
 
 
-def _region(box):
-    return Region((box[0] + box[1]) / 2, *box, tf.constant(0.0))
+def _region(box: Pair) -> Region:
+    low, high = box
+    return Region((low + high) / 2, low, high, tf.constant(0.0))

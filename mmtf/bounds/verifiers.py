@@ -9,6 +9,7 @@ BOUNDS = Registry(
         "crown_ibp": "mmtf.bounds.crown:CrownIBP",
         "crown": "mmtf.bounds.crown:Crown",
         "alpha_crown": "mmtf.bounds.alpha_crown:AlphaCrown",
+        "bab": "mmtf.bounds.bab:BaB",
         "milp": "mmtf.bounds.milp:MILP",
     },
     bases=("mmtf.bounds.verifier:Verifier",),

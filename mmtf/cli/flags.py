@@ -77,7 +77,10 @@ SETTINGS = (
     *_settings_of(RunConfig),
     *_settings_of(Schedule, "schedule."),
     _game_setting(
-        "gamma", float, "Weight of the sensitivity term (minimax_grad, union, *_attnet)."
+        "gamma",
+        float,
+        "Weight of the sensitivity term (minimax_grad, union, *_attnet) or of the penalty (cure, "
+        "grad_align, input_gradient, llr).",
     ),
     _game_setting("max_steps", int, "Steps of the inner maximization in training; 1 is FGSM."),
     _game_setting(
@@ -113,6 +116,23 @@ SETTINGS = (
         "(smooth_gaussian, smooth_adv).",
     ),
     _game_setting("draws", int, "Draws of the noise for each image in a step (smooth_*)."),
+    _game_setting("beta", float, "Weight of the divergence (trades, mart)."),
+    _game_setting("mu", float, "Weight of the slope (llr)."),
+    _game_setting(
+        "relative_step", float, "Size of a step of the inner maximization divided by eta."
+    ),
+    _game_setting("noise", float, "Radius of the noise divided by eta (n_fgsm)."),
+    _game_setting("length", float, "L2 norm of the displacement (cure)."),
+    _game_setting("replays", int, "Number of replays of each batch (free)."),
+    _game_setting("temperature", float, "Temperature of the softmax (distillation)."),
+    _game_setting("static_nets", int, "Number of static nets to train (ensemble_adv)."),
+    _game_setting("static_paths", tuple, "Paths of trained static nets (ensemble_adv)."),
+    _game_setting(
+        "halves",
+        str,
+        "How BatchNormalization sees clean and perturbed images: apart or together (trades, mart, "
+        "ensemble_adv).",
+    ),
     _game_setting("rounds", int, "Rounds of the cat-and-mouse game (adv_fgsm)."),
     _game_setting("solver", str, "Update rule of a network game: a solver of mmtf.solvers."),
     _game_setting(

@@ -126,6 +126,7 @@ class _Job:
     dataset: Any = None
     notice: str = ""
     strategy: Any = None
+    extra: Any = None
 
 
 def _config() -> tuple[RunConfig, dict[str, str]]:
@@ -173,6 +174,8 @@ def _refuse_idle(config: RunConfig) -> None:
             "pgd_steps": (with_pgd, "pgd among --attacks"),
             "pgd_restarts": (with_pgd, "pgd among --attacks"),
             "replay_rounds": (bool(FLAGS.replay), "--replay"),
+            "extra_share": (bool(config.schedule.extra_data), "--extra_data"),
+            "awp_after": (bool(config.awp_gamma), "--awp_gamma"),
             "order": (solver == "sensitivity", "--solver=sensitivity"),
         },
     )
@@ -228,6 +231,7 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
         if FLAGS.dataset is None:
             config = dataclasses.replace(config, dataset=dataset_played(path, config.dataset))
         return _Job(config, path)
+    from mmtf.data import load_data
     from mmtf.distributed.strategy import make_strategy
     from mmtf.runs.experiment import require_possible
 
@@ -242,7 +246,9 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
     if notice:
         config = dataclasses.replace(config, dataset=dataset.name)
         path = FLAGS.workdir or default_workdir(config)
-    return _Job(config, path, dataset, notice, strategy)
+    named = "" if finished else config.schedule.extra_data
+    extra = load_data(named, FLAGS.data_dir) if named else None
+    return _Job(config, path, dataset, notice, strategy, extra)
 
 
 def _refuse_questions(config: RunConfig) -> None:
@@ -268,6 +274,7 @@ def _train(job: _Job, workdir: Workdir) -> dict[str, Any] | None:
         checkpoint_seconds=FLAGS.checkpoint_seconds,
         began=BEGAN,
         strategy=job.strategy,
+        extra_data=job.extra,
     )
 
 

@@ -90,6 +90,8 @@ def _legend(record: Mapping[str, Any]) -> str:
 def _title(config: Mapping[str, Any], dataset: str) -> str:
     game, norm = GAMES.label(config["game"]), config["norm"]
     text = f"{game} on {label_of(dataset)}, {norm}, {_radius(config['eta'], norm, dataset)}"
+    if config.get("awp_gamma"):
+        text += f", AWP with gamma {config['awp_gamma']:g}"
     every = config["game_options"].get("penalty_every", 1)
     return text + (f", penalty on one example in {every}" if every > 1 else "")
 

@@ -16,6 +16,7 @@ from mmtf.data.image_files import ImageFiles
 from mmtf.data.pipelines import PipelineImages
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource
 from mmtf.errors import require, require_int
+from mmtf.schedule import EXTRA_SHARE
 
 
 class Batches:
@@ -30,13 +31,18 @@ class Batches:
       in_memory: whether the images are kept in device memory in the dataset's own type (`take`)
         instead of being read through tf.data (`stream`). None: if they have at most 4 GiB. A
         dataset that streams cannot be kept in memory.
-      weights: float32 [size], a weight for each training example; None: batches have no weights.
+      weights: float32, a weight for each training example, extra ones included; None: batches have
+        no weights.
+      extra: number of the dataset's last training examples that are extra ones (`with_extra`). They
+        are a stream of their own, of which each batch holds a share.
+      extra_share: that share, in (0, 1), rounded to whole examples of a batch; at least one example
+        of each kind. Which positions of a batch they take is random.
 
     Attributes:
-      size: number of training examples, which is the length of an epoch.
+      size: number of training examples without the extra ones, which is the length of an epoch.
 
     Raises:
-      ConfigError: batch_size is not positive.
+      ConfigError: batch_size is not positive, or too small to be shared.
 
     Example:
       >>> from mmtf.data import load_digits
@@ -54,14 +60,19 @@ class Batches:
         seed: int,
         in_memory: bool | None = None,
         weights: np.ndarray | None = None,
+        extra: int = 0,
+        extra_share: float = EXTRA_SHARE,
     ):
-        require_int("batch_size", batch_size)
+        require_int("batch_size", batch_size, at_least=2 if extra else 1)
         self.batch_size = batch_size
         self.seed = seed
         self.image_shape = dataset.image_shape
         self.num_classes = dataset.num_classes
         self._dataset = dataset
-        self.size = len(dataset.train_images)
+        self.size = len(dataset.train_images) - extra
+        self._extra, self._extras = extra, 0  # how many there are, and in a batch
+        if extra:
+            self._extras = min(max(round(extra_share * batch_size), 1), batch_size - 1)
         streams = isinstance(dataset.train_images, ImageSource)
         require(
             not (streams and in_memory),
@@ -94,27 +105,60 @@ class Batches:
 
         Args:
           step: number of the training step, >= 0.
-          start: first position within the batch of the step, in [0, batch_size).
+          start: first position within the batch of the step, >= 0; positions from batch_size on
+            are those of later steps.
           count: number of positions; None: batch_size.
+
+        Returns:
+          int64 [count]; extra examples have the indices from `size` on.
         """
         count = self.batch_size if count is None else count
         first = tf.cast(step, tf.int64) * self.batch_size + tf.cast(start, tf.int64)
         positions = first + tf.range(count, dtype=tf.int64)
-        epochs, offsets = positions // self.size, positions % self.size
+        if not self._extra:
+            return self._stream_at(positions, first, count, self.size)
+        steps, slots = positions // self.batch_size, self._slots(positions)
+        extras, own = self._extras, self.batch_size - self._extras
+        begin, most = first // self.batch_size, count + self.batch_size
+        extra = self._stream_at(steps * extras + slots - own, begin * extras, most, self._extra)
+        ours = self._stream_at(steps * own + slots, begin * own, most, self.size)
+        return tf.where(slots < own, ours, self.size + extra)
+
+    def _stream_at(self, positions, first, count, size):
+        """Indices at positions in [first, first + count) of an endless stream of `size` examples.
+
+        Positions outside of that range give any index.
+        """
+        epochs, offsets = positions // size, positions % size
         # `count` consecutive positions lie in at most 1 + ceil(count / size) epochs.
-        spans = 1 + -(-count // self.size)
-        shuffled = self._shuffle(offsets, epochs[0])
+        spans = 1 + -(-count // size)
+        shuffled = self._shuffle(offsets, first // size, size)
         for later in range(1, spans):
-            epoch = epochs[0] + later
-            shuffled = tf.where(epochs == epoch, self._shuffle(offsets, epoch), shuffled)
+            epoch = first // size + later
+            shuffled = tf.where(epochs == epoch, self._shuffle(offsets, epoch, size), shuffled)
         return shuffled
 
-    def _shuffle(self, offsets: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+    def _shuffle(self, offsets, epoch, size):
         key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         # Hashed because index_shuffle uses only the low bits of each word of its seed.
         seed = tf.random.stateless_uniform([2], key, minval=None, maxval=None, dtype=tf.int32)
         with tf.device("CPU:0"):  # index_shuffle has a CPU kernel only
-            return tf.random.experimental.index_shuffle(offsets, seed, self.size - 1)
+            return tf.random.experimental.index_shuffle(offsets, seed, size - 1)
+
+    def _slots(self, positions):
+        """Places of the positions in their batches, shuffled by a permutation of each step.
+
+        Without it a game that treats every second example alike would meet one kind only.
+        """
+        steps = positions // self.batch_size
+        words = [tf.fill(tf.shape(steps), tf.constant(self.seed, tf.int64)), steps, steps // 2**16]
+        with tf.device("CPU:0"):
+            return tf.raw_ops.RandomIndexShuffle(
+                index=positions % self.batch_size,
+                seed=tf.stack(words, 1),
+                max_index=tf.constant(self.batch_size - 1, tf.int64),
+                rounds=4,
+            )
 
     def take(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The training examples at `indices`, if the images are in device memory (`in_memory`).

@@ -13,6 +13,7 @@ from mmtf.data.errors import DataError
 from mmtf.data.labels import class_numbers
 from mmtf.data.pixels import as_kept
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource, Inputs
+from mmtf.data.splits import holdout_rows
 from mmtf.errors import ConfigError, require, require_int, require_text
 from mmtf.storage.digest import sha256
 
@@ -226,8 +227,7 @@ class Dataset:
         size = len(self.train_images)
         if not (isinstance(count, int) and 0 < count < size):
             raise DataError(f"Expected 0 < count < {size} held out. Received: {count}.")
-        order = np.random.default_rng(seed).permutation(size)
-        test, train = order[:count], np.sort(order[count:])
+        train, test = holdout_rows(size, count, seed)
         return dataclasses.replace(
             self,
             name=f"{self.name}_holdout{count}" + (f"_seed{seed}" if seed else ""),

@@ -56,7 +56,7 @@ class AttNetRecipe:
         require_int("restarts", self.restarts)
 
     def to_dict(self) -> dict:
-        """The attributes as plain data."""
+        """The attributes as plain data, part of the keys of stored networks."""
         return {**dataclasses.asdict(self), "schedule": self.schedule.to_dict()}
 
 

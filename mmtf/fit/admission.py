@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, require, require_int, require_seed
+from mmtf.errors import ConfigError, require, require_int, require_number, require_seed
 from mmtf.games.base import Game
 from mmtf.games.players import Players
 from mmtf.kernels.keras_internals import layers_of
@@ -115,16 +115,18 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
     return int(logits.shape[1])
 
 
-def validate_loss(loss: Any) -> None:
+def validate_loss(loss: Any) -> float:
     """Refuses a loss other than the games' own, the cross-entropy of logits.
+
+    Returns:
+      Its label smoothing, of the min step.
 
     Raises:
       ConfigError: another loss.
     """
     if loss is None:
-        return
+        return 0.0
     plain = type(loss) in LOSSES and loss.get_config().get("from_logits")
-    plain = plain and not loss.get_config().get("label_smoothing")
     plain = plain and loss.get_config().get("ignore_class") is None
     if not plain:
         named = loss if isinstance(loss, str) else getattr(loss, "name", repr(loss))
@@ -133,6 +135,9 @@ def validate_loss(loss: Any) -> None:
             f"CategoricalCrossentropy(from_logits=True). Received: {named!r}. For another "
             "objective write a game (docs/extending.md)."
         )
+    smoothing = loss.get_config().get("label_smoothing") or 0.0
+    require_number("label_smoothing", smoothing, at_least=0, below=1)
+    return smoothing
 
 
 def validate_optimizer(optimizer: Any, game: Game, replicas: int) -> None:

@@ -138,7 +138,7 @@ class AdversarialModel(PlainModel):
         Args:
           optimizer: of the classifier: a Keras optimizer or its name.
           loss: None, or the games' own: SparseCategoricalCrossentropy or CategoricalCrossentropy
-            with from_logits=True.
+            with from_logits=True. The latter's label_smoothing is that of the min step.
           metrics, weighted_metrics, run_eagerly, steps_per_execution, auto_scale_loss: as in
             `keras.Model.compile`.
           attacker_optimizer: of an attack network; None: as `optimizer`, with its learning rate
@@ -148,7 +148,7 @@ class AdversarialModel(PlainModel):
         Raises:
           ConfigError: a model, loss or optimizer that the game cannot train.
         """
-        admission.validate_loss(loss)
+        smoothing = admission.validate_loss(loss)
         strategy = self.distribute_strategy
         if jit_compile is True:
             resolve_jit(True, strategy, 0)
@@ -177,7 +177,12 @@ class AdversarialModel(PlainModel):
             )
             admission.validate_players(players, self.game)
             self._stepping = Stepping(
-                self, players, classes, metrics=metrics, weighted_metrics=weighted_metrics
+                self,
+                players,
+                classes,
+                smoothing,
+                metrics=metrics,
+                weighted_metrics=weighted_metrics,
             )
 
     @property

@@ -25,6 +25,7 @@ class Stepping:
       owner: the AdversarialModel; made inside its strategy's scope.
       players: of its game.
       classes: number of logits.
+      label_smoothing: of the loss of the min step, in [0, 1).
       metrics, weighted_metrics: as given to `compile`.
 
     Attributes:
@@ -35,11 +36,19 @@ class Stepping:
     """
 
     def __init__(
-        self, owner: Any, players: Players, classes: int, *, metrics: Any, weighted_metrics: Any
+        self,
+        owner: Any,
+        players: Players,
+        classes: int,
+        label_smoothing: float = 0.0,
+        *,
+        metrics: Any,
+        weighted_metrics: Any,
     ):
         self.players = players
         self.classes = classes
         self._owner = owner
+        self._smoothing = label_smoothing
         self._box = tuple(owner.game.threat.box)
         self.bounds = self._box if owner.classifier.bounds == BOX else owner.classifier.bounds
         self.steps, self.round = _counter(), _counter()
@@ -78,6 +87,7 @@ class Stepping:
             weights=weights,
             strength=self._strength(step),
             observed=observed,
+            label_smoothing=self._smoothing,
         )
         self.steps.assign_add(1)
         self._score(observed.outputs, y)

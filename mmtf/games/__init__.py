@@ -28,12 +28,39 @@ GAMES = Registry(
         "smooth_gaussian": "mmtf.games.smooth_gaussian:SmoothGaussian",
         "smooth_adv": "mmtf.games.smooth_adv:SmoothAdv",
         "union": "mmtf.games.union:Union",
+        "trades": "mmtf.defenses.trades:Trades",
+        "mart": "mmtf.defenses.mart:Mart",
+        "fgsm_rs": "mmtf.defenses.fgsm_rs:FGSMRS",
+        "n_fgsm": "mmtf.defenses.n_fgsm:NFGSM",
+        "grad_align": "mmtf.defenses.grad_align:GradAlign",
+        "free": "mmtf.defenses.free:Free",
+        "cure": "mmtf.defenses.cure:CURE",
+        "llr": "mmtf.defenses.llr:LLR",
+        "input_gradient": "mmtf.defenses.input_gradient:InputGradient",
+        "distillation": "mmtf.defenses.distillation:Distillation",
+        "ensemble_adv": "mmtf.defenses.ensemble_adv:EnsembleAdv",
     },
     bases=("mmtf.games.base:Game",),
 )
 
-# Class -> its module, imported on first use, since importing TensorFlow takes seconds.
+# Class -> its module, imported on first use, since importing TensorFlow takes seconds. Defenses of
+# other authors have a room of their own.
+DEFENSES = {
+    "AWP": "mmtf.defenses.awp",
+    "CURE": "mmtf.defenses.cure",
+    "Distillation": "mmtf.defenses.distillation",
+    "EnsembleAdv": "mmtf.defenses.ensemble_adv",
+    "FGSMRS": "mmtf.defenses.fgsm_rs",
+    "Free": "mmtf.defenses.free",
+    "GradAlign": "mmtf.defenses.grad_align",
+    "InputGradient": "mmtf.defenses.input_gradient",
+    "LLR": "mmtf.defenses.llr",
+    "Mart": "mmtf.defenses.mart",
+    "NFGSM": "mmtf.defenses.n_fgsm",
+    "Trades": "mmtf.defenses.trades",
+}
 _CLASSES = {
+    **DEFENSES,
     "AdvFGSM": "mmtf.games.adv_fgsm",
     "AdvPGD": "mmtf.games.adv_pgd",
     "AltAttNet": "mmtf.games.alt_attnet",

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf.attacks.single_step import FGSM
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int
-from mmtf.games.base import Game
+from mmtf.games.base import Game, reset_optimizer
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -29,6 +29,7 @@ class AdvFGSM(Game):
     """
 
     batch_divisor = 2
+    single_step = True
 
     def __init__(self, threat: ThreatModel, *, rounds: int = 3):
         super().__init__(threat)
@@ -50,9 +51,7 @@ class AdvFGSM(Game):
 
     def begin_round(self, players: Players, number: int) -> None:
         players.models["frozen"].store()
-        for variable in players.updaters["classifier"].variables:
-            if not variable.path.endswith("learning_rate"):
-                variable.assign(tf.zeros_like(variable))
+        reset_optimizer(players.updaters["classifier"])
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         x, y = batch

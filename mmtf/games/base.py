@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.attacks import ATTACKS
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import PGD, IteratedAttack
@@ -51,7 +50,7 @@ class Game:
       ...         logits = players.classifier(clean.x, training=True)
       ...         near = tf.nn.log_softmax(players.classifier(perturbed.x, training=True))
       ...         divergence = keras.losses.kl_divergence(tf.nn.softmax(logits), tf.exp(near))
-      ...         risk = context.mean(mmtf.losses.cross_entropy(logits, clean.y))
+      ...         risk = context.mean(context.cross_entropy(logits, clean.y))
       ...         return risk + 6.0 * context.mean(divergence), {"risk": risk}
       >>> game = Trades(mmtf.ThreatModel(eta=0.3), max_steps=2)
       >>> schedule = mmtf.Schedule(steps=2, batch_size=16)
@@ -65,6 +64,11 @@ class Game:
     learns_attacker: ClassVar[bool] = False
     input_gradients: ClassVar[bool] = True
     trains_classifier: ClassVar[bool] = True
+
+    @property
+    def single_step(self) -> bool:
+        """Whether the attacker takes one gradient step, so that training may overfit to it."""
+        return getattr(self, "max_steps", 0) == 1
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)
@@ -194,7 +198,7 @@ class Game:
         """
         logits = players.classifier(perturbed.x, training=True)
         context.observe(logits, perturbed.y)
-        risk = context.mean(losses.cross_entropy(logits, perturbed.y))
+        risk = context.mean(context.cross_entropy(logits, perturbed.y))
         return risk, {"risk": risk}
 
     def trainable(self, players: Players) -> list[keras.Variable]:

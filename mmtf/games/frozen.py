@@ -71,6 +71,13 @@ class FrozenClassifier:
         for stored, current in zip(self._kept, self._beside, strict=True):
             stored.assign(current)
 
+    def restore(self) -> None:
+        """Replaces the classifier's current weights by the stored weights."""
+        for stored, current in zip(self.weights, self._originals, strict=True):
+            current.assign(tf.convert_to_tensor(stored))
+        for stored, current in zip(self._kept, self._beside, strict=True):
+            current.assign(stored)
+
     def get_weights(self) -> list[np.ndarray]:
         """The stored weights as arrays."""
         return [weight.numpy() for weight in self.weights]

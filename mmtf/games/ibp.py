@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.errors import require_number
 from mmtf.games.certified import CertifiedGame, certified_loss
 from mmtf.games.players import Batch, Players, StepContext
@@ -31,7 +30,7 @@ class IBP(CertifiedGame):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         logits = players.classifier(clean.x, training=True)
         context.observe(logits, clean.y)
-        risk = context.mean(losses.cross_entropy(logits, clean.y))
+        risk = context.mean(context.cross_entropy(logits, clean.y))
         bound = context.mean(self.certified(clean, context))
         k = 1.0 - self.strength(context) * (1.0 - self.clean_weight)
         loss = k * risk + (1.0 - k) * bound + self.weight_penalty(players, context)

@@ -5,7 +5,6 @@ import warnings
 
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice, require_int, require_number
 from mmtf.games.base import Game, steepest_attack
@@ -96,7 +95,7 @@ class MinimaxGrad(Game):
         z, y, rest = remaining(z), remaining(y), context.select(remaining)
         logits = players.classifier(z, training=True)
         rest.observe(logits, y)
-        others = rest.mean(losses.cross_entropy(logits, y))
+        others = rest.mean(context.cross_entropy(logits, y))
         return value + others, {**metrics, "risk": metrics["risk"] + others}
 
     def _penalized(self, players, z, y, context, scale=1.0):
@@ -134,7 +133,7 @@ class MinimaxGrad(Game):
         scale = tf.math.divide_no_nan(self.difference_length, length)
         shifted = z + direction * tf.reshape(scale, [-1] + [1] * (z.shape.rank - 1))
         with context.dropout(model):
-            each_there = losses.cross_entropy(classifier(shifted, training=True), y)
+            each_there = context.cross_entropy(classifier(shifted, training=True), y)
         difference = tf.math.divide_no_nan(each_there - each, scale)
         return risk + factor * context.mean(difference), metrics
 
@@ -159,7 +158,7 @@ def watched_losses(
         tape.watch(z)
         logits = classifier(z, training=True)
         context.observe(logits, y)
-        each = losses.cross_entropy(logits, y)
+        each = context.cross_entropy(logits, y)
         # `fused` requires the differentiated tensor to be itself a summand of the objective.
         risk = mean_loss = context.mean(each)
         if context.weights is not None:

@@ -154,7 +154,8 @@ def _risks(players, batch, context):
             logits = players.classifier(z, training=training)
             if training:
                 context.observe(logits, batch.y)
-            risk = context.mean(losses.cross_entropy(logits, batch.y))
+            loss = context.cross_entropy if training else losses.cross_entropy
+            risk = context.mean(loss(logits, batch.y))
             if training:
                 risk += regularization(model) / context.replicas
         return risk

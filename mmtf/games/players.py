@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.games.frozen import FrozenClassifier
 
@@ -56,6 +57,7 @@ class StepContext:
       weights: float32 [N], weights of the examples; None: each is 1.
       strength: share of eta that the attacker has, in (0, 1], float32 scalar; None: 1.
       observed: where `observe` collects; None: nothing is collected.
+      label_smoothing: of the loss of the min step, in [0, 1).
     """
 
     round: tf.Tensor
@@ -66,6 +68,18 @@ class StepContext:
     weights: tf.Tensor | None = None
     strength: tf.Tensor | None = None
     observed: Observed | None = None
+    label_smoothing: float = 0.0
+
+    def cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """The loss of the min step for each example, float32 [N]: with `label_smoothing`.
+
+        Objectives call it; attacks and certified bounds keep `mmtf.losses.cross_entropy`.
+
+        Args:
+          logits: [N, C].
+          labels: int [N].
+        """
+        return losses.smoothed_cross_entropy(logits, labels, self.label_smoothing)
 
     def mean(self, per_example: tf.Tensor) -> tf.Tensor:
         """This replica's share of the mean over the global batch: the shares sum to the mean.

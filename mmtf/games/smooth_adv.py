@@ -28,6 +28,7 @@ class SmoothAdv(SmoothGaussian):
     """
 
     input_gradients = True
+    single_step = False  # its attack is on the mean over the noise
 
     def __init__(
         self,

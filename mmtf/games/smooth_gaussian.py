@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from mmtf import losses
 from mmtf.errors import require_int, require_number
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
@@ -47,7 +46,7 @@ class SmoothGaussian(Game):
         labels, many = repeated(perturbed.y), context.select(repeated)
         logits = players.classifier(tf.concat(noisy, 0), training=True)
         many.observe(logits, labels)
-        risk = many.mean(losses.cross_entropy(logits, labels)) / self.draws
+        risk = many.mean(context.cross_entropy(logits, labels)) / self.draws
         return risk, {"risk": risk}
 
     def noise(self, x: tf.Tensor, context: StepContext) -> list[tf.Tensor]:

@@ -88,6 +88,8 @@ class Union(Game):
       2
     """
 
+    single_step = False  # several attackers
+
     def __init__(
         self,
         threat: ThreatModel,
@@ -197,7 +199,7 @@ class Union(Game):
         if not self.gamma:
             logits = players.classifier(z, training=True)
             context.observe(logits, y)
-            risk = context.mean(mixed(losses.cross_entropy(logits, y)))
+            risk = context.mean(mixed(context.cross_entropy(logits, y)))
             return risk, {"risk": risk}
         tape, each, _, mean_loss = watched_losses(players.classifier, z, y, context)
         sensitivity = context.global_batch_size * tape.gradient(mean_loss, z)

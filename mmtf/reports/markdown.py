@@ -110,6 +110,8 @@ def _name(config):
         parts.append(f"{config['game_options']['net']} attacker")
     if config["game_options"].get("rounds"):
         parts.append(f"{config['game_options']['rounds']} rounds")
+    if config.get("awp_gamma"):
+        parts.append(f"AWP with gamma {config['awp_gamma']:g}")
     if config["net_options"].get("init", "keras") != "keras":
         parts.append(f"{config['net_options']['init']} initializer")
     return ", ".join(parts)

@@ -19,8 +19,10 @@ from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
+from mmtf.games.adv_fgsm import AdvFGSM
 from mmtf.nets import NETS
 from mmtf.nets.attack_outputs import OUTPUTS
+from mmtf.nets.strided import INITIAL_WEIGHTS
 from mmtf.radius import radius_title
 from mmtf.registry import is_place
 from mmtf.reports import write_json
@@ -31,8 +33,10 @@ from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.runs.union import UNION, attackers_of, union_attacks
 from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
+from mmtf.training.admission import refuse_mirrored
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.logs import Logs
+from mmtf.training.monitor import refuse_options
 from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.train import Trained, train
 from mmtf.training.trainer import Trainer
@@ -43,13 +47,15 @@ SHOWN_IMAGES = 8
 
 def require_possible(config: RunConfig) -> None:
     """Raises ConfigError for a game, net or attack that cannot be made; reads no data."""
-    make_game(config)
+    refuse_options(make_game(config), config.schedule)
+    refuse_mirrored(config.schedule.augment, config.dataset)
     attacker = config.game_options.get("net_options", {})
     if "output" in attacker and not is_place(config.game_options["net"]):
         require_choice("attack_output", attacker["output"], OUTPUTS)
     if not is_place(config.net):
         options = config.net_options
-        require_choice("init", options.get("init", INITIALIZERS[0]), INITIALIZERS)
+        choices = INITIAL_WEIGHTS if config.net in ("strided_cnn", "cnn7") else INITIALIZERS
+        require_choice("init", options.get("init", choices[0]), choices)
         require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
         require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)
     names = tuple(name for name in config.attacks if name != MET)
@@ -94,6 +100,7 @@ def run_experiment(
     began: float | None = None,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = print,
+    extra_data: Dataset | None = None,
 ) -> dict[str, Any] | None:
     """Trains a classifier, measures it and exports it; resumes from the workdir's last checkpoint.
 
@@ -112,6 +119,7 @@ def run_experiment(
         None: now.
       strategy: tf.distribute strategy; default: all GPUs, or the CPU.
       say: called with each line of progress.
+      extra_data: the Dataset that `config.schedule.extra_data` names; None: it is loaded.
 
     Returns:
       The record, as in record.json; None on workers other than the chief.
@@ -121,7 +129,7 @@ def run_experiment(
       RunError: the risk is not finite, a checkpoint cannot be written, or a worker is lost.
     """
     began = time.monotonic() if began is None else began
-    run = _Run(config, workdir, dataset, strategy or default_strategy(), say)
+    run = _Run(config, workdir, dataset, strategy or default_strategy(), say, extra_data)
     run.require_same_elsewhere(in_memory)
     say(run.describe())
     if not run.workers.chief:
@@ -138,6 +146,8 @@ def run_experiment(
             checkpoint_seconds,
             events=lambda trainer: _events(trainer, curve, logs, workdir),
         )
+        if trained.weights:
+            say(f"Evaluated and exported: {trained.weights}.")
         results = _evaluate(run, trained, logs)
     rounds = _rounds(run)
     _export(run, trained)
@@ -153,6 +163,8 @@ def run_experiment(
         steps=trained.steps,
         seconds=trained.seconds,
         images_per_second=trained.images_per_second,
+        weights=trained.weights,
+        checks=trained.checks,
         curve=curve.points,
         rounds=rounds,
         seconds_in_last_process=time.monotonic() - began,
@@ -174,12 +186,14 @@ class _Run:
         dataset: Dataset,
         strategy: tf.distribute.Strategy,
         say: Callable[[str], None],
+        extra_data: Dataset | None = None,
     ):
         self.config = config
         self.workdir = workdir
         self.dataset = dataset
         self.strategy = strategy
         self.say = say
+        self.extra_data = extra_data
         self.game = make_game(config)
         self.workers = Workers(strategy)
         self.precision = resolve_precision(config.precision)
@@ -223,13 +237,14 @@ def _train(run: _Run, in_memory: bool | None, checkpoint_seconds: float, **optio
         jit_compile=run.jit_compile,
         checkpoint_dir=run.workdir.checkpoint_dir,
         checkpoint_seconds=checkpoint_seconds,
+        extra_data=run.extra_data,
         **options,
     )
 
 
 def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     """Measures the rows of the final table; logs them and some adversarial images."""
-    config, step = run.config, trained.trainer.total_steps
+    config, step = run.config, trained.steps
     networks = attackers_of(trained.trainer.players)
     attacks = attacks_of(config, networks.get("attacker"), run.workdir.inside("attackers"))
     parts = union_attacks(config, networks)
@@ -251,8 +266,8 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
 
 
 def _rounds(run: _Run) -> list[dict[str, Any]] | None:
-    """Errors of each round's classifier under each round's FGSM; None if there are no rounds."""
-    if not run.game.rounds:
+    """Errors of each round's classifier under each round's FGSM; None in other games."""
+    if GAMES[run.config.game] is not AdvFGSM:  # in those that have rounds they are other stages
         return None
     run.say("Replaying the rounds' attacks against the rounds' classifiers ...")
     return rounds_matrix(

@@ -29,6 +29,8 @@ class RunRecord:
       curve: test errors during training, a dict for each point.
       rounds: errors of every round's classifier under every round's FGSM, None for a game without
         rounds.
+      weights: which weights were evaluated and exported; "": those after the last step.
+      checks: accuracies under PGD during training, None if none were measured.
       seconds_in_last_process: from the start of the last process to its final table.
     """
 
@@ -46,6 +48,8 @@ class RunRecord:
     curve: list[dict[str, Any]]
     rounds: list[dict[str, Any]] | None
     seconds_in_last_process: float
+    weights: str = ""
+    checks: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the record as JSON types, with this process's versions, hardware and commit."""
@@ -71,6 +75,8 @@ class RunRecord:
                 "steps": self.steps,
                 "seconds": round(self.seconds, 2),
                 "images_per_second": pace and round(pace, 1),
+                **({"weights": self.weights} if self.weights else {}),
+                **({"checks": self.checks} if self.checks else {}),
             },
             "curve": self.curve,
             "seconds_in_last_process": round(self.seconds_in_last_process, 2),

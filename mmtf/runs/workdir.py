@@ -147,14 +147,16 @@ def dataset_played(path: str, asked: str) -> str:
 def default_workdir(config: RunConfig) -> str:
     """Returns runs/<game>-<dataset>-eta<eta>-seed<seed>.
 
-    Norm, initializer and schedule are added where they differ from the defaults. A user-defined
-    game or dataset is named by its label: `my_package:MyGame` is my_game.
+    AWP, norm, initializer and schedule are added where they differ from the defaults. A
+    user-defined game or dataset is named by its label: `my_package:MyGame` is my_game.
     """
     parts = [
         GAMES.label(config.game),
         label_of(config.dataset),
         f"eta{radius_text(config.eta).replace(':', '_')}",
     ]
+    if config.awp_gamma:
+        parts.insert(1, f"awp{config.awp_gamma:g}")
     if config.norm != "linf":
         parts.append(config.norm)
     if config.net_options.get("init", "keras") != "keras":

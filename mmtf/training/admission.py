@@ -13,12 +13,14 @@ from mmtf.errors import ConfigError, reason_of, require
 from mmtf.games.base import Game
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.nets import NETS
-from mmtf.presets import default_net, default_net_options
+from mmtf.presets import base_name, default_net, default_net_options
 from mmtf.runtime.devices import resolve_precision
 from mmtf.training.gradients import require_gradients, require_weights
 
 # Training images whose pixels are checked.
 CHECKED = 500
+# Mirror images of their classes are of no class.
+NOT_MIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped")
 # What TensorFlow and Keras raise where a model cannot be called on given images.
 CALL_ERRORS = (tf.errors.OpError, ValueError, TypeError, LookupError)
 
@@ -116,6 +118,21 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
         raise ConfigError(
             "Expected float32 variables. Received: another type. Use precision='bfloat16' to "
             "compute in bfloat16."
+        )
+
+
+def refuse_mirrored(words: tuple[str, ...], dataset: str) -> None:
+    """Raises ConfigError for `flip` on digits or letters.
+
+    Args:
+      words: the augmentations asked for, `mmtf.schedule.AUGMENTATIONS`.
+      dataset: name of the dataset.
+    """
+    if "flip" in words and base_name(dataset) in NOT_MIRRORED:
+        left = ",".join(word for word in words if word != "flip") or "crop"
+        raise ConfigError(
+            f"Expected augment without flip for {base_name(dataset)}, whose classes have no mirror "
+            f"images. Received: {','.join(words)}. Give {left}."
         )
 
 

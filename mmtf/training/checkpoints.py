@@ -5,7 +5,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -39,6 +39,9 @@ class Checkpoints:
         checkpoints of a run with other settings are refused. None: all checkpoints are accepted.
       precision: precision of this process's training steps.
       writes: whether this process writes checkpoints; False if another process writes them.
+      also: further trackable objects by name: averages and kept weights.
+      history: a variable that is saved, too, and keeps its value if a checkpoint lacks it, as those
+        of older versions do.
 
     Attributes:
       folder: as given.
@@ -56,15 +59,18 @@ class Checkpoints:
         run: dict | None = None,
         precision: str = "float32",
         writes: bool = True,
+        also: Mapping[str, Any] | None = None,
+        history: tf.Variable | None = None,
     ):
         self.folder = folder
         self.precisions: list[str] = []
         self._run, self._precision = run and plain_json(run), precision
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self._checkpoint = tf.train.Checkpoint(
-            step=self.step, seconds=self.seconds, **trackables(players)
-        )
+        state = {"step": self.step, "seconds": self.seconds, **trackables(players), **(also or {})}
+        self._older = self._checkpoint = tf.train.Checkpoint(**state)
+        if history is not None:
+            self._checkpoint = tf.train.Checkpoint(**state, history=history)
         self._models = players.networks
         self._manager = None
         if writes:
@@ -118,7 +124,9 @@ class Checkpoints:
             self._read_run(report)
         for path in reversed(paths):
             try:
-                status = self._checkpoint.restore(path)
+                names = [name for name, _ in tf.train.list_variables(path)]
+                known = any(name.startswith("history/") for name in names)
+                status = (self._checkpoint if known else self._older).restore(path)
                 status.assert_existing_objects_matched()
             except (tf.errors.OpError, AssertionError, ValueError, IndexError, OSError) as error:
                 reason = reason_of(error)[:160]

@@ -31,10 +31,15 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.scale = scale
         self.updates = updates
         self._steps = tf.Variable(float(steps), trainable=False)
+        self._factor: tf.Variable | None = None
 
     def set_steps(self, steps: int) -> None:
         """Changes the step at which the cosine reaches 0."""
         self._steps.assign(float(steps))
+
+    def multiply(self, factor: tf.Variable) -> None:
+        """Multiplies the rate by a variable as well, from the next traced step on."""
+        self._factor = factor
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate of the optimizer's update number `step` = 0, 1, ...; a float32 scalar."""
@@ -45,7 +50,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         if self.schedule.decay == "cosine":
             share = (step - 1.0 - warmup) / tf.maximum(self._steps - warmup, 1.0)
             rate *= 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
-        return rate
+        return rate if self._factor is None else rate * self._factor
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,5 +1,6 @@
 """The training loop: compiled calls of many steps, checkpoints, rounds, signals, divergence."""
 
+import sys
 import time
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from mmtf.distributed.workers import Workers
 from mmtf.errors import Interrupted, RunError
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.monitor import Monitor
 from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.progress import Progress
 from mmtf.training.signals import StopRequest
@@ -28,10 +30,12 @@ class Pace(NamedTuple):
       seconds: time spent in steps, including tracing and, for a resumed run, earlier processes.
       steps_per_second: speed in this process without its first call, which traces; None if there
         was no other call.
+      steps: number of steps taken in all; fewer than the schedule has if training ended early.
     """
 
     seconds: float
     steps_per_second: float | None
+    steps: int = 0
 
 
 def fit(
@@ -43,6 +47,7 @@ def fit(
     first: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: Workers | None = None,
+    monitor: Monitor | None = None,
 ) -> Pace:
     """Trains from step `first` to the last step; with several workers, all of them call it.
 
@@ -54,6 +59,7 @@ def fit(
       first: number of steps already taken.
       checkpoint_seconds: time between two checkpoints, in seconds.
       workers: the worker processes of the run; None: this process only.
+      monitor: measures between steps, before a checkpoint, and may end the training; None: none.
 
     Raises:
       Interrupted: SIGINT or SIGTERM was received; the state was saved if there are checkpoints.
@@ -68,13 +74,16 @@ def fit(
     saved_at, saved_step = time.monotonic(), first
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
+
+    def ended() -> bool:
+        return step == total or (monitor is not None and monitor.stopped)
+
     # All workers must take the same steps in each call.
     evaluate_every = int(workers.share([callbacks.evaluate_every])[0][0])
     with StopRequest() as stop:
         # Also when resuming: the previous process may have stopped before this evaluation.
-        if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
-            callbacks.on_evaluation(step)
-        while step < total:
+        _evaluate(trainer, callbacks, step, step % evaluate_every == 0 or ended())
+        while not ended():
             number, round_first = trainer.round_of(step)
             round_last = round_first + trainer.round_lengths[number]
             if step == round_first and step != first:
@@ -82,13 +91,15 @@ def fit(
             next_evaluation = (step // evaluate_every + 1) * evaluate_every
             size = FIRST_CALL_STEPS if per_step is None else int(CALL_SECONDS / per_step)
             count = min(max(size, 1), round_last - step, next_evaluation - step)
+            if monitor:
+                count = min(count, monitor.every - step % monitor.every)
+            # A call that traces, the first one or the first with another game, tells no speed.
+            traced = per_step is None or not trainer.traces
             began = time.monotonic()
             with workers.guard():
                 metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
             spent = time.monotonic() - began
             seconds += spent
-            # The first call includes tracing and compilation, so its speed is not used.
-            traced = per_step is None
             per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
             if not traced:
                 paced_steps, paced_seconds = paced_steps + count, paced_seconds + spent
@@ -102,7 +113,12 @@ def fit(
                 callbacks.on_metrics(step, metrics)
             if step == round_last and callbacks.on_round_end:
                 callbacks.on_round_end(number)
-            due = time.monotonic() - saved_at > checkpoint_seconds or step == total
+            if monitor and monitor.due(step):
+                with workers.guard():
+                    line = monitor.check(step)
+                if line:
+                    _say(line, progress)
+            due = time.monotonic() - saved_at > checkpoint_seconds or ended()
             due, signal, per_step = workers.agree(due, stop.number, per_step)
             if checkpoints and (due or signal):
                 checkpoints.save(step, seconds)
@@ -111,11 +127,23 @@ def fit(
                 # The exit of one worker stops all, so all wait until the chief has saved.
                 workers.share([0])
                 raise Interrupted(signal, step, saved_step == step)
-            if callbacks.on_evaluation and (step % evaluate_every == 0 or step == total):
-                callbacks.on_evaluation(step)
+            _evaluate(trainer, callbacks, step, step % evaluate_every == 0 or ended())
     if stop.number:  # received during the last evaluation: the final state is saved
         raise Interrupted(stop.number, step, saved_step == step)
-    return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None)
+    return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None, step)
+
+
+def _evaluate(trainer, callbacks, step, due):
+    if callbacks.on_evaluation and due:
+        with trainer.averaged():
+            callbacks.on_evaluation(step)
+
+
+def _say(line, progress):
+    if progress:
+        progress.note(line)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _advice(step):

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtf.data.dataset import Dataset
 from mmtf.errors import (
     require,
     require_bool,
@@ -49,6 +50,9 @@ class TrainOptions:
       sample_weight: a weight >= 0 for each training example of the dataset, [N], multiplied by that
         of its class. As in Keras' `fit`, an example of weight k contributes to every mean over a
         batch of N examples what k copies would, divided by N; penalties of games included.
+      extra_data: a Dataset, whose training split gives the share `Schedule.extra_share` of every
+        batch; None: the one that `Schedule.extra_data` names, if any. Class weights hold for its
+        examples, too.
 
     Raises:
       ConfigError: a seed out of range, or `events` of another type.
@@ -65,6 +69,7 @@ class TrainOptions:
     progress: bool | Progress = True
     class_weight: Mapping[int, float] | None = None
     sample_weight: Any = None
+    extra_data: Dataset | None = None
 
     def __post_init__(self):
         require_seed(self.seed)
@@ -75,6 +80,8 @@ class TrainOptions:
                 require_bool(name, getattr(self, name))
         if self.checkpoint_dir is not None:
             require_path("checkpoint_dir", self.checkpoint_dir)
+        extra = self.extra_data is None or isinstance(self.extra_data, Dataset)
+        require(extra, "extra_data: an mmtf.Dataset", type(self.extra_data).__name__)
         strategy = self.strategy is None or isinstance(self.strategy, tf.distribute.Strategy)
         require(strategy, "strategy: a strategy of tf.distribute", self.strategy)
         shows = isinstance(self.progress, bool | Progress)

@@ -18,14 +18,20 @@ from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.runtime.devices import default_strategy, resolve_jit
 from mmtf.storage.digest import sha256
-from mmtf.training.admission import make_classifier, usable_precision, validate_model
+from mmtf.training.admission import (
+    make_classifier,
+    refuse_mirrored,
+    usable_precision,
+    validate_model,
+)
 from mmtf.training.checkpoints import Checkpoints, plain_json
+from mmtf.training.examples import training_examples, weights_of
 from mmtf.training.loop import fit
+from mmtf.training.monitor import deploy_average, make_monitor, refuse_options
 from mmtf.training.options import TrainOptions
 from mmtf.training.playing import missing_derivatives_told
 from mmtf.training.progress import Progress
 from mmtf.training.trainer import Trainer
-from mmtf.training.weights import example_weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +47,10 @@ class Trained:
       steps: number of steps in all.
       precision: precision of the steps; if the run was resumed in another one, both in order.
       images_per_second: over all replicas, in this process, without tracing; None: too few steps.
+      weights: which weights the classifier has, such as "the moving average of the weights"; "":
+        those after the last step.
+      checks: the accuracies under PGD that were measured during training, see
+        `mmtf.training.monitor.Monitor.summary`; None: nothing was measured.
     """
 
     classifier: keras.Model | Classifier
@@ -49,6 +59,8 @@ class Trained:
     steps: int
     precision: str
     images_per_second: float | None = None
+    weights: str = ""
+    checks: dict[str, Any] | None = None
 
     @property
     def model(self) -> keras.Model:
@@ -106,9 +118,21 @@ def train(
     require(isinstance(schedule, Schedule), "schedule=mmtf.Schedule(steps=...)", schedule)
     strategy = options.strategy or default_strategy()
     workers = Workers(strategy)
+    refuse_options(game, schedule)
+    refuse_mirrored(schedule.augment, dataset.name)
+    examples = training_examples(dataset, schedule, options)
     with workers.guard():
-        trainer = _make_trainer(game, dataset, schedule, model, options, strategy, workers)
-    checkpoints, first = _checkpoints(trainer, dataset, schedule, options, workers)
+        trainer = _make_trainer(game, examples, schedule, model, options, strategy, workers)
+        monitor = make_monitor(
+            trainer,
+            examples.dataset,
+            examples.held_out,
+            schedule=schedule,
+            seed=options.seed,
+            workers=workers,
+        )
+    identity = _identity(trainer, dataset, schedule, options, examples.digest)
+    checkpoints, first = _checkpoints(trainer, monitor, identity, options, workers)
     bar = options.progress if isinstance(options.progress, Progress) else None
     if options.progress and bar is None:
         bar = Progress(trainer.total_steps, start=first)
@@ -124,7 +148,11 @@ def train(
                 first=first,
                 checkpoint_seconds=options.checkpoint_seconds,
                 workers=workers,
+                monitor=monitor,
             )
+        weights = monitor.deploy() if monitor else deploy_average(trainer)
+        if weights and bar:
+            bar.note(f"The result has {weights}.")
     finally:
         if bar:
             bar.close()
@@ -135,13 +163,16 @@ def train(
         classifier=_plain(game.deployed(trainer.players)),
         trainer=trainer,
         seconds=pace.seconds,
-        steps=trainer.total_steps,
+        steps=pace.steps,
         precision=precision,
         images_per_second=pace.steps_per_second and pace.steps_per_second * schedule.batch_size,
+        weights=weights,
+        checks=monitor.summary() if monitor else None,
     )
 
 
-def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
+def _make_trainer(game, examples, schedule, model, options, strategy, workers):
+    dataset = examples.dataset
     # With several workers each has its own images, and TensorFlow cannot broadcast uint8.
     place = strategy.scope if workers.count == 1 else contextlib.nullcontext
     with strategy.scope():
@@ -152,7 +183,9 @@ def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
             batch_size=schedule.batch_size,
             seed=options.seed,
             in_memory=options.in_memory,
-            weights=_weights(dataset, options),
+            weights=examples.weights,
+            extra=examples.extra,
+            extra_share=schedule.extra_share,
         )
     validate_model(classifier, game, dataset, strategy.num_replicas_in_sync)
     steps = schedule.total_steps(game.rounds)
@@ -168,20 +201,27 @@ def _make_trainer(game, dataset, schedule, model, options, strategy, workers):
     )
 
 
-def _checkpoints(trainer, dataset, schedule, options, workers):
+def _checkpoints(trainer, monitor, identity, options, workers):
     """(the run's checkpoints or None, the step to resume from)."""
     first, checkpoints = 0, None
     if options.checkpoint_dir is not None:
+        also = monitor.trackables if monitor else {}
+        if trainer.averages:
+            also["averages"] = trainer.averages.values
         checkpoints = Checkpoints(
             options.checkpoint_dir,
             trainer.players,
-            run=_identity(trainer, dataset, schedule, options),
+            run=identity,
             precision=trainer.precision,
             writes=workers.chief,
+            also=also,
+            history=monitor and monitor.history,
         )
         first = checkpoints.restore(print)
+        if monitor:
+            monitor.resume()
     if workers.count > 1:
-        same = plain_json(_identity(trainer, dataset, schedule, options))
+        same = plain_json(identity)
         same |= {"precision": trainer.precision, "step to go on from": first}
         advice = "Give all of them the same arguments and data, in the same order, and one folder "
         advice += "of checkpoints, on a disk that all of them reach."
@@ -189,21 +229,11 @@ def _checkpoints(trainer, dataset, schedule, options, workers):
     return checkpoints, first
 
 
-def _weights(dataset, options):
-    return example_weights(
-        dataset.train_labels, dataset.num_classes, options.class_weight, options.sample_weight
-    )
-
-
-def _identity(trainer, dataset, schedule, options) -> dict:
+def _identity(trainer, dataset, schedule, options, extra) -> dict:
     """The settings that must be the same when a run is resumed from a checkpoint."""
     game, classifier = trainer.game, trainer.players.classifier
-    settings = list(inspect.signature(type(game).__init__).parameters)[1:]
     identity = {
-        "game": {
-            "class": type(game).__name__,
-            **without_added_defaults({name: getattr(game, name, None) for name in settings}),
-        },
+        "game": _game_identity(game),
         "schedule": schedule.to_dict(),
         "seed": options.seed,
         "model": architecture(classifier.model),
@@ -221,10 +251,22 @@ def _identity(trainer, dataset, schedule, options) -> dict:
     if not _takes_the_box(classifier):
         named = getattr(classifier.preprocessing, "__qualname__", "")
         identity["pixels"] = {"bounds": list(classifier.bounds), "preprocessing": named}
-    weights = _weights(dataset, options)
+    if extra:
+        identity["extra"] = extra
+    weights = weights_of(dataset, options)
     if weights is not None:
         identity["weights"] = sha256(weights)
     return identity
+
+
+def _game_identity(game) -> dict:
+    """Class and settings of a game; of a game within a game (`AWP`), too."""
+    names = list(inspect.signature(type(game).__init__).parameters)[1:]
+    settings = {name: getattr(game, name, None) for name in names}
+    for name, value in settings.items():
+        if isinstance(value, Game):
+            settings[name] = _game_identity(value)
+    return {"class": type(game).__name__, **without_added_defaults(settings)}
 
 
 def _takes_the_box(classifier) -> bool:

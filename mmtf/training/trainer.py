@@ -10,6 +10,7 @@ import tensorflow as tf
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.config import Schedule
+from mmtf.data.augmentation import Augmentation
 from mmtf.data.batches import Batches
 from mmtf.games.base import Game
 from mmtf.games.players import Batch
@@ -18,6 +19,7 @@ from mmtf.kernels.adam import Adam
 from mmtf.kernels.keras_internals import make_global_seed_generator
 from mmtf.runtime import startup
 from mmtf.training.admission import refuse_local_statistics, validate_batch_size
+from mmtf.training.averages import Averages
 from mmtf.training.learning_rate import WarmupCosine
 from mmtf.training.playing import play_step, step_seed
 from mmtf.training.steps import Programs, loop, start, takes_programs
@@ -52,6 +54,7 @@ class Trainer:
       replicas: number of replicas.
       round_lengths: number of steps of each round.
       players: models and updaters, see `mmtf.games.Players`.
+      averages: of the classifier's weights; None without `Schedule.ema`.
 
     Raises:
       ConfigError: a batch size that cannot be divided among the replicas, or moving statistics that
@@ -77,6 +80,11 @@ class Trainer:
         self.replicas = strategy.num_replicas_in_sync
         self.round_lengths = schedule.round_lengths(game.rounds)
         self._ramps = [round(schedule.eta_ramp * length) for length in self.round_lengths]
+        self._smoothing = schedule.label_smoothing
+        self._change: Augmentation | None = None
+        if schedule.augment:
+            size = batches.batch_size
+            self._change = Augmentation(schedule.augment, seed=seed, batch_size=size)
         self._seed = seed
         self._jit = jit_compile
         if jit_compile:
@@ -107,16 +115,38 @@ class Trainer:
             self.players = game.make_players(
                 classifier, make_optimizer, batches.image_shape, batches.num_classes, seed
             )
-        # AutoGraph off: converting the code, layers included, takes longer than tracing it.
-        self._run = tf.function(self._run_steps, autograph=False)
+            self.averages: Averages | None = None
+            if schedule.ema:
+                trained = self.players.classifier.trainable_variables
+                self.averages = Averages(trained, schedule.ema)
         self._stream: Any = None  # of a source that is not in memory
         self._stream_step = self._stream_end = 0  # the next step of it, and its end
+        self._compile()
+
+    def _compile(self) -> None:
+        """Makes the functions of the steps, which are traced at the next call."""
+        # AutoGraph off: converting the code, layers included, takes longer than tracing it.
+        self._run = tf.function(self._run_steps, autograph=False)
         self._programs: Programs | None = None
         self._play: Callable[..., dict[str, tf.Tensor]] = self._play_step
-        if takes_programs(jit_compile, batches.in_memory):
-            self._programs = Programs(self._one_step, batches)
-        elif jit_compile:
+        if takes_programs(self._jit, self.batches.in_memory):
+            self._programs = Programs(self._one_step, self.batches)
+        elif self._jit:
             self._play = tf.function(self._play_step, autograph=False, jit_compile=True)
+
+    def play(self, game: Game) -> None:
+        """Goes on with another game of the same players: `self.game` with another attack."""
+        self.game = game
+        self._compile()
+
+    def multiply_rates(self, factor: tf.Variable) -> None:
+        """Multiplies all learning rates by a variable; called before the first step."""
+        for rate in self._rates:
+            rate.multiply(factor)
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Context manager: the classifier has the average of its weights, if there is one."""
+        return self.averages.in_place() if self.averages else contextlib.nullcontext()
 
     @property
     def total_steps(self) -> int:
@@ -208,13 +238,18 @@ class Trainer:
             name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None)
             for name, part in parts.items()
         }
+        if self.averages is not None:
+            self.averages.update(first=tf.equal(step, tf.gather(self._firsts(), number)))
         return metrics, ~tf.math.is_finite(metrics["risk"])
 
     def _replica_step(self, step, number, batch=None):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        share = self.batches.batch_size // self.replicas
         if batch is None:
-            share = self.batches.batch_size // self.replicas
             batch = self.batches.take(self.batches.indices(step, replica * share, share))
+        if self._change is not None:
+            images, *others = batch
+            batch = self._change(images, step, replica * share), *others
         seed = step_seed(self._seed, step, replica)
         return self._play(*batch, number=number, seed=seed, strength=self._strength(step, number))
 
@@ -222,10 +257,13 @@ class Trainer:
         """Share of eta that the attacker has in a step; None without a ramp."""
         if not any(self._ramps):
             return None
-        firsts = [sum(self.round_lengths[:i]) for i in range(len(self.round_lengths))]
-        done = step + 1 - tf.gather(tf.constant(firsts), number)
+        done = step + 1 - tf.gather(self._firsts(), number)
         ramp = tf.maximum(tf.gather(tf.constant(self._ramps), number), 1)
         return tf.minimum(1.0, tf.cast(done, tf.float32) / tf.cast(ramp, tf.float32))
+
+    def _firsts(self):
+        """The first step of each round, int32 [rounds]."""
+        return tf.constant([sum(self.round_lengths[:i]) for i in range(len(self.round_lengths))])
 
     def _play_step(self, x, y, weights=None, *, number, seed, strength=None):
         return play_step(
@@ -238,4 +276,5 @@ class Trainer:
             replicas=self.replicas,
             weights=weights,
             strength=strength,
+            label_smoothing=self._smoothing,
         )

@@ -132,7 +132,8 @@ GRADIENT_GAMES = [name for name in GAMES if "attnet" not in name]
 NO_ATTACK = ("undefended", "smooth_gaussian", "ibp", "crown_ibp")
 
 
-@pytest.mark.parametrize("name", GRADIENT_GAMES)
+# `free` has no max step of its own, and `n_fgsm` leaves the ball on purpose: tests/defenses.
+@pytest.mark.parametrize("name", [one for one in GRADIENT_GAMES if one not in ("free", "n_fgsm")])
 def test_the_max_step_stays_in_ball_and_box(name):
     game, net = GAMES[name](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()
@@ -142,7 +143,13 @@ def test_the_max_step_stays_in_ball_and_box(name):
     np.testing.assert_array_equal(labels, y.numpy()[list(order)])
 
 
-@pytest.mark.parametrize("name", [name for name in GRADIENT_GAMES if name not in NO_ATTACK])
+# Games whose max step does not ascend the risk of the label, or that have none of their own.
+OTHER_ATTACK = ("free", "cure", "llr", "input_gradient", "distillation", "ensemble_adv")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in GRADIENT_GAMES if name not in (*NO_ATTACK, *OTHER_ATTACK)]
+)
 def test_the_max_step_raises_the_risk(name):
     game, net = GAMES[name](THREAT), small_net()
     players, (x, y) = players_of(game, net), batch()

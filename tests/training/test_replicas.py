@@ -37,7 +37,11 @@ import tiny
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.data import Batches
+from mmtf.data.extra import with_extra
 from mmtf.games import GAMES
+from mmtf.training.loop import fit
+from mmtf.training.monitor import Monitor
+from mmtf.training.robustness import watched
 from mmtf.training.trainer import Trainer
 
 def weights(strategy, game, in_memory, **options):
@@ -66,6 +70,29 @@ for game, options, in_memory in json.loads(sys.argv[2]):
     # relative) moves a weight by its share of the rate, 1e-2; 12 steps at most.
     print(game, options, in_memory, worst)
     assert worst < 1e-5, (game, worst)
+
+def with_options(strategy):
+    with strategy.scope():
+        net = tiny.tiny_net()
+        data = with_extra(tiny.tiny_data(), tiny.tiny_data())
+        batches = Batches(data, batch_size=8, seed=3, extra=24)
+    schedule = Schedule(steps=6, learning_rate=1e-2, ema=0.8, label_smoothing=0.1,
+                        augment=("crop", "flip"), holdout=6, check_every=2)
+    trainer = Trainer(GAMES["adv_pgd"](tiny.THREAT), net, batches, schedule=schedule,
+                      strategy=strategy, precision="float32", seed=3)
+    trainer.play(GAMES["lwa"](tiny.THREAT))  # random starts differ between replicas
+    monitor = Monitor(trainer, watched(tiny.tiny_data()), schedule=schedule, every=2, seed=0)
+    fit(trainer, monitor=monitor)
+    averages = [v.numpy() for v in trainer.averages.values]
+    weights = [v.numpy() for v in net.trainable_variables]
+    assert monitor.deploy().startswith("the weights of the moving average at step")
+    return weights, averages, monitor.watch.to_list()
+
+(ours, means, points), (theirs, others, same) = with_options(two), with_options(one)
+assert points == same and len(points) == 3, (points, same)
+worst = max(np.abs(a - b).max() for a, b in zip([*ours, *means], [*theirs, *others]))
+print("options", worst)
+assert worst < 1e-5, worst
 with two.scope():
     net = tiny.tiny_net(normalize=True)
     batches = Batches(tiny.tiny_data(), batch_size=8, seed=3)
@@ -86,7 +113,9 @@ def assert_two_are_as_one(games):
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "REFUSED" in done.stdout and done.stdout.count("\n") == len(games) + 1
+    assert (
+        "REFUSED" in done.stdout and done.stdout.count("\n") == len(games) + 2
+    )  # the options and the refusal
 
 
 def test_two_replicas_give_the_weights_of_one():

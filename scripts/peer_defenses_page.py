@@ -1,0 +1,317 @@
+"""Renders the comparison of defenses: an HTML table to sort and filter, and a page of the docs.
+
+    python -m scripts.peer_defenses --render
+
+Every figure and every sentence about one is made from the records. Imports no TensorFlow.
+"""
+
+import dataclasses
+import functools
+import importlib.resources
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from mmtf.errors import require
+from mmtf.radius import epsilon_of
+from mmtf.reports import read_json
+from mmtf.reports.markdown import markdown_table
+from mmtf.reports.markup import element, render, table
+from mmtf.reports.measured import CLEAN, WORST, attack_title, percent
+from mmtf.stats.intervals import wilson
+from mmtf.stats.packed_bits import unpack_bits
+from mmtf.stats.paired import holm, mcnemar
+from mmtf.storage.files import write_text
+from scripts.blocks import DOCS, command, listed, where
+
+PAGE = DOCS / "which_defense.md"
+TITLE = "Which defense should I use?"
+MEASURED_BY = __name__.removesuffix("_page")
+# Below this p-value after Holm's correction two defenses count as different.
+LEVEL = 0.05
+# A defense whose worst error is at most this many times the best is named if it trains faster.
+NEAR = 1.5
+# Sorts a table by the column whose heading is clicked, and shows the rows that contain a text.
+SCRIPT = """
+const cell = (row, i) => row.children[i].dataset.value ?? row.children[i].textContent;
+for (const table of document.querySelectorAll('table')) {
+  const body = table.tBodies[0];
+  [...table.tHead.rows[0].cells].forEach((head, i) => {
+    head.tabIndex = 0;
+    const sort = () => {
+      const up = head.getAttribute('aria-sort') !== 'ascending';
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute('aria-sort');
+      head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [cell(a, i), cell(b, i)];
+        const both = x !== '' && y !== '' && !isNaN(x) && !isNaN(y);
+        const order = both ? x - y : x.localeCompare(y);
+        return up ? order : -order;
+      });
+      body.append(...rows);
+    };
+    head.addEventListener('click', sort);
+    head.addEventListener('keydown', event => { if (event.key === 'Enter') sort(); });
+  });
+}
+document.querySelector('#filter').addEventListener('input', event => {
+  const words = event.target.value.toLowerCase().split(/\\s+/);
+  for (const row of document.querySelectorAll('tbody tr')) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every(word => text.includes(word));
+  }
+});
+"""
+STYLE = """
+.compared { overflow-x: auto }
+.compared table { width: auto; table-layout: auto }
+.compared th, .compared td { white-space: nowrap; overflow-wrap: normal; padding: .35em .7em;
+  width: auto; max-width: none; display: table-cell }
+.compared thead th { min-width: 0 }
+.compared td::before { content: none }
+.compared tr { display: table-row }
+.compared thead { display: table-header-group }
+.compared tbody th { position: sticky; left: 0; background: Canvas }
+thead th { cursor: pointer }
+[aria-sort=ascending]::after { content: ' \\25B2' }
+[aria-sort=descending]::after { content: ' \\25BC' }
+#filter { font: inherit; width: 100%; max-width: 24em; padding: .3em }
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Defense:
+    """One net of the comparison, from its record.
+
+    Attributes:
+      name: of the net.
+      record: of `scripts.peer_defenses`.
+    """
+
+    name: str
+    record: dict[str, Any]
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Attack -> test error, `worst` last."""
+        return {cell["attack"]: cell["error"] for cell in self.record["cells"]}
+
+    @property
+    def worst(self) -> float:
+        """The error under the worst of the attacks."""
+        return self.errors[WORST]
+
+    @property
+    def n(self) -> int:
+        """Number of test images."""
+        return self.record["n"]
+
+    @functools.cached_property
+    def wrong(self) -> np.ndarray:
+        """bool [N]: the images that some attack breaks."""
+        return unpack_bits(self.record["wrong"][WORST], self.n)
+
+    @property
+    def certified(self) -> float | None:
+        """The error certified by cheap bounds; None where bounds do not support the net."""
+        return self.record["certified"]
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Steps and seconds of the training."""
+        return self.record["training"]
+
+
+def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defense]]:
+    """Returns (dataset, eta) -> its defenses, ranked by the worst error.
+
+    Raises:
+      ConfigError: there are none, or those of one radius are of different images.
+    """
+    groups: dict[tuple[str, float], list[Defense]] = {}
+    for path in sorted(pathlib.Path(folder).glob("*.json")):
+        record = read_json(path)
+        one = Defense(next(iter(record["models"])), record)
+        groups.setdefault((record["dataset"], record["etas"][0]), []).append(one)
+    require(bool(groups), "records of `python -m scripts.peer_defenses`", str(folder))
+    for (dataset, eta), group in groups.items():
+        drawn = {(one.n, one.record["seed"], one.record["drawn"]) for one in group}
+        require(len(drawn) == 1, f"one set of test images for {dataset}, eta {eta:g}", drawn)
+        group.sort(key=lambda one: (one.worst, one.name))
+    return groups
+
+
+def versus_best(group: list[Defense]) -> list[float]:
+    """Holm's p of each defense against the first one, by McNemar's test on the same images."""
+    tests = [mcnemar(group[0].wrong, one.wrong) for one in group[1:]]
+    return [1.0, *(holm(tests) if tests else [])]
+
+
+def _heading(attack: str) -> str:
+    """The title of a column.
+
+    Example:
+      >>> _heading("pgd@undefended")
+      'pgd from undefended'
+    """
+    return attack_title(attack).replace("@", " from ")
+
+
+def columns(group: list[Defense]) -> list[str]:
+    """The attacks of a group, `worst` first, by which they are ranked."""
+    names = dict.fromkeys(name for one in group for name in one.errors if name != WORST)
+    return [WORST, *names]
+
+
+def markdown(group: list[Defense]) -> str:
+    """The table of one dataset and radius for the docs, in percent."""
+    shown = columns(group)
+    header = ["defense", *map(_heading, shown), "certified", "p", "s", "steps"]
+    rows = []
+    for one, p in zip(group, versus_best(group), strict=True):
+        errors = [_points(one.errors.get(name)) for name in shown]
+        seconds, steps = one.training["seconds"], one.training["steps"]
+        mark = "" if one is group[0] else _p(p)
+        end = [_points(one.certified), mark, f"{seconds:.0f}", f"{steps:,}"]
+        rows.append([f"`{one.name}`", *errors, *end])
+    return markdown_table(header, rows)
+
+
+def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
+    """The answer to the page's question: at most five sentences for each dataset and radius."""
+    lines = []
+    for (dataset, eta), group in groups.items():
+        best, tests = group[0], versus_best(group)
+        low, high = wilson(int(best.wrong.sum()), best.n)
+        equal = [one.name for one, p in list(zip(group, tests, strict=True))[1:] if p >= LEVEL]
+        text = (
+            f"**{dataset}, eta {eta:g} (eps {epsilon_of(eta):g}).** `{best.name}` errs on the "
+            f"fewest of {best.n:,} images under the worst of the attacks: {percent(best.worst)} "
+            f"(95 % interval {100 * low:.1f} to {percent(high)}), and on "
+            f"{percent(best.errors[CLEAN])} without an attack."
+        )
+        if equal:
+            text += f" {listed(equal)} {'is' if len(equal) == 1 else 'are'} not distinguishable "
+            text += "from it on these images."
+        fast = min(group, key=lambda one: one.training["seconds"] * max(one.worst, 1e-9))
+        if fast is not best:
+            ratio = best.training["seconds"] / fast.training["seconds"]
+            text += f" For little time, `{fast.name}` takes 1/{ratio:.1f} of its training time "
+            text += f"and errs on {percent(fast.worst)}."
+        proved = [one for one in group if one.certified is not None]
+        if proved:
+            sure = min(proved, key=lambda one: one.certified)
+            if sure.certified < 0.5:
+                text += f" For a guarantee, `{sure.name}`: at most {percent(sure.certified)} "
+                text += "whatever the attack."
+        masked = [one.name for one in group if _hides(one)]
+        if masked:
+            text += f" FGSM flatters {listed(masked)}: its error is less than a third of the "
+            text += "worst case."
+        lines.append(text)
+    return lines
+
+
+def _hides(one: Defense) -> bool:
+    fgsm = one.errors.get("fgsm")
+    return fgsm is not None and one.worst >= 0.2 and fgsm < one.worst / 3
+
+
+def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
+    """Returns the page of the docs."""
+    first = next(iter(groups.values()))[0].record
+    attacks = ", ".join(attack_title(name) for name in first["attacks"] if name != CLEAN)
+    steps = {one.training["steps"] for group in groups.values() for one in group}
+    own = "" if len(steps) == 1 else ", each game by its own preset"
+    parts = [
+        f"# {TITLE}",
+        "\n\n".join(answers(groups)),
+        "Errors in percent, ranked by the worst case over these attacks. `certified`: the error "
+        "that IBP and CROWN-IBP prove; -: bounds do not support the net. `p`: McNemar's test "
+        "against the first row, corrected by Holm; below 0.05 the two differ. `s` and `steps`: of "
+        f"the training{own}. Each net was trained once.",
+    ]
+    for (dataset, eta), group in groups.items():
+        parts += [f"## {dataset}, eta {eta:g}", markdown(group)]
+    parts += [
+        "## How this was measured",
+        f"`{command(first, MEASURED_BY)}`: {where(first)}. {first['note']}. Attacks: {attacks}; "
+        "PGD has 40 steps and "
+        f"{first['attacks'].get('pgd', {}).get('restarts', 1)} random starts. Images that cheap "
+        "bounds prove robust were not attacked. What each defense minimizes: "
+        "[Defenses](defenses.md). A table to sort and filter: results/peer_defenses/index.html.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
+    """Returns the self-contained page with tables that one can sort and filter."""
+    style = importlib.resources.files("mmtf.reports").joinpath("report.css").read_text("utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", TITLE),
+        element("style", style + STYLE),
+    )
+    field = element("input", id="filter", type="search", aria_label="Filter")
+    field.set("placeholder", "Show rows that contain: trades")
+    sections = [
+        element(
+            "section",
+            element("h2", f"{dataset}, eta {eta:g} (eps {epsilon_of(eta):g})"),
+            element("div", _table(group), class_="compared", tabindex="0"),
+        )
+        for (dataset, eta), group in groups.items()
+    ]
+    about = (
+        "Test errors in percent under each attack, ranked by the worst of them. Click a heading to "
+        "sort. p: McNemar's test against the best defense, corrected by Holm."
+    )
+    main = element(
+        "main",
+        element("header", element("h1", "Defenses compared"), element("p", about), field),
+        *sections,
+    )
+    body = element("body", main, element("script", SCRIPT))
+    return "<!doctype html>\n" + render(element("html", head, body, lang="en"))
+
+
+def _table(group):
+    shown = columns(group)
+    header = ["defense", *map(_heading, shown), "certified", "p", "seconds", "steps"]
+    rows = []
+    for one, p in zip(group, versus_best(group), strict=True):
+        errors = [*(one.errors.get(name) for name in shown), one.certified]
+        seconds, steps = one.training["seconds"], one.training["steps"]
+        cells = [(_points(error), 2 if error is None else error) for error in errors]
+        cells += [("" if one is group[0] else _p(p), p)]
+        cells += [(f"{seconds:.0f}", seconds), (f"{steps:,}", steps)]
+        numbers = [element("td", text, data_value=value) for text, value in cells]
+        rows.append([element("th", one.name), *numbers])
+    return table(header, rows, caption="Errors in percent")
+
+
+def _points(error: float | None) -> str:
+    return "-" if error is None else f"{100 * error:.1f}"
+
+
+def _p(value: float) -> str:
+    return "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def write(folder: str | os.PathLike, page: str | os.PathLike) -> None:
+    """Writes `index.html` into the folder of the records, and the page of the docs.
+
+    Args:
+      folder: of the records.
+      page: path of the page.
+    """
+    groups = defenses_in(folder)
+    index = pathlib.Path(folder) / "index.html"
+    write_text(str(index), html(groups))
+    write_text(str(page), page_text(groups))
+    print(f"wrote {page} and {index}")

@@ -1,0 +1,115 @@
+"""The comparison of defenses: ranks, tests, sentences and pages from records; a run on digits."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mmtf.errors import ConfigError
+from mmtf.stats.packed_bits import pack
+from mmtf.stats.paired import holm, mcnemar
+from scripts import peer_defenses_page as page
+
+N = 200
+
+
+def record(name, broken, *, eta=0.3, clean=2, fgsm=None, certified=None, seconds=10.0):
+    """A record whose attacks break the first images, nested."""
+    counts = {"none": clean, "fgsm": broken if fgsm is None else fgsm, "worst": broken}
+    wrong = {attack: np.arange(N) < count for attack, count in counts.items()}
+    return {
+        "dataset": "mnist", "etas": [eta], "n": N, "seed": 0, "drawn": N, "note": "drawn",
+        "models": {name: {}}, "attacks": {"none": {}, "fgsm": {}},
+        "cells": [{"attack": one, "error": float(bits.mean())} for one, bits in wrong.items()],
+        "wrong": {one: pack(bits) for one, bits in wrong.items()},
+        "certified": certified, "training": {"steps": 100, "seconds": seconds},
+        "command": ["scripts.peer_defenses", "--eta=0.3"], "commit": "0" * 40,
+        "versions": {"tensorflow": "2", "keras": "3"}, "hardware": {"cores": 2, "cpu": "CPU"},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    given = [
+        record("slow", 10, seconds=100.0, certified=0.9),
+        record("near", 13, seconds=4.0, certified=0.2),
+        record("far", 120, fgsm=12),
+    ]
+    for one in given:
+        (tmp_path / f"{next(iter(one['models']))}.json").write_text(json.dumps(one))
+    return tmp_path
+
+
+def test_defenses_are_ranked_and_tested_against_the_best(folder):
+    groups = page.defenses_in(folder)
+    (group,) = groups.values()
+    assert list(groups) == [("mnist", 0.3)]
+    assert [one.name for one in group] == ["slow", "near", "far"]
+    assert group[0].worst == 0.05 and group[0].wrong.sum() == 10
+    # Nested errors: 3 and 110 images are broken in the second net alone.
+    expected = holm([2 * 0.5**3, mcnemar(np.arange(N) < 10, np.arange(N) < 120)])
+    assert page.versus_best(group) == pytest.approx([1.0, *expected])
+
+
+def test_the_answer_follows_from_the_records(folder):
+    (answer,) = page.answers(page.defenses_in(folder))
+    assert "`slow` errs on the fewest of 200 images" in answer and "5.0 % (95 %" in answer
+    assert "`near` is not distinguishable" in answer
+    assert "`near` takes 1/25.0 of its training time and errs on 6.5 %" in answer
+    assert "For a guarantee, `near`: at most 20.0 %" in answer
+    assert "FGSM flatters `far`" in answer
+    assert answer.count(". ") <= 7
+
+
+def test_pages_have_a_row_for_each_defense(folder, tmp_path):
+    page.write(folder, tmp_path / "page.md")
+    text, html = (tmp_path / "page.md").read_text(), (folder / "index.html").read_text()
+    for name, error in (("slow", "5.0"), ("near", "6.5"), ("far", "60.0")):
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+        assert f"` | {error} |" in row
+        assert f">{name}</th>" in html
+    assert text.index("| `slow`") < text.index("| `near`") < text.index("| `far`")
+    assert "<script>" in html and "&&" in html and "&amp;&amp;" not in html
+    assert 'data-value="0.065"' in html and "https://" not in html
+
+
+def test_records_of_other_images_are_not_compared(folder):
+    (folder / "other.json").write_text(json.dumps({**record("other", 1), "seed": 1}))
+    with pytest.raises(ConfigError, match="one set of test images for mnist, eta 0.3"):
+        page.defenses_in(folder)
+    with pytest.raises(ConfigError, match="records of `python -m scripts.peer_defenses`"):
+        page.defenses_in(folder / "nothing")
+
+
+def run(*flags):
+    command = [sys.executable, "-m", "scripts.peer_defenses", *flags]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_trial_does_not_touch_the_committed_records():
+    done = run("--dataset=digits", "--games=undefended")
+    assert done.returncode == 1 and "Expected --output=FOLDER and --page=FILE" in done.stderr
+    done = run("--games=chess")
+    assert done.returncode == 1 and "Received: 'chess'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_all_defenses_on_digits(tmp_path):
+    """The whole command, at two radii, in a few minutes."""
+    from scripts.peer_defenses import GAMES_SHOWN
+
+    flags = ["--dataset=digits", "--eta=0.2", "--steps=150", "--net=strided_cnn"]
+    flags += ["--attacks=none,fgsm,pgd", f"--workdirs={tmp_path}/runs"]
+    flags += [f"--output={tmp_path}/records", f"--page={tmp_path}/page.md"]
+    done = run(*flags)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (group,) = page.defenses_in(tmp_path / "records").values()
+    assert {one.name for one in group} == set(GAMES_SHOWN)
+    errors = {one.name: one.worst for one in group}
+    assert min(errors.values()) < errors["undefended"]
+    again = run(*flags)
+    assert again.returncode == 0 and again.stderr.count("is there") == len(GAMES_SHOWN)
