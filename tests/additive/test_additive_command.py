@@ -66,11 +66,14 @@ def test_files_and_resuming(run, tmp_path):
     served = tf.saved_model.load(str(tmp_path / "out/saved_model")).signatures["logits"]
     x = np.zeros((3, 28, 28, 1), np.float32)
     assert served(images=tf.constant(x))["logits"].shape == (3, 2)
-    kept = sorted((tmp_path / "out/cells").iterdir())
-    kept[0].write_bytes(b"damaged") if kept[0].suffix == ".json" else None
+    first, second = sorted((tmp_path / "out/cells").glob("*.json"))
+    first.write_bytes(b"damaged")
+    before = second.stat().st_mtime_ns
     status, again, _ = run(*asked)
     assert status == 0
     assert again == printed
+    assert json.loads(first.read_text())["pair"] == "0-1"  # measured again
+    assert second.stat().st_mtime_ns == before  # kept
 
 
 def test_a_model_of_all_classes_is_restricted_to_the_pair(run, tmp_path):
