@@ -29,6 +29,7 @@ _PUBLIC = {
     "train": "mmtf.training.train",
 }
 _ROOMS = (
+    "additive",
     "attacks",
     "bounds",
     "classifiers",

@@ -28,7 +28,7 @@ LAYERS = [
     ["distributed"],
     ["training"],
     ["reports"],
-    ["evaluation", "privacy"],
+    ["evaluation", "privacy", "additive"],
     ["fit", "mixtures", "smoothing"],
     ["runs"],
     ["cli"],
