@@ -39,6 +39,7 @@ _ROOMS = (
     "fit",
     "mixtures",
     "games",
+    "magnet",
     "nets",
     "privacy",
     "reports",

@@ -23,6 +23,7 @@ ROOMS = (
     "fit",
     "mixtures",
     "games",
+    "magnet",
     "nets",
     "privacy",
     "runs",

@@ -92,7 +92,7 @@ def main(_: list[str]) -> None:
     from mmtf import ThreatModel, load_data
     from mmtf.attacks import ATTACKS
     from mmtf.classifiers.classifier import as_classifier
-    from mmtf.classifiers.loading import load_keras
+    from mmtf.classifiers.keras_files import load_keras
     from mmtf.evaluation.best_response import best_response
     from mmtf.evaluation.runner import measure
     from mmtf.storage.provenance import provenance

@@ -77,7 +77,7 @@ def main(_: list[str]) -> None:
 
 
 def _row(defense, config, data, threat, folder):
-    from mmtf.classifiers.loading import load_keras
+    from mmtf.classifiers.keras_files import load_keras
     from mmtf.evaluation.attack_specs import make_attacks
     from mmtf.evaluation.best_response import ATTNET
     from mmtf.evaluation.options import EvalOptions

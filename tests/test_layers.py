@@ -29,7 +29,7 @@ LAYERS = [
     ["training"],
     ["reports"],
     ["evaluation", "privacy", "additive"],
-    ["fit", "mixtures", "smoothing"],
+    ["fit", "magnet", "mixtures", "smoothing"],
     ["runs"],
     ["cli"],
     ["run", "evaluate", "mixture", "smooth", "__init__"],

@@ -20,6 +20,7 @@ _PLACES = {
     "carlini_wagner": "mmtf.attacks.carlini_wagner:CarliniWagner",
     "fab": "mmtf.attacks.fab:FAB",
     "square": "mmtf.attacks.square:Square",
+    "selective": "mmtf.attacks.selective:Selective",
     "autoattack": "mmtf.attacks.autoattack:AutoAttack",
 }
 ATTACKS = Registry(

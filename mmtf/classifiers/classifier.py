@@ -59,6 +59,8 @@ class Classifier:
       (TensorShape([1, 3]), 3)
     """
 
+    rejects = False  # whether there are rules of rejection
+
     def __init__(
         self,
         model: Any,
@@ -197,6 +199,18 @@ class Classifier:
         inputs = keras.Input(shape[1:])
         adapted = keras.layers.Lambda(self.inputs_of, output_shape=shape[1:])(inputs)
         return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")
+
+    def rejection(self, x: Any) -> tf.Tensor:
+        """How far each rule of rejection is broken, float32 [N, rules]; > 0 rejects the image.
+
+        A plain classifier has no rules and accepts every image. A subclass with rules overrides
+        this, differentiably, and sets `rejects`. See `mmtf.classifiers.guarded.Guarded`.
+        """
+        return tf.zeros([tf.shape(x)[0], 0])
+
+    def accepts(self, x: Any) -> tf.Tensor:
+        """bool [N]: the images of which no rule is broken; NaN breaks a rule."""
+        return tf.reduce_all(self.rejection(x) <= 0.0, -1)
 
     def draws(self) -> list[tuple[float, Callable[..., tf.Tensor]]]:
         """The deterministic classifiers of which a randomized one takes one at random.

@@ -35,6 +35,10 @@ MIXTURE = {
     "expected_probabilities": ({"images"}, {"probabilities"}),
     "logits": ({"images"}, {"logits"}),
 }
+GUARDED = {
+    "serving_default": ({"images"}, {"label", "probabilities", "accepted"}),
+    "logits": ({"images"}, {"logits", "accepted"}),
+}
 _FILES = re.compile(
     r"saved_model\.pb|fingerprint\.pb|variables/variables\.(index|data-\d{5}-of-\d{5})"
 )
@@ -230,7 +234,7 @@ def _is_of_mmtf(path):
         return False
     names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
     names.pop("__saved_model_init_op", None)
-    return names in (SERVING, ATTACKER, FILTER, SMOOTHED, MIXTURE)
+    return names in (SERVING, ATTACKER, FILTER, SMOOTHED, MIXTURE, GUARDED)
 
 
 def read_saved_model(path: str) -> Any:

@@ -3,18 +3,15 @@
 import functools
 import glob
 import os
-import zipfile
 
-import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import BOX, Classifier
+from mmtf.classifiers.guarded_files import is_guarded, load_guarded
+from mmtf.classifiers.keras_files import FORMS, load_keras
 from mmtf.classifiers.outputs import Output
 from mmtf.errors import ConfigError, reason_of, require_path
 from mmtf.storage.digest import sha256
-
-FORMS = "a .keras file, a workdir of mmtf.run, or a SavedModel with a `logits` signature"
-HDF5 = (".h5", ".hdf5")  # Keras' format before .keras
 
 
 def load_classifier(
@@ -31,7 +28,8 @@ def load_classifier(
     its author put into it, see docs/security.md.
 
     Args:
-      path: a .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run.
+      path: a .keras file, a SavedModel with a `logits` signature, a workdir of mmtf.run, or the
+        folder of a guarded classifier (mmtf.magnet), which has its own bounds and output.
       name: the classifier's name in tables; None: the name of the file or folder.
       bounds: (low, high), the pixel range that the model expects.
       output: which of several outputs, see `mmtf.Classifier`.
@@ -46,6 +44,8 @@ def load_classifier(
     name = name or os.path.basename(path).removesuffix(".keras")
     name = name.encode(errors="replace").decode()  # file names need not be valid UTF-8
     wrapped = functools.partial(Classifier, name=name, bounds=bounds, output=output)
+    if is_guarded(path):
+        return load_guarded(path, name)
     kept = os.path.join(path, "classifier.keras")
     if os.path.isfile(kept):
         return wrapped(load_keras(kept))
@@ -136,36 +136,3 @@ class _Signature:
         outputs = self._signature.structured_outputs
         kinds = {name: tf.TensorSpec(one.shape[1:], one.dtype) for name, one in outputs.items()}
         return tf.map_fn(call, x, fn_output_signature=kinds)
-
-
-def load_keras(path: str) -> keras.Model:
-    """Loads the model in a .keras file in Keras' safe mode, without an optimizer.
-
-    Raises:
-      ConfigError: there is no such file, or Keras cannot load it.
-    """
-    if not os.path.isfile(path):
-        raise ConfigError(f"Expected a .keras file. Received: {path}, nothing.")
-    if not path.endswith(HDF5) and not zipfile.is_zipfile(path):
-        empty = "an empty file" if os.path.getsize(path) == 0 else "a file of another format"
-        raise ConfigError(f"Expected {FORMS}. Received: {path}, {empty} or a truncated one.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise ConfigError(
-            f"Expected {FORMS}. Received: {path}, which Keras cannot load ({reason_of(error)}). "
-            f"{_advice(error)}"
-        ) from error
-
-
-def _advice(error):
-    if "enable_unsafe_deserialization" in str(error):
-        return (
-            "It contains code that would run. If you trust its author, call "
-            "keras.config.enable_unsafe_deserialization() in Python before mmtf.evaluate or "
-            "mmtf.train, or replace the Lambda by a layer."
-        )
-    return (
-        "For a model with custom layers, mmtf.save_serving(model, preprocess, image_shape, path) "
-        "writes a SavedModel that loads without their code."
-    )

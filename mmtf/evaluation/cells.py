@@ -160,7 +160,7 @@ def _read(path) -> Result:
 
 def _write(result, path) -> None:
     arrays = {"wrong": result.wrong, "images": result.images}
-    for name in (*NUMBERS, "distance", "targets", "reached"):
+    for name in (*NUMBERS, "distance", "targets", "reached", "accepted"):
         if getattr(result, name) is not None:
             arrays[name] = getattr(result, name)
     np.savez_compressed(path, **arrays)

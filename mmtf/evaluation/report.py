@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.bounds.certificates import Certificates
+from mmtf.classifiers.guarded_files import guard_files
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.images import shown_images
@@ -21,6 +22,7 @@ from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.evaluation import evaluation_frame, evaluation_markdown, payoff_frame
 from mmtf.reports.measured import CERTIFIED, record_radius
 from mmtf.reports.page import evaluation_html
+from mmtf.reports.rejection import rejection_lines
 from mmtf.stats.intervals import wilson
 from mmtf.storage.digest import sha256
 from mmtf.storage.files import write_atomically, write_json, write_text
@@ -100,7 +102,7 @@ def evaluation_text(record: dict[str, Any]) -> str:
         where = f"{record['dataset']}{note}, {record['norm']}, {radius}, n = {record['n']:,}"
         lines.append(f"\n{where}: {HEADING} [95 % interval of the error]")
         lines.append(payoff_frame(record, eta).to_string())
-        lines += bracket_lines(record, eta)
+        lines += bracket_lines(record, eta) + rejection_lines(record, eta)
         for test in record["comparisons"].get(str(eta), []):
             lines.append(
                 f"{test['a']} against {test['b']} under worst: "
@@ -127,7 +129,7 @@ def model_source(path: str) -> dict[str, str]:
     folder = os.path.expanduser(path).rstrip("/")
     inside = os.path.join(folder, "classifier.keras")
     if os.path.isfile(inside):
-        files = [inside]
+        files = [inside, *guard_files(folder)]
     elif os.path.isfile(folder):
         files = [folder]
     else:

@@ -20,7 +20,8 @@ class Result:
 
     Attributes:
       attack: the attack's name in tables.
-      wrong: bool [N], the examples misclassified under the attack.
+      wrong: bool [N], the examples misclassified under the attack; of a classifier that rejects
+        images, those misclassified and accepted (reject = right).
       seconds: duration of the attack; NaN if part of it was done by an earlier call; None: not
         measured.
       images: the adversarial images of the first k examples, float32 [k, H, W, C].
@@ -31,6 +32,8 @@ class Result:
         None: an untargeted attack.
       reached: bool [N], whether the adversarial example is classified as the target; None: an
         untargeted attack.
+      accepted: bool [N], the examples that the classifier accepts under the attack; None: it never
+        rejects.
       eta: the radius (`mmtf.radius.radius_entry`); None in a table of one radius.
       peak_memory_mib: largest resident memory of the process by the end of the attack, in MiB
         (`mmtf.runtime.peak_memory`), earlier attacks included; None: not measured.
@@ -46,6 +49,7 @@ class Result:
     targets: np.ndarray | None = None
     reached: np.ndarray | None = None
     peak_memory_mib: float | None = None
+    accepted: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -66,6 +70,11 @@ class Result:
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % confidence interval of the error, (low, high)."""
         return wilson(int(self.wrong.sum()), self.n)
+
+    @property
+    def failed(self) -> np.ndarray:
+        """bool [N]: the examples misclassified or rejected (reject = wrong)."""
+        return self.wrong if self.accepted is None else self.wrong | ~self.accepted
 
     @property
     def aimed(self) -> np.ndarray:
@@ -107,6 +116,8 @@ class Result:
             found |= {"target_rate": self.target_rate, "target_low": ends[0]}
             found["target_high"] = ends[1]
             found["target_n"] = int(self.aimed.sum())
+        if self.accepted is not None:
+            found |= _share("rejected", ~self.accepted) | _share("reject_wrong", self.failed)
         if self.seconds is not None:
             found["seconds"] = round(self.seconds, 2) if np.isfinite(self.seconds) else None
         if self.peak_memory_mib is not None:
@@ -140,4 +151,13 @@ def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
     smallest = None
     if len(distances) == len(results):
         smallest = np.fmin.reduce([np.where(clean, 0.0, np.nan), *distances])
-    return Result("worst", wrong, total, distance=smallest)
+    accepted = [one.accepted for one in results if one.accepted is not None]
+    # An example rejected under any attack fails under it (reject = wrong).
+    kept = np.logical_and.reduce(accepted) if accepted else None
+    return Result("worst", wrong, total, distance=smallest, accepted=kept)
+
+
+def _share(name, which):
+    """The share of the examples in `which`, and its 95 % interval, as entries of a record."""
+    low, high = wilson(int(which.sum()), len(which))
+    return {name: float(which.mean()), f"{name}_low": low, f"{name}_high": high}

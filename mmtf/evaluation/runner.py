@@ -16,7 +16,7 @@ from mmtf.errors import RunError, require
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.minimal_perturbation import minimal_distance
 from mmtf.evaluation.results import NO_TARGET, Result
-from mmtf.evaluation.verdict import misclassified
+from mmtf.evaluation.verdict import accepted, misclassified
 from mmtf.radius import radius_text
 from mmtf.runtime.devices import full_float32
 from mmtf.training.progress import Display
@@ -66,10 +66,14 @@ def measure(
     for part in _parts(classifier, attack, x, y, **given, kept=kept, progress=progress):
         size, left = len(part.z), keep - sum(len(one) for one in found["images"])
         found["wrong"].append(misclassified(classifier, part.z, part.y, size))
+        kept_images = accepted(classifier, part.z, size)
+        if kept_images is not None:
+            found["accepted"].append(kept_images)
         if left > 0:
             found["images"].append(part.z[:left])
         if part.targets is not None:
-            found["reached"].append(~misclassified(classifier, part.z, part.targets, size))
+            reached = ~misclassified(classifier, part.z, part.targets, size)
+            found["reached"].append(reached if kept_images is None else reached & kept_images)
             found["targets"].append(np.where(part.targets == part.y, NO_TARGET, part.targets))
         if distances:
             before = time.monotonic()

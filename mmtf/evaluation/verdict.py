@@ -1,4 +1,4 @@
-"""Finds the images that a classifier misclassifies in float32."""
+"""Finds the images that a classifier misclassifies, or rejects, in float32."""
 
 from typing import Any
 
@@ -17,6 +17,8 @@ def misclassified(
 ) -> np.ndarray:
     """Finds the images whose predicted label, computed in float32, differs from `y`.
 
+    A classifier that rejects images is wrong only about images that it accepts (reject = right).
+
     Args:
       classifier: a Classifier, a Keras model, or a function (images, training=False) -> logits.
       z: images, float32 [N, H, W, C]; of an ImageSource one batch after the other is read.
@@ -26,11 +28,36 @@ def misclassified(
     Returns:
       bool [N].
     """
-    wrong = misclassified_fn(as_classifier(classifier).at("float32"))
+    classifier = as_classifier(classifier)
+    wrong = misclassified_fn(classifier.at("float32"))
     size = batch_size or default_batch_size(tuple(z.shape[1:]))
     with full_float32():
         found = [
             wrong(tf.constant(z[i : i + size]), tf.constant(y[i : i + size], tf.int32)).numpy()
             for i in range(0, len(z), size)
         ]
-    return np.concatenate(found) > 0
+    missed = np.concatenate(found) > 0
+    kept = accepted(classifier, z, batch_size)
+    return missed if kept is None else missed & kept
+
+
+def accepted(
+    classifier: Any, z: np.ndarray | ImageSource, batch_size: int | None = None
+) -> np.ndarray | None:
+    """Finds the images that a classifier accepts, computed in float32.
+
+    Args:
+      classifier, z, batch_size: see `misclassified`.
+
+    Returns:
+      bool [N]; None: the classifier never rejects.
+    """
+    classifier = as_classifier(classifier)
+    if not classifier.rejects:
+        return None
+    full = classifier.at("float32")
+    accepts = full.compiled("accepts", lambda one, images: one.accepts(images))
+    size = batch_size or default_batch_size(tuple(z.shape[1:]))
+    with full_float32():
+        found = [accepts(tf.constant(z[i : i + size])).numpy() for i in range(0, len(z), size)]
+    return np.concatenate(found)

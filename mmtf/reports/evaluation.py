@@ -7,6 +7,7 @@ from mmtf.reports.certified import bracket_lines, entries, radius_lines
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import CLEAN, WORST, is_certified, record_radius, target_text
+from mmtf.reports.rejection import rejection_lines
 
 MARK = " !"
 
@@ -78,7 +79,8 @@ def evaluation_markdown(record: dict) -> str:
             f"## {record_radius(record, eta)}",
             markdown_table(["defense", *frame.columns], rows),
         ]
-        parts += [f"- {line}" for line in bracket_lines(record, eta)]
+        told = bracket_lines(record, eta) + rejection_lines(record, eta)
+        parts += [f"- {line}" for line in told]
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))

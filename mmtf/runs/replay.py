@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mmtf.classifiers.loading import load_keras
+from mmtf.classifiers.keras_files import load_keras
 from mmtf.config import RunConfig
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, require

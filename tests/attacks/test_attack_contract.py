@@ -40,6 +40,7 @@ TABLE = {
     ),
     "fab": (BOTH, [{"steps": 4}]),
     "autoattack": (BOTH, [{"steps": 2, "queries": 4}]),
+    "selective": (NORMS, [{"steps": 6}, {"steps": 6, "stop_early": False}]),
     "square": (BOTH, [{"steps": 8}, {"steps": 8, "target": "least_likely"}]),
     "pgd": (
         NORMS,
