@@ -88,7 +88,7 @@ def trained_net(values: Values, game: str, data: Any, eta: Any, cells: str | Non
             progress=Progress(config.schedule.total_steps(make_game(config).rounds), label=game),
         ).model
 
-    about = dataclasses.asdict(config)
+    about = config.to_dict()
     model = kept_model(cells, ["train", repr(sorted(about.items())), data.training_digest], play)
     return Trained(Classifier(model, name=game), {"game": game, "config": about})
 
