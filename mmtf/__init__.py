@@ -29,6 +29,7 @@ _PUBLIC = {
     "train": "mmtf.training.train",
 }
 _ROOMS = (
+    "additive",
     "attacks",
     "bounds",
     "classifiers",
@@ -36,6 +37,7 @@ _ROOMS = (
     "defenses",
     "evaluation",
     "fit",
+    "mixtures",
     "games",
     "magnet",
     "nets",

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "api"
 # Packages with their own page; all other modules share one.
 ROOMS = (
+    "additive",
     "attacks",
     "bounds",
     "classifiers",
@@ -20,6 +21,7 @@ ROOMS = (
     "defenses",
     "evaluation",
     "fit",
+    "mixtures",
     "games",
     "magnet",
     "nets",

@@ -28,11 +28,11 @@ LAYERS = [
     ["distributed"],
     ["training"],
     ["reports"],
-    ["evaluation", "privacy"],
-    ["fit", "magnet", "smoothing"],
+    ["evaluation", "privacy", "additive"],
+    ["fit", "magnet", "mixtures", "smoothing"],
     ["runs"],
     ["cli"],
-    ["run", "evaluate", "smooth", "__init__"],
+    ["run", "evaluate", "mixture", "smooth", "__init__"],
 ]
 HEIGHT = {room: height for height, layer in enumerate(LAYERS) for room in layer}
 

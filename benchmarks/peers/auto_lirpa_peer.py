@@ -8,6 +8,7 @@ the seconds they took.
 import json
 import sys
 import time
+from typing import Any
 
 import auto_LiRPA
 import numpy as np
@@ -22,7 +23,7 @@ METHODS = {
 }
 
 
-def net_of(layers, arrays):
+def net_of(layers: list[dict[str, Any]], arrays: list[np.ndarray]) -> torch.nn.Module:
     """The PyTorch copy of a Keras net of convolutions and dense layers with ReLUs between them.
 
     Args:
@@ -64,7 +65,16 @@ class Bounded:
       iterations: gradient steps of alpha-CROWN.
     """
 
-    def __init__(self, net, x, y, low, high, classes, iterations):
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        x: torch.Tensor,
+        y: list[int],
+        low: torch.Tensor,
+        high: torch.Tensor,
+        classes: int,
+        iterations: int,
+    ):
         options = {
             "sparse_features_alpha": False,  # with it auto_LiRPA 0.3 fails on convolutions
             "sparse_spec_alpha": False,
@@ -77,7 +87,7 @@ class Bounded:
         unit = torch.eye(classes)
         self.rows = unit[torch.tensor(y)][:, None] - unit[others]
 
-    def margins(self, method):
+    def margins(self, method: str) -> np.ndarray:
         """Lower bounds of logit y - logit j for the other classes in order, [N, classes - 1]."""
         if method != OPTIMIZED:
             return self._bound(method)
@@ -97,7 +107,7 @@ class Bounded:
         return found.detach().numpy()
 
 
-def main(path):
+def main(path: str) -> None:
     """Reads the file of the benchmark and answers one method after another."""
     with np.load(path) as kept:
         data = dict(kept)

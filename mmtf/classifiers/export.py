@@ -30,6 +30,11 @@ SMOOTHED = {
     "serving_default": ({"images"}, {"label", "counts"}),
     "votes": ({"images", "seed"}, {"label", "counts"}),
 }
+MIXTURE = {
+    "serving_default": ({"images"}, {"label", "probabilities"}),
+    "expected_probabilities": ({"images"}, {"probabilities"}),
+    "logits": ({"images"}, {"logits"}),
+}
 GUARDED = {
     "serving_default": ({"images"}, {"label", "probabilities", "accepted"}),
     "logits": ({"images"}, {"logits", "accepted"}),
@@ -229,7 +234,7 @@ def _is_of_mmtf(path):
         return False
     names = {name: (set(one.inputs), set(one.outputs)) for name, one in signatures.items()}
     names.pop("__saved_model_init_op", None)
-    return names in (SERVING, ATTACKER, FILTER, SMOOTHED, GUARDED)
+    return names in (SERVING, ATTACKER, FILTER, SMOOTHED, MIXTURE, GUARDED)
 
 
 def read_saved_model(path: str) -> Any:

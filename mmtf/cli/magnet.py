@@ -19,7 +19,7 @@ from absl import flags
 from mmtf.cli.errors import in_one_line
 from mmtf.cli.evaluate_flags import path_and_name
 from mmtf.cli.magnet_flags import define_flags
-from mmtf.cli.output_folder import claimed
+from mmtf.cli.output_folder import CELLS, claimed
 from mmtf.config import STANDARDIZED
 from mmtf.errors import Interrupted, require, require_names, require_seed
 from mmtf.nets import NETS
@@ -46,8 +46,8 @@ def main(argv: list[str]) -> int:
     names = [NAME, "classifier", PACK, *(name or path for path, name in beside)]
     require_names("models", names)
     output = FLAGS.output or os.path.join("runs", f"magnet-{FLAGS.dataset.replace(':', '-')}")
-    with claimed(output, FILES) as cells:
-        return _run(output, cells, beside)
+    with claimed(output, FILES):
+        return _run(output, os.path.join(output, CELLS), beside)
 
 
 def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:

@@ -1,4 +1,4 @@
-"""The folder --output of a command: held while it runs, and only if it is the command's own."""
+"""The folder of a command's results: new, or the command's own. Imports no TensorFlow."""
 
 import contextlib
 import os
@@ -10,20 +10,27 @@ from mmtf.runs.reading import is_run
 from mmtf.storage.files import remove_partial
 from mmtf.storage.lock import hold_new
 
+CELLS = "cells"
+
 
 @contextlib.contextmanager
-def claimed(folder: str, files: Sequence[str]) -> Iterator[str]:
-    """Holds the folder and makes its subfolder `cells`, whose path it yields.
+def claimed(folder: str | None, files: Sequence[str]) -> Iterator[str | None]:
+    """Context manager that holds the folder of --output and yields its folder of finished parts.
 
     Args:
-      folder: of --output.
-      files: names that the command writes into it.
+      folder: of --output; None: nothing is held, and None is yielded.
+      files: names of the files that the command writes. A folder with one of them and without
+        finished parts is another's.
 
     Raises:
-      ConfigError: the folder is a workdir, or holds one of the files but is not of this command.
+      ConfigError: the folder is a workdir of mmtf.run, holds files of something else, cannot be
+        written, or is held by another process.
     """
+    if folder is None:
+        yield None
+        return
     require(not is_run(folder), "an --output folder of its own", f"{folder}, a workdir of mmtf.run")
-    cells = os.path.join(folder, "cells")
+    cells = os.path.join(folder, CELLS)
     taken = [name for name in files if os.path.lexists(os.path.join(folder, name))]
     if taken and not os.path.isdir(cells):
         raise ConfigError(

@@ -9,7 +9,6 @@ writes record.json, images.jsonl, table.csv, table.md, curve.png, TensorBoard lo
 that predicts by vote with abstention; a stopped command resumes from its finished images.
 """
 
-import contextlib
 import os
 import re
 import sys
@@ -45,11 +44,11 @@ def main(argv: list[str]) -> int:
     require(bool(FLAGS.model), "at least one --model", "none")
     radii = numbers("radii", FLAGS.radii)
     sigmas = [_sigma(path_and_name(given)[0]) for given in FLAGS.model]
-    with claimed(FLAGS.output, FILES) if FLAGS.output else contextlib.nullcontext():
-        return _smooth(radii, sigmas)
+    with claimed(FLAGS.output, FILES) as cells:
+        return _smooth(radii, sigmas, cells)
 
 
-def _smooth(radii: tuple[float, ...], sigmas: list[float]) -> int:
+def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.admission import logits_on, tell
     from mmtf.classifiers.loading import load_classifier
@@ -86,7 +85,6 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float]) -> int:
     for one in models:
         logits_on(one, examples.x[:50], dataset.num_classes)
         tell(one)
-    cells = FLAGS.output and os.path.join(FLAGS.output, "cells")
     measured = [
         measure_smoothed(one, examples, how, cache_dir=cells, progress=True)
         for one, how in zip(models, settings, strict=True)

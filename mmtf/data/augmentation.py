@@ -22,7 +22,7 @@ class Augmentation:
       >>> change = Augmentation(("flip",), seed=0, batch_size=4)
       >>> x = tf.reshape(tf.range(2.0), [1, 1, 2, 1]) * tf.ones([4, 1, 1, 1])
       >>> change(x, step=0, start=0)[:, 0, 0, 0].numpy().tolist()
-      [1.0, 1.0, 1.0, 0.0]
+      [0.0, 0.0, 0.0, 1.0]
     """
 
     def __init__(self, words: tuple[str, ...], *, seed: int, batch_size: int):

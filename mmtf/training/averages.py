@@ -26,8 +26,8 @@ class Averages:
       >>> weight = keras.Variable([2.0])
       >>> averages = Averages([weight], 0.75)
       >>> for value in (4.0, 8.0):
-      ...     weight.assign([value])
-      ...     averages.update(first=tf.constant(value == 4.0))
+      ...     _ = weight.assign([value])
+      ...     _ = averages.update(first=tf.constant(value == 4.0))
       >>> averages.values[0].numpy().tolist()  # 0.75 * 4 + 0.25 * 8
       [5.0]
     """

@@ -445,6 +445,16 @@ def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
     assert not os.path.exists(tmp_path / "w")
 
 
+def test_a_certified_game_trains_its_own_net(tmp_path):
+    found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *SMALL)
+    assert found.returncode == 0, found.stderr
+    config = read_json(tmp_path / "run" / "config.json")
+    assert (config["net"], config["net_options"]["init"]) == ("strided_cnn", "ibp")
+    assert config["schedule"]["eta_ramp"] == 0.5
+    wrong = run(tmp_path / "other", "--game=mtl_ibp", "--init=tutorial", *SMALL)
+    assert wrong.returncode == 1 and "init to be one of keras, ibp" in wrong.stderr
+
+
 def test_a_union_game_shows_each_attacker_in_its_ball(tmp_path):
     flags = [*SMALL, "--game=union", "--attackers=fgsm,pgd_l2,mlp_l1", "--rule=example_max"]
     flags += ["--eta=0.3", "--eta_l2=3", "--eta_l1=20", "--max_steps=2", "--attacker_rate=2"]

@@ -1,0 +1,237 @@
+"""`python -m mmtf.additive`: the game of additive attacks and additive defenses.
+
+    python -m mmtf.additive --dataset=mnist --classes=0,1 --eta_attack=2,4,6 --eta_defense=2,4,6
+
+Trains a classifier of two classes (or takes one, --model), solves the game on training images, and
+measures attacks and defenses on test images: the true accuracy and that of the linearized
+classifier. Writes record.json, table.md, answers.md, the figure accuracy.png and the defended
+classifier of the first pair and radius (defended.keras and the SavedModel saved_model) to the
+folder --output, from which a stopped command resumes.
+"""
+
+import os
+import sys
+from typing import Any
+
+from absl import flags
+
+from mmtf.cli.errors import about, in_one_line
+from mmtf.errors import ConfigError, Interrupted, require
+from mmtf.radius import describe_radius, parse_radius
+from mmtf.runtime import startup
+from mmtf.storage.files import remove_partial
+from mmtf.storage.lock import hold_new
+
+FLAGS = flags.FLAGS
+FILES = ("record.json", "table.md", "answers.md", "accuracy.png", "defended.keras", "saved_model")
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags of `python -m mmtf.additive` in `values`."""
+
+    def text(name: str, default: str | None, about: str) -> None:
+        flags.DEFINE_string(name, default, about, flag_values=values)
+
+    def names(name: str, default: list[str], about: str) -> None:
+        flags.DEFINE_list(name, default, about, flag_values=values)
+
+    def count(name: str, default: int, about: str, least: int = 1) -> None:
+        flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=values)
+
+    text("dataset", "mnist", "Dataset of mmtf.load_data: digits, mnist, cifar10 and others.")
+    text("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
+    names("classes", ["0", "1"], "The two classes, separated by a comma.")
+    text("pairs", None, "Pairs of classes in place of --classes: 0-1,3-5, or all.")
+    names("eta_attack", ["4"], "Attacker's radii in l2 for pixels in [-1, 1] (twice eps).")
+    names(
+        "eta_defense",
+        ["4"],
+        "Defender's radii, one for all, or one for each of --eta_attack in the same order.",
+    )
+    names(
+        "attacks",
+        ["none", "fgm", "pgd", "pgd_adapted", "autoattack"],
+        "Attacks, of: none, fgm, pgd (on the classifier alone), pgd_adapted (on each defense), "
+        "autoattack.",
+    )
+    names(
+        "defenses",
+        ["none", "smooth", "best_vector", "random", "gaussian"],
+        "Defenses, of: none, smooth, best_vector, random, gaussian.",
+    )
+    text("label", "truth", "y of the game: truth, or prediction (the class of the classifier).")
+    text("model", None, "A .keras file, a workdir of mmtf.run or a SavedModel; default: train one.")
+    names("bounds", ["-1", "1"], "Pixel range of --model, LOW,HIGH.")
+    flags.DEFINE_boolean(
+        "trust_saved_models", False, "Load a SavedModel as --model.", flag_values=values
+    )
+    text("net", "mlp", "Net that is trained: mlp (64 and 32 hidden units), or a net of mmtf.nets.")
+    count("epochs", 8, "Epochs of its training.")
+    count("train_examples", 4000, "Training images on which the game is solved.")
+    count("test_examples", 1000, "Test images.")
+    count("strongest_examples", 200, "Test images that AutoAttack gets.")
+    count("search_steps", 200, "Steps of each search for the defender's vector.")
+    count("pgd_steps", 40, "Steps of PGD.")
+    count("draws", 4, "Draws of a random defense in the mean that adapted attacks see.")
+    count("queries", 1000, "Queries of Square in AutoAttack.")
+    count("seed", 0, "Seed of weights, searches, draws and attacks.", 0)
+    text("output", None, "Folder of the results; default: runs/additive-<dataset>.")
+
+
+def _stopped(number: int, interrupted: Interrupted | None) -> int:
+    print("Stopped. Finished cells are kept; the same command goes on from them.")
+    return 128 + number
+
+
+@in_one_line("mmtf.additive", stopped=_stopped)
+def main(argv: list[str]) -> int:
+    """Solves and measures the games that the flags describe; returns the exit status."""
+    radii = _radii()
+    startup.import_tensorflow()
+    from mmtf.additive.cell import Settings
+    from mmtf.additive.pairs import all_pairs
+    from mmtf.additive.running import Source, measure_pairs
+    from mmtf.classifiers.loading import load_classifier
+    from mmtf.data import load_data
+
+    settings = Settings(
+        attacks=tuple(FLAGS.attacks),
+        defenses=tuple(FLAGS.defenses),
+        label=FLAGS.label,
+        train_examples=FLAGS.train_examples,
+        test_examples=FLAGS.test_examples,
+        strongest_examples=FLAGS.strongest_examples,
+        search_steps=FLAGS.search_steps,
+        pgd_steps=FLAGS.pgd_steps,
+        draws=FLAGS.draws,
+        queries=FLAGS.queries,
+        seed=FLAGS.seed,
+    )
+    model = None
+    if FLAGS.model:
+        model = load_classifier(
+            FLAGS.model, bounds=_bounds(), trust_saved_models=FLAGS.trust_saved_models
+        )
+    # Pixels in the box itself, of which the two scales of a radius speak.
+    data = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess="box")
+    pairs = all_pairs(data.num_classes) if FLAGS.pairs == "all" else _pairs()
+    output = FLAGS.output or os.path.join("runs", f"additive-{data.name.replace(':', '_')}")
+    cells = os.path.join(output, "cells")
+    taken = [name for name in FILES if os.path.lexists(os.path.join(output, name))]
+    if taken and not os.path.isdir(cells):
+        raise ConfigError(
+            f"Expected a new --output folder, or one of this command. Received: {output}, which "
+            f"holds another {', '.join(taken)}. Give another folder."
+        )
+    with about("--output"):
+        held = hold_new(output)
+    with held:
+        os.makedirs(cells, exist_ok=True)
+        remove_partial(output, cells)
+        for attack, defense in radii:
+            ours, theirs = (describe_radius(one, norm="l2") for one in (defense, attack))
+            print(f"attacker: {theirs}; defender: {ours}", file=sys.stderr)
+        measured = measure_pairs(
+            data,
+            pairs,
+            radii,
+            settings,
+            Source(model=model, net=FLAGS.net, epochs=FLAGS.epochs),
+            folder=cells,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+        names = _write(output, data, settings, measured)
+    print(f"\nEverything is in {output}: {', '.join(names)}.")
+    return 0
+
+
+def _write(output: str, data: Any, settings: Any, measured: list[Any]) -> list[str]:
+    """Prints the tables and writes the files; returns their names."""
+    import dataclasses
+
+    from mmtf.additive import report
+    from mmtf.additive.answers import answers
+    from mmtf.storage.files import write_atomically, write_json, write_text
+    from mmtf.storage.provenance import provenance
+
+    record = {
+        "dataset": {"name": data.name, "digest": data.raw_digest, "note": data.note},
+        "classifier": {"model": FLAGS.model and os.path.basename(FLAGS.model.rstrip("/"))}
+        if FLAGS.model
+        else {"net": FLAGS.net, "epochs": FLAGS.epochs},
+        "settings": dataclasses.asdict(settings),
+        "cells": [one.cell for one in measured],
+        **provenance(),
+    }
+    text = report.text_of(record)
+    print(text)
+    write_json(os.path.join(output, "record.json"), record)
+    write_text(os.path.join(output, "table.md"), text)
+    write_text(os.path.join(output, "answers.md"), answers(record))
+    names = ["record.json", "table.md", "answers.md"]
+    try:
+        figure = os.path.join(output, "accuracy.png")
+        write_atomically(figure, lambda path: report.draw(record, path))
+        names.append("accuracy.png")
+    except ConfigError as error:  # matplotlib is optional
+        print(f"No figure: {error}", file=sys.stderr)
+    return [*names, *_export(output, data, measured[0])]
+
+
+def _export(output: str, data: Any, first: Any) -> list[str]:
+    """Writes the first classifier with its drawn vector; returns the names of the files."""
+    from mmtf.additive.layers import defended
+    from mmtf.classifiers.export import save_keras, save_serving
+
+    if first.classifier.keras_model is None:
+        print("No export: the model is not a Keras model of two classes.", file=sys.stderr)
+        return []
+    model = defended(first.classifier, first.vectors)
+    save_keras(model, os.path.join(output, "defended.keras"))
+    save_serving(model, data.preprocess, data.image_shape, os.path.join(output, "saved_model"))
+    return ["defended.keras", "saved_model"]
+
+
+def _radii() -> list[tuple[float, float]]:
+    found = []
+    for flag in ("eta_attack", "eta_defense"):
+        with about(f"--{flag}"):
+            given = [parse_radius(text) for text in getattr(FLAGS, flag)]
+            numbers = [one for one in given if isinstance(one, float) and 0 < one < float("inf")]
+            good = 0 < len(numbers) == len(given)
+            require(good, "radii > 0", getattr(FLAGS, flag))
+        found.append(numbers)
+    attack, defense = found
+    defense = defense * len(attack) if len(defense) == 1 else defense
+    wanted = f"--eta_defense of one radius, or of {len(attack)} as --eta_attack"
+    require(len(attack) == len(defense), wanted, f"{len(defense)}")
+    radii = list(zip(attack, defense, strict=True))
+    require(len(set(radii)) == len(radii), "different radii", radii)
+    return radii
+
+
+def _pairs() -> list[tuple[int, int]]:
+    require(
+        FLAGS.pairs is None or not FLAGS["classes"].present,
+        "--classes or --pairs, one of them",
+        "both",
+    )
+    given = ["-".join(FLAGS.classes)] if FLAGS.pairs is None else FLAGS.pairs.split(",")
+    parts = [one.split("-") for one in given]
+    flag = "classes=0,1" if FLAGS.pairs is None else "pairs=0-1,3-5 (or all)"
+    good = all(len(one) == 2 and all(part.strip().isdigit() for part in one) for one in parts)
+    received = ",".join(FLAGS.classes) if FLAGS.pairs is None else FLAGS.pairs
+    require(good, f"two classes, --{flag}", received)
+    pairs = [(int(one), int(other)) for one, other in parts]
+    require(len(set(pairs)) == len(pairs), "different pairs", received)
+    return pairs
+
+
+def _bounds() -> tuple[float, float]:
+    try:
+        low, high = (float(one) for one in FLAGS.bounds)
+    except ValueError as error:
+        raise ConfigError(
+            f"Expected --bounds=LOW,HIGH. Received: {','.join(FLAGS.bounds)}."
+        ) from error
+    return low, high

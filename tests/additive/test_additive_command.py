@@ -1,0 +1,139 @@
+"""`python -m mmtf.additive` from flags to files, and the committed records."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from mmtf.additive import report
+from mmtf.additive.answers import QUESTIONS, answers
+from mmtf.cli import additive as command
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECORDS = sorted((ROOT / "results" / "additive").glob("*/record.json"))
+SMALL = [
+    "--dataset=digits",
+    "--train_examples=60",
+    "--test_examples=30",
+    "--pgd_steps=2",
+    "--search_steps=10",
+    "--draws=2",
+    "--epochs=2",
+]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
+    values = flags.FlagValues()
+    command.define_flags(values)
+    monkeypatch.setattr(command, "FLAGS", values)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        values.unparse_flags()
+        status = command.main(values(["mmtf.additive", *arguments]))
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_files_and_resuming(run, tmp_path):
+    asked = [*SMALL, "--pairs=0-1,3-5", "--eta_attack=2", "--eta_defense=3", "--output=out"]
+    asked += ["--attacks=none,fgm,pgd", "--defenses=none,smooth,best_vector"]
+    status, printed, said = run(*asked)
+    assert status == 0
+    assert "attacker: eta 2 (eps 1 on [0, 1]); defender: eta 3 (eps 1.5 on [0, 1])" in said
+    assert "[2/2] 3-5" in said
+    assert "| 3-5, eta 2 / 3 (eps 1 / 1.5) |" in printed
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert len(record["cells"]) == 2
+    assert record["settings"]["attacks"] == ["none", "fgm", "pgd"]
+    for cell in record["cells"]:
+        phi = cell["objective"]
+        assert phi["at_zero"] <= max(phi["hinge"], phi["sigmoid"]) <= phi["value"][1]
+        # none has no box, fgm and pgd have two kinds: 5 x 3 defenses.
+        assert len(cell["cells"]) == 15
+        for one in cell["cells"]:
+            assert one["true"]["ci_low"] <= one["true"]["error"] <= one["true"]["ci_high"]
+        # FGM against no defense: phi and the approximate utility are the same count.
+        found = report.find(cell, "fgm", "none", False)
+        assert 1 - found["approximate"]["error"] == pytest.approx(phi["test_at_zero"], abs=1 / 30)
+    assert (tmp_path / "out/accuracy.png").stat().st_size > 10_000
+    served = tf.saved_model.load(str(tmp_path / "out/saved_model")).signatures["logits"]
+    x = np.zeros((3, 28, 28, 1), np.float32)
+    assert served(images=tf.constant(x))["logits"].shape == (3, 2)
+    first, second = sorted((tmp_path / "out/cells").glob("*.json"))
+    first.write_bytes(b"damaged")
+    before = second.stat().st_mtime_ns
+    status, again, _ = run(*asked)
+    assert status == 0
+    assert again == printed
+    assert json.loads(first.read_text())["pair"] == "0-1"  # measured again
+    assert second.stat().st_mtime_ns == before  # kept
+
+
+def test_a_model_of_all_classes_is_restricted_to_the_pair(run, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    model.save(tmp_path / "all.keras")
+    asked = [*SMALL, "--classes=3,5", "--attacks=none", "--defenses=none", "--model=all.keras"]
+    status, _, said = run(*asked, "--output=out")
+    assert status == 0
+    assert "No export" in said
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    assert record["classifier"] == {"model": "all.keras"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--eta_attack=0"], "--eta_attack: Expected radii > 0"),
+        (["--eta_attack=a"], "--eta_attack: Expected a radius"),
+        (["--eta_attack=1,2", "--eta_defense=1,2,3"], "--eta_defense of one radius, or of 2"),
+        (["--eta_attack=1,1"], "different radii"),
+        (["--classes=0"], "two classes, --classes=0,1"),
+        (["--classes=0,77"], "two different classes of 0 to 9"),
+        (["--classes=1,1"], "two different classes"),
+        (["--pairs=0-1", "--classes=0,1"], "--classes or --pairs"),
+        (["--pairs=0:1"], "two classes, --pairs=0-1,3-5"),
+        (["--pairs=0-1,0-1"], "different pairs"),
+        (["--attacks=cw"], "attacks to be one of none, fgm"),
+        (["--defenses=jpeg"], "defenses to be one of none"),
+        (["--label=guess"], "label to be one of"),
+        (["--net=vit"], "net to be one of mlp"),
+        (["--model=nothing.keras"], "nothing.keras"),
+        (["--bounds=0", "--model=nothing.keras"], "--bounds=LOW,HIGH"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(run, arguments, message):
+    status, _, said = run(*SMALL, *arguments)
+    assert status == 1
+    lines = [line for line in said.splitlines() if not line.startswith("attacker:")]
+    assert message in lines[0]
+    assert lines[0].startswith("mmtf.additive: ")
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
+def test_the_committed_texts_are_those_of_their_records(path):
+    record = json.loads(path.read_text())
+    assert (path.parent / "table.md").read_text() == report.text_of(record)
+    assert (path.parent / "answers.md").read_text() == answers(record)
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
+def test_in_the_committed_records(path):
+    """The sigmoid is at least as good as the hinge, and every question has an answer."""
+    cells = json.loads(path.read_text())["cells"]
+    for cell in cells:
+        assert cell["objective"]["sigmoid"] >= cell["objective"]["hinge"]
+        assert cell["objective"]["value"][0] <= cell["objective"]["value"][1]
+    assert all(answer(cells) for answer in QUESTIONS.values())
