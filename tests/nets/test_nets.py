@@ -14,7 +14,9 @@ TUTORIAL = {
     "cifar_cnn": [(0.05, 0.0), (0.05, 0.1), (0.04, 0.1), (0.04, 0.1), (1 / 192, 0.0)],
 }
 DENSE = {"mnist_cnn": 2, "cifar_cnn": 3}  # how many of these layers are dense
+STRIDED = ("strided_cnn", "cnn7")
 every_net = pytest.mark.parametrize("name", NETS)
+tutorial_net = pytest.mark.parametrize("name", TUTORIAL)
 
 
 def small(name, **options):
@@ -31,7 +33,7 @@ def images(count=6, shape=(8, 8, 1), seed=0):
 
 
 def test_the_table_is_complete():
-    assert set(TUTORIAL) == set(DENSE) == set(NETS)
+    assert set(TUTORIAL) == set(DENSE) == set(NETS) - set(STRIDED)
 
 
 @every_net
@@ -52,14 +54,14 @@ def test_a_net_is_the_same_whatever_the_image_data_format(name, first_channels):
     np.testing.assert_array_equal(other(x, training=False), usual(x, training=False))
 
 
-@every_net
+@tutorial_net
 def test_logits_come_out(name):
     model = small(name, init="tutorial")
     assert model.layers[-1].activation is keras.activations.linear
     assert (model(images(), training=False).numpy() < 0).any()
 
 
-@every_net
+@tutorial_net
 def test_tutorial_initializers(name):
     # Full size, for many samples. TensorFlow draws again beyond two deviations, which leaves
     # sqrt(1 - 4 pdf(2) / (2 cdf(2) - 1)) = 0.8796 of the nominal deviation.
@@ -77,7 +79,7 @@ def test_tutorial_initializers(name):
         np.testing.assert_array_equal(bias, np.full(bias.shape, constant, np.float32))
 
 
-@every_net
+@tutorial_net
 def test_keras_initializers(name):
     for kernel, bias in weighted(NETS[name](init="keras")):
         receptive = int(np.prod(kernel.shape[:-2]))
@@ -90,7 +92,7 @@ def test_keras_initializers(name):
         np.testing.assert_array_equal(bias, np.zeros(bias.shape))
 
 
-@every_net
+@tutorial_net
 @pytest.mark.parametrize("init", ["keras", "tutorial"])
 def test_seeds(name, init):
     one, same, other = (small(name, init=init, seed=seed) for seed in (4, 4, 5))
@@ -99,7 +101,7 @@ def test_seeds(name, init):
         assert (a != c).mean() > 0.9
 
 
-@every_net
+@tutorial_net
 def test_layers_of_one_shape_begin_differently(name):
     """One seed for all layers would repeat the same numbers."""
     kernels = [kernel.ravel()[:8] / kernel.std() for kernel, _ in weighted(small(name))]
@@ -108,20 +110,20 @@ def test_layers_of_one_shape_begin_differently(name):
             assert np.abs(one - other).max() > 0.01
 
 
-@every_net
+@tutorial_net
 def test_unknown_initializer(name):
     with pytest.raises(ConfigError, match="init to be one of keras, tutorial. Received: 'he'"):
         small(name, init="he")
 
 
-@every_net
+@tutorial_net
 @pytest.mark.parametrize("options", [{"dropout": 1.0}, {"dropout": -0.1}, {"weight_decay": -1.0}])
 def test_impossible_rates(name, options):
     with pytest.raises(ConfigError, match="Expected .* Received"):
         small(name, **options)
 
 
-@every_net
+@tutorial_net
 def test_dropout_acts_in_training_only(name):
     x = images()
     for rate, differs in ((0.5, True), (0.0, False)):
@@ -135,7 +137,7 @@ def test_dropout_acts_in_training_only(name):
             assert np.abs(trained - model(x, training=True)).max() > 1e-3
 
 
-@every_net
+@tutorial_net
 def test_pool_then_relu_equals_relu_then_pool(name):
     """The tutorials rectify first: a net built so, with the same weights, gives the same."""
     shape = (11, 9, 2)  # odd sizes: the pools pad
@@ -161,7 +163,7 @@ def test_pool_then_relu_equals_relu_then_pool(name):
     np.testing.assert_allclose(model(x, training=False), expected, rtol=0, atol=atol)
 
 
-@every_net
+@tutorial_net
 def test_weight_decay(name):
     model = small(name, init="tutorial", weight_decay=0.02)
     if name == "mnist_cnn":  # kernels and biases of both dense layers
@@ -172,3 +174,16 @@ def test_weight_decay(name):
     # float32 sums of up to 1.3e5 squares.
     assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
     assert small(name).losses == []
+
+
+@pytest.mark.parametrize("name", STRIDED)
+def test_strided_nets_begin_by_their_seed_and_refuse_other_initializers(name):
+    same, again, other = (small(name, width=4, hidden=8, seed=seed) for seed in (1, 1, 2))
+    for one, two, three in zip(same.weights, again.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+        constant = len(one.shape) == 1  # biases and the parameters of BatchNormalization
+        assert constant or np.abs(one.numpy() - three.numpy()).max() > 0
+    with pytest.raises(ConfigError, match="init to be one of keras, ibp"):
+        small(name, init="tutorial")
+    with pytest.raises(ConfigError, match="width"):
+        small(name, width=0)
