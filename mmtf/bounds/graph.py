@@ -17,7 +17,7 @@ from mmtf.bounds.layers import (
     without_activation,
 )
 from mmtf.bounds.supported import unsupported
-from mmtf.classifiers.classifier import BOX, as_classifier
+from mmtf.classifiers.classifier import BOX, Classifier, as_classifier
 from mmtf.classifiers.outputs import symbolic_output
 from mmtf.classifiers.unwrapping import squashing_end
 from mmtf.errors import ConfigError, shown
@@ -77,6 +77,11 @@ class Graph:
         if model is None:
             raise ConfigError(
                 f"Expected a Keras model for bounds. Received: {shown(classifier.model)}."
+            )
+        if type(classifier).__call__ is not Classifier.__call__:
+            raise ConfigError(
+                "Expected a Keras model, or a mmtf.Classifier of one, for bounds. Received: a "
+                f"{type(classifier).__name__}, which computes something else than its model."
             )
         if classifier.preprocessing is not None:
             raise ConfigError(

@@ -6,6 +6,7 @@ import pytest
 
 from mmtf.bounds.graph import Graph
 from mmtf.classifiers.classifier import Classifier
+from mmtf.classifiers.smoothed import Smoothed
 from mmtf.errors import ConfigError
 
 L = keras.layers
@@ -91,3 +92,10 @@ def test_unsupported_models_are_named():
         with pytest.raises(ConfigError, match=message) as raised:
             Graph(model)
         assert "\n" not in str(raised.value)
+
+
+def test_a_classifier_that_computes_something_else_than_its_model_has_no_bounds():
+    model = keras.Sequential([keras.Input((2, 2, 1)), L.Flatten(), L.Dense(3)])
+    with pytest.raises(ConfigError, match="Received: a Smoothed, which computes something else"):
+        Graph(Smoothed(model, sigma=0.5, samples=2))
+    assert Graph(Classifier(model, bounds=(0, 1))).num_classes == 3
