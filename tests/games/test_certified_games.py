@@ -146,7 +146,10 @@ def test_weights_are_penalized():
     assert objective("ibp", model, x, y, weight_l1=0.01) - without == pytest.approx(expected, 1e-4)
 
 
-@pytest.mark.parametrize("name", CERTIFIED)
+@pytest.mark.parametrize(
+    "name",
+    [one if one == "mtl_ibp" else pytest.param(one, marks=pytest.mark.slow) for one in CERTIFIED],
+)
 def test_they_train_to_a_smaller_certified_error(name):
     data = mmtf.load_data("digits")
     model = NETS["strided_cnn"](width=4, hidden=16)
