@@ -16,11 +16,10 @@ from typing import Any
 from absl import flags
 
 from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.output_folder import claimed
 from mmtf.errors import ConfigError, Interrupted, require
 from mmtf.radius import describe_radius, parse_radius
 from mmtf.runtime import startup
-from mmtf.storage.files import remove_partial
-from mmtf.storage.lock import hold_new
 
 FLAGS = flags.FLAGS
 FILES = ("record.json", "table.md", "answers.md", "accuracy.png", "defended.keras", "saved_model")
@@ -116,18 +115,7 @@ def main(argv: list[str]) -> int:
     data = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess="box")
     pairs = all_pairs(data.num_classes) if FLAGS.pairs == "all" else _pairs()
     output = FLAGS.output or os.path.join("runs", f"additive-{data.name.replace(':', '_')}")
-    cells = os.path.join(output, "cells")
-    taken = [name for name in FILES if os.path.lexists(os.path.join(output, name))]
-    if taken and not os.path.isdir(cells):
-        raise ConfigError(
-            f"Expected a new --output folder, or one of this command. Received: {output}, which "
-            f"holds another {', '.join(taken)}. Give another folder."
-        )
-    with about("--output"):
-        held = hold_new(output)
-    with held:
-        os.makedirs(cells, exist_ok=True)
-        remove_partial(output, cells)
+    with claimed(output, FILES) as cells:
         for attack, defense in radii:
             ours, theirs = (describe_radius(one, norm="l2") for one in (defense, attack))
             print(f"attacker: {theirs}; defender: {ours}", file=sys.stderr)

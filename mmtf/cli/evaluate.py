@@ -12,14 +12,12 @@ resumes from its finished cells. From Python: `mmtf.evaluate`,
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from absl import flags
 
 from mmtf.cli.certified_flags import certifies, other_radii
-from mmtf.cli.errors import about, in_one_line, refuse_empty
+from mmtf.cli.errors import in_one_line, refuse_empty
 from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import (
     BOX,
@@ -31,13 +29,11 @@ from mmtf.cli.evaluate_flags import (
     pixel_ranges,
     radii,
 )
+from mmtf.cli.output_folder import claimed
 from mmtf.config import STANDARDIZED
-from mmtf.errors import ConfigError, Interrupted, require
+from mmtf.errors import Interrupted, require
 from mmtf.radius import Radius, radius_entry
-from mmtf.runs.reading import is_run
 from mmtf.runtime import startup
-from mmtf.storage.files import remove_partial
-from mmtf.storage.lock import hold_new
 
 __all__ = ["define_flags", "main"]
 
@@ -74,7 +70,7 @@ def main(argv: list[str]) -> int:
 def _run() -> int:
     refuse_empty(FLAGS)
     etas, names = radii(FLAGS), attack_names(FLAGS)
-    with _claimed(FLAGS.output) if FLAGS.output else nullcontext():
+    with claimed(FLAGS.output, REPORT_FILES):
         return _evaluate(names, etas)
 
 
@@ -208,29 +204,6 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         log_brackets(record, [folder for folder in map(workdir_of, paths) if folder])
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
-
-
-@contextmanager
-def _claimed(folder: str) -> Iterator[None]:
-    """Holds the folder of --output; rejects one whose files are not those of an evaluation."""
-    if is_run(folder):
-        raise ConfigError(
-            f"Expected an --output folder of its own. Received: {folder}, a workdir of mmtf.run."
-        )
-    cells = os.path.join(folder, "cells")
-    taken = [name for name in REPORT_FILES if os.path.lexists(os.path.join(folder, name))]
-    if taken and not os.path.isdir(cells):
-        raise ConfigError(
-            f"Expected a new --output folder, or one of an earlier evaluation. Received: {folder}, "
-            f"which holds another {', '.join(taken)}. Give another folder."
-        )
-    with about("--output"):
-        held = hold_new(folder)
-    with held:
-        os.makedirs(cells, exist_ok=True)
-        inner = [entry.path for entry in os.scandir(cells) if entry.is_dir()]
-        remove_partial(folder, cells, *inner)
-        yield
 
 
 def _by_name(flag: str, classifiers: list[Any]) -> dict[str, Any]:

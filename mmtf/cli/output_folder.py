@@ -41,5 +41,6 @@ def claimed(folder: str | None, files: Sequence[str]) -> Iterator[str | None]:
         held = hold_new(folder)
     with held:
         os.makedirs(cells, exist_ok=True)
-        remove_partial(folder, cells)
+        inner = [entry.path for entry in os.scandir(cells) if entry.is_dir()]
+        remove_partial(folder, cells, *inner)
         yield cells

@@ -15,11 +15,10 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.errors import in_one_line
+from mmtf.cli.output_folder import claimed
 from mmtf.errors import ConfigError, Interrupted, require, require_choice
 from mmtf.runtime import startup
-from mmtf.storage.files import remove_partial
-from mmtf.storage.lock import hold_new
 
 FLAGS = flags.FLAGS
 NOISE_EPSILONS = (1.0, 10.0, 100.0)
@@ -143,18 +142,7 @@ def main(argv: list[str]) -> int:
         methods += [Method(name) for name in BASELINES]
         methods += [Method(name, epsilon) for name in NOISES for epsilon in NOISE_EPSILONS]
     output = FLAGS.output or os.path.join("runs", f"privacy-{data.name}")
-    cells = os.path.join(output, "cells")
-    taken = [name for name in FILES if os.path.lexists(os.path.join(output, name))]
-    if taken and not os.path.isdir(cells):
-        raise ConfigError(
-            f"Expected a new --output folder, or one of this command. Received: {output}, which "
-            f"holds another {', '.join(taken)}. Give another folder."
-        )
-    with about("--output"):
-        held = hold_new(output)
-    with held:
-        os.makedirs(cells, exist_ok=True)
-        remove_partial(output, cells)
+    with claimed(output, FILES) as cells:
         measured = compare(
             data,
             methods,

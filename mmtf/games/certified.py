@@ -20,7 +20,7 @@ class CertifiedGame(Game):
     With lower bounds m_ij of logit y_i - logit j, the loss -log softmax(-m_i)[y_i] is at least the
     cross-entropy of every image in the ball (Wong & Kolter 2018, Theorem 2). The ball is that of
     radius `context.strength` times eta: these games need a ramp of the radius
-    (`Schedule.ramp_steps`), without which many of them do not leave the chance level.
+    (`Schedule.eta_ramp`), without which many of them do not leave the chance level.
 
     Args:
       threat: the constraint of Eq. 5, with the norm linf.
