@@ -3,10 +3,8 @@
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.defenses.ascent import NearbyAscent
-from mmtf.defenses.halves import HALVES, logits_of_both
-from mmtf.errors import require_choice, require_int, require_number
-from mmtf.games.base import Game
+from mmtf.defenses.halves import logits_of_both
+from mmtf.defenses.trades import Trades
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
@@ -14,7 +12,7 @@ from mmtf.threat import ThreatModel
 ROOM, TINY, TINIER = 1.0001, 1e-12, 1.0000001
 
 
-class Mart(Game):
+class Mart(Trades):
     """Misclassification-aware adversarial training (Wang et al. 2020).
 
         min_u mean [l(z, y) - log(1 - max_{k != y} p_k(z)) + beta KL(p(x) || p(z)) (1 - p_y(x))]
@@ -37,6 +35,7 @@ class Mart(Game):
     """
 
     metrics = ("risk", "margin", "divergence")
+    climbs_divergence = False
 
     def __init__(
         self,
@@ -47,20 +46,9 @@ class Mart(Game):
         relative_step: float = 7 / 31,
         halves: str = "apart",
     ):
-        super().__init__(threat)
-        require_number("beta", beta, at_least=0)
-        require_int("max_steps", max_steps)
-        require_number("relative_step", relative_step, above=0)
-        require_choice("halves", halves, HALVES)
-        self.beta = beta
-        self.max_steps = max_steps
-        self.relative_step = relative_step
-        self.halves = halves
-        step_size = relative_step * threat.radius
-        self._attack = NearbyAscent(threat, steps=max_steps, step_size=step_size)
-
-    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)
+        super().__init__(
+            threat, beta=beta, max_steps=max_steps, relative_step=relative_step, halves=halves
+        )
 
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext

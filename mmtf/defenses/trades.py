@@ -1,5 +1,7 @@
 """TRADES: cross-entropy on clean images, and the divergence of the outputs within the ball."""
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from mmtf import losses
@@ -39,7 +41,8 @@ class Trades(Game):
       2
     """
 
-    metrics = ("risk", "divergence")
+    metrics: tuple[str, ...] = ("risk", "divergence")
+    climbs_divergence: ClassVar[bool] = True  # in the max step, in place of the cross-entropy
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Trades(Game):
         self.relative_step = relative_step
         self.halves = halves
         step_size = relative_step * threat.radius
-        self._attack = NearbyAscent(threat, steps=max_steps, step_size=step_size, divergence=True)
+        self._attack = NearbyAscent(
+            threat, steps=max_steps, step_size=step_size, divergence=self.climbs_divergence
+        )
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)

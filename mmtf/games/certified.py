@@ -1,5 +1,6 @@
 """`CertifiedGame`: training on certified bounds of the margins, and what its games share."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +10,7 @@ from mmtf.bounds.affine import Pair
 from mmtf.bounds.training import TrainingBounds
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import ConfigError, require_number
-from mmtf.games.base import Game
+from mmtf.games.base import Game, training_pgd
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
 
@@ -24,16 +25,17 @@ class CertifiedGame(Game):
 
     Args:
       threat: the constraint of Eq. 5, with the norm linf.
+      max_steps: steps of the PGD from a random start that perturbs the images; 0: no attack.
       weight_l1: multiplies the sum of the absolute values of all kernels, which is added to the
         loss, >= 0.
 
     Raises:
-      ConfigError: another norm.
+      ConfigError: another norm, or a value out of range.
     """
 
     metrics = ("risk", "certified_risk")
 
-    def __init__(self, threat: ThreatModel, *, weight_l1: float = 0.0):
+    def __init__(self, threat: ThreatModel, *, max_steps: int = 0, weight_l1: float = 0.0):
         super().__init__(threat)
         if threat.norm != "linf":
             raise ConfigError(
@@ -41,6 +43,8 @@ class CertifiedGame(Game):
             )
         require_number("weight_l1", weight_l1, at_least=0)
         self.weight_l1 = weight_l1
+        self.max_steps = max_steps
+        self._attack = training_pgd(threat, max_steps) if max_steps else None
 
     def make_players(
         self,
@@ -50,20 +54,23 @@ class CertifiedGame(Game):
         num_classes: int,
         seed: int = 0,
     ) -> Players:
-        self._bounds = TrainingBounds(as_classifier(classifier))
-        return super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
+        bounds = TrainingBounds(as_classifier(classifier))
+        players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
+        return dataclasses.replace(players, bounds=bounds)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        return batch
+        if self._attack is None:
+            return batch
+        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)
 
     def box(self, x: tf.Tensor, context: StepContext) -> Pair:
         """The least and the greatest image of the ball around `x`, of the present radius."""
         low, high = self.threat.region(x)
         return context.shrink(low, x), context.shrink(high, x)
 
-    def ibp_loss(self, box: Pair, labels: tf.Tensor) -> tf.Tensor:
+    def ibp_loss(self, players: Players, box: Pair, labels: tf.Tensor) -> tf.Tensor:
         """The cross-entropy of interval bounds, float32 [N]."""
-        return certified_loss(self._bounds.ibp(box, labels), labels)
+        return certified_loss(players.bounds.ibp(box, labels), labels)
 
     def strength(self, context: StepContext) -> tf.Tensor | float:
         """Present radius divided by eta, in (0, 1]."""

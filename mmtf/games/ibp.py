@@ -31,14 +31,14 @@ class IBP(CertifiedGame):
         logits = players.classifier(clean.x, training=True)
         context.observe(logits, clean.y)
         risk = context.mean(context.cross_entropy(logits, clean.y))
-        bound = context.mean(self.certified(clean, context))
+        bound = context.mean(self.certified(players, clean, context))
         k = 1.0 - self.strength(context) * (1.0 - self.clean_weight)
         loss = k * risk + (1.0 - k) * bound + self.weight_penalty(players, context)
         return loss, {"risk": risk, "certified_risk": bound}
 
-    def certified(self, clean: Batch, context: StepContext) -> tf.Tensor:
+    def certified(self, players: Players, clean: Batch, context: StepContext) -> tf.Tensor:
         """The certified cross-entropy of each example, float32 [N]."""
-        return self.ibp_loss(self.box(clean.x, context), clean.y)
+        return self.ibp_loss(players, self.box(clean.x, context), clean.y)
 
 
 class CrownIBP(IBP):
@@ -64,7 +64,7 @@ class CrownIBP(IBP):
         require_number("crown_weight", crown_weight, at_least=0, at_most=1)
         self.crown_weight = crown_weight
 
-    def certified(self, clean: Batch, context: StepContext) -> tf.Tensor:
-        ibp, crown = self._bounds.crown_ibp(self.box(clean.x, context), clean.y)
+    def certified(self, players: Players, clean: Batch, context: StepContext) -> tf.Tensor:
+        ibp, crown = players.bounds.crown_ibp(self.box(clean.x, context), clean.y)
         b = 1.0 - self.strength(context) * (1.0 - self.crown_weight)
         return certified_loss(b * crown + (1.0 - b) * ibp, clean.y)

@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from mmtf.errors import require_number
-from mmtf.games.base import training_pgd
+from mmtf.errors import require_int, require_number
 from mmtf.games.certified import CertifiedGame
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -32,28 +31,24 @@ class MTLIBP(CertifiedGame):
         max_steps: int = 1,
         weight_l1: float = 0.0,
     ):
-        super().__init__(threat, weight_l1=weight_l1)
+        super().__init__(threat, max_steps=max_steps, weight_l1=weight_l1)
         require_number("alpha", alpha, at_least=0, at_most=1)
         self.alpha = alpha
-        self.max_steps = max_steps
-        self._attack = training_pgd(threat, max_steps)
-
-    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)
+        require_int("max_steps", max_steps)
 
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         risk, metrics = super().objective(players, clean, perturbed, context)
-        alpha, bound = self.bound(clean, context)
+        alpha, bound = self.bound(players, clean, context)
         loss = (1.0 - alpha) * risk + alpha * bound + self.weight_penalty(players, context)
         return loss, {**metrics, "certified_risk": bound}
 
     def bound(
-        self, clean: Batch, context: StepContext
+        self, players: Players, clean: Batch, context: StepContext
     ) -> tuple[tf.Tensor | float, tf.Tensor | float]:
         """alpha and this replica's share of the certified risk."""
-        return self.alpha, context.mean(self.ibp_loss(self.box(clean.x, context), clean.y))
+        return self.alpha, context.mean(self.ibp_loss(players, self.box(clean.x, context), clean.y))
 
 
 class PGDThenMTLIBP(MTLIBP):
@@ -68,10 +63,11 @@ class PGDThenMTLIBP(MTLIBP):
     rounds = 1
 
     def bound(
-        self, clean: Batch, context: StepContext
+        self, players: Players, clean: Batch, context: StepContext
     ) -> tuple[tf.Tensor | float, tf.Tensor | float]:
+        bound = super().bound
         return tf.cond(
             context.round > 0,
-            lambda: (tf.constant(self.alpha), super(PGDThenMTLIBP, self).bound(clean, context)[1]),
+            lambda: (tf.constant(self.alpha), bound(players, clean, context)[1]),
             lambda: (tf.constant(0.0), tf.constant(0.0)),
         )

@@ -138,11 +138,13 @@ class Players:
       updaters: by name, the optimizer of a player, or the solver that moves several players.
       adapted: the Classifier around `models["classifier"]`, for a model with another pixel range
         than [-1, 1] or with a preprocessing; None: the model takes images in [-1, 1].
+      bounds: of certified games, the `mmtf.bounds.training.TrainingBounds` of the classifier.
     """
 
     models: dict[str, keras.Model | FrozenClassifier]
     updaters: dict[str, Any]
     adapted: Classifier | None = None
+    bounds: Any = None
 
     @functools.cached_property
     def classifier(self) -> Classifier:

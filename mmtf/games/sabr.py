@@ -4,8 +4,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.bounds.affine import Pair
-from mmtf.errors import require_number
-from mmtf.games.base import training_pgd
+from mmtf.errors import require_int, require_number
 from mmtf.games.certified import CertifiedGame
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -33,14 +32,10 @@ class SABR(CertifiedGame):
         max_steps: int = 1,
         weight_l1: float = 0.0,
     ):
-        super().__init__(threat, weight_l1=weight_l1)
+        super().__init__(threat, max_steps=max_steps, weight_l1=weight_l1)
         require_number("share", share, above=0, at_most=1)
         self.share = share
-        self.max_steps = max_steps
-        self._attack = training_pgd(threat, max_steps)
-
-    def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
-        return Batch(self._attack(players.classifier, batch.x, batch.y, seed=context.seed), batch.y)
+        require_int("max_steps", max_steps)
 
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
@@ -49,7 +44,7 @@ class SABR(CertifiedGame):
         context.observe(logits, clean.y)
         risk = context.mean(losses.cross_entropy(logits, clean.y))
         box = self.small_box(clean.x, perturbed.x, context)
-        bound = context.mean(self.ibp_loss(box, clean.y))
+        bound = context.mean(self.ibp_loss(players, box, clean.y))
         loss = bound + self.weight_penalty(players, context)
         return loss, {"risk": risk, "certified_risk": bound}
 

@@ -119,6 +119,16 @@ def test_the_ends_of_the_games_are_each_other():
     assert attacked <= pure
 
 
+def test_the_players_of_one_game_keep_their_own_bounds():
+    game, (x, y) = GAMES["ibp"](THREAT, clean_weight=0.0), examples(16)
+    first, second = (players_of(game, net(seed)) for seed in (0, 1))
+    batch = Batch(tf.constant(x), tf.constant(y))
+    found = [game.objective(one, batch, batch, context(16))[0] for one in (first, second)]
+    expected = [objective("ibp", net(seed), x, y, clean_weight=0.0) for seed in (0, 1)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found[0] != found[1]
+
+
 def test_the_strength_scales_the_ball():
     model, (x, y) = net(), examples(16)
     clean = float(tf.reduce_mean(mmtf.losses.cross_entropy(model(x), y)))
