@@ -106,6 +106,31 @@ class Registry(Mapping[str, Any]):
         return f"{name.partition(':')[0].replace('.', '_')}_{label}"
 
 
+def lazy_attributes(
+    package: str, modules: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The __getattr__ and __dir__ of a package whose attributes are imported on first use.
+
+    So `import mmtf` does not import TensorFlow, which takes seconds.
+
+    Args:
+      package: its __name__.
+      modules: attribute -> the module that defines it.
+
+    Example:
+      >>> getattr_of, dir_of = lazy_attributes("mine", {"wilson": "mmtf.stats.intervals"})
+      >>> getattr_of("wilson").__name__, dir_of()
+      ('wilson', ['wilson'])
+    """
+
+    def find(name: str) -> Any:
+        if name in modules:
+            return getattr(importlib.import_module(modules[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return find, lambda: sorted(modules)
+
+
 def is_place(name: str) -> bool:
     """Whether `name` has the form `module:attribute`; versions and files of datasets have not.
 

@@ -10,7 +10,7 @@ From Python:
     certified.label, certified.radius
 """
 
-import importlib
+from mmtf.registry import lazy_attributes
 
 # Imported when first used: the command sets TensorFlow up before it is imported.
 _PUBLIC = {
@@ -28,13 +28,4 @@ _PUBLIC = {
 }
 
 __all__ = [*_PUBLIC]
-
-
-def __getattr__(name: str):
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'mmtf.smoothing' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_attributes(__name__, _PUBLIC)
