@@ -1,6 +1,5 @@
 """What every model must be that is trained, evaluated or exported: one check for all three."""
 
-import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.logits import require_logits
 from mmtf.errors import ConfigError, reason_of
 from mmtf.kernels.keras_internals import layers_of
+from mmtf.runtime.console import say
 from mmtf.runtime.devices import full_float32
 
 _TOLD: weakref.WeakSet = weakref.WeakSet()
@@ -98,7 +98,7 @@ def tell(classifier: Classifier) -> None:
     if classifier.note is None or classifier.keras_model in _TOLD:
         return
     _TOLD.add(classifier.keras_model)
-    print(classifier.note, file=sys.stderr, flush=True)
+    say(classifier.note)
 
 
 def _require_inputs(model, image_shape, own):

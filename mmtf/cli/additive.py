@@ -10,16 +10,19 @@ folder --output, from which a stopped command resumes.
 """
 
 import os
-import sys
 from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import about, in_one_line
+from mmtf.cli.defining import Definer
+from mmtf.cli.errors import about, in_one_line, says_kept
+from mmtf.cli.evaluate_flags import pixel_range
 from mmtf.cli.output_folder import claimed
-from mmtf.errors import ConfigError, Interrupted, require
+from mmtf.cli.results import Results
+from mmtf.errors import require
 from mmtf.radius import describe_radius, parse_radius
 from mmtf.runtime import startup
+from mmtf.runtime.console import say
 
 FLAGS = flags.FLAGS
 FILES = ("record.json", "table.md", "answers.md", "accuracy.png", "defended.keras", "saved_model")
@@ -27,62 +30,53 @@ FILES = ("record.json", "table.md", "answers.md", "accuracy.png", "defended.kera
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of `python -m mmtf.additive` in `values`."""
+    define = Definer(values)
 
-    def text(name: str, default: str | None, about: str) -> None:
-        flags.DEFINE_string(name, default, about, flag_values=values)
-
-    def names(name: str, default: list[str], about: str) -> None:
-        flags.DEFINE_list(name, default, about, flag_values=values)
-
-    def count(name: str, default: int, about: str, least: int = 1) -> None:
-        flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=values)
-
-    text("dataset", "mnist", "Dataset of mmtf.load_data: digits, mnist, cifar10 and others.")
-    text("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
-    names("classes", ["0", "1"], "The two classes, separated by a comma.")
-    text("pairs", None, "Pairs of classes in place of --classes: 0-1,3-5, or all.")
-    names("eta_attack", ["4"], "Attacker's radii in l2 for pixels in [-1, 1] (twice eps).")
-    names(
+    define.text("dataset", "mnist", "Dataset of mmtf.load_data: digits, mnist, cifar10 and others.")
+    define.data_dir()
+    define.words("classes", ["0", "1"], "The two classes, separated by a comma.")
+    define.text("pairs", None, "Pairs of classes in place of --classes: 0-1,3-5, or all.")
+    define.words("eta_attack", ["4"], "Attacker's radii in l2 for pixels in [-1, 1] (twice eps).")
+    define.words(
         "eta_defense",
         ["4"],
         "Defender's radii, one for all, or one for each of --eta_attack in the same order.",
     )
-    names(
+    define.words(
         "attacks",
         ["none", "fgm", "pgd", "pgd_adapted", "autoattack"],
         "Attacks, of: none, fgm, pgd (on the classifier alone), pgd_adapted (on each defense), "
         "autoattack.",
     )
-    names(
+    define.words(
         "defenses",
         ["none", "smooth", "best_vector", "random", "gaussian"],
         "Defenses, of: none, smooth, best_vector, random, gaussian.",
     )
-    text("label", "truth", "y of the game: truth, or prediction (the class of the classifier).")
-    text("model", None, "A .keras file, a workdir of mmtf.run or a SavedModel; default: train one.")
-    names("bounds", ["-1", "1"], "Pixel range of --model, LOW,HIGH.")
-    flags.DEFINE_boolean(
-        "trust_saved_models", False, "Load a SavedModel as --model.", flag_values=values
+    define.text(
+        "label", "truth", "y of the game: truth, or prediction (the class of the classifier)."
     )
-    text("net", "mlp", "Net that is trained: mlp (64 and 32 hidden units), or a net of mmtf.nets.")
-    count("epochs", 8, "Epochs of its training.")
-    count("train_examples", 4000, "Training images on which the game is solved.")
-    count("test_examples", 1000, "Test images.")
-    count("strongest_examples", 200, "Test images that AutoAttack gets.")
-    count("search_steps", 200, "Steps of each search for the defender's vector.")
-    count("pgd_steps", 40, "Steps of PGD.")
-    count("draws", 4, "Draws of a random defense in the mean that adapted attacks see.")
-    count("queries", 1000, "Queries of Square in AutoAttack.")
-    count("seed", 0, "Seed of weights, searches, draws and attacks.", 0)
-    text("output", None, "Folder of the results; default: runs/additive-<dataset>.")
+    define.text(
+        "model", None, "A .keras file, a workdir of mmtf.run or a SavedModel; default: train one."
+    )
+    define.words("bounds", ["-1", "1"], "Pixel range of --model, LOW,HIGH.")
+    define.trust_saved_models()
+    define.text(
+        "net", "mlp", "Net that is trained: mlp (64 and 32 hidden units), or a net of mmtf.nets."
+    )
+    define.whole("epochs", 8, "Epochs of its training.")
+    define.whole("train_examples", 4000, "Training images on which the game is solved.")
+    define.whole("test_examples", 1000, "Test images.")
+    define.whole("strongest_examples", 200, "Test images that AutoAttack gets.")
+    define.whole("search_steps", 200, "Steps of each search for the defender's vector.")
+    define.whole("pgd_steps", 40, "Steps of PGD.")
+    define.whole("draws", 4, "Draws of a random defense in the mean that adapted attacks see.")
+    define.whole("queries", 1000, "Queries of Square in AutoAttack.")
+    define.whole("seed", 0, "Seed of weights, searches, draws and attacks.", 0)
+    define.text("output", None, "Folder of the results; default: runs/additive-<dataset>.")
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    print("Stopped. Finished cells are kept; the same command goes on from them.")
-    return 128 + number
-
-
-@in_one_line("mmtf.additive", stopped=_stopped)
+@in_one_line("mmtf.additive", stopped=says_kept("Finished cells"))
 def main(argv: list[str]) -> int:
     """Solves and measures the games that the flags describe; returns the exit status."""
     radii = _radii()
@@ -108,8 +102,11 @@ def main(argv: list[str]) -> int:
     )
     model = None
     if FLAGS.model:
+        bounds = pixel_range(",".join(FLAGS.bounds))
         model = load_classifier(
-            FLAGS.model, bounds=_bounds(), trust_saved_models=FLAGS.trust_saved_models
+            FLAGS.model,
+            bounds=pixel_range(",".join(FLAGS.bounds)),
+            trust_saved_models=FLAGS.trust_saved_models,
         )
     # Pixels in the box itself, of which the two scales of a radius speak.
     data = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess="box")
@@ -118,7 +115,7 @@ def main(argv: list[str]) -> int:
     with claimed(output, FILES) as cells:
         for attack, defense in radii:
             ours, theirs = (describe_radius(one, norm="l2") for one in (defense, attack))
-            print(f"attacker: {theirs}; defender: {ours}", file=sys.stderr)
+            say(f"attacker: {theirs}; defender: {ours}")
         measured = measure_pairs(
             data,
             pairs,
@@ -126,20 +123,21 @@ def main(argv: list[str]) -> int:
             settings,
             Source(model=model, net=FLAGS.net, epochs=FLAGS.epochs),
             folder=cells,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
+            say=say,
         )
-        names = _write(output, data, settings, measured)
-    print(f"\nEverything is in {output}: {', '.join(names)}.")
+        results = Results(output)
+        _write(results, data, settings, measured)
+        _export(results, data, measured[0])
+    results.tell()
     return 0
 
 
-def _write(output: str, data: Any, settings: Any, measured: list[Any]) -> list[str]:
-    """Prints the tables and writes the files; returns their names."""
+def _write(results: Results, data: Any, settings: Any, measured: list[Any]) -> None:
+    """Prints the tables and writes the files but the classifier."""
     import dataclasses
 
     from mmtf.additive import report
     from mmtf.additive.answers import answers
-    from mmtf.storage.files import write_atomically, write_json, write_text
     from mmtf.storage.provenance import provenance
 
     record = {
@@ -153,31 +151,23 @@ def _write(output: str, data: Any, settings: Any, measured: list[Any]) -> list[s
     }
     text = report.text_of(record)
     print(text)
-    write_json(os.path.join(output, "record.json"), record)
-    write_text(os.path.join(output, "table.md"), text)
-    write_text(os.path.join(output, "answers.md"), answers(record))
-    names = ["record.json", "table.md", "answers.md"]
-    try:
-        figure = os.path.join(output, "accuracy.png")
-        write_atomically(figure, lambda path: report.draw(record, path))
-        names.append("accuracy.png")
-    except ConfigError as error:  # matplotlib is optional
-        print(f"No figure: {error}", file=sys.stderr)
-    return [*names, *_export(output, data, measured[0])]
+    results.json("record.json", record)
+    results.text("table.md", text)
+    results.text("answers.md", answers(record))
+    results.figure("accuracy.png", lambda path: report.draw(record, path))
 
 
-def _export(output: str, data: Any, first: Any) -> list[str]:
-    """Writes the first classifier with its drawn vector; returns the names of the files."""
+def _export(results: Results, data: Any, first: Any) -> None:
+    """Writes the first classifier with its drawn vector."""
     from mmtf.additive.layers import defended
     from mmtf.classifiers.export import save_keras, save_serving
 
     if first.classifier.keras_model is None:
-        print("No export: the model is not a Keras model of two classes.", file=sys.stderr)
-        return []
+        say("No export: the model is not a Keras model of two classes.")
+        return
     model = defended(first.classifier, first.vectors)
-    save_keras(model, os.path.join(output, "defended.keras"))
-    save_serving(model, data.preprocess, data.image_shape, os.path.join(output, "saved_model"))
-    return ["defended.keras", "saved_model"]
+    save_keras(model, results.add("defended.keras"))
+    save_serving(model, data.preprocess, data.image_shape, results.add("saved_model"))
 
 
 def _radii() -> list[tuple[float, float]]:
@@ -213,13 +203,3 @@ def _pairs() -> list[tuple[int, int]]:
     pairs = [(int(one), int(other)) for one, other in parts]
     require(len(set(pairs)) == len(pairs), "different pairs", received)
     return pairs
-
-
-def _bounds() -> tuple[float, float]:
-    try:
-        low, high = (float(one) for one in FLAGS.bounds)
-    except ValueError as error:
-        raise ConfigError(
-            f"Expected --bounds=LOW,HIGH. Received: {','.join(FLAGS.bounds)}."
-        ) from error
-    return low, high

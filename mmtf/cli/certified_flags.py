@@ -3,6 +3,7 @@
 from absl import flags
 
 from mmtf.bounds.verifiers import BOUNDS
+from mmtf.cli.defining import Definer
 from mmtf.cli.flags import require_used
 from mmtf.errors import ConfigError, require, require_number
 from mmtf.radius import as_radius
@@ -16,51 +17,45 @@ OTHER_NORMS = ("l2", "l1")
 
 def define_certified_flags(values: flags.FlagValues) -> None:
     """Defines the flags in `values`."""
-    flags.DEFINE_list(
+    define = Definer(values)
+    define.words(
         "verifiers",
         ["ibp", "crown_ibp", "crown", "alpha_crown"],
         f"Verifiers of certified, from cheap to dear: {', '.join(BOUNDS)}. Each runs on the images "
         "that are neither broken nor certified yet.",
-        flag_values=values,
     )
-    flags.DEFINE_float(
+    define.number(
         "seconds_per_image",
         None,
         "Time for certified on each open image, without which dear verifiers go on to the end.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
+    define.whole(
         "dear_examples",
         0,
         "Test examples, drawn at random by --seed, on which dear verifiers run, all but ibp and "
         "crown_ibp. These two run on all examples, in a column certified_cheap. 0: all.",
-        flag_values=values,
+        least=None,
     )
-    flags.DEFINE_boolean(
+    define.switch(
         "certified_radius",
         False,
         "Also find for each of these examples, by bisection, the largest radius at which it is "
         "certified, up to the largest --eta.",
-        flag_values=values,
     )
-    flags.DEFINE_float(
-        "radius_tolerance", 0.01, "Tolerance of --certified_radius.", flag_values=values
-    )
-    flags.DEFINE_boolean(
+    define.number("radius_tolerance", 0.01, "Tolerance of --certified_radius.")
+    define.switch(
         "skip_certified",
         False,
         "Do not attack images that IBP or CROWN-IBP certify in the attack's ball: the errors are "
         "the same, in less time. Untargeted attacks only.",
-        flag_values=values,
     )
     for norm in OTHER_NORMS:
-        flags.DEFINE_list(
+        define.words(
             f"eta_{norm}",
             None,
             f"Radii of {norm} balls beside those of --eta, one for all or one for each. Attacks "
             "run in both balls, worst is the worst case over their union, and certified is proved "
             "in all of it.",
-            flag_values=values,
         )
 
 

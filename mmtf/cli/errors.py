@@ -68,6 +68,24 @@ def in_one_line(
     return decorate
 
 
+def says_kept(kept: str, *, by_output: bool = False) -> Stopped:
+    """Returns a function for `in_one_line` that tells the user from what a command goes on.
+
+    Args:
+      kept: what is kept, in the plural.
+      by_output: whether it is kept only with --output.
+    """
+
+    def stopped(number: int, interrupted: Interrupted | None) -> int:
+        if by_output and not flags.FLAGS.output:
+            print("Stopped. Nothing is kept without --output.")
+        else:
+            print(f"Stopped. {kept} are kept; the same command goes on from them.")
+        return 128 + number
+
+    return stopped
+
+
 def refuse_empty(values: flags.FlagValues) -> None:
     """Raises ConfigError for a flag that was given without a value, as by an unset shell variable.
 

@@ -10,30 +10,28 @@ resumes from its finished cells. From Python: `mmtf.evaluate`,
 """
 
 import os
-import signal
-import sys
-from typing import Any
 
 from absl import flags
 
 from mmtf.cli.certified_flags import certifies, other_radii
-from mmtf.cli.errors import in_one_line, refuse_empty
+from mmtf.cli.errors import in_one_line, refuse_empty, says_kept
 from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import (
     BOX,
     attack_names,
     attack_options,
     define_flags,
-    model_outputs,
     path_and_name,
     pixel_ranges,
     radii,
 )
+from mmtf.cli.models import by_name, given_models, load_model
 from mmtf.cli.output_folder import claimed
 from mmtf.config import STANDARDIZED
-from mmtf.errors import Interrupted, require
+from mmtf.errors import require
 from mmtf.radius import Radius, radius_entry
 from mmtf.runtime import startup
+from mmtf.runtime.console import say
 
 __all__ = ["define_flags", "main"]
 
@@ -49,19 +47,9 @@ SHOWN_IMAGES = 8
 FLAGS = flags.FLAGS
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    """Tells the user after a signal what was saved; returns the exit status."""
-    if FLAGS.output:
-        print(
-            f"Stopped; finished cells and batches of images are in {FLAGS.output}. The same "
-            "command goes on from them."
-        )
-    else:
-        print("Stopped. Nothing is kept without --output.")
-    return 128 + signal.SIGINT
-
-
-@in_one_line("mmtf.evaluate", stopped=_stopped)
+@in_one_line(
+    "mmtf.evaluate", stopped=says_kept("Finished cells and batches of images", by_output=True)
+)
 def main(argv: list[str]) -> int:
     """Evaluates the models that the flags name and prints the tables; returns the exit status."""
     return _run()
@@ -76,8 +64,6 @@ def _run() -> int:
 
 def _evaluate(names: list[str], etas: list[Radius]) -> int:
     startup.import_tensorflow()
-    from mmtf.classifiers.classifier import Classifier
-    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
     from mmtf.evaluation.admission import attack_precision
     from mmtf.evaluation.best_response import ATTNET, ATTNET_PAPER, ATTNET_PAPER_FAST
@@ -93,24 +79,18 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     )
     from mmtf.evaluation.unions import balls_of, make_attacks_in
 
-    def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
-        path, name = path_and_name(given)
-        trusted = FLAGS.trust_saved_models
-        return load_classifier(path, name, bounds, output, trust_saved_models=trusted)
-
     attacks = attack_options(FLAGS, names)
     others = other_radii(FLAGS)
     for balls in balls_of(etas, FLAGS.norm, others).values():
         make_attacks_in(balls, attacks)  # what cannot be made shows before models and data are read
-    bounds, outputs = pixel_ranges(FLAGS), model_outputs(FLAGS)
-    shared = bounds[0] if len(FLAGS.bounds) == 1 else BOX
-    chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
-    models = [load(*one) for one in zip(FLAGS.model, bounds, outputs, strict=True)]
-    classifiers = _by_name("models", models)
+    classifiers = given_models(FLAGS)
     paths = [path_and_name(given)[0] for given in FLAGS.model]
     found = dict(zip(classifiers, map(model_source, paths), strict=True))
-    sources = _by_name("transfer_from", [load(one, shared, chosen) for one in FLAGS.transfer_from])
-    name = chosen_dataset(FLAGS.dataset, paths, models)
+    shared = pixel_ranges(FLAGS)[0] if len(FLAGS.bounds) == 1 else BOX
+    chosen = FLAGS.model_output[0] if len(FLAGS.model_output) == 1 else None
+    surrogates = [load_model(FLAGS, one, shared, chosen) for one in FLAGS.transfer_from]
+    sources = by_name("transfer_from", surrogates)
+    name = chosen_dataset(FLAGS.dataset, paths, classifiers.values())
     require(
         FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
         "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
@@ -141,9 +121,6 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         cache_dir=FLAGS.output and os.path.join(FLAGS.output, "cells"),
         progress=True,
     )
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
     matrix = payoff_matrix(
         classifiers,
@@ -204,9 +181,3 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         log_brackets(record, [folder for folder in map(workdir_of, paths) if folder])
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
-
-
-def _by_name(flag: str, classifiers: list[Any]) -> dict[str, Any]:
-    names = [one.name for one in classifiers]
-    require(len(set(names)) == len(names), f"{flag} of different names (NAME=PATH)", names)
-    return dict(zip(names, classifiers, strict=True))

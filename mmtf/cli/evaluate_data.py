@@ -1,13 +1,13 @@
 """The dataset on which `python -m mmtf.evaluate` measures. Imports no TensorFlow."""
 
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 from mmtf.config import RunConfig
 from mmtf.errors import ConfigError, require
 from mmtf.runs.reading import dataset_of, is_run
+from mmtf.runtime.console import say
 
 MNIST_SHAPE = (28, 28, 1)
 
@@ -39,7 +39,7 @@ def chosen_dataset(given: str | None, paths: Iterable[str], classifiers: Iterabl
     if given is not None:
         for path, name in trained.items():
             if name != given:
-                _tell(f"{path} was trained on {name}; it is measured on {given}.")
+                say(f"{path} was trained on {name}; it is measured on {given}.")
         return given
     names = sorted(set(trained.values()))
     require(len(names) < 2, "--dataset, for workdirs of several", ", ".join(names))
@@ -55,7 +55,7 @@ def chosen_dataset(given: str | None, paths: Iterable[str], classifiers: Iterabl
             f"(images {MNIST_SHAPE}, 10 classes)",
             f"inputs {shape}, {classes or 'unknown'} classes",
         )
-    _tell(f"The models do not say their dataset; they are measured on {name} (--dataset).")
+    say(f"The models do not say their dataset; they are measured on {name} (--dataset).")
     return name
 
 
@@ -74,7 +74,3 @@ def workdir_of(path: str) -> str | None:
         if is_run(folder) or os.path.isfile(os.path.join(folder, "classifier.keras")):
             return folder
     return None
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

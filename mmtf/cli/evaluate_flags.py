@@ -9,6 +9,7 @@ from absl import flags
 
 from mmtf.attacks import ATTACKS
 from mmtf.cli.certified_flags import CERTIFIED, define_certified_flags, require_verifiers
+from mmtf.cli.defining import Definer
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_int, require_seed
@@ -22,152 +23,95 @@ CHOSEN_TARGETS = ("least_likely", "random")
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of `python -m mmtf.evaluate` in `values`."""
-    flags.DEFINE_multi_string(
-        "model",
-        [],
-        "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
-        "NAME=PATH names it in the tables. Repeat for several.",
-        flag_values=values,
-    )
-    flags.DEFINE_boolean(
-        "trust_saved_models",
-        False,
-        "Load SavedModels, which run what their author put into their graph "
-        "(docs/security.md). Needed for every SavedModel; .keras files load in safe mode without.",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "bounds",
-        [],
-        "LOW,HIGH: pixel range of the models' input, as 0,1 or 0,255; default -1,1. Give it once "
-        "for all models, or once for each --model in the same order. --eta is on the scale of "
-        "[-1, 1] whatever the bounds.",
-        flag_values=values,
-    )
-    flags.DEFINE_multi_string(
-        "model_output",
-        [],
-        "Of models with several outputs, the one that gives the logits: its key, its layer's name "
-        "or its index from 0. Give it once for all models, or once for each --model.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
+    define = Definer(values)
+    define.models()
+    define.words(
         "attacks",
         None,
         f"Attacks, separated by commas. Any of: {', '.join((*ATTACKS, *FITTED))}; or "
         "my_package.attacks:MyAttack; and certified, which proves images robust (--verifiers). "
         "Default: none, fgsm (l2 and l1: fgm), pgd.",
-        flag_values=values,
     )
     define_certified_flags(values)
-    flags.DEFINE_multi_string(
+    define.many(
         "transfer_from",
-        [],
         "PATH or NAME=PATH of a surrogate classifier: adds a column <attack>@<name> for every "
         "gradient-based attack, whose adversarial examples are crafted on the surrogate. Repeat "
         "for several.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
+    define.whole(
         "eot_samples",
         1,
         "Expectation over transformation: number of calls of a randomized model over which "
         "gradient-based attacks average.",
-        flag_values=values,
+        least=None,
     )
-    flags.DEFINE_string(
+    define.text(
         "attack_precision",
         "float32",
         f"Precision in which attacks are computed: {', '.join(PRECISIONS)}. Whether an image is "
         "misclassified is always decided in float32.",
-        flag_values=values,
     )
-    flags.DEFINE_list(
+    define.words(
         "eta",
         ["0.3"],
         "Attack radii for pixels in [-1, 1]: twice those of --epsilon. With linf also radii of the "
         "channels, separated by colons: 0.1:0.2:0.3.",
-        flag_values=values,
     )
-    flags.DEFINE_list("epsilon", None, EPSILON_HELP.replace("radius", "radii"), flag_values=values)
-    flags.DEFINE_string(
-        "norm", "linf", f"Norm of the radii: {', '.join(NORMS)}.", flag_values=values
-    )
-    flags.DEFINE_string(
+    define.words("epsilon", None, EPSILON_HELP.replace("radius", "radii"))
+    define.text("norm", "linf", f"Norm of the radii: {', '.join(NORMS)}.")
+    define.text(
         "dataset",
         None,
         "Dataset, as in mmtf.run; its test split is used. Default: the one on which the workdirs "
         "among the models were trained, which must agree; without a workdir mnist, for models of "
         "its images.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+    define.data_dir()
+    define.text(
         "preprocess",
         None,
         "Input of the models: box (pixels scaled to [-1, 1]) or per_image (each image also "
         "standardized by its own mean and deviation). Default: per_image for cifar10, as in the "
         "paper; box for all others.",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
-        "max_examples", 0, "Number of test examples, from the first; 0 for all.", flag_values=values
+    define.whole(
+        "max_examples", 0, "Number of test examples, from the first; 0 for all.", least=None
     )
-    flags.DEFINE_integer("pgd_steps", 40, "Steps of PGD.", flag_values=values)
-    flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD.", flag_values=values)
-    flags.DEFINE_string(
-        "pgd_loss",
-        "cross_entropy",
-        "Loss that PGD maximizes: cross_entropy, margin or dlr.",
-        flag_values=values,
+    define.whole("pgd_steps", 40, "Steps of PGD.", least=None)
+    define.whole("pgd_restarts", 2, "Random restarts of PGD.", least=None)
+    define.text(
+        "pgd_loss", "cross_entropy", "Loss that PGD maximizes: cross_entropy, margin or dlr."
     )
-    flags.DEFINE_string(
-        "pgd_decay",
-        "constant",
-        "Decay of PGD's step size: constant, linear or cosine.",
-        flag_values=values,
+    define.text("pgd_decay", "constant", "Decay of PGD's step size: constant, linear or cosine.")
+    define.text(
+        "apgd_loss", "cross_entropy", "Loss that APGD maximizes: cross_entropy, margin or dlr."
     )
-    flags.DEFINE_string(
-        "apgd_loss",
-        "cross_entropy",
-        "Loss that APGD maximizes: cross_entropy, margin or dlr.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
+    define.text(
         "target",
         None,
         "Target class of fgsm, fgm, ifgsm, pgd, apgd, carlini_wagner and square: least_likely, "
         "random, or the name or number of a class; default: untargeted. The tables then also show "
         "the share of the images classified as their target.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
+    define.text(
         "schedule",
         "fast",
         "Training of the attack network attnet_paper: fast (1,500 steps) or paper (30,000).",
-        flag_values=values,
     )
-    flags.DEFINE_integer(
-        "seed", 0, "Seed of random starts and of attack networks.", flag_values=values
-    )
-    flags.DEFINE_integer(
+    define.whole("seed", 0, "Seed of random starts and of attack networks.", least=None)
+    define.whole(
         "batch_size",
         0,
         "Images attacked together. 0: 500, or for images larger than CIFAR-10's the number that "
         "is estimated to fit into memory.",
-        flag_values=values,
+        least=None,
     )
-    flags.DEFINE_string(
+    define.text(
         "output",
         None,
         "Folder for record, CSV, Markdown, HTML and .npz files, and for the finished cells from "
         "which a stopped evaluation resumes.",
-        flag_values=values,
     )
 
 
@@ -213,15 +157,18 @@ def _refuse_idle(values: flags.FlagValues, names: list[str]) -> None:
 
 def pixel_ranges(values: flags.FlagValues) -> list[tuple[float, float]]:
     """Returns the pixel range (low, high) of every --model."""
-    given = []
-    for one in values.bounds:
-        try:
-            low, high = (float(bound) for bound in one.split(","))
-        except ValueError:
-            low, high = 0.0, 0.0
-        require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", one)
-        given.append((low, high))
+    given = [pixel_range(one) for one in values.bounds]
     return _for_each_model(values, "bounds", given, BOX)
+
+
+def pixel_range(text: str) -> tuple[float, float]:
+    """Returns the (low, high) that a value of --bounds states."""
+    try:
+        low, high = (float(bound) for bound in text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    require(low < high, "--bounds=LOW,HIGH with LOW < HIGH, as --bounds=0,1", text)
+    return low, high
 
 
 def model_outputs(values: flags.FlagValues) -> list[str | None]:

@@ -16,12 +16,13 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import in_one_line
+from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_flags import path_and_name
 from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import CELLS, claimed
+from mmtf.cli.results import Results
 from mmtf.config import STANDARDIZED
-from mmtf.errors import Interrupted, require, require_names, require_seed
+from mmtf.errors import require, require_names, require_seed
 from mmtf.nets import NETS
 from mmtf.runtime import startup
 
@@ -32,12 +33,7 @@ NAME, PACK = "magnet", "pack"
 FILES = ("record.json", "table.csv", "table.md", "guard.json", "classifier.keras")
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    print("Stopped. What is trained and measured is kept; the same command goes on from it.")
-    return 128 + number
-
-
-@in_one_line("mmtf.magnet", stopped=_stopped)
+@in_one_line("mmtf.magnet", stopped=says_kept("Trained networks and finished cells"))
 def main(argv: list[str]) -> int:
     """Trains and measures MagNet as the flags say; returns the exit status."""
     require_seed(FLAGS.seed)
@@ -129,10 +125,11 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
     ]
     text = "\n".join(lines) + "\n\n" + report.table(record["cells"])
     print(text)
-    names = _write(output, record, text)
-    names += save_guarded_files(guarded, output)
-    save_guarded(guarded, data.preprocess, data.image_shape, os.path.join(output, "guarded"))
-    print(f"\nEverything is in {output}: {', '.join([*names, 'guarded'])}.")
+    written = Results(output)
+    _write(written, record, text)
+    written.names += save_guarded_files(guarded, output)
+    save_guarded(guarded, data.preprocess, data.image_shape, written.add("guarded"))
+    written.tell()
     return 0
 
 
@@ -193,24 +190,20 @@ def _settings() -> dict[str, Any]:
     return {name: getattr(FLAGS, name) for name in (*whole, *attacks, "seed")}
 
 
-def _write(output: str, record: dict[str, Any], text: str) -> list[str]:
-    """Writes the record, the tables and the logs; returns their names."""
+def _write(written: Results, record: dict[str, Any], text: str) -> None:
+    """Writes the record, the tables and the logs."""
     import pandas as pd
 
-    from mmtf.storage.files import write_json, write_text
     from mmtf.storage.provenance import provenance
     from mmtf.training.logs import Logs
 
-    def at(name: str) -> str:
-        return os.path.join(output, name)
-
-    write_json(at("record.json"), {**record, **provenance()})
-    write_text(at("table.csv"), pd.DataFrame(record["cells"]).to_csv(index=False))
-    write_text(at("table.md"), text + "\n")
+    written.json("record.json", {**record, **provenance()})
+    written.text("table.csv", pd.DataFrame(record["cells"]).to_csv(index=False))
+    written.text("table.md", text + "\n")
+    folder = written.add("logs")
     for cell in record["cells"]:
-        logs = Logs(at(os.path.join("logs", f"{cell['defense']}-{cell['attack']}")), {})
+        logs = Logs(os.path.join(folder, f"{cell['defense']}-{cell['attack']}"), {})
         kinds = {"error": "reject = right", "reject_wrong": "reject = wrong"}
         kinds["rejected"] = "rejected"
         logs.scalars(0, {f"error/{kinds[key]}": cell[key] for key in kinds if key in cell})
         logs.close()
-    return ["record.json", "table.csv", "table.md", "logs"]

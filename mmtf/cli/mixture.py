@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import in_one_line
+from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import path_and_name
 from mmtf.cli.mixture_flags import checked_flags, define_flags
@@ -25,15 +25,16 @@ from mmtf.cli.mixture_nets import (
     Trained,
     attacker_recipe,
     first_models,
-    given_models,
     grown,
-    say,
     trained_net,
 )
+from mmtf.cli.models import given_models
 from mmtf.cli.output_folder import claimed
-from mmtf.errors import ConfigError, Interrupted, require_names
+from mmtf.cli.results import Results
+from mmtf.errors import ConfigError, require_names
 from mmtf.radius import Radius
 from mmtf.runtime import startup
+from mmtf.runtime.console import say
 
 __all__ = ["define_flags", "main"]
 
@@ -42,13 +43,7 @@ FILES = ("record.json", "table.md", "errors.npz")
 ALPHAS = (0.0, 0.01, 0.1, 0.5, 1.0)
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    kept = f"Trained networks are in {FLAGS.output}; the same command goes on from them."
-    print("Stopped. " + (kept if FLAGS.output else "Nothing is kept without --output."))
-    return 128 + number
-
-
-@in_one_line("mmtf.mixture", stopped=_stopped)
+@in_one_line("mmtf.mixture", stopped=says_kept("Trained networks", by_output=True))
 def main(argv: list[str]) -> int:
     """Compares and grows the mixtures that the flags describe; returns the exit status."""
     eta = checked_flags(FLAGS)
@@ -118,9 +113,10 @@ def _mix(eta: Radius, cells: str | None) -> int:
     text = _text(record)
     print(text)
     if FLAGS.output:
-        written = _write(record, text, selected, measured)
-        written += _export(models, entries, whole)
-        print(f"\nEverything is in {FLAGS.output}: {', '.join(written)}.")
+        results = Results(FLAGS.output)
+        _write(results, record, text, selected, measured)
+        _export(results, models, entries, whole)
+        results.tell()
     return 0
 
 
@@ -198,14 +194,14 @@ def _text(record: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _write(record: dict[str, Any], text: str, selected: Any, measured: Any) -> list[str]:
-    """Writes the files but the SavedModel; returns their names."""
+def _write(
+    results: Results, record: dict[str, Any], text: str, selected: Any, measured: Any
+) -> None:
+    """Writes the files but the SavedModel."""
     import numpy as np
 
-    from mmtf.storage.files import write_atomically, write_json, write_text
+    from mmtf.storage.files import write_atomically
     from mmtf.storage.provenance import provenance
-
-    record, text_file, errors = ({**record, **provenance()}, *FILES[1:])
 
     def save(path: str) -> None:
         with open(path, "wb") as target:
@@ -217,14 +213,15 @@ def _write(record: dict[str, Any], text: str, selected: Any, measured: Any) -> l
                 test_clean=measured.clean,
             )
 
-    write_json(os.path.join(FLAGS.output, FILES[0]), record)
-    write_text(os.path.join(FLAGS.output, text_file), text + "\n")
-    write_atomically(os.path.join(FLAGS.output, errors), save)
-    return list(FILES)
+    results.json("record.json", {**record, **provenance()})
+    results.text("table.md", text + "\n")
+    write_atomically(results.add("errors.npz"), save)
 
 
-def _export(models: dict[str, Any], entries: list[dict[str, Any]], data: Any) -> list[str]:
-    """Writes the optimal mixture as a SavedModel; returns its name."""
+def _export(
+    results: Results, models: dict[str, Any], entries: list[dict[str, Any]], data: Any
+) -> None:
+    """Writes the optimal mixture as a SavedModel."""
     from mmtf.mixtures.comparison import OPTIMAL
     from mmtf.mixtures.mixed_classifier import Mixture
     from mmtf.mixtures.serving import save_mixture
@@ -233,6 +230,5 @@ def _export(models: dict[str, Any], entries: list[dict[str, Any]], data: Any) ->
     mixture = Mixture({name: models[name] for name in p}, list(p.values()), FLAGS.seed)
     if mixture.keras_model is None:
         say("No export: not all nets of the mixture are Keras models.")
-        return []
-    save_mixture(mixture, data.preprocess, data.image_shape, os.path.join(FLAGS.output, "mixture"))
-    return ["mixture"]
+        return
+    save_mixture(mixture, data.preprocess, data.image_shape, results.add("mixture"))

@@ -1,9 +1,8 @@
 """The flags of `python -m mmtf.mixture`, and what they say together. Imports no TensorFlow."""
 
-from typing import Any
-
 from absl import flags
 
+from mmtf.cli.defining import Definer
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
 from mmtf.config import NORMS
 from mmtf.errors import require, require_choice, require_names, require_number
@@ -16,75 +15,50 @@ flags.disclaim_key_flags()
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of `python -m mmtf.mixture` in `values`."""
+    define = Definer(values)
 
-    def text(name: str, default: Any, about: str) -> None:
-        flags.DEFINE_string(name, default, about, flag_values=values)
-
-    def many(name: str, about: str) -> None:
-        flags.DEFINE_multi_string(name, [], about, flag_values=values)
-
-    def words(name: str, default: list[str], about: str) -> None:
-        flags.DEFINE_list(name, default, about, flag_values=values)
-
-    def whole(name: str, default: int, about: str, least: int = 1) -> None:
-        flags.DEFINE_integer(name, default, about, lower_bound=least, flag_values=values)
-
-    def number(name: str, default: float | None, about: str) -> None:
-        flags.DEFINE_float(name, default, about, flag_values=values)
-
-    many(
-        "model",
-        "A .keras file, a SavedModel with a `logits` signature, or a workdir of mmtf.run; "
-        "NAME=PATH names it. Repeat for several.",
-    )
-    flags.DEFINE_boolean(
-        "trust_saved_models", False, "Load SavedModels, see docs/security.md.", flag_values=values
-    )
-    many("bounds", "LOW,HIGH: pixel range of the models' input, as 0,1; default -1,1.")
-    many("model_output", "Of models with several outputs, the one that gives the logits.")
-    words(
+    define.models()
+    define.words(
         "train",
         [],
         f"Games whose nets are trained here, without the held-out images: {', '.join(GAMES)}.",
     )
-    text("net", None, "Net of --train; default: that of the dataset.")
-    flags.DEFINE_integer(
-        "steps", None, "Training steps of --train; default: each game's.", 1, flag_values=values
-    )
-    number("learning_rate", None, "Largest learning rate of --train; default: each game's.")
-    number("eta_ramp", None, "Share of --train's steps over which the radius rises from 0.")
-    words(
+    define.text("net", None, "Net of --train; default: that of the dataset.")
+    define.whole("steps", None, "Training steps of --train; default: each game's.")
+    define.number("learning_rate", None, "Largest learning rate of --train; default: each game's.")
+    define.number("eta_ramp", None, "Share of --train's steps over which the radius rises from 0.")
+    define.words(
         "attacks",
         ["fgsm@*", "pgd@*"],
         "Columns, functions of (x, y): ATTACK@MODEL is an attack frozen on a model, an attack "
         "network (attnet, attnet_paper) or a universal perturbation (universal) fitted to it; "
         "ATTACK@* one for each model; none: no attack.",
     )
-    many("attack_network", "NAME=PATH of an attack network, a .keras file: a column.")
-    number("alpha", 1.0, "Probability, in [0, 1], that a user is an attacker.")
-    flags.DEFINE_boolean(
-        "adaptive", False, "Also run the adaptive attacker on each mixture.", flag_values=values
+    define.many("attack_network", "NAME=PATH of an attack network, a .keras file: a column.")
+    define.number("alpha", 1.0, "Probability, in [0, 1], that a user is an attacker.")
+    define.switch("adaptive", False, "Also run the adaptive attacker on each mixture.")
+    define.whole(
+        "adaptive_steps", 40, "Steps of the adaptive attacker's PGD on each of two losses."
     )
-    whole("adaptive_steps", 40, "Steps of the adaptive attacker's PGD on each of two losses.")
-    whole("adaptive_restarts", 1, "Random starts of the adaptive attacker for each loss.")
-    whole("grow", 0, "Rounds of double oracle with training oracles; 0: none.", 0)
-    words("grow_from", [], "Models with which it begins; default: the first two.")
-    number("grow_seconds", None, "No round of double oracle begins after so many seconds.")
-    number("gap", 0.005, "Double oracle stops once its bracket is as narrow.")
-    whole("defender_steps", 1000, "Training steps of each new net of double oracle.")
-    whole("attacker_steps", 1000, "Training steps of each attack network.")
-    text("attacker_net", "unet", "Attack network of double oracle and of attnet@MODEL.")
-    whole("pgd_steps", 20, "Steps of PGD in columns pgd@MODEL and in double oracle.")
-    text("eta", "0.3", "Radius for pixels in [-1, 1]: twice that of --epsilon.")
-    text("epsilon", None, EPSILON_HELP)
-    text("norm", "linf", f"Norm of the radius: {', '.join(NORMS)}.")
-    text("dataset", None, "Dataset, as in mmtf.evaluate.")
-    text("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
-    text("preprocess", None, "Input of the models: box or per_image, as in mmtf.evaluate.")
-    whole("selection", 2000, "Training images held out to choose the mixtures.")
-    whole("max_examples", 1000, "Number of test examples, from the first; 0 for all.", 0)
-    whole("seed", 0, "Seed of the held-out images, random starts and training.", 0)
-    text(
+    define.whole("adaptive_restarts", 1, "Random starts of the adaptive attacker for each loss.")
+    define.whole("grow", 0, "Rounds of double oracle with training oracles; 0: none.", 0)
+    define.words("grow_from", [], "Models with which it begins; default: the first two.")
+    define.number("grow_seconds", None, "No round of double oracle begins after so many seconds.")
+    define.number("gap", 0.005, "Double oracle stops once its bracket is as narrow.")
+    define.whole("defender_steps", 1000, "Training steps of each new net of double oracle.")
+    define.whole("attacker_steps", 1000, "Training steps of each attack network.")
+    define.text("attacker_net", "unet", "Attack network of double oracle and of attnet@MODEL.")
+    define.whole("pgd_steps", 20, "Steps of PGD in columns pgd@MODEL and in double oracle.")
+    define.text("eta", "0.3", "Radius for pixels in [-1, 1]: twice that of --epsilon.")
+    define.text("epsilon", None, EPSILON_HELP)
+    define.text("norm", "linf", f"Norm of the radius: {', '.join(NORMS)}.")
+    define.text("dataset", None, "Dataset, as in mmtf.evaluate.")
+    define.data_dir()
+    define.text("preprocess", None, "Input of the models: box or per_image, as in mmtf.evaluate.")
+    define.whole("selection", 2000, "Training images held out to choose the mixtures.")
+    define.whole("max_examples", 1000, "Number of test examples, from the first; 0 for all.", 0)
+    define.whole("seed", 0, "Seed of the held-out images, random starts and training.", 0)
+    define.text(
         "output",
         None,
         "Folder for record, table, errors and the mixture as a SavedModel, and for the trained "

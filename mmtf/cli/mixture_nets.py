@@ -1,13 +1,12 @@
 """The nets of `python -m mmtf.mixture`: loaded, trained, and grown by double oracle."""
 
 import dataclasses
-import sys
 from typing import Any
 
 from absl import flags
 
-from mmtf.cli.evaluate_flags import model_outputs, path_and_name, pixel_ranges
-from mmtf.errors import require, require_choice
+from mmtf.errors import require_choice
+from mmtf.runtime.console import say
 
 Values = flags.FlagValues
 
@@ -23,21 +22,6 @@ class Trained:
 
     classifier: Any
     about: dict[str, Any]
-
-
-def given_models(values: Values) -> dict[str, Any]:
-    """The classifiers of --model by name."""
-    from mmtf.classifiers.loading import load_classifier
-
-    found = []
-    bounds, outputs = (pixel_ranges(values), model_outputs(values)) if values.model else ([], [])
-    for given, limits, output in zip(values.model, bounds, outputs, strict=True):
-        path, name = path_and_name(given)
-        trusted = values.trust_saved_models
-        found.append(load_classifier(path, name, limits, output, trust_saved_models=trusted))
-    names = [one.name for one in found]
-    require(len(set(names)) == len(names), "models of different names (NAME=PATH)", names)
-    return dict(zip(names, found, strict=True))
 
 
 def first_models(values: Values, names: list[str]) -> list[str]:
@@ -152,8 +136,3 @@ def grown(
             f"{one.seconds:.0f} s"
         ),
     )
-
-
-def say(line: str) -> None:
-    """Prints a line on stderr at once."""
-    print(line, file=sys.stderr, flush=True)

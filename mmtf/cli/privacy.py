@@ -10,15 +10,17 @@ a stopped command resumes.
 
 import functools
 import os
-import sys
 from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import in_one_line
+from mmtf.cli.defining import Definer, numbers
+from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.output_folder import claimed
-from mmtf.errors import ConfigError, Interrupted, require, require_choice
+from mmtf.cli.results import Results
+from mmtf.errors import require, require_choice
 from mmtf.runtime import startup
+from mmtf.runtime.console import say
 
 FLAGS = flags.FLAGS
 NOISE_EPSILONS = (1.0, 10.0, 100.0)
@@ -27,86 +29,47 @@ FILES = ("record.json", "table.md", "curve.png")
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of `python -m mmtf.privacy` in `values`."""
-    flags.DEFINE_string(
+    define = Definer(values)
+    define.text(
         "data",
         "digits",
         "Examples with two labels: digits (embedded), a .mat file of GENKI, a .npz file with the "
         "arrays x, target and private, or tfds:NAME.",
-        flag_values=values,
     )
-    flags.DEFINE_string(
-        "target", None, "Feature of the target, with --data=tfds:NAME.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "private", None, "Feature of the attribute to hide, with tfds:NAME.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "filter",
-        ["linear"],
-        "Filters, separated by commas, of: linear, network, conv.",
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        "dimensions", 10, "Number of the filter's outputs.", lower_bound=1, flag_values=values
-    )
-    flags.DEFINE_float(
-        "rho", 0.3, "Weight of the target against the private attribute, > 0.", flag_values=values
-    )
-    flags.DEFINE_list(
-        "curve", [], "Values of rho, separated by commas, in place of --rho.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "solver", "alternating", "Update rule: a solver of mmtf.solvers.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "order", "minimax", "minimax (the filter leads) or maximin.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "adversary",
-        "mlp",
-        "Adversary during the game: softmax (linear) or mlp.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "start", "pca", "Start of the linear filter: pca, plda or random.", flag_values=values
-    )
-    flags.DEFINE_integer("steps", 1500, "Solver steps.", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer(
+    define.text("target", None, "Feature of the target, with --data=tfds:NAME.")
+    define.text("private", None, "Feature of the attribute to hide, with tfds:NAME.")
+    define.data_dir()
+    define.words("filter", ["linear"], "Filters, separated by commas, of: linear, network, conv.")
+    define.whole("dimensions", 10, "Number of the filter's outputs.")
+    define.number("rho", 0.3, "Weight of the target against the private attribute, > 0.")
+    define.words("curve", [], "Values of rho, separated by commas, in place of --rho.")
+    define.text("solver", "alternating", "Update rule: a solver of mmtf.solvers.")
+    define.text("order", "minimax", "minimax (the filter leads) or maximin.")
+    define.text("adversary", "mlp", "Adversary during the game: softmax (linear) or mlp.")
+    define.text("start", "pca", "Start of the linear filter: pca, plda or random.")
+    define.whole("steps", 1500, "Solver steps.")
+    define.whole(
         "batch_size",
         0,
         "Examples in a step; 0: all, or 512 where there are more than 5,000.",
-        flag_values=values,
+        least=None,
     )
-    flags.DEFINE_list(
+    define.words(
         "attackers",
         ["softmax", "svm", "mlp", "forest"],
         "Attackers trained afresh on the filtered examples, of: softmax, svm, mlp, forest, "
         "boosting.",
-        flag_values=values,
     )
-    flags.DEFINE_list("seeds", ["0"], "Seeds, separated by commas.", flag_values=values)
-    flags.DEFINE_boolean("baselines", True, "Measure the baselines too.", flag_values=values)
-    flags.DEFINE_string(
-        "output", None, "Folder of the results; default: runs/privacy-<data>.", flag_values=values
-    )
+    define.words("seeds", ["0"], "Seeds, separated by commas.")
+    define.switch("baselines", True, "Measure the baselines too.")
+    define.text("output", None, "Folder of the results; default: runs/privacy-<data>.")
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    print("Stopped. Finished cells are kept; the same command goes on from them.")
-    return 128 + number
-
-
-@in_one_line("mmtf.privacy", stopped=_stopped)
+@in_one_line("mmtf.privacy", stopped=says_kept("Finished cells"))
 def main(argv: list[str]) -> int:
     """Plays and measures the games that the flags describe; returns the exit status."""
-    weights = _numbers("curve", float) or [FLAGS.rho]
-    seeds = _numbers("seeds", int)
+    weights = numbers("curve", FLAGS.curve) or [FLAGS.rho]
+    seeds = numbers("seeds", FLAGS.seeds, int)
     require(all(0 < one < float("inf") for one in weights), "--rho and --curve > 0", weights)
     require(bool(seeds) and min(seeds) >= 0, "--seeds of whole numbers >= 0", FLAGS.seeds)
     startup.import_tensorflow()
@@ -149,14 +112,15 @@ def main(argv: list[str]) -> int:
             settings,
             seeds=seeds,
             folder=cells,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
+            say=say,
             played=functools.partial(_log, output),
         )
-        names = _write(output, data, settings, measured, rows_of(measured))
+        results = Results(output)
+        _write(results, data, settings, measured, rows_of(measured))
         # From its checkpoint, so that it is the filter of this command's settings.
         first = solved_game(data, methods[0], settings, seeds[0], cells)
-        save_filter(first.filter, os.path.join(output, "filter"))
-    print(f"\nEverything is in {output}: {', '.join([*names, 'filter'])}.")
+        save_filter(first.filter, results.add("filter"))
+    results.tell()
     return 0
 
 
@@ -171,14 +135,13 @@ def _log(output: str, method: Any, seed: int, solved: Any) -> None:
     logs.close()
 
 
-def _write(output: str, data: Any, settings: Any, cells: list, rows: list) -> list[str]:
-    """Prints the table and writes the files; returns their names."""
+def _write(results: Results, data: Any, settings: Any, cells: list, rows: list) -> None:
+    """Prints the table and writes the files but the filter."""
     import dataclasses
 
     import numpy as np
 
     from mmtf.privacy import report
-    from mmtf.storage.files import write_atomically, write_json
     from mmtf.storage.provenance import provenance
 
     chance = float(np.bincount(data.private_test).max() / len(data.private_test))
@@ -192,35 +155,7 @@ def _write(output: str, data: Any, settings: Any, cells: list, rows: list) -> li
         "cells": cells,
         "provenance": provenance(),
     }
-    write_json(os.path.join(output, "record.json"), record)
-    write_atomically(
-        os.path.join(output, "table.md"), lambda path: _text(path, f"{text}\n\n{words}\n")
-    )
-    names = ["record.json", "table.md"]
-    try:
-        figure = os.path.join(output, "curve.png")
-        write_atomically(
-            figure,
-            lambda path: report.curve(
-                rows, path, chance=chance, target=data.target, private=data.private
-            ),
-        )
-        names.append("curve.png")
-    except ConfigError as error:  # matplotlib is optional
-        print(f"No figure: {error}", file=sys.stderr)
-    return names
-
-
-def _text(path: str, text: str) -> None:
-    with open(path, "w") as target:
-        target.write(text)
-
-
-def _numbers(flag: str, kind: type) -> list[Any]:
-    given: list[str] = getattr(FLAGS, flag)
-    try:
-        return [kind(text) for text in given]
-    except ValueError as error:
-        raise ConfigError(
-            f"Expected --{flag} of numbers separated by commas. Received: {','.join(given)}."
-        ) from error
+    results.json("record.json", record)
+    results.text("table.md", f"{text}\n\n{words}\n")
+    names = {"target": data.target, "private": data.private}
+    results.figure("curve.png", lambda path: report.curve(rows, path, chance=chance, **names))

@@ -11,20 +11,23 @@ that predicts by vote with abstention; a stopped command resumes from its finish
 
 import os
 import re
-import sys
 from typing import Any
 
 from absl import flags
 
-from mmtf.cli.errors import in_one_line
+from mmtf.cli.defining import numbers
+from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_data import chosen_dataset
-from mmtf.cli.evaluate_flags import model_outputs, path_and_name, pixel_ranges
+from mmtf.cli.evaluate_flags import path_and_name
+from mmtf.cli.models import given_models
 from mmtf.cli.output_folder import claimed
-from mmtf.cli.smooth_flags import define_flags, numbers
+from mmtf.cli.results import Results
+from mmtf.cli.smooth_flags import define_flags
 from mmtf.config import STANDARDIZED
-from mmtf.errors import ConfigError, Interrupted, is_number, require, require_names
+from mmtf.errors import is_number, require
 from mmtf.runs.reading import is_run, read_config
 from mmtf.runtime import startup
+from mmtf.runtime.console import say
 
 __all__ = ["define_flags", "main"]
 
@@ -32,17 +35,12 @@ FLAGS = flags.FLAGS
 FILES = ("record.json", "images.jsonl", "table.csv", "table.md", "curve.png")
 
 
-def _stopped(number: int, interrupted: Interrupted | None) -> int:
-    kept = f"Finished images are in {FLAGS.output}; the same command goes on from them."
-    print("Stopped. " + (kept if FLAGS.output else "Nothing is kept without --output."))
-    return 128 + number
-
-
-@in_one_line("mmtf.smooth", stopped=_stopped)
+@in_one_line("mmtf.smooth", stopped=says_kept("Finished images", by_output=True))
 def main(argv: list[str]) -> int:
     """Certifies and attacks the models that the flags name; returns the exit status."""
     require(bool(FLAGS.model), "at least one --model", "none")
-    radii = numbers("radii", FLAGS.radii)
+    radii = tuple(numbers("radii", FLAGS.radii))
+    require(bool(radii), "--radii of at least one number", "none")
     sigmas = [_sigma(path_and_name(given)[0]) for given in FLAGS.model]
     with claimed(FLAGS.output, FILES) as cells:
         return _smooth(radii, sigmas, cells)
@@ -51,7 +49,6 @@ def main(argv: list[str]) -> int:
 def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) -> int:
     startup.import_tensorflow()
     from mmtf.classifiers.admission import logits_on, tell
-    from mmtf.classifiers.loading import load_classifier
     from mmtf.data import load_data
     from mmtf.evaluation.cells import Examples
     from mmtf.smoothing import report
@@ -71,14 +68,7 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
         )
         for sigma in sigmas
     ]
-    models = []
-    for given, bounds, output in zip(
-        FLAGS.model, pixel_ranges(FLAGS), model_outputs(FLAGS), strict=True
-    ):
-        path, name = path_and_name(given)
-        trusted = FLAGS.trust_saved_models
-        models.append(load_classifier(path, name, bounds, output, trust_saved_models=trusted))
-    require_names("models", [one.name for one in models])
+    models = list(given_models(FLAGS).values())
     name = chosen_dataset(FLAGS.dataset, [path_and_name(one)[0] for one in FLAGS.model], models)
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     examples = Examples(dataset, FLAGS.max_examples)
@@ -98,9 +88,10 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
     text = "\n".join(lines) + "\n\n" + report.table(entries, both)
     print(text)
     if FLAGS.output:
-        names = _write(measured, entries, dataset, given, text)
-        names += _export(models, settings, dataset)
-        print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
+        results = Results(FLAGS.output)
+        _write(results, measured, entries, dataset, given, text)
+        _export(results, models, settings, dataset)
+        results.tell()
     return 0
 
 
@@ -119,35 +110,28 @@ def _sigma(path: str) -> float:
     return float(trained)
 
 
-def _write(measured: list, entries: list, dataset: Any, given: dict, text: str) -> list[str]:
-    """Writes the files but the SavedModels; returns their names."""
+def _write(
+    results: Results, measured: list, entries: list, dataset: Any, given: dict, text: str
+) -> None:
+    """Writes the files but the SavedModels."""
     import json
 
     import pandas as pd
 
     from mmtf.smoothing import report
-    from mmtf.storage.files import write_atomically, write_json, write_text
     from mmtf.storage.provenance import provenance
 
-    def at(name: str) -> str:
-        return os.path.join(FLAGS.output, name)
-
     record = {"dataset": dataset.name, "note": dataset.note, "settings": given}
-    write_json(at("record.json"), {**record, "models": entries, **provenance()})
+    results.json("record.json", {**record, "models": entries, **provenance()})
     rows = [json.dumps(row) for one in measured for row in report.image_rows(one)]
-    write_text(at("images.jsonl"), "\n".join(rows) + "\n")
+    results.text("images.jsonl", "\n".join(rows) + "\n")
     flat = [{"model": one["model"], **point} for one in entries for point in one["points"]]
-    write_text(at("table.csv"), pd.json_normalize(flat, sep="_").to_csv(index=False))
-    names = ["record.json", "images.jsonl", "table.csv", "table.md"]
-    try:
-        write_atomically(at("curve.png"), lambda path: report.curve(measured, path))
-        names.append("curve.png")
-    except ConfigError as error:  # matplotlib is optional
-        print(f"No figure: {error}", file=sys.stderr)
-    write_text(at("table.md"), text + "\n")
+    results.text("table.csv", pd.json_normalize(flat, sep="_").to_csv(index=False))
+    results.text("table.md", text + "\n")
+    results.figure("curve.png", lambda path: report.curve(measured, path))
+    logs = results.add("logs")
     for entry in entries:
-        _log(at(os.path.join("logs", _file_name(entry["model"]))), entry, given)
-    return [*names, "logs"]
+        _log(os.path.join(logs, _file_name(entry["model"])), entry, given)
 
 
 def _log(folder: str, entry: dict, given: dict) -> None:
@@ -164,22 +148,19 @@ def _log(folder: str, entry: dict, given: dict) -> None:
     logs.close()
 
 
-def _export(models: list, settings: list, dataset: Any) -> list[str]:
-    """Writes a SavedModel of each smoothed Keras model; returns their names."""
+def _export(results: Results, models: list, settings: list, dataset: Any) -> None:
+    """Writes a SavedModel of each smoothed Keras model."""
     from mmtf.smoothing.serving import save_smoothed
 
     if not FLAGS.votes:
-        return []
-    names = []
+        return
     for model, how in zip(models, settings, strict=True):
         if model.keras_model is None:
-            print(f"No export of {model.name}: it is not a Keras model.", file=sys.stderr)
+            say(f"No export of {model.name}: it is not a Keras model.")
             continue
-        names.append("smoothed" if len(models) == 1 else f"smoothed-{_file_name(model.name)}")
-        path = os.path.join(FLAGS.output, names[-1])
+        name = "smoothed" if len(models) == 1 else f"smoothed-{_file_name(model.name)}"
         given = {"sigma": how.sigma, "n": FLAGS.votes, "alpha": how.alpha}
-        save_smoothed(model, dataset.preprocess, dataset.image_shape, path, **given)
-    return names
+        save_smoothed(model, dataset.preprocess, dataset.image_shape, results.add(name), **given)
 
 
 def _file_name(name: str) -> str:

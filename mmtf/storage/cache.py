@@ -3,10 +3,10 @@
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from mmtf.runtime.console import say
 from mmtf.storage.digest import sha256
 from mmtf.storage.files import UNREADABLE, write_atomically
 from mmtf.storage.provenance import source_digest
@@ -53,8 +53,7 @@ class Entry:
         try:
             return read(self.path)
         except errors as error:
-            line = f"! {self.path} cannot be read ({error}); its content is computed again."
-            print(line, file=sys.stderr, flush=True)
+            say(f"! {self.path} cannot be read ({error}); its content is computed again.")
             return None
 
     def save(self, write: Callable[[str], Any]) -> None:

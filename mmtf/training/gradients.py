@@ -1,7 +1,6 @@
 """Checks, before the first step, that a model can learn: weights to train, and gradients."""
 
 import contextlib
-import sys
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +12,7 @@ from mmtf.classifiers.state import lost_variable
 from mmtf.errors import ConfigError, reason_of
 from mmtf.functional import substitute
 from mmtf.games.base import Game
+from mmtf.runtime.console import say
 
 # Below this share of weights that are trained, it is said.
 FEW = 0.1
@@ -41,7 +41,7 @@ def require_weights(classifier: Classifier, game: Game) -> None:
     if not game.trains_classifier:
         return
     if lost := lost_variable(classifier.model):
-        print(f"{classifier.name}: {lost}", file=sys.stderr, flush=True)
+        say(f"{classifier.name}: {lost}")
     trained = sum(_size(one) for one in classifier.trainable_variables)
     total = sum(_size(one) for one in classifier.model.weights)
     if not trained:
@@ -51,7 +51,7 @@ def require_weights(classifier: Classifier, game: Game) -> None:
         )
     if trained < FEW * total:
         line = f"Training {trained:,} of {total:,} weights ({trained / total:.1%}): the others have"
-        print(f"{classifier.name}: {line} trainable=False.", file=sys.stderr, flush=True)
+        say(f"{classifier.name}: {line} trainable=False.")
 
 
 def require_gradients(classifier: Classifier, game: Game, images: Any, labels: Any) -> None:
@@ -78,7 +78,7 @@ def require_gradients(classifier: Classifier, game: Game, images: Any, labels: A
     if game.trains_classifier and not all(reached):
         left = [one.path for one, found in zip(variables, reached, strict=True) if not found]
         line = f"no gradient reaches {len(left)} of {len(reached)} weights, {left[0]} the first"
-        print(f"{classifier.name}: {line}: they stay as they are.", file=sys.stderr, flush=True)
+        say(f"{classifier.name}: {line}: they stay as they are.")
     if not game.input_gradients:
         return
     if largest == 0.0 and variables:

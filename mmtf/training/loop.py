@@ -1,11 +1,11 @@
 """The training loop: compiled calls of many steps, checkpoints, rounds, signals, divergence."""
 
-import sys
 import time
 from typing import NamedTuple
 
 from mmtf.distributed.workers import Workers
 from mmtf.errors import Interrupted, RunError
+from mmtf.runtime.console import say
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.monitor import Monitor
@@ -143,7 +143,7 @@ def _say(line, progress):
     if progress:
         progress.note(line)
     else:
-        print(line, file=sys.stderr, flush=True)
+        say(line)
 
 
 def _advice(step):
