@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
         bounds = pixel_range(",".join(FLAGS.bounds))
         model = load_classifier(
             FLAGS.model,
-            bounds=pixel_range(",".join(FLAGS.bounds)),
+            bounds=bounds,
             trust_saved_models=FLAGS.trust_saved_models,
         )
     # Pixels in the box itself, of which the two scales of a radius speak.
