@@ -21,8 +21,10 @@ TABLE = """
 afterwards -> runs.replay
 attacks MADE@attacks._names_0_1
 attacks.apgd_targeted -> attacks.apgd
-attacks.base choose=where_per_example compiled@attacks._names_0_1 judge=misclassified_fn
-    run@attacks.loop
+attacks.base choose=where_per_example@attacks.queries compiled@attacks._names_0_1
+    errors_at@attacks.queries gradient_of@attacks.queries input_gradient@attacks.queries
+    judge=misclassified_fn@attacks.queries per_example@attacks.queries program@attacks.queries
+    run@attacks.loop where_per_example@attacks.queries
 attacks.decay -> attacks.iterated shares=decay_factors
 attacks.expectation -> attacks.eot MeanClassifier=mean_classifier@attacks._names_0_1
 attacks.fgm -> attacks.single_step

@@ -18,7 +18,7 @@ from benchmarks.peers import art_attacks, foolbox_attacks, original_attacks
 from benchmarks.peers.subject import Settings, Subject
 from benchmarks.peers.torch_copy import nchw, nhwc
 from mmtf.attacks import ATTACKS
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.evaluation.runner import perturb
 from mmtf.evaluation.verdict import misclassified

@@ -9,13 +9,14 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Found, gradient_of, per_example, program, where_per_example
+from mmtf.attacks.base import Found
 from mmtf.attacks.criteria import (
     TargetableAttack,
     count_classes,
     require_restarts,
     wrong_classes_fn,
 )
+from mmtf.attacks.queries import gradient_of, per_example, program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_choice, require_int, require_number
 from mmtf.threat import ThreatModel

@@ -7,9 +7,10 @@ from tensorflow import Tensor
 
 from mmtf.attacks import loop
 from mmtf.attacks.apgd import APGD, APGDTargeted
-from mmtf.attacks.base import Attack, where_per_example
+from mmtf.attacks.base import Attack
 from mmtf.attacks.criteria import count_classes
 from mmtf.attacks.fab import FAB
+from mmtf.attacks.queries import where_per_example
 from mmtf.attacks.square import Square
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow import Tensor
 
-from mmtf.attacks.base import gradient_of, program, where_per_example
 from mmtf.attacks.criteria import TargetableAttack
+from mmtf.attacks.queries import gradient_of, program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int, require_number
 

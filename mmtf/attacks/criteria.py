@@ -10,7 +10,8 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Attack, checked_inputs, program, where_per_example
+from mmtf.attacks.base import Attack
+from mmtf.attacks.queries import checked_inputs, program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_bool, require_int
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.attacks import loop
-from mmtf.attacks.base import Attack, Found, errors_at, per_example, where_per_example
+from mmtf.attacks.base import Attack, Found
 from mmtf.attacks.criteria import wrong_classes_fn
+from mmtf.attacks.queries import errors_at, per_example, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int, require_number
 

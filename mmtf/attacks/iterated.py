@@ -10,8 +10,9 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Found, input_gradient
+from mmtf.attacks.base import Found
 from mmtf.attacks.criteria import TargetableAttack, require_restarts
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import Classifier
 from mmtf.config import NORMS
 from mmtf.errors import require_choice, require_int, require_number

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from mmtf.attacks.base import Attack, program, where_per_example
+from mmtf.attacks.base import Attack
+from mmtf.attacks.queries import program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 
 # The batch is compacted once the share of examples still to be attacked is below this. Compacting

@@ -10,8 +10,9 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Attack, Found, gradient_of, per_example, program, where_per_example
+from mmtf.attacks.base import Attack, Found
 from mmtf.attacks.iterated import DECAYS, decay_factors
+from mmtf.attacks.queries import gradient_of, per_example, program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.config import NORMS
 from mmtf.errors import require_bool, require_choice, require_int, require_number

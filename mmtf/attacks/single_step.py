@@ -5,8 +5,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import Tensor
 
-from mmtf.attacks.base import Attack, input_gradient
+from mmtf.attacks.base import Attack
 from mmtf.attacks.criteria import TargetableAttack
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import Classifier
 from mmtf.config import NORMS
 

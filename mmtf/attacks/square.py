@@ -10,8 +10,9 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf import losses
-from mmtf.attacks.base import Found, program, where_per_example
+from mmtf.attacks.base import Found
 from mmtf.attacks.criteria import TargetableAttack
+from mmtf.attacks.queries import program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int, require_number
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.defenses.ascent import without_box
 from mmtf.defenses.input_gradients import inner, length, loss_and_gradient
 from mmtf.errors import require_number

@@ -1,6 +1,6 @@
 """N-FGSM: a single step from strong noise, without the projection to the ball."""
 
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.errors import require_number
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.attacks.base import input_gradient
 from mmtf.attacks.iterated import PGD
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.base import Attack, misclassified_fn
+from mmtf.attacks.base import Attack
 from mmtf.attacks.loop import Iteration, run, watching
+from mmtf.attacks.queries import misclassified_fn
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require

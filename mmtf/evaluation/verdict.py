@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.base import misclassified_fn
+from mmtf.attacks.queries import misclassified_fn
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size

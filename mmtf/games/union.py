@@ -8,8 +8,8 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf import losses
-from mmtf.attacks.base import where_per_example
 from mmtf.attacks.loop import restart_seed
+from mmtf.attacks.queries import where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require, require_choice, require_int, require_number
 from mmtf.games.base import Game

@@ -9,8 +9,9 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf import losses
-from mmtf.attacks.base import Found, gradient_of, where_per_example
+from mmtf.attacks.base import Found
 from mmtf.attacks.iterated import PGD
+from mmtf.attacks.queries import gradient_of, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_choice, require_int, require_seed
 from mmtf.evaluation.runner import perturb

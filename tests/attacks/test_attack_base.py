@@ -11,8 +11,9 @@ import tensorflow as tf
 from mmtf import losses
 from mmtf.attacks import ExpectationOverTransformation, UniversalPerturbation
 from mmtf.attacks.autoattack import AutoAttack
-from mmtf.attacks.base import Attack, input_gradient
+from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IFGSM, PGD
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.threat import ThreatModel
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks import ATTACKS, ExpectationOverTransformation
-from mmtf.attacks.base import input_gradient
 from mmtf.attacks.eot import mean_of
+from mmtf.attacks.queries import input_gradient
 from mmtf.errors import ConfigError
 from mmtf.evaluation.runner import measure
 from mmtf.threat import ThreatModel

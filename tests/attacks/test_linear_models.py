@@ -11,8 +11,8 @@ from test_threat import projection
 
 from mmtf import threat as room
 from mmtf.attacks import ATTACKS
-from mmtf.attacks.base import input_gradient
 from mmtf.attacks.iterated import IteratedAttack
+from mmtf.attacks.queries import input_gradient
 from mmtf.threat import ThreatModel
 
 SHAPE = (3, 3, 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.export import save_serving
 from mmtf.classifiers.loading import load_classifier, require_keras
 from mmtf.data import to_unit_box

@@ -9,7 +9,7 @@ from peer_setting import THREAT
 
 import mmtf
 from mmtf import games
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.errors import ConfigError
 from mmtf.games.players import Batch
 from mmtf.training.callbacks import Callbacks

@@ -9,7 +9,7 @@ from peer_setting import THREAT
 
 import mmtf
 from mmtf import games
-from mmtf.attacks.base import input_gradient
+from mmtf.attacks.queries import input_gradient
 from mmtf.games.players import Batch
 
 CONTEXT = peer_setting.context_of(6)
