@@ -68,16 +68,16 @@ def in_one_line(
     return decorate
 
 
-def says_kept(kept: str, *, by_output: bool = False) -> Stopped:
+def says_kept(kept: str, output: Callable[[], str | None] | None = None) -> Stopped:
     """Returns a function for `in_one_line` that tells the user from what a command goes on.
 
     Args:
       kept: what is kept, in the plural.
-      by_output: whether it is kept only with --output.
+      output: returns the value of --output; only for a command that keeps nothing without it.
     """
 
     def stopped(number: int, interrupted: Interrupted | None) -> int:
-        if by_output and not flags.FLAGS.output:
+        if output is not None and not output():
             print("Stopped. Nothing is kept without --output.")
         else:
             print(f"Stopped. {kept} are kept; the same command goes on from them.")

@@ -48,7 +48,7 @@ FLAGS = flags.FLAGS
 
 
 @in_one_line(
-    "mmtf.evaluate", stopped=says_kept("Finished cells and batches of images", by_output=True)
+    "mmtf.evaluate", stopped=says_kept("Finished cells and batches of images", lambda: FLAGS.output)
 )
 def main(argv: list[str]) -> int:
     """Evaluates the models that the flags name and prints the tables; returns the exit status."""

@@ -43,7 +43,7 @@ FILES = ("record.json", "table.md", "errors.npz")
 ALPHAS = (0.0, 0.01, 0.1, 0.5, 1.0)
 
 
-@in_one_line("mmtf.mixture", stopped=says_kept("Trained networks", by_output=True))
+@in_one_line("mmtf.mixture", stopped=says_kept("Trained networks", lambda: FLAGS.output))
 def main(argv: list[str]) -> int:
     """Compares and grows the mixtures that the flags describe; returns the exit status."""
     eta = checked_flags(FLAGS)

@@ -35,7 +35,7 @@ FLAGS = flags.FLAGS
 FILES = ("record.json", "images.jsonl", "table.csv", "table.md", "curve.png")
 
 
-@in_one_line("mmtf.smooth", stopped=says_kept("Finished images", by_output=True))
+@in_one_line("mmtf.smooth", stopped=says_kept("Finished images", lambda: FLAGS.output))
 def main(argv: list[str]) -> int:
     """Certifies and attacks the models that the flags name; returns the exit status."""
     require(bool(FLAGS.model), "at least one --model", "none")
