@@ -119,7 +119,7 @@ risks -> losses
 run BEGAN@cli.run FLAGS@cli.run main@cli.run
 solvers.functional -> functional
 summary -> cli.summary
-threat ROUNDS@norms.l2 TINY@norms.l2
+threat L2_SLACK@norms.sizes ROUNDS@norms.l2 TINY@norms.l2
 training.adam -> kernels.adam
 training.clusters -> distributed.clusters
 training.devices -> runtime.devices

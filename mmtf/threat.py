@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range
-from mmtf.norms import l1, l2
+from mmtf.norms import l1, l2, linf
+from mmtf.norms.sizes import LINF_SLACK, norms_of, slack
 from mmtf.radius import (
     PIXELS,
     Box,
@@ -23,12 +24,6 @@ from mmtf.radius import (
     require_norm,
 )
 
-# A pixel in [-1, 1] is rounded twice to float32 (x + delta, then the clip): 2 * 2^-24. Computing
-# the bound x + eta adds as much again.
-LINF_SLACK = 2.5e-7
-# Relative to eta, for rounding in the sum and the square root of the l2 norm. The roundings of the
-# pixels come on top (`violations`).
-L2_SLACK = 1e-5
 # Images in [0, 1] are recognized by pixels in the upper half of [-1, 1] only, of which the largest
 # is above this share of that half.
 SPREAD = 0.8
@@ -266,15 +261,8 @@ class ThreatModel:
           x: [N, ...], the images, in the box.
           seed: int tensor [2]; equal seeds give equal points.
         """
-        shape = tf.shape(x)
-        if self.norm == "linf":
-            if not isinstance(self.eta, float):
-                delta = self.radii * tf.random.stateless_uniform(shape, seed, -1.0, 1.0, x.dtype)
-                return self.project(x + delta, x)
-            delta = tf.random.stateless_uniform(shape, seed, -self.eta, self.eta, x.dtype)
-            return self.project(x + delta, x)
-        ball = l1 if self.norm == "l1" else l2
-        return self.project(x + ball.random_delta(shape, seed, self.eta, x.dtype), x)
+        ball = {"linf": linf, "l2": l2, "l1": l1}[self.norm]
+        return self.project(x + ball.random_delta(tf.shape(x), seed, self.radii, x.dtype), x)
 
     def size(self, delta: tf.Tensor | np.ndarray) -> np.ndarray:
         """||delta||_p of each example, weighted for an array eta: float64 [N] for delta [N, ...].
@@ -283,34 +271,21 @@ class ThreatModel:
         """
         delta = np.asarray(delta, np.float64)
         if not isinstance(self.eta, float):
-            eta = np.broadcast_to(np.asarray(self.eta, np.float64), delta.shape)
-            rounding = LINF_SLACK * max(map(abs, self.box))
-            scaled = np.where(np.abs(delta) <= rounding, 0.0, np.inf)
-            np.divide(np.abs(delta), eta / self.radius, out=scaled, where=eta > 0)
-            delta = scaled
-        flat = np.asarray(delta, np.float64).reshape(len(delta), -1)
-        if self.norm == "linf":
-            return np.abs(flat).max(axis=1, initial=0.0)
-        if self.norm == "l1":
-            return np.abs(flat).sum(axis=1)
-        return np.sqrt((flat**2).sum(axis=1))
+            weights = np.asarray(self.eta, np.float64) / self.radius
+            delta = linf.divided(delta, weights, LINF_SLACK * max(map(abs, self.box)))
+        return norms_of(delta, self.norm)
 
     def violations(self, z: tf.Tensor | np.ndarray, x: tf.Tensor | np.ndarray) -> np.ndarray:
         """bool [N]: which examples z leave the ball around x or the box, or contain NaN or inf.
 
-        Computed in float64. The tolerance covers float32 rounding only (LINF_SLACK, L2_SLACK).
+        Computed in float64. The tolerance covers float32 rounding only (`mmtf.norms.sizes`).
         """
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
-        slack = LINF_SLACK * max(map(abs, self.box))
-        pixels = z[0].size if len(z) else 0
-        if self.norm == "l2":
-            slack = slack * np.sqrt(pixels) + L2_SLACK * self.eta
-        elif self.norm == "l1":
-            slack *= pixels
+        allowed = slack(self.norm, self.eta, self.box, z[0].size if len(z) else 0)
         if isinstance(self.eta, float):
-            outside = self.size(z - x) > self.eta + slack
+            outside = self.size(z - x) > self.eta + allowed
         else:
-            beyond = np.abs(z - x) > np.asarray(self.eta, np.float64) + slack
+            beyond = np.abs(z - x) > np.asarray(self.eta, np.float64) + allowed
             outside = beyond.reshape(len(z), -1).any(axis=1)
         flat = z.reshape(len(z), -1)
         low, high = (float(np.float32(bound)) for bound in self.box)  # rounded as in clip_box

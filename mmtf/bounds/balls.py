@@ -9,8 +9,9 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.errors import ConfigError, require, require_choice, require_range, shown
+from mmtf.norms.sizes import norms_of, slack
 from mmtf.radius import PIXELS, Box, as_radius, largest, require_norm
-from mmtf.threat import L2_SLACK, LINF_SLACK, ThreatModel
+from mmtf.threat import ThreatModel
 
 NORMS = ("linf", "l2", "l1")
 # Rounds of the search for the multiplier of the l2 ball. Every round gives a valid bound; with few
@@ -85,13 +86,11 @@ class Ball:
     def contains(self, z: Any, x: Any) -> np.ndarray:
         """bool [N]: which points z, float [N, ...], lie in the ball around x and in the box."""
         z, x = np.asarray(z, np.float64), np.asarray(x, np.float64)
-        delta = np.abs(z - x).reshape(len(x), -1)
         low, high = self.box
         inside = ((low <= z) & (z <= high)).reshape(len(x), -1).all(1)  # False for NaN
         if self.norm == "linf":
-            return inside & (delta <= self._radii(x.shape[1:]).ravel()).all(1)
-        size = delta.sum(1) if self.norm == "l1" else np.sqrt((delta**2).sum(1))
-        return inside & (size <= self.eta)
+            return inside & (np.abs(z - x) <= self._radii(x.shape[1:])).reshape(len(x), -1).all(1)
+        return inside & (norms_of(z - x, self.norm) <= self.eta)
 
     def with_tolerance(self, size: int) -> "Ball":
         """The ball enlarged by the rounding that evaluations grant to attacks.
@@ -102,12 +101,8 @@ class Ball:
         Args:
           size: number of pixels of an image, times channels.
         """
-        slack = LINF_SLACK * max(map(abs, self.box))
-        if self.norm == "l1":
-            slack *= size
-        elif self.norm == "l2":
-            slack = slack * math.sqrt(size) + L2_SLACK * self.eta
-        return dataclasses.replace(self, eta=np.asarray(self.eta, np.float64) + slack)
+        rounding = slack(self.norm, self.eta, self.box, size)
+        return dataclasses.replace(self, eta=np.asarray(self.eta, np.float64) + rounding)
 
     def _radii(self, shape):
         """The radius of each value of an image, float64 of its shape."""

@@ -1,1 +1,1 @@
-"""The geometry of l2 and l1 balls within the box, for `mmtf.threat`."""
+"""The geometry of balls within the box, for `mmtf.threat`."""
