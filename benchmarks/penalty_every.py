@@ -60,7 +60,7 @@ def play(
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
     from mmtf.presets import run_config
-    from mmtf.runs.experiment import make_game, net_maker
+    from mmtf.runs.games import make_game, net_maker
     from mmtf.threat import ThreatModel
     from mmtf.training.train import train
 

@@ -116,7 +116,7 @@ def play_mmtf(data: Any, seed: int, who: str = "mmtf") -> dict:
     from mmtf.attacks import ATTACKS
     from mmtf.evaluation.runner import measure
     from mmtf.presets import run_config
-    from mmtf.runs.experiment import make_game, net_maker
+    from mmtf.runs.games import make_game, net_maker
     from mmtf.threat import ThreatModel
     from mmtf.training.callbacks import Callbacks
     from mmtf.training.train import train
@@ -169,7 +169,7 @@ def play_art(data: Any, seed: int, scheduled: bool = False) -> dict:
 
     from benchmarks.peers.speed.art_function_peer import compiled_training_step
     from mmtf.presets import run_config
-    from mmtf.runs.experiment import net_maker
+    from mmtf.runs.games import net_maker
     from mmtf.training.learning_rate import WarmupCosine
 
     keras.utils.set_random_seed(seed)

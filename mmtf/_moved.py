@@ -117,6 +117,7 @@ reports.intervals -> stats.intervals
 reports.record -> storage.files
 risks -> losses
 run BEGAN@cli.run FLAGS@cli.run main@cli.run
+runs.experiment require_possible@runs.admission
 solvers.functional -> functional
 summary -> cli.summary
 threat L2_SLACK@norms.sizes ROUNDS@norms.l2 TINY@norms.l2

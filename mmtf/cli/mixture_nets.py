@@ -45,8 +45,7 @@ def trained_net(values: Values, game: str, data: Any, eta: Any, cells: str | Non
     from mmtf.classifiers.classifier import Classifier
     from mmtf.mixtures.training_oracles import kept_model
     from mmtf.presets import run_config
-    from mmtf.runs.experiment import net_maker
-    from mmtf.runs.games import make_game
+    from mmtf.runs.games import make_game, net_maker
     from mmtf.training.progress import Progress
     from mmtf.training.train import train
 

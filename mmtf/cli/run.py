@@ -233,7 +233,7 @@ def _job(config: RunConfig, cluster: Any) -> _Job:
         return _Job(config, path)
     from mmtf.data import load_data
     from mmtf.distributed.strategy import make_strategy
-    from mmtf.runs.experiment import require_possible
+    from mmtf.runs.admission import require_possible
 
     _refuse_questions(config)
     require_possible(config)  # before data is read

@@ -1,92 +1,38 @@
 """One run, from its configuration to its record: train, evaluate, export."""
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from mmtf.classifiers import export
-from mmtf.config import INITIALIZERS, STANDARDIZED, RunConfig
+from mmtf.config import STANDARDIZED, RunConfig
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
-from mmtf.errors import require, require_choice, require_number
-from mmtf.evaluation.attack_specs import MET
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import attack_classifier
 from mmtf.games import GAMES
 from mmtf.games.adv_fgsm import AdvFGSM
-from mmtf.nets import NETS
-from mmtf.nets.attack_outputs import OUTPUTS
-from mmtf.nets.strided import INITIAL_WEIGHTS
 from mmtf.radius import radius_title
-from mmtf.registry import is_place
 from mmtf.reports import write_json
 from mmtf.runs.curve import Curve, attacks_of
-from mmtf.runs.games import make_game
+from mmtf.runs.games import make_game, net_maker
 from mmtf.runs.record import RunRecord, result_of
 from mmtf.runs.rounds import round_path, rounds_matrix
 from mmtf.runs.union import UNION, attackers_of, union_attacks
 from mmtf.runs.workdir import Workdir
 from mmtf.runtime.devices import default_strategy, resolve_jit, resolve_precision
-from mmtf.training.admission import refuse_mirrored
 from mmtf.training.callbacks import Callbacks
 from mmtf.training.logs import Logs
-from mmtf.training.monitor import refuse_options
 from mmtf.training.options import CHECKPOINT_SECONDS
 from mmtf.training.train import Trained, train
 from mmtf.training.trainer import Trainer
 
 CURVE_POINTS = 10
 SHOWN_IMAGES = 8
-
-
-def require_possible(config: RunConfig) -> None:
-    """Raises ConfigError for a game, net or attack that cannot be made; reads no data."""
-    refuse_options(make_game(config), config.schedule)
-    refuse_mirrored(config.schedule.augment, config.dataset)
-    attacker = config.game_options.get("net_options", {})
-    if "output" in attacker and not is_place(config.game_options["net"]):
-        require_choice("attack_output", attacker["output"], OUTPUTS)
-    if not is_place(config.net):
-        options = config.net_options
-        choices = INITIAL_WEIGHTS if config.net in ("strided_cnn", "cnn7") else INITIALIZERS
-        require_choice("init", options.get("init", choices[0]), choices)
-        require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
-        require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)
-    names = tuple(name for name in config.attacks if name != MET)
-    if names:
-        attacks_of(dataclasses.replace(config, attacks=names))
-
-
-def net_maker(
-    config: RunConfig, dataset: Dataset, seed: int | None = None
-) -> Callable[[], keras.Model]:
-    """Returns a function that builds a newly initialized classifier of `config`.
-
-    Args:
-      config: the run's configuration.
-      dataset: gives the image shape and the number of classes.
-      seed: of the initial weights; None: `config.seed`.
-    """
-
-    def make_net() -> keras.Model:
-        net = NETS[config.net](
-            image_shape=dataset.image_shape,
-            num_classes=dataset.num_classes,
-            seed=config.seed if seed is None else seed,
-            **config.net_options,
-        )
-        # The files of a run hold the Keras model alone.
-        advice = "; put the scale of its pixels into it as a Rescaling layer"
-        require(isinstance(net, keras.Model), f"a keras.Model from --net{advice}", type(net))
-        return net
-
-    return make_net
 
 
 def run_experiment(

@@ -14,7 +14,7 @@ from mmtf.games import GAMES
 from mmtf.presets import schedule_of
 from mmtf.reports import write_json
 from mmtf.runs.curve import network_recipes
-from mmtf.runs.experiment import make_game, net_maker
+from mmtf.runs.games import make_game, net_maker
 from mmtf.runs.reading import read_config
 from mmtf.runs.rounds import kept_rounds, replay, round_path
 from mmtf.runs.workdir import Workdir, is_finished
