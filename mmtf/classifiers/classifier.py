@@ -2,19 +2,18 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from mmtf.classifiers.adapted import as_keras_model
+from mmtf.classifiers.fingerprint import parts_of
 from mmtf.classifiers.outputs import Output, choose, symbolic_output, two_logits
 from mmtf.classifiers.precision import computing_in
-from mmtf.classifiers.state import constants_of, variables_of
 from mmtf.classifiers.unwrapping import End, squashing_end, taken_off
-from mmtf.errors import ConfigError, require, require_choice, require_range, require_text
+from mmtf.errors import require, require_choice, require_range, require_text
 from mmtf.kernels import optimized
 from mmtf.storage.digest import sha256
 
@@ -167,9 +166,7 @@ class Classifier:
             require(own is not None, "a Keras model, or a callable with a fingerprint", self.model)
             parts = [str(own)]
         else:
-            parts = [_architecture(self.keras_model), *self.keras_model.get_weights()]
-            beside = {**constants_of(self.model), **variables_of(self.model)}
-            parts += [part for name in sorted(beside) for part in (name, np.asarray(beside[name]))]
+            parts = parts_of(self.keras_model)
         if self.bounds != BOX or self.preprocessing is not None:
             named = getattr(self.preprocessing, "__qualname__", repr(self.preprocessing))
             parts.append(repr((self.bounds, named)))
@@ -186,19 +183,7 @@ class Classifier:
           ConfigError: `model` is not a Keras model, or must be adapted and has no static input
             shape.
         """
-        model = self.keras_model
-        if model is None:
-            raise ConfigError(f"Expected a Keras model. Received: {self.model!r}.")
-        if self.note is not None or self.output is not None:
-            return _Logits(self)
-        if self.bounds == BOX and self.preprocessing is None:
-            return model
-        shape = getattr(model, "input_shape", None)
-        if not isinstance(shape, tuple):
-            raise ConfigError(f"Expected a model of one known input shape. Received: {shape}.")
-        inputs = keras.Input(shape[1:])
-        adapted = keras.layers.Lambda(self.inputs_of, output_shape=shape[1:])(inputs)
-        return keras.Model(inputs, model(adapted), name=f"{model.name}_of_the_box")
+        return as_keras_model(self)
 
     def rejection(self, x: Any) -> tf.Tensor:
         """How far each rule of rejection is broken, float32 [N, rules]; > 0 rejects the image.
@@ -297,25 +282,6 @@ def as_classifier(model: Any) -> Classifier:
     return kept[KEPT]
 
 
-class _Logits(keras.Model):
-    """A Classifier as a Keras model with the weights of its own."""
-
-    def __init__(self, classifier):
-        super().__init__(name=f"logits_of_{classifier.model.name}")
-        self.inner = classifier.model
-        self._classifier = classifier.at(None)
-
-    def call(self, x, training=False):
-        return self._classifier(x, training=training)
-
-
 def _call(classifier, function, *tensors):
     with classifier.computing():
         return function(classifier, *tensors)
-
-
-def _architecture(model):
-    try:
-        return json.dumps(model.get_config(), sort_keys=True, default=repr)
-    except NotImplementedError:  # a subclassed model without get_config
-        return f"{type(model).__module__}.{type(model).__qualname__}"

@@ -1,9 +1,12 @@
-"""Fingerprint of a Keras model's architecture, equal for two builds of the same model."""
+"""What identifies a Keras model: its architecture, and the values that its outputs depend on."""
 
 import json
+from typing import Any
 
 import keras
+import numpy as np
 
+from mmtf.classifiers.state import constants_of, variables_of
 from mmtf.storage.digest import sha256
 
 # Entries of a layer's config that may differ between two builds of the same model. Keras numbers
@@ -33,6 +36,13 @@ def architecture(model: keras.Model) -> str:
     return sha256(json.dumps(_layers(model), sort_keys=True))[:16]
 
 
+def parts_of(model: keras.Model) -> list[Any]:
+    """Layers, current weights, and the constants and variables beside them, for `sha256`."""
+    beside = {**constants_of(model), **variables_of(model)}
+    named = [part for name in sorted(beside) for part in (name, np.asarray(beside[name]))]
+    return [_config(model), *model.get_weights(), *named]
+
+
 def _layers(layer):
     inner = getattr(layer, "layers", None)
     if isinstance(layer, keras.Model) and inner:
@@ -52,3 +62,10 @@ def _simple(value):
     if isinstance(value, list | tuple):
         return [_simple(one) for one in value]
     return value if isinstance(value, str | int | float | bool) else None
+
+
+def _config(model):
+    try:
+        return json.dumps(model.get_config(), sort_keys=True, default=repr)
+    except NotImplementedError:  # a subclassed model without get_config
+        return f"{type(model).__module__}.{type(model).__qualname__}"
