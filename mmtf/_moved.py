@@ -70,7 +70,8 @@ evaluation.models -> classifiers.loading Defense@evaluation._names_0_1
     load_defense@evaluation._names_0_1
 evaluation.nearest -> evaluation.minimal_perturbation smallest_broken=minimal_distance
 evaluation.network_pair -> evaluation.exploitability
-evaluation.payoff as_result@evaluation._names_0_1
+evaluation.payoff COLUMNS@evaluation.frame TARGETED@evaluation.frame as_result@evaluation._names_0_1
+    evaluate@evaluation.frame
 evaluation.rounds -> runs.rounds
 evaluation.universal -> evaluation.fitted_universal FreshUniversal=FittedUniversal
 experiment -> runs.experiment

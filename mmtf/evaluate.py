@@ -6,10 +6,10 @@ from typing import Any
 
 
 class _Callable(types.ModuleType):
-    """A callable module: calling it calls `mmtf.evaluation.payoff.evaluate`."""
+    """A callable module: calling it calls `mmtf.evaluation.frame.evaluate`."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from mmtf.evaluation.payoff import evaluate
+        from mmtf.evaluation.frame import evaluate
 
         return evaluate(*arguments, **options)
 

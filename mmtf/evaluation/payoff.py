@@ -1,27 +1,21 @@
-"""Measures payoff matrices of classifiers x attacks x radii.
-
-`evaluate`, which is `mmtf.evaluate`, measures a single threat model and returns a DataFrame.
-"""
+"""Measures payoff matrices of classifiers x attacks x radii."""
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
-from mmtf.data.dataset import Dataset, require_dataset
-from mmtf.errors import ConfigError, require, require_names
+from mmtf.data.dataset import Dataset
+from mmtf.errors import require
 from mmtf.evaluation.admission import (
     SCALE_EXAMPLES,
     attack_precision,
     validate_classifier,
     validate_logits,
 )
-from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.batching import default_batch_size
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.evaluation.cells import Examples, Row, cell_measurer
@@ -39,116 +33,10 @@ from mmtf.evaluation.results import Result, worst
 from mmtf.evaluation.runner import BrokenConstraint
 from mmtf.evaluation.unions import balls_of, make_attacks_in
 from mmtf.evaluation.verdict import misclassified
-from mmtf.radius import Radius, as_radius, largest, radius_entry, radius_text
+from mmtf.radius import Radius, as_radius, largest, radius_text
 from mmtf.reports.errors import HEADING, error_text
-from mmtf.threat import ThreatModel, require_threat
+from mmtf.threat import ThreatModel
 from mmtf.training.loop import RiskNotFinite
-
-# Columns of the DataFrame that `evaluate` returns; `defense` only for several models.
-COLUMNS = (
-    *("defense", "attack", "error", "robust_accuracy"),
-    *("ci_low", "ci_high", "n", "seconds", "in_doubt"),
-)
-# Further columns if an attack has a target.
-TARGETED = ("target_rate", "target_low", "target_high", "target_n")
-
-
-def evaluate(
-    models: Any,
-    attacks: Any,
-    dataset: Dataset,
-    *,
-    threat: ThreatModel | None = None,
-    max_examples: int = 0,
-    seed: int = 0,
-    checks: bool = True,
-    attack_precision: str = "float32",
-    batch_size: int | None = None,
-) -> pd.DataFrame:
-    """Measures test error and robust accuracy under each attack and under the worst of them.
-
-    The checks are those of `python -m mmtf.evaluate`: a model is rejected if its image shape,
-    logits or pixel scale do not match the dataset; signs of masked gradients mark its error rates
-    and raise a UserWarning. The command adds several radii, paired tests, reports and a cache.
-
-    Args:
-      models: a Keras model that returns logits, a `mmtf.Classifier`, or a dict name -> one of them.
-      attacks: names (see `mmtf.evaluation.attack_specs.make_attacks`), or a dict name -> Attack.
-        A dict may mix threat models, such as linf and l2 balls; `worst` is then the worst case
-        over the union of the balls.
-      dataset: its test split is used.
-      threat: the threat model of attacks given by name, required for these; also the ball in which
-        masked gradients are checked for. None: that of the first Attack.
-      max_examples: number of test examples, the first ones; 0 for all.
-      seed: for random starts.
-      checks: whether to check for signs of masked gradients (`mmtf.evaluation.gradient_masking`).
-      attack_precision, batch_size: `precision` and `batch_size` of `EvalOptions`.
-
-    Returns:
-      A row per model and attack, with the columns attack, error, robust_accuracy (1 - error),
-      ci_low, ci_high (95 % interval of the error), n, seconds and in_doubt; for a dict of models
-      the first column is defense. If an attack has a target, target_rate is the share of the
-      images classified as their target, of the target_n whose true class is another one, with its
-      interval from target_low to target_high. `frame.attrs["signs"]` lists the signs of masked
-      gradients as text.
-
-    Raises:
-      ConfigError: a model does not match the dataset, or attacks are given by name without a
-        threat model.
-      BrokenConstraint: an attack left the ball or the box, or returned NaN.
-
-    Example:
-      >>> import mmtf
-      >>> data = mmtf.load_data("digits")
-      >>> frame = evaluate(mmtf.nets.NETS["mnist_cnn"](), ["none", "fgsm"], data,
-      ...                  threat=ThreatModel(eta=0.3), max_examples=20, checks=False)
-      >>> list(frame.attack)
-      ['none', 'fgsm', 'worst']
-    """
-    require_dataset(dataset)
-    require(bool(attacks), "at least one attack", attacks)
-    if threat is not None:
-        require_threat(threat)
-    if not isinstance(attacks, dict):
-        if threat is None:
-            raise ConfigError(
-                "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
-            )
-        require_names("attacks", attacks)
-        attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
-    columns = {name: as_fitted(attack) for name, attack in attacks.items()}
-    threat = threat or next(iter(columns.values())).threat
-    single = not isinstance(models, dict)
-    matrix = _measured(
-        {"model": models} if single else models,
-        {radius_entry(threat.eta): columns},
-        dataset,
-        EvalOptions(
-            max_examples=max_examples,
-            seed=seed,
-            checks=checks,
-            precision=attack_precision,
-            batch_size=batch_size,
-        ),
-        threat=threat,
-    )
-    doubted = {finding.defense for finding in matrix.findings}
-    rows = [
-        {
-            **cell.to_dict(),
-            "robust_accuracy": cell.robust_accuracy,
-            "in_doubt": cell.defense in doubted and cell.attack != "none",
-        }
-        for cell in matrix.cells
-    ]
-    signs = [str(finding) for finding in matrix.findings]
-    for sign in signs:
-        warnings.warn(sign, stacklevel=2)
-    targeted = any(cell.targets is not None for cell in matrix.cells)
-    shown = [*COLUMNS[single:], *(TARGETED if targeted else ())]
-    frame = pd.DataFrame(rows, columns=shown)
-    frame.attrs["signs"] = signs
-    return frame
 
 
 def payoff_matrix(
@@ -209,7 +97,9 @@ def payoff_matrix(
     for name, source in sources.items():
         validate_classifier(source, dataset, name, options.batch_size)
     threat = ThreatModel(eta=max(etas, key=largest), norm=norm)
-    return _measured(classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say)
+    return measure_matrix(
+        classifiers, columns, dataset, options, threat=threat, leave_out=True, say=say
+    )
 
 
 def attack_classifier(
@@ -252,7 +142,7 @@ def attack_classifier(
     return [*results, worst(results[: len(columns)], clean)]
 
 
-def _measured(
+def measure_matrix(
     models: Mapping[str, Any],
     columns: Mapping[float | str, Mapping[str, FittedAttack]],
     dataset: Dataset,
@@ -262,13 +152,21 @@ def _measured(
     leave_out: bool = False,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Matrix:
-    """Measures a matrix.
+    """Measures each column of attacks against each classifier, after checking all of them.
 
     Args:
+      models: name -> classifier, as of `as_classifier`.
       columns: radius -> column name -> attack.
+      dataset: its test split is measured; attacks are fitted on its training split.
+      options: see `EvalOptions`.
       threat: the ball in which masked gradients are checked for.
       leave_out: whether an attack that breaks its constraint is left out with a finding; else it
         raises.
+      say: called with a line of text for each cell.
+
+    Raises:
+      ConfigError: a model or its images do not fit.
+      BrokenConstraint: an attack left the ball or the box, or returned NaN.
     """
     classifiers = {name: as_classifier(model) for name, model in models.items()}
     options = _resolved(options, list(classifiers.values()), dataset)

@@ -11,8 +11,9 @@ from mmtf.config import Schedule
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.best_response import AttNetRecipe, FittedAttNet
+from mmtf.evaluation.frame import evaluate
 from mmtf.evaluation.options import EvalOptions
-from mmtf.evaluation.payoff import attack_classifier, evaluate
+from mmtf.evaluation.payoff import attack_classifier
 from mmtf.threat import ThreatModel
 
 pytestmark = pytest.mark.usefixtures("few_checks")
