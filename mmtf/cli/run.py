@@ -15,69 +15,17 @@ from typing import Any
 
 from absl import flags
 
-from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.cli.errors import about, in_one_line
-from mmtf.cli.flags import define_settings, given_settings, origins, require_options, require_used
+from mmtf.cli.run_flags import chosen_cluster, chosen_config, define_flags
 from mmtf.cli.summary import config_text, print_run
-from mmtf.config import CLUSTERS, DISTRIBUTIONS, STANDARDIZED, RunConfig
-from mmtf.errors import ConfigError, Interrupted, require, require_choice
-from mmtf.games import GAMES
-from mmtf.nets import NETS
+from mmtf.config import RunConfig
+from mmtf.errors import Interrupted, require
 from mmtf.runs.workdir import Workdir, dataset_played, default_workdir, is_finished
-from mmtf.runtime import startup
 
 BEGAN = time.monotonic()  # before TensorFlow's import, which counts as waiting time
 FLAGS = flags.FLAGS
 
-define_settings()
-flags.DEFINE_boolean(
-    "print_config", False, "Print every setting with the origin of its value, and exit."
-)
-flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets; default $TFDS_DATA_DIR.")
-flags.DEFINE_string(
-    "workdir", None, "Folder of the run; default: runs/<name made of the settings>."
-)
-flags.DEFINE_float("checkpoint_seconds", 30.0, "Seconds between two checkpoints.")
-flags.DEFINE_boolean(
-    "in_memory",
-    None,
-    "Hold training images in memory, or stream them by tf.data; default: in memory if they fit.",
-)
-flags.DEFINE_string(
-    "replay",
-    None,
-    "Workdir of a finished adv_fgsm run, whose attacks FGSM1, FGSM2, ... are also measured against "
-    "this run's classifier.",
-)
-flags.DEFINE_list(
-    "replay_rounds", None, "The k of each FGSM k to replay; default: 1, 2 and the last."
-)
-flags.DEFINE_boolean(
-    "exploitability",
-    False,
-    "After a network game: train new best responses of both players, and check Lemma 1.",
-)
-flags.DEFINE_string(
-    "distribution",
-    "auto",
-    f"Devices to train on, see docs/scaling.md. One of: {', '.join(DISTRIBUTIONS)}.",
-)
-flags.DEFINE_string(
-    "cluster",
-    "tf_config",
-    f"Source of the workers' addresses (multiworker). One of: {', '.join(CLUSTERS)}.",
-)
-flags.DEFINE_integer("workers", 0, "Required number of workers; 0: all that are found.")
-flags.DEFINE_integer(
-    "port",
-    8888,
-    "Port of the workers (--cluster=kubernetes), or of the first worker of each node (slurm).",
-    lower_bound=1,
-    upper_bound=65535,
-)
-flags.DEFINE_string(
-    "pods", "job-name=mmtf", "Label selector of the workers' pods (--cluster=kubernetes)."
-)
+define_flags()
 
 
 def _stopped(number: int, interrupted: Interrupted | None) -> int:
@@ -97,11 +45,11 @@ def main(argv: list[str]) -> int:
     """Trains and evaluates the run that the flags describe; returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # so that a job's log is up to date
-    config, sources = _config()
+    config, sources = chosen_config(FLAGS, sys.argv)
     if FLAGS.print_config:
         print(config_text(config, sources))
         return 0
-    cluster = _cluster()
+    cluster = chosen_cluster(FLAGS)
     chief = cluster is None or cluster.index == 0
     job = _job(config, cluster)
     if not chief:
@@ -127,100 +75,6 @@ class _Job:
     notice: str = ""
     strategy: Any = None
     extra: Any = None
-
-
-def _config() -> tuple[RunConfig, dict[str, str]]:
-    """Returns the flags' configuration, and place of a setting -> origin of its value."""
-    given = given_settings(FLAGS)
-    _require_names(given)
-    if FLAGS.epsilon is not None:
-        pixels = given["dataset"] not in STANDARDIZED
-        require(
-            pixels,
-            "--epsilon with a dataset whose pixels are only scaled; for images that are "
-            "standardized one by one, give the radius on their scale by --eta",
-            given["dataset"],
-        )
-    startup.import_tensorflow()
-    from mmtf.presets import merged_config
-
-    require_options(given)
-    config, sources = merged_config(given)
-    _refuse_idle(config)
-    asked = origins(FLAGS, sys.argv)
-    sources = {
-        place: asked.get(place, "default") if source == "given" else source
-        for place, source in sources.items()
-    }
-    return config, sources
-
-
-def _require_names(given: dict[str, Any]) -> None:
-    """Rejects unknown names before TensorFlow is imported."""
-    GAMES.require_known(given["game"])
-    if given["net"] is not None:
-        NETS.require_known(given["net"])
-    for name in given["attacks"] or ():
-        ATTACKS.require_known(name, others=NETWORK_ATTACKS)
-
-
-def _refuse_idle(config: RunConfig) -> None:
-    """Rejects flags that would have no effect and that the configuration does not check."""
-    with_pgd = "pgd" in (*config.attacks, *_attack_kinds(config))
-    solver = config.game_options.get("solver")
-    require_used(
-        FLAGS,
-        {
-            "pgd_steps": (with_pgd, "pgd among --attacks"),
-            "pgd_restarts": (with_pgd, "pgd among --attacks"),
-            "replay_rounds": (bool(FLAGS.replay), "--replay"),
-            "extra_share": (bool(config.schedule.extra_data), "--extra_data"),
-            "awp_after": (bool(config.awp_gamma), "--awp_gamma"),
-            "order": (solver == "sensitivity", "--solver=sensitivity"),
-        },
-    )
-
-
-def _attack_kinds(config: RunConfig) -> list[str]:
-    """The attacks by which a union game's attackers are measured, without their norms."""
-    from mmtf.games.union_attackers import attacker_names, split_name
-
-    attackers = config.game_options.get("attackers")
-    return [split_name(name)[0] for name in attacker_names(attackers)] if attackers else []
-
-
-def _cluster() -> Any:
-    """Returns the cluster that this process belongs to; None for a single process."""
-    require_choice("distribution", FLAGS.distribution, DISTRIBUTIONS)
-    require_choice("cluster", FLAGS.cluster, CLUSTERS)
-    several = FLAGS.distribution == "multiworker"
-    needs = "--distribution=multiworker"
-    on_pods, addressed = FLAGS.cluster == "kubernetes", FLAGS.cluster != "tf_config"
-    require_used(
-        FLAGS,
-        {
-            "cluster": (several, needs),
-            "workers": (several, needs),
-            "pods": (several and on_pods, f"{needs} --cluster=kubernetes"),
-            "port": (several and addressed, f"{needs} --cluster=slurm or kubernetes"),
-        },
-    )
-    if FLAGS.jit_compile and FLAGS.distribution != "auto":
-        raise ConfigError(
-            "Expected --jit_compile with --distribution=auto on one device. "
-            f"Received: --distribution={FLAGS.distribution}."
-        )
-    if not several:
-        return None
-    if FLAGS.replay or FLAGS.exploitability:
-        raise ConfigError(
-            "Expected --replay and --exploitability in a single process. Received: "
-            "--distribution=multiworker. Repeat the command with them, and without "
-            "--distribution, once the workers are done."
-        )
-    from mmtf.distributed.clusters import find_cluster
-
-    return find_cluster(FLAGS.cluster, workers=FLAGS.workers, pods=FLAGS.pods, port=FLAGS.port)
 
 
 def _job(config: RunConfig, cluster: Any) -> _Job:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from absl import flags as absl_flags
 from commands import ROOT, call
 
-import mmtf.cli.run
+from mmtf.cli.run_flags import chosen_config
 from mmtf.data import load_digits
 from mmtf.evaluation import misclassified
 from mmtf.reports import read_json
@@ -396,7 +396,7 @@ def config_of(monkeypatch):
             values[name].unparse()
         monkeypatch.setattr(sys, "argv", ["run", *given])
         values(sys.argv)
-        return mmtf.cli.run._config()[0]
+        return chosen_config(values, sys.argv)[0]
 
     yield config_of
     for name in values:
