@@ -11,7 +11,7 @@ import tensorflow as tf
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import ConfigError, require_choice
 from mmtf.fit import admission, examples
-from mmtf.fit.callbacks import begin_rounds, require_order
+from mmtf.fit.callbacks import with_rounds
 from mmtf.fit.optimizers import optimizer_factory
 from mmtf.fit.plain_model import PlainModel
 from mmtf.fit.stepping import Stepping
@@ -216,16 +216,8 @@ class AdversarialModel(PlainModel):
         del given["self"]
         self.validation_data = given.get("validation_data")
         x, y = given.get("x"), given.get("y")
-        first = examples.first_batch(x if y is None else (x, y))
-        if first is not None:
-            examples.require_images(first[0], compiled.bounds)
-            examples.labels_of(first[1], compiled.classes)
-        callbacks = given.get("callbacks")
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            single = isinstance(callbacks, keras.callbacks.Callback)
-            own = [callbacks] if single else callbacks or []
-            given["callbacks"] = [*begin_rounds(self), *own]
-            require_order(given["callbacks"])
+        examples.require_first(x if y is None else (x, y), compiled.bounds, compiled.classes)
+        given["callbacks"] = with_rounds(self, given.get("callbacks"))
         with missing_derivatives_told(self.game), examples.told_in_one_line():
             return super().fit(**given)
 

@@ -9,13 +9,22 @@ from mmtf.errors import ConfigError
 from mmtf.fit.robust_accuracy import RobustAccuracy
 
 
-def begin_rounds(model: Any) -> list[keras.callbacks.Callback]:
-    """The callback that begins the rounds of a game in rounds; none for other games.
+def with_rounds(model: Any, callbacks: Any) -> Any:
+    """The user's callbacks, after the one that begins the rounds of a game in rounds.
 
     Args:
       model: the AdversarialModel.
+      callbacks: a callback, a list of them, None, or a CallbackList, which is returned as it is.
+
+    Raises:
+      ConfigError: see `require_order`.
     """
-    return [_Rounds()] if model.game.rounds else []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    own = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks or []
+    every = [*([_Rounds()] if model.game.rounds else []), *own]
+    require_order(every)
+    return every
 
 
 def require_order(callbacks: Sequence[keras.callbacks.Callback]) -> None:

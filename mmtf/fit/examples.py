@@ -119,6 +119,20 @@ def first_batch(data: Any) -> tuple[Any, Any] | None:
     return (x, y) if hasattr(x, "shape") else None
 
 
+def require_first(data: Any, bounds: tuple[float, float], classes: int) -> None:
+    """Raises ConfigError if the first batch has pixels outside `bounds` or labels of another form.
+
+    Args:
+      data: see `first_batch`; other data are not checked.
+      bounds: (low, high), the pixel range.
+      classes: number of classes.
+    """
+    first = first_batch(data)
+    if first is not None:
+        require_images(first[0], bounds)
+        labels_of(first[1], classes)
+
+
 def take(data: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first `count` (images, labels) of `data`, or all if there are fewer.
 
