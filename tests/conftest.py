@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mmtf.data import Dataset
 from mmtf.evaluation import gradient_masking
+from mmtf.nets import mnist, strided
 
 # Files of more than ten seconds of a processor. They go first, so that at the end no process of
 # pytest-xdist has long to do alone.
@@ -115,6 +116,35 @@ def few_checks(monkeypatch):
     """
     monkeypatch.setattr(gradient_masking, "EXAMPLES", 8)
     monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
+
+
+@pytest.fixture
+def narrow_net(monkeypatch):
+    """The default net for digits, `mnist_cnn`, is a strided one of few channels with its arguments.
+
+    For tests of what is around a net: most of the time of a small run is the net's arithmetic.
+    """
+
+    def narrow(
+        *,
+        image_shape=(28, 28, 1),
+        num_classes=10,
+        init="keras",
+        dropout=0.5,
+        weight_decay=0.0,
+        seed=0,
+    ):
+        assert init == "keras" and not weight_decay
+        inner = strided.strided_cnn(
+            image_shape=image_shape, num_classes=num_classes, width=8, hidden=32, seed=seed
+        )
+        *layers, logits = inner.layers
+        dropped = keras.layers.Dropout(dropout, seed=seed)
+        return keras.Sequential(
+            [keras.Input(image_shape), *layers, dropped, logits], name="mnist_cnn"
+        )
+
+    monkeypatch.setattr(mnist, "mnist_cnn", narrow)
 
 
 @pytest.fixture

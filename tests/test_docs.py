@@ -12,7 +12,7 @@ from commands import call
 
 from scripts import api_pages
 
-pytestmark = pytest.mark.usefixtures("few_checks")
+pytestmark = pytest.mark.usefixtures("few_checks", "narrow_net")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # README's Python runs in test_readme.py, extending.md's in test_extending.py.
@@ -22,7 +22,7 @@ RUN.append(pytest.param(ROOT / "docs" / "fit.md", marks=pytest.mark.slow))
 # Its commands are executed, too, but the ones that install or take minutes.
 STORY = "getting_started.md"
 LONG = ("pip install", "--game=minimax_grad --eta=0.3")
-# What a page shows runs as it is, but with fewer steps and images.
+# What a page shows runs as it is, but with fewer steps and images, and on a narrower default net.
 SHORTER = {"steps=200": "steps=3", "steps=60": "steps=3", "max_examples=100": "max_examples=20"}
 # It makes a strategy, which a process does before any other operation of TensorFlow.
 ALONE = "scaling.md"

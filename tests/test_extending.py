@@ -12,7 +12,7 @@ from mmtf.data import load_data
 from mmtf.errors import ConfigError
 from mmtf.presets import run_config
 
-pytestmark = pytest.mark.usefixtures("few_checks")
+pytestmark = pytest.mark.usefixtures("few_checks", "narrow_net")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (my_package/\w+\.py)\n(.*?)^```", PAGE, re.M | re.S))

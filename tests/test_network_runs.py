@@ -35,7 +35,7 @@ def short(monkeypatch):
 @pytest.mark.parametrize(
     "game", ["minimax_attnet", pytest.param("maximin_attnet", marks=pytest.mark.slow)]
 )
-def test_a_run_and_its_exploitability(game, short, tmp_path):
+def test_a_run_and_its_exploitability(game, short, narrow_net, tmp_path):
     config = run_config(
         game=game,
         dataset="digits",

@@ -58,7 +58,7 @@ def examples():
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-def test_the_library_example_runs(monkeypatch, capsys):
+def test_the_library_example_runs(narrow_net, monkeypatch, capsys):
     """With fewer test images, for PGD and the checks take their time on each."""
     data = mmtf.load_data("digits")
     fewer = {"test_images": data.test_images[:40], "test_labels": data.test_labels[:40]}

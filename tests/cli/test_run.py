@@ -25,7 +25,8 @@ from mmtf.reports import read_json
 from mmtf.storage.lock import InUse, hold
 from mmtf.threat import ThreatModel
 
-SMALL = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
+NET = ["--net=strided_cnn", "--width=4", "--hidden=16"]
+SMALL = [*NET, "--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
 
 
 def command(workdir, *flags):

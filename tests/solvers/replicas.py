@@ -1,9 +1,12 @@
 """Run as a script: three steps of every rule on two replicas, of networks on one, too; as JSON.
 
+The arguments are the rules that train networks.
+
 Logical devices must be made before TensorFlow starts, hence a process of its own.
 """
 
 import json
+import sys
 
 import bilinear
 import keras
@@ -139,7 +142,7 @@ def main():
         names = [*bilinear.CASES, "k_beam_three"] if replicas == 2 else []
         results[replicas] = {
             "bilinear": {name: on_bilinear(strategy, name) for name in names},
-            "networks": {name: on_networks(strategy, name) for name in solvers.SOLVERS},
+            "networks": {name: on_networks(strategy, name) for name in sys.argv[1:]},
             "refusal": refusal(strategy),
         }
     print(json.dumps(results))

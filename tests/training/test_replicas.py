@@ -17,7 +17,6 @@ PLAYED = [
     ("minimax_grad", {"penalty": "fused"}, True),
     ("minimax_grad", {"penalty_every": 2}, False),
     ("minimax_attnet", ATTACKER, True),
-    ("maximin_attnet", ATTACKER, True),
     ("union", {"rule": "batch_max", **BALLS}, True),
 ]
 UNIONS = [
@@ -120,6 +119,12 @@ def assert_two_are_as_one(games):
 
 def test_two_replicas_give_the_weights_of_one():
     assert_two_are_as_one(PLAYED)
+
+
+@pytest.mark.slow
+def test_the_adversary_may_lead_on_two_replicas():
+    """The rule alone differs from minimax_attnet's: it is tested in tests/solvers/test_replicas."""
+    assert_two_are_as_one([("maximin_attnet", ATTACKER, True)])
 
 
 @pytest.mark.slow
