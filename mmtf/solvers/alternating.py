@@ -1,12 +1,14 @@
 """Alternating ascent and descent (Eq. 19), as generative adversarial networks are trained."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from mmtf.errors import require_int
-from mmtf.solvers.base import Objective, Projection, Solver, differentiate
-from mmtf.solvers.optimizers import OptimizerLike
+from mmtf.solvers.base import Objective, Solver, differentiate
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Alternating(Solver):
     """Alternating steps: v ascends f, then u descends f at the new v (Eq. 19).
 
@@ -30,23 +32,11 @@ class Alternating(Solver):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-        v_steps: int = 1,
-    ):
-        super().__init__(
-            u_optimizer=u_optimizer,
-            v_optimizer=v_optimizer,
-            project_u=project_u,
-            project_v=project_v,
-        )
-        require_int("v_steps", v_steps)
-        self.v_steps = v_steps
+    v_steps: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_int("v_steps", self.v_steps)
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         for _ in range(self.v_steps):

@@ -10,9 +10,10 @@ gradient norms in the update rules are those of this sum: `Solver.reduce` sums g
 replicas before a norm is taken or differentiated.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -90,6 +91,7 @@ def local_gradients(
     return value, descent, ascent
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Solver(tf.Module):
     """An update rule for min_u max_v f(u, v): `build` it on variables, then call `step`.
 
@@ -123,21 +125,14 @@ class Solver(tf.Module):
     (8.0, 6.0, 0.0)
     """
 
-    updates = 1
+    u_optimizer: OptimizerLike = 0.01
+    v_optimizer: OptimizerLike = 0.01
+    project_u: Projection | None = None
+    project_v: Projection | None = None
+    updates: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-    ):
+    def __post_init__(self) -> None:
         super().__init__()
-        self.u_optimizer = u_optimizer
-        self.v_optimizer = v_optimizer
-        self.project_u = project_u
-        self.project_v = project_v
 
     def __repr__(self) -> str:
         arguments = inspect.signature(type(self).__init__).parameters

@@ -1,12 +1,14 @@
 """Consensus optimization (Mescheder et al. 2017): both players also descend gradient norms."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from mmtf.errors import require_number
-from mmtf.solvers.base import Objective, Projection, Solver, dot, local_gradients
-from mmtf.solvers.optimizers import OptimizerLike
+from mmtf.solvers.base import Objective, Solver, dot, local_gradients
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Consensus(Solver):
     """Simultaneous steps in which both players also descend L = (||df/du||^2 + ||df/dv||^2) / 2.
 
@@ -29,23 +31,11 @@ class Consensus(Solver):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-        gamma: float = 1.0,
-    ):
-        super().__init__(
-            u_optimizer=u_optimizer,
-            v_optimizer=v_optimizer,
-            project_u=project_u,
-            project_v=project_v,
-        )
-        require_number("gamma", gamma, at_least=0)
-        self.gamma = gamma
+    gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("gamma", self.gamma, at_least=0)
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()

@@ -1,5 +1,6 @@
 """K-beam (Hamm and Noh 2018): K candidates for the maximizer, descent on the best of them."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.errors import require_int, require_number, require_seed
-from mmtf.solvers.base import Objective, Projection, Solver, assign, differentiate, values_of
-from mmtf.solvers.optimizers import OptimizerLike
+from mmtf.solvers.base import Objective, Solver, assign, differentiate, values_of
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class KBeam(Solver):
     """Descent on max_k f(u, v_k) over K candidates v_k, all of which keep ascending.
 
@@ -50,35 +51,19 @@ class KBeam(Solver):
     (True, 0.5)
     """
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-        beams: int = 10,
-        v_steps: int = 1,
-        epsilon: float = 0.0,
-        spread: float = 0.1,
-        seed: int = 0,
-    ):
-        super().__init__(
-            u_optimizer=u_optimizer,
-            v_optimizer=v_optimizer,
-            project_u=project_u,
-            project_v=project_v,
-        )
-        require_int("beams", beams)
-        require_int("v_steps", v_steps)
-        require_number("epsilon", epsilon, at_least=0)
-        require_number("spread", spread, at_least=0)
-        require_seed(seed)
-        self.beams = beams
-        self.v_steps = v_steps
-        self.epsilon = epsilon
-        self.spread = spread
-        self.seed = seed
+    beams: int = 10
+    v_steps: int = 1
+    epsilon: float = 0.0
+    spread: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_int("beams", self.beams)
+        require_int("v_steps", self.v_steps)
+        require_number("epsilon", self.epsilon, at_least=0)
+        require_number("spread", self.spread, at_least=0)
+        require_seed(self.seed)
 
     def build(self, u_variables: Iterable[Any], v_variables: Iterable[Any]) -> "KBeam":
         v_variables = list(v_variables)

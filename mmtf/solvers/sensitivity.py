@@ -1,18 +1,19 @@
 """Algorithm 1: minimax optimization by sensitivity penalization (Eqs. 12 to 16)."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from mmtf.errors import require_choice, require_number
-from mmtf.solvers.base import Objective, Projection, Solver, differentiate, dot
-from mmtf.solvers.optimizers import OptimizerLike
+from mmtf.solvers.base import Objective, Solver, differentiate, dot
 
 ORDERS = ("simultaneous", "sequential")
 SECOND_ORDERS = ("exact", "hvp")
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Sensitivity(Solver):
     """Algorithm 1: u descends f plus a penalty on df/dv, the sensitivity of f to v.
 
@@ -52,30 +53,16 @@ class Sensitivity(Solver):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-        gamma: float | Callable[[Any], Any] = 1.0,
-        order: str = "simultaneous",
-        second_order: str = "exact",
-    ):
-        super().__init__(
-            u_optimizer=u_optimizer,
-            v_optimizer=v_optimizer,
-            project_u=project_u,
-            project_v=project_v,
-        )
-        require_choice("order", order, ORDERS)
-        require_choice("second_order", second_order, SECOND_ORDERS)
-        if not callable(gamma):
-            require_number("gamma", gamma)
-        self.gamma = gamma
-        self.order = order
-        self.second_order = second_order
+    gamma: float | Callable[[Any], Any] = 1.0
+    order: str = "simultaneous"
+    second_order: str = "exact"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("order", self.order, ORDERS)
+        require_choice("second_order", self.second_order, SECOND_ORDERS)
+        if not callable(self.gamma):
+            require_number("gamma", self.gamma)
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()

@@ -1,12 +1,14 @@
 """Unrolled optimization (Metz et al. 2017): u descends f at v after k look-ahead steps."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from mmtf.errors import require_int, require_number
-from mmtf.solvers.base import Objective, Projection, Solver, differentiate
-from mmtf.solvers.optimizers import OptimizerLike
+from mmtf.solvers.base import Objective, Solver, differentiate
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Unrolled(Solver):
     """u descends f(u, v_k(u)), where v_k(u) is v after k ascent steps; v takes one step.
 
@@ -31,26 +33,13 @@ class Unrolled(Solver):
     True
     """
 
-    def __init__(
-        self,
-        *,
-        u_optimizer: OptimizerLike = 0.01,
-        v_optimizer: OptimizerLike = 0.01,
-        project_u: Projection | None = None,
-        project_v: Projection | None = None,
-        k: int = 5,
-        rate: float = 0.1,
-    ):
-        super().__init__(
-            u_optimizer=u_optimizer,
-            v_optimizer=v_optimizer,
-            project_u=project_u,
-            project_v=project_v,
-        )
-        require_int("k", k)
-        require_number("rate", rate, above=0)
-        self.k = k
-        self.rate = rate
+    k: int = 5
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_int("k", self.k)
+        require_number("rate", self.rate, above=0)
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
