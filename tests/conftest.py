@@ -136,7 +136,7 @@ def narrow_net(monkeypatch):
     ):
         assert init == "keras" and not weight_decay
         inner = strided.strided_cnn(
-            image_shape=image_shape, num_classes=num_classes, width=8, hidden=32, seed=seed
+            image_shape=image_shape, num_classes=num_classes, width=16, hidden=100, seed=seed
         )
         *layers, logits = inner.layers
         dropped = keras.layers.Dropout(dropout, seed=seed)
