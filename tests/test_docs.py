@@ -24,6 +24,7 @@ STORY = "getting_started.md"
 LONG = ("pip install", "--game=minimax_grad --eta=0.3")
 # What a page shows runs as it is, but with fewer steps and images, and on a narrower default net.
 SHORTER = {"steps=200": "steps=3", "steps=60": "steps=3", "max_examples=100": "max_examples=20"}
+SHORTER["steps=300"] = "steps=30"
 # It makes a strategy, which a process does before any other operation of TensorFlow.
 ALONE = "scaling.md"
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from sklearn.linear_model import LogisticRegression
 
 from mmtf.cli import privacy as command
+from mmtf.privacy import attackers
 from tests.privacy.gaussians import gaussians
 
 
@@ -32,7 +34,10 @@ def save(path, data):
     np.savez(path, **{name: getattr(data, name)[:400] for name in parts})
 
 
-def test_files_and_resuming(run, tmp_path):
+def test_files_and_resuming(run, tmp_path, monkeypatch):
+    # One value of the hyperparameter: 30 cells of cross-validations take longer than all the rest.
+    model = LogisticRegression(max_iter=500)
+    monkeypatch.setitem(attackers.ATTACKERS, "softmax", lambda seed: (model, {"C": [1.0]}))
     save(tmp_path / "two.npz", gaussians((1.5, 0.0), (0.0, 2.0)))
     asked = [
         "--data=two.npz",
