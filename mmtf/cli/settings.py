@@ -11,6 +11,8 @@ from mmtf.config import INITIALIZERS, RunConfig, Schedule
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS
 
+# Nets with the options width and hidden.
+STRIDED = "strided_cnn, clipped_cnn, cnn7"
 # Field -> its flag, where the names differ.
 RENAMED = {"schedule_name": "schedule"}
 # Appended to the help of a field: registered names, which mmtf.config cannot import.
@@ -156,10 +158,16 @@ SETTINGS = (
         "net_options.init",
         str,
         "Initializer of the classifier's weights. One of: "
-        f"{', '.join(INITIALIZERS)}; of strided_cnn and cnn7: keras, ibp.",
+        f"{', '.join(INITIALIZERS)}; of {STRIDED}: keras, ibp.",
     ),
-    Setting("width", "net_options.width", int, "Channels of the first layer (strided_cnn, cnn7)."),
-    Setting("hidden", "net_options.hidden", int, "Units of the dense layer (strided_cnn, cnn7)."),
+    Setting("width", "net_options.width", int, f"Channels of the first layer ({STRIDED})."),
+    Setting("hidden", "net_options.hidden", int, f"Units of the dense layer ({STRIDED})."),
+    Setting(
+        "clip",
+        "net_options.clip",
+        float,
+        "Pixels are initially clipped to [-clip, clip], which training changes (clipped_cnn).",
+    ),
     Setting("batch_norm", "net_options.batch_norm", bool, "Whether cnn7 has BatchNormalization."),
     Setting("dropout", "net_options.dropout", float, "Dropout rate of the classifier in training."),
     Setting(

@@ -6,7 +6,7 @@ from mmtf.config import INITIALIZERS, RunConfig
 from mmtf.errors import require_choice, require_number
 from mmtf.evaluation.attack_specs import MET
 from mmtf.nets.attack_outputs import OUTPUTS
-from mmtf.nets.strided import INITIAL_WEIGHTS
+from mmtf.nets.strided import INITIAL_WEIGHTS, STRIDED
 from mmtf.registry import is_place
 from mmtf.runs.curve import attacks_of
 from mmtf.runs.games import make_game
@@ -23,7 +23,7 @@ def require_possible(config: RunConfig) -> None:
         require_choice("attack_output", attacker["output"], OUTPUTS)
     if not is_place(config.net):
         options = config.net_options
-        choices = INITIAL_WEIGHTS if config.net in ("strided_cnn", "cnn7") else INITIALIZERS
+        choices = INITIAL_WEIGHTS if config.net in STRIDED else INITIALIZERS
         require_choice("init", options.get("init", choices[0]), choices)
         require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
         require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)
