@@ -74,8 +74,7 @@ def given_settings(values: flags.FlagValues) -> dict[str, Any]:
     """
     given = {one.place: values[one.flag].value for one in SETTINGS}
     if values["epsilon"].value is not None:
-        require_one_radius(values)
-        given["eta"] = eta_of(as_radius("epsilon", values["epsilon"].value))
+        given["eta"] = chosen_radius(values)
     return given
 
 
@@ -106,6 +105,14 @@ def require_options(given: dict[str, Any]) -> None:
 def _option_of(flag: str) -> str:
     place = next(one.place for one in SETTINGS if one.flag == flag)
     return place.split(".")[1]
+
+
+def chosen_radius(values: flags.FlagValues) -> Radius:
+    """Returns the radius of `--eta` or `--epsilon`, one of them, on the scale of [-1, 1]."""
+    require_one_radius(values)
+    if values["epsilon"].value is not None:
+        return eta_of(as_radius("epsilon", values["epsilon"].value))
+    return as_radius("eta", values["eta"].value)
 
 
 def require_one_radius(values: flags.FlagValues) -> None:

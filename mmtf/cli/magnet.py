@@ -18,6 +18,7 @@ from absl import flags
 
 from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_flags import path_and_name
+from mmtf.cli.flags import chosen_radius
 from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import CELLS, claimed
 from mmtf.cli.results import Results
@@ -70,11 +71,7 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
         spent[stage] = {"wall": wall, "processor": cores}
         before[:] = now
 
-    radius = {"norm": FLAGS.norm}
-    if FLAGS.epsilon is not None:
-        threat = ThreatModel.from_epsilon(FLAGS.epsilon, **radius)
-    else:
-        threat = ThreatModel(eta=FLAGS.eta, **radius)
+    threat = ThreatModel(eta=chosen_radius(FLAGS), norm=FLAGS.norm)
     others = {
         name or path: load_classifier(path, name, trust_saved_models=FLAGS.trust_saved_models)
         for path, name in beside

@@ -3,11 +3,11 @@
 from absl import flags
 
 from mmtf.cli.defining import Definer
-from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
+from mmtf.cli.flags import EPSILON_HELP, chosen_radius, require_used
 from mmtf.config import NORMS
 from mmtf.errors import require, require_choice, require_names, require_number
 from mmtf.games import GAMES
-from mmtf.radius import Radius, as_radius, eta_of
+from mmtf.radius import Radius
 
 # --helpshort shows flags as those of the command that defines them.
 flags.disclaim_key_flags()
@@ -89,7 +89,4 @@ def checked_flags(values: flags.FlagValues) -> Radius:
     uses |= dict.fromkeys(("grow_from", "grow_seconds", "gap", "defender_steps"), growing)
     uses |= dict.fromkeys(("adaptive_steps", "adaptive_restarts"), adaptive)
     require_used(values, uses)
-    require_one_radius(values)
-    if values.epsilon is not None:
-        return eta_of(as_radius("epsilon", values.epsilon))
-    return as_radius("eta", values.eta)
+    return chosen_radius(values)

@@ -67,6 +67,7 @@ def test_files_and_resuming(run, tmp_path):
         (["--beside=magnet=x.keras"], "models of different names"),
         (["--model=nothing.keras"], "nothing.keras, nothing"),
         (["--eta=0"], "eta > 0"),
+        (["--eta=0.3", "--epsilon=0.15"], "--eta or --epsilon, one of them"),
         (["--output=taken"], "holds another record.json"),
     ],
 )
