@@ -25,8 +25,9 @@ from mmtf.reports import read_json
 from mmtf.storage.lock import InUse, hold
 from mmtf.threat import ThreatModel
 
-NET = ["--net=strided_cnn", "--width=4", "--hidden=16"]
-SMALL = [*NET, "--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
+BRIEF = ["--dataset=digits", "--batch_size=16", "--attacks=none,fgsm", "--max_examples=50"]
+NARROW = ["--width=4", "--hidden=16"]
+SMALL = [*BRIEF, "--net=strided_cnn", *NARROW]
 
 
 def command(workdir, *flags):
@@ -447,12 +448,12 @@ def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
 
 
 def test_a_certified_game_trains_its_own_net(tmp_path):
-    found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *SMALL)
+    found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *BRIEF, *NARROW)
     assert found.returncode == 0, found.stderr
     config = read_json(tmp_path / "run" / "config.json")
     assert (config["net"], config["net_options"]["init"]) == ("clipped_cnn", "ibp")
     assert config["schedule"]["eta_ramp"] == 0.5
-    wrong = run(tmp_path / "other", "--game=mtl_ibp", "--init=tutorial", *SMALL)
+    wrong = run(tmp_path / "other", "--game=mtl_ibp", "--init=tutorial", *BRIEF)
     assert wrong.returncode == 1 and "init to be one of keras, ibp" in wrong.stderr
 
 
