@@ -219,14 +219,17 @@ def _hard(cells):
     better = sum(c["objective"]["sigmoid"] >= c["objective"]["hinge"] for c in cells)
     gain = max(cells, key=lambda c: c["objective"]["sigmoid"] - c["objective"]["hinge"])
     phi = gain["objective"]
+    pairs = [(c["objective"], c["objective"].get("refined")) for c in cells]
+    lines = [best - max(one["hinge"], one["sigmoid"]) for one, best in pairs if best is not None]
+    added = f" Lines add {min(lines):.4f} to {max(lines):.4f}." if lines else ""
     proven = sum(c["small"]["search"] == c["small"]["bound"] for c in cells)
     beaten = sum(c["small"]["exact"] > c["small"]["search"] for c in cells)
     return (
         f"From the same starts the annealed sigmoid is at least as good as the hinge in {better} "
         f"of {len(cells)} cells; the largest difference is {number(phi['hinge'])} against "
-        f"{number(phi['sigmoid'])} ({_name(gain)}). On the first {cells[0]['small']['n']} images "
-        f"alone, integer programming proves the search's count optimal in {proven} of {len(cells)} "
-        f"cells within its time and finds a better vector in {beaten}."
+        f"{number(phi['sigmoid'])} ({_name(gain)}).{added} On the first {cells[0]['small']['n']} "
+        f"images alone, integer programming proves the search's count optimal in {proven} of "
+        f"{len(cells)} cells within its time and finds a better vector in {beaten}."
     )
 
 
@@ -259,7 +262,7 @@ def _mixed(cells):
         f"best vectors. In true accuracy, each under PGD on itself, SMOOTH minus v* is "
         f"{min(gains):+.3f} to {max(gains):+.3f}. SMOOTH's draws have a mean pairwise cosine of "
         f"{min(cosines):.3f} to {max(cosines):.3f}. The chains' R-hat is {min(hats):.2f} to "
-        f"{max(hats):.2f}: above 1.1 they have not mixed, and the draws cover less than the "
+        f"{max(hats):.2f}: above 1.1 chains have not mixed, and the draws cover less than the "
         f"component."
     )
 

@@ -58,6 +58,7 @@ def table(cells: Sequence[Cell], *, box: bool) -> str:
         "phi at 0",
         "hinge",
         "sigmoid",
+        "v*",
         "test",
         "FGM approximate → true, no defense",
         "same, v*",
@@ -74,7 +75,7 @@ def table(cells: Sequence[Cell], *, box: bool) -> str:
         phi = cell["objective"]
         row = [
             f"{cell['pair']}, {radii_text(cell)}",
-            *(number(phi[name]) for name in ("at_zero", "hinge", "sigmoid", "test")),
+            *(number(phi.get(name)) for name in ("at_zero", "hinge", "sigmoid", "refined", "test")),
             *(
                 _joined(*(accuracy(cell, "fgm", defense, box, kind) for kind in KINDS))
                 for defense in ("none", "best_vector")
@@ -106,7 +107,8 @@ def caption(cells: Sequence[Cell], *, box: bool) -> str:
         if one["attack"] != "autoattack"
     )
     text = (
-        "phi: share of training images (`test`: of test images, for the vector found in training) "
+        "phi: share of training images, `hinge` and `sigmoid` after these searches, `v*` after the "
+        "search along lines (`test`: of test images, for v*) "
         f"with s + <w, v> > eta_attack, n = {_range(trained)}. All other columns: true robust "
         f"accuracy on n = {_range(counts)} test images, `approximate`: of the linearized "
         f"classifier; Wilson's 95 % intervals are at most ± {widest:.3f}. "
