@@ -30,6 +30,7 @@ from mmtf.cli.evaluate_flags import (
     radii,
 )
 from mmtf.cli.output_folder import claimed
+from mmtf.cli.smoothed_flags import noise_of, smooths
 from mmtf.config import STANDARDIZED
 from mmtf.errors import Interrupted, require
 from mmtf.radius import Radius, radius_entry
@@ -92,6 +93,8 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         write_report,
     )
     from mmtf.evaluation.unions import balls_of, make_attacks_in
+    from mmtf.smoothing.columns import l2_radii, with_smoothed
+    from mmtf.smoothing.settings import Settings
 
     def load(given: str, bounds: tuple[float, float], output: str | None) -> Classifier:
         path, name = path_and_name(given)
@@ -127,6 +130,21 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         radius_tolerance=FLAGS.radius_tolerance if FLAGS.certified_radius else None,
     )
     graphs = how.graphs(classifiers, etas, FLAGS.norm, others) if certifies(FLAGS) else {}
+    if smooths(FLAGS):
+        l2 = l2_radii(etas, FLAGS.norm, others)
+        sigmas = noise_of(FLAGS.sigma, paths)
+        noise = {
+            name: Settings(
+                sigma=sigma,
+                n=FLAGS.certificate_draws,
+                n0=FLAGS.selection_draws,
+                alpha=FLAGS.alpha,
+                radii=tuple(sorted(set(l2.values()))),
+                attack_steps=0,
+                seed=FLAGS.seed,
+            )
+            for name, sigma in zip(classifiers, sigmas, strict=True)
+        }
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     options = EvalOptions(
@@ -188,6 +206,10 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         settings["verifiers"] = FLAGS.verifiers
         settings["seconds_per_image"] = FLAGS.seconds_per_image
         settings["dear_examples"] = FLAGS.dear_examples
+    if smooths(FLAGS):
+        matrix, settings["smoothed"] = with_smoothed(
+            matrix, classifiers, dataset, noise, radii=l2, options=options, say=say
+        )
     if FLAGS.skip_certified:
         settings["skip_certified"] = True
     if others:

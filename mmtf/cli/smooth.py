@@ -21,9 +21,9 @@ from mmtf.cli.evaluate_data import chosen_dataset
 from mmtf.cli.evaluate_flags import model_outputs, path_and_name, pixel_ranges
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.smooth_flags import define_flags, numbers
+from mmtf.cli.smoothed_flags import noise_of
 from mmtf.config import STANDARDIZED
-from mmtf.errors import ConfigError, Interrupted, is_number, require, require_names
-from mmtf.runs.reading import is_run, read_config
+from mmtf.errors import ConfigError, Interrupted, require, require_names
 from mmtf.runtime import startup
 
 __all__ = ["define_flags", "main"]
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     """Certifies and attacks the models that the flags name; returns the exit status."""
     require(bool(FLAGS.model), "at least one --model", "none")
     radii = numbers("radii", FLAGS.radii)
-    sigmas = [_sigma(path_and_name(given)[0]) for given in FLAGS.model]
+    sigmas = noise_of(FLAGS.sigma, [path_and_name(given)[0] for given in FLAGS.model])
     with claimed(FLAGS.output, FILES) as cells:
         return _smooth(radii, sigmas, cells)
 
@@ -102,21 +102,6 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
         names += _export(models, settings, dataset)
         print(f"\nEverything is in {FLAGS.output}: {', '.join(names)}.")
     return 0
-
-
-def _sigma(path: str) -> float:
-    """--sigma, or that with which the run in the folder `path` was trained."""
-    if FLAGS.sigma is not None:
-        return FLAGS.sigma
-    path = os.path.expanduser(path)
-    config = read_config(os.path.join(path, "config.json")) if is_run(path) else {}
-    trained = config.get("game_options", {}).get("sigma")
-    require(
-        is_number(trained),
-        f"--sigma for {path}, which is not a workdir of a game with noise",
-        "no such flag",
-    )
-    return float(trained)
 
 
 def _write(measured: list, entries: list, dataset: Any, given: dict, text: str) -> list[str]:
