@@ -103,6 +103,8 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
 
     attacks = attack_options(FLAGS, names)
     others = other_radii(FLAGS)
+    paths = [path_and_name(given)[0] for given in FLAGS.model]
+    sigmas = noise_of(FLAGS.sigma, paths) if smooths(FLAGS) else []
     for balls in balls_of(etas, FLAGS.norm, others).values():
         make_attacks_in(balls, attacks)  # what cannot be made shows before models and data are read
     bounds, outputs = pixel_ranges(FLAGS), model_outputs(FLAGS)
@@ -110,7 +112,6 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     chosen = outputs[0] if len(FLAGS.model_output) == 1 else None
     models = [load(*one) for one in zip(FLAGS.model, bounds, outputs, strict=True)]
     classifiers = _by_name("models", models)
-    paths = [path_and_name(given)[0] for given in FLAGS.model]
     found = dict(zip(classifiers, map(model_source, paths), strict=True))
     sources = _by_name("transfer_from", [load(one, shared, chosen) for one in FLAGS.transfer_from])
     name = chosen_dataset(FLAGS.dataset, paths, models)
@@ -130,21 +131,17 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         radius_tolerance=FLAGS.radius_tolerance if FLAGS.certified_radius else None,
     )
     graphs = how.graphs(classifiers, etas, FLAGS.norm, others) if certifies(FLAGS) else {}
-    if smooths(FLAGS):
-        l2 = l2_radii(etas, FLAGS.norm, others)
-        sigmas = noise_of(FLAGS.sigma, paths)
-        noise = {
-            name: Settings(
-                sigma=sigma,
-                n=FLAGS.certificate_draws,
-                n0=FLAGS.selection_draws,
-                alpha=FLAGS.alpha,
-                radii=tuple(sorted(set(l2.values()))),
-                attack_steps=0,
-                seed=FLAGS.seed,
-            )
-            for name, sigma in zip(classifiers, sigmas, strict=True)
-        }
+    noise = {
+        name: Settings(
+            sigma=sigma,
+            n=FLAGS.certificate_draws,
+            n0=FLAGS.selection_draws,
+            alpha=FLAGS.alpha,
+            attack_steps=0,
+            seed=FLAGS.seed,
+        )
+        for name, sigma in zip(classifiers, sigmas, strict=False)
+    }
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     options = EvalOptions(
@@ -206,7 +203,8 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         settings["verifiers"] = FLAGS.verifiers
         settings["seconds_per_image"] = FLAGS.seconds_per_image
         settings["dear_examples"] = FLAGS.dear_examples
-    if smooths(FLAGS):
+    if noise:
+        l2 = l2_radii(etas, FLAGS.norm, others)
         matrix, settings["smoothed"] = with_smoothed(
             matrix, classifiers, dataset, noise, radii=l2, options=options, say=say
         )

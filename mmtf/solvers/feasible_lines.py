@@ -16,7 +16,7 @@ NEAR, NEAR_SATISFIED = 64, 32
 # Shares of the radius: temperatures of the sigmoid whose gradients are directions; distance of a
 # line from the boundary along which it runs; narrowest interval of t |u| that counts.
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003)
-EDGE, NARROW = 1e-6, 1e-9
+EDGE, NARROW = 1e-6, 1e-6
 # Rounds without a better vector after which the search ends.
 PATIENCE = 4
 TINY = np.finfo(np.float64).tiny
@@ -135,8 +135,8 @@ class _Lines:
         # Just behind the first end of the chord.
         first = np.where(crosses, slope < 0, z + (low + high) / 2 * slope > 0).sum(0)
         counts = first + np.concatenate([np.zeros_like(change[:1]), np.cumsum(change, 0)])
-        ends = [low[None], np.take_along_axis(crossing, order, 0), high[None]]
-        ends = np.concatenate(ends)
+        between = np.take_along_axis(crossing, order, 0)
+        ends = np.concatenate([low[None], between, high[None]])
         width = np.diff(ends, axis=0)
         share = width / np.maximum(high - low, TINY)
         wide = (width * np.sqrt(length) > NARROW * self.radius) & (root > 0)
