@@ -173,8 +173,9 @@ _PRESETS = (
     # Certified games; chosen on 5,000 held-out training images of MNIST (docs/certified.md).
     *_for_certified(ANY, {"schedule.eta_ramp": 0.5}),
     *(
-        Preset(ANY, ANY, game, {"net_options.init": "ibp"}, {"net": "strided_cnn"})
+        Preset(ANY, ANY, game, {"net_options.init": "ibp"}, {"net": net})
         for game in CERTIFIED
+        for net in ("strided_cnn", "clipped_cnn")
     ),
     *_for_certified("fast", _steps(4500, learning_rate=2e-3, warmup_steps=100)),
     # The table of the union game also has the game's own attackers.

@@ -60,6 +60,9 @@ def define_flags() -> None:
     flags.DEFINE_string("dataset", "mnist", "Dataset, as of mmtf.run.")
     flags.DEFINE_list("eta", None, "Radii of training and attack; default: the dataset's.")
     flags.DEFINE_string("net", None, "Net of all games, as of mmtf.run; default: the dataset's.")
+    flags.DEFINE_string(
+        "run_flags", "", "Further flags of mmtf.run for all games: '--eta_ramp=0.25 --width=32'."
+    )
     flags.DEFINE_integer(
         "steps", None, "Training steps of all games; default: each game's preset.", lower_bound=1
     )
@@ -119,6 +122,7 @@ def _trained(name: str, further: str, eta: str) -> str:
     command += [] if any(one.startswith("--game=") for one in own) else [f"--game={name}"]
     command += ["--attacks=none", *([f"--net={FLAGS.net}"] if FLAGS.net else [])]
     command += [f"--steps={FLAGS.steps}"] if FLAGS.steps else []
+    command += shlex.split(FLAGS.run_flags)
     return train(name, [*command, *own], os.path.join(FLAGS.workdirs, place(name, eta)))
 
 

@@ -30,6 +30,7 @@ NAMES = {
     "eta": " Twice the radius of --epsilon.",
 }
 # Flags of radii, which may be written as fractions.
+STRIDED = "strided_cnn, clipped_cnn, cnn7"
 RADII = ("eta", "eta_l2", "eta_l1")
 EPSILON_HELP = "Attack radius for pixels in [0, 1], such as 8/255, in place of --eta: eta = 2 eps."
 
@@ -167,10 +168,16 @@ SETTINGS = (
         "net_options.init",
         str,
         "Initializer of the classifier's weights. One of: "
-        f"{', '.join(INITIALIZERS)}; of strided_cnn and cnn7: keras, ibp.",
+        f"{', '.join(INITIALIZERS)}; of {STRIDED}: keras, ibp.",
     ),
-    Setting("width", "net_options.width", int, "Channels of the first layer (strided_cnn, cnn7)."),
-    Setting("hidden", "net_options.hidden", int, "Units of the dense layer (strided_cnn, cnn7)."),
+    Setting("width", "net_options.width", int, f"Channels of the first layer ({STRIDED})."),
+    Setting("hidden", "net_options.hidden", int, f"Units of the dense layer ({STRIDED})."),
+    Setting(
+        "clip",
+        "net_options.clip",
+        float,
+        "Pixels are initially clipped to [-clip, clip], which training changes (clipped_cnn).",
+    ),
     Setting("batch_norm", "net_options.batch_norm", bool, "Whether cnn7 has BatchNormalization."),
     Setting("dropout", "net_options.dropout", float, "Dropout rate of the classifier in training."),
     Setting(

@@ -21,6 +21,7 @@ NETS = Registry(
         "mnist_cnn": "mmtf.nets.mnist:mnist_cnn",
         "cifar_cnn": "mmtf.nets.cifar:cifar_cnn",
         "strided_cnn": "mmtf.nets.strided:strided_cnn",
+        "clipped_cnn": "mmtf.nets.strided:clipped_cnn",
         "cnn7": "mmtf.nets.strided:cnn7",
     },
     takes=RUN_ARGUMENTS,

@@ -4,9 +4,10 @@ import math
 
 import keras
 
-from mmtf.errors import require_bool, require_choice, require_int, require_seed
+from mmtf.errors import require_bool, require_choice, require_int, require_number, require_seed
 from mmtf.nets.layout import LAST
 
+STRIDED = ("strided_cnn", "clipped_cnn", "cnn7")  # the nets of this file
 INITIAL_WEIGHTS = ("keras", "ibp")
 
 
@@ -41,22 +42,47 @@ def strided_cnn(
       166406
     """
     _require(width, hidden, init, seed)
-    layers, initial = keras.layers, _Initial(init, seed)
-    height, breadth, channels = image_shape
-    values = 2 * width * -(-height // 4) * -(-breadth // 4)
-    return keras.Sequential(
-        [
-            keras.Input(image_shape),
-            layers.Conv2D(width, 4, 2, "same", activation="relu", **LAST, **initial(16 * channels)),
-            layers.Conv2D(
-                2 * width, 4, 2, "same", activation="relu", **LAST, **initial(16 * width)
-            ),
-            layers.Flatten(**LAST),
-            layers.Dense(hidden, activation="relu", **initial(values)),
-            layers.Dense(num_classes, **initial(hidden)),
-        ],
-        name="strided_cnn",
-    )
+    layers = _strided_layers(image_shape, num_classes, width, hidden, _Initial(init, seed))
+    return keras.Sequential([keras.Input(image_shape), *layers], name="strided_cnn")
+
+
+def clipped_cnn(
+    *,
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    num_classes: int = 10,
+    clip: float = 0.4,
+    width: int = 16,
+    hidden: int = 100,
+    init: str = "keras",
+    seed: int = 0,
+) -> keras.Model:
+    """`strided_cnn` behind a learned clip of the pixels: for images of black and white regions.
+
+    Two layers on each pixel, relu(1 - relu(1 - u)) of u = (x + clip) / (2 clip), are the function
+    clip(u, 0, 1). Their weights are trained like all others. A pixel that stays beyond the clip's
+    ends in the whole ball then does not change what follows, so that on digits most of an attack
+    is without effect, provably: intervals of a monotone function of one pixel are exact.
+
+    Args:
+      image_shape, num_classes, width, hidden, init, seed: see `strided_cnn`.
+      clip: initially pixels are clipped to [-clip, clip], > 0. A black pixel (-1) stays clipped
+        within eta if clip <= 1 - eta.
+
+    Returns:
+      A model from images [N, H, W, C] to logits [N, num_classes].
+
+    Raises:
+      ConfigError: a value out of range.
+
+    Example:
+      >>> clipped_cnn().count_params()
+      166410
+    """
+    _require(width, hidden, init, seed)
+    require_number("clip", clip, above=0)
+    layers = _strided_layers(image_shape, num_classes, width, hidden, _Initial(init, seed))
+    clipping = [_pixelwise(-0.5 / clip, 0.5), _pixelwise(-1.0, 1.0)]
+    return keras.Sequential([keras.Input(image_shape), *clipping, *layers], name="clipped_cnn")
 
 
 def cnn7(
@@ -107,6 +133,31 @@ def cnn7(
     _add_normalized_relu(model, batch_norm)
     model.add(layers.Dense(num_classes, **initial(hidden)))
     return model
+
+
+def _strided_layers(image_shape, num_classes, width, hidden, initial):
+    layers = keras.layers
+    height, breadth, channels = image_shape
+    values = 2 * width * -(-height // 4) * -(-breadth // 4)
+    return [
+        layers.Conv2D(width, 4, 2, "same", activation="relu", **LAST, **initial(16 * channels)),
+        layers.Conv2D(2 * width, 4, 2, "same", activation="relu", **LAST, **initial(16 * width)),
+        layers.Flatten(**LAST),
+        layers.Dense(hidden, activation="relu", **initial(values)),
+        layers.Dense(num_classes, **initial(hidden)),
+    ]
+
+
+def _pixelwise(slope, bias):
+    """relu(slope * x + bias) of each channel of each pixel."""
+    constant = keras.initializers.Constant
+    return keras.layers.DepthwiseConv2D(
+        1,
+        activation="relu",
+        depthwise_initializer=constant(slope),
+        bias_initializer=constant(bias),
+        **LAST,
+    )
 
 
 class _Initial:

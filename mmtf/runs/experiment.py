@@ -22,7 +22,7 @@ from mmtf.games import GAMES
 from mmtf.games.adv_fgsm import AdvFGSM
 from mmtf.nets import NETS
 from mmtf.nets.attack_outputs import OUTPUTS
-from mmtf.nets.strided import INITIAL_WEIGHTS
+from mmtf.nets.strided import INITIAL_WEIGHTS, STRIDED
 from mmtf.radius import radius_title
 from mmtf.registry import is_place
 from mmtf.reports import write_json
@@ -54,7 +54,7 @@ def require_possible(config: RunConfig) -> None:
         require_choice("attack_output", attacker["output"], OUTPUTS)
     if not is_place(config.net):
         options = config.net_options
-        choices = INITIAL_WEIGHTS if config.net in ("strided_cnn", "cnn7") else INITIALIZERS
+        choices = INITIAL_WEIGHTS if config.net in STRIDED else INITIALIZERS
         require_choice("init", options.get("init", choices[0]), choices)
         require_number("dropout", options.get("dropout", 0.0), at_least=0, below=1)
         require_number("weight_decay", options.get("weight_decay", 0.0), at_least=0)

@@ -7,6 +7,7 @@ import scipy.stats
 
 from mmtf.errors import ConfigError
 from mmtf.nets import NETS
+from mmtf.nets.strided import STRIDED
 
 # (deviation, bias) of each layer with weights, from the tutorials (DESIGN.md).
 TUTORIAL = {
@@ -14,7 +15,6 @@ TUTORIAL = {
     "cifar_cnn": [(0.05, 0.0), (0.05, 0.1), (0.04, 0.1), (0.04, 0.1), (1 / 192, 0.0)],
 }
 DENSE = {"mnist_cnn": 2, "cifar_cnn": 3}  # how many of these layers are dense
-STRIDED = ("strided_cnn", "cnn7")
 every_net = pytest.mark.parametrize("name", NETS)
 tutorial_net = pytest.mark.parametrize("name", TUTORIAL)
 
@@ -181,9 +181,40 @@ def test_strided_nets_begin_by_their_seed_and_refuse_other_initializers(name):
     same, again, other = (small(name, width=4, hidden=8, seed=seed) for seed in (1, 1, 2))
     for one, two, three in zip(same.weights, again.weights, other.weights, strict=True):
         np.testing.assert_array_equal(one, two)
-        constant = len(one.shape) == 1  # biases and the parameters of BatchNormalization
+        # Biases, the parameters of BatchNormalization, and the slopes of the learned clip.
+        constant = len(one.shape) == 1 or one.shape == (1, 1, 1, 1)
         assert constant or np.abs(one.numpy() - three.numpy()).max() > 0
     with pytest.raises(ConfigError, match="init to be one of keras, ibp"):
         small(name, init="tutorial")
     with pytest.raises(ConfigError, match="width"):
         small(name, width=0)
+
+
+def test_the_learned_clip_starts_as_a_clip():
+    model = NETS["clipped_cnn"](image_shape=(8, 8, 2), clip=0.3)
+    x = images(50, (8, 8, 2))
+    clipped = x
+    for layer in model.layers[:2]:
+        clipped = layer(clipped)
+    np.testing.assert_allclose(clipped, (np.clip(x, -0.3, 0.3) + 0.3) / 0.6, rtol=0, atol=1e-6)
+
+
+def test_pixels_beyond_the_learned_clip_do_not_matter():
+    model = NETS["clipped_cnn"](image_shape=(8, 8, 1), clip=0.4)
+    black_and_white = np.sign(images())
+    moved = np.clip(black_and_white + images(seed=1) * 0.59, -1, 1)
+    np.testing.assert_array_equal(model(black_and_white), model(moved))
+
+
+def test_without_the_clip_it_is_strided_cnn():
+    shared = {"init": "ibp", "width": 4, "hidden": 8, "seed": 3}
+    clipped, plain = small("clipped_cnn", **shared), small("strided_cnn", **shared)
+    for one, other in zip(clipped.layers[2:], plain.layers, strict=True):
+        for mine, theirs in zip(one.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, "wide"])
+def test_a_clip_of_no_width_is_refused(clip):
+    with pytest.raises(ConfigError, match="clip"):
+        NETS["clipped_cnn"](clip=clip)
