@@ -99,7 +99,7 @@ def with_smoothed(
             added = _cells(found[cell.defense], cell.defense, cell.eta, radii[cell.eta])
             cells += added
             for one in added:
-                where = f"{one.defense}  eta {radius_text(one.eta)}  {one.attack}"
+                where = f"{cell.defense}  eta {radius_text(cell.eta)}  {one.attack}"
                 say(f"{where}: {HEADING} {error_text(one.error)}")
     further = {
         f"{name}/{SMOOTHED}/{key}": array
