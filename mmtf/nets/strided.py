@@ -63,6 +63,11 @@ def clipped_cnn(
     ends in the whole ball then does not change what follows, so that on digits most of an attack
     is without effect, provably: intervals of a monotone function of one pixel are exact.
 
+    The gradient with respect to a clipped pixel is 0. A game whose attack starts at the image itself
+    (FGSM, TRADES) can therefore learn to hide from its own attack: trained by `lwa` at eta 0.3, it
+    erred on 6.6 % of 1,000 MNIST images under FGSM and on 33.9 % under PGD. Train it by games that
+    start at a random point of the ball (`adv_pgd`, `mtl_ibp`), and measure it with PGD.
+
     Args:
       image_shape, num_classes, width, hidden, init, seed: see `strided_cnn`.
       clip: initially pixels are clipped to [-clip, clip], > 0. A black pixel (-1) stays clipped

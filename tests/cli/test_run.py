@@ -449,7 +449,7 @@ def test_a_certified_game_trains_its_own_net(tmp_path):
     found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *SMALL)
     assert found.returncode == 0, found.stderr
     config = read_json(tmp_path / "run" / "config.json")
-    assert (config["net"], config["net_options"]["init"]) == ("strided_cnn", "ibp")
+    assert (config["net"], config["net_options"]["init"]) == ("clipped_cnn", "ibp")
     assert config["schedule"]["eta_ramp"] == 0.5
     wrong = run(tmp_path / "other", "--game=mtl_ibp", "--init=tutorial", *SMALL)
     assert wrong.returncode == 1 and "init to be one of keras, ibp" in wrong.stderr
