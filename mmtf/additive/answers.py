@@ -262,7 +262,7 @@ def _mixed(cells):
         f"best vectors. In true accuracy, each under PGD on itself, SMOOTH minus v* is "
         f"{min(gains):+.3f} to {max(gains):+.3f}. SMOOTH's draws have a mean pairwise cosine of "
         f"{min(cosines):.3f} to {max(cosines):.3f}. The chains' R-hat is {min(hats):.2f} to "
-        f"{max(hats):.2f}: above 1.1 chains have not mixed, and the draws cover less than the "
+        f"{max(hats):.2f}: above 1.1 they have not mixed, and the draws cover less than the "
         f"component."
     )
 

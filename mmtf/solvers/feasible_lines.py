@@ -13,6 +13,8 @@ from mmtf.solvers.feasible_subsystem import Feasible, HalfSpaces
 
 # Half-spaces next to the vector whose lines are searched: not satisfied, and satisfied ones.
 NEAR, NEAR_SATISFIED = 64, 32
+# Largest number of half-planes of which all lines are searched: the cost is its square.
+PLANE_MOST = 200
 # Shares of the radius: temperatures of the sigmoid whose gradients are directions; distance of a
 # line from the boundary along which it runs; narrowest interval of t |u| that counts.
 TEMPERATURES = (0.3, 0.1, 0.03, 0.01, 0.003)
@@ -29,9 +31,9 @@ def refined(system: HalfSpaces, found: Feasible, *, rounds: int = 100, seed: int
     temperatures, along the normals of the nearest half-spaces and along these normals with the
     slack of another near half-space kept; and just inside the boundary of each near half-space,
     along the gradients. The best interval of all becomes the next vector, at its middle, if it is
-    no better than the last one too. In the plane a line runs inside the boundary of every
-    half-space, of which the best cell has one unless it fills the disk: one round then finds the
-    maximum, but for cells that are thinner than 1e-6 of the radius.
+    no better than the last one too. Of at most 200 half-planes a line runs inside the boundary of
+    each, of which the best cell has one unless it fills the disk: one round then finds the maximum,
+    but for cells that are thinner than 1e-6 of the radius.
 
     Args:
       system: the half-spaces.
@@ -86,8 +88,9 @@ class _Lines:
         distance = (self.offsets + self.rows @ v) / self.sizes
         out, inside = np.flatnonzero(distance <= 0), np.flatnonzero(distance > 0)
         plane = len(v) == 2
-        out = out[np.argsort(-distance[out])][: None if plane else NEAR]
-        inside = inside[np.argsort(distance[inside])][: None if plane else NEAR_SATISFIED]
+        every = plane and len(distance) <= PLANE_MOST
+        out = out[np.argsort(-distance[out])][: None if every else NEAR]
+        inside = inside[np.argsort(distance[inside])][: None if every else NEAR_SATISFIED]
         near = np.concatenate([out, inside])
         normals = self.rows[near].astype(np.float64) / self.sizes[near, None]
         gradients = self._gradients(distance * self.sizes)
