@@ -142,6 +142,7 @@ def _objective(solved: Solved, game: AdditiveGame, test: Linearized) -> dict[str
         **{name: found.satisfied / solved.n for name, found in solved.found.items()},
         **{f"{name}_starts": found.counts.tolist() for name, found in solved.found.items()},
         "best": solved.best,
+        "refined": solved.objective,
         "value": [low, high],
         "test_at_zero": system.count(np.zeros(len(vector))) / len(test.signs),
         "test": system.count(vector) / len(test.signs),
@@ -161,6 +162,7 @@ def _defenses(solved, settings, n) -> tuple[list[Defense], dict[str, Any] | None
                 **spread_of(vectors, solved.system.radius)._asdict(),
                 "chord_ratio": draws.chord_ratio,
                 "r_hat": draws.r_hat,
+                "dimension": draws.dimension,
                 "draws": len(vectors),
             }
         else:
@@ -213,11 +215,10 @@ def _small(game, images, settings) -> dict[str, Any]:
     """The search beside the integer program on the first images."""
     own = images.select(slice(SMALL))
     solved = game.solve_linearized(own, settings.seed, steps=settings.search_steps)
-    start = solved.found[solved.best].vector
-    exact = exact_by_program(solved.system, start=start, seconds=SMALL_SECONDS)
+    exact = exact_by_program(solved.system, start=solved.refined.vector, seconds=SMALL_SECONDS)
     return {
         "n": solved.n,
-        "search": solved.found[solved.best].satisfied,
+        "search": solved.refined.satisfied,
         "exact": exact.satisfied,
         "bound": exact.bound,
     }

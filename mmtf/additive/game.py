@@ -7,6 +7,7 @@ import numpy as np
 from mmtf.additive.linearized import LABELS, Linearized, linearize, signs_of
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import require, require_choice, require_number, require_seed
+from mmtf.solvers.feasible_lines import refined
 from mmtf.solvers.feasible_subsystem import (
     SURROGATES,
     Feasible,
@@ -80,7 +81,8 @@ class AdditiveGame:
         """Maximizes phi on examples: the share of them with s + <w, v> > eta_attack.
 
         Both surrogates of `mmtf.solvers.feasible_subsystem` are tried from the same starts: 0, the
-        mean w of all images and of each class, and random ones. The best vector is kept.
+        mean w of all images and of each class, and random ones. `mmtf.solvers.feasible_lines` moves
+        the best vector to better ones.
 
         Args:
           x: float32 [n, H, W, C], training images; never the test images.
@@ -99,7 +101,9 @@ class AdditiveGame:
         starts = default_starts(system, random=RANDOM_STARTS, seed=seed)
         starts = np.concatenate([starts, at_length(np.stack(means), system)])
         found = {name: search(system, name, starts=starts, steps=steps) for name in SURROGATES}
-        return Solved(system, found, images.directions.shape[1:], seed)
+        better = max(found.values(), key=lambda one: one.satisfied)
+        best = refined(system, better, seed=seed)
+        return Solved(system, found, best, images.directions.shape[1:], seed)
 
 
 class Solved:
@@ -108,6 +112,7 @@ class Solved:
     Attributes:
       system: the half-spaces, one for each example.
       found: surrogate -> the result of its search.
+      refined: the better of them, moved to better vectors along lines.
       shape: (H, W, C) of an image.
       seed: of the draws.
     """
@@ -116,10 +121,12 @@ class Solved:
         self,
         system: HalfSpaces,
         found: dict[str, Feasible],
+        refined: Feasible,
         shape: tuple[int, ...],
         seed: int,
     ):
-        self.system, self.found, self.shape, self.seed = system, found, shape, seed
+        self.system, self.found, self.refined = system, found, refined
+        self.shape, self.seed = shape, seed
 
     @property
     def n(self) -> int:
@@ -128,18 +135,18 @@ class Solved:
 
     @property
     def best(self) -> str:
-        """The surrogate that found the best vector."""
+        """The surrogate whose search found the better vector."""
         return max(self.found, key=lambda name: self.found[name].satisfied)
 
     @property
     def vector(self) -> np.ndarray:
         """v*, the best vector found, float32 [H, W, C]."""
-        return self.found[self.best].vector.reshape(self.shape).astype(np.float32)
+        return self.refined.vector.reshape(self.shape).astype(np.float32)
 
     @property
     def objective(self) -> float:
         """phi at the best vector: the share of the examples with s + <w, v> > eta_attack."""
-        return self.found[self.best].satisfied / self.n
+        return self.refined.satisfied / self.n
 
     @property
     def at_zero(self) -> float:
@@ -158,12 +165,12 @@ class Solved:
     @property
     def zero_is_best(self) -> bool:
         """Whether 0 satisfies all that the best vector does, and so is among its equals."""
-        best = self.system.satisfied(self.found[self.best].vector)
+        best = self.system.satisfied(self.refined.vector)
         return bool((self.system.offsets[best] > 0).all())
 
     def draws(self, n: int, **options: Any) -> Draws:
         """Uniform draws from the vectors that satisfy what the best one does; see `hit_and_run`."""
-        start = self.found[self.best].vector
+        start = self.refined.vector
         return hit_and_run(self.system, start, samples=n, seed=self.seed, **options)
 
     def sample(self, n: int) -> np.ndarray:

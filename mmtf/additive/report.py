@@ -58,6 +58,7 @@ def table(cells: Sequence[Cell], *, box: bool) -> str:
         "phi at 0",
         "hinge",
         "sigmoid",
+        *(["v*"] if _refined(cells) else []),
         "test",
         "FGM approximate → true, no defense",
         "same, v*",
@@ -69,12 +70,13 @@ def table(cells: Sequence[Cell], *, box: bool) -> str:
     ]
     if box:
         header.insert(-1, "AutoAttack: no defense → v*")
-    rows = []
+    rows, refined = [], ["refined"] if _refined(cells) else []
+    shown = ["at_zero", "hinge", "sigmoid", *refined, "test"]
     for cell in cells:
         phi = cell["objective"]
         row = [
             f"{cell['pair']}, {radii_text(cell)}",
-            *(number(phi[name]) for name in ("at_zero", "hinge", "sigmoid", "test")),
+            *(number(phi[name]) for name in shown),
             *(
                 _joined(*(accuracy(cell, "fgm", defense, box, kind) for kind in KINDS))
                 for defense in ("none", "best_vector")
@@ -92,6 +94,11 @@ def table(cells: Sequence[Cell], *, box: bool) -> str:
     return markdown_table(header, rows)
 
 
+def _refined(cells):
+    """Whether all cells have the search along lines; older records have not."""
+    return all("refined" in cell["objective"] for cell in cells)
+
+
 KINDS = ("approximate", "true")
 
 
@@ -105,8 +112,12 @@ def caption(cells: Sequence[Cell], *, box: bool) -> str:
         for one in cell["cells"]
         if one["attack"] != "autoattack"
     )
+    told = "(`test`: of test images, for the vector found in training) "
+    if _refined(cells):
+        told = "after each search, `v*` after that along lines (`test`: of test images, for v*) "
     text = (
-        "phi: share of training images (`test`: of test images, for the vector found in training) "
+        "phi: share of training images "
+        f"{told}"
         f"with s + <w, v> > eta_attack, n = {_range(trained)}. All other columns: true robust "
         f"accuracy on n = {_range(counts)} test images, `approximate`: of the linearized "
         f"classifier; Wilson's 95 % intervals are at most ± {widest:.3f}. "

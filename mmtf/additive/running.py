@@ -19,6 +19,8 @@ from mmtf.storage.cache import entry
 from mmtf.storage.files import UNREADABLE, read_json, write_json
 
 Radii = tuple[float, float]
+# Of the cells that are kept: those of another version are measured again.
+VERSION = 2
 
 
 class Measured(NamedTuple):
@@ -84,13 +86,14 @@ def measure_pairs(
             low = cell["objective"]
             say(
                 f"[{number}/{number + left}] {pair.name}, eta {etas[0]:g} / {etas[1]:g}: phi "
-                f"{low['at_zero']:.3f} at 0, {low[low['best']]:.3f} at v*; {seconds:.0f} s left"
+                f"{low['at_zero']:.3f} at 0, {low['refined']:.3f} at v*; {seconds:.0f} s left"
             )
     return found
 
 
 def _kept(pair, classifier, etas, settings, folder) -> Measured:
     values = [pair.fingerprint, classifier.fingerprint, etas, dataclasses.asdict(settings)]
+    values.append(VERSION)
     name = f"{pair.name}-eta{etas[0]:g}-{etas[1]:g}-"
     arrays = entry(folder, values, ".npz", prefix=name)
     record = entry(folder, values, ".json", prefix=name)

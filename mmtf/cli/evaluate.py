@@ -27,6 +27,7 @@ from mmtf.cli.evaluate_flags import (
 )
 from mmtf.cli.models import by_name, given_models, load_model
 from mmtf.cli.output_folder import claimed
+from mmtf.cli.smoothed_flags import noise_of, smooths
 from mmtf.config import STANDARDIZED
 from mmtf.errors import require
 from mmtf.radius import Radius, radius_entry
@@ -78,13 +79,16 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         write_report,
     )
     from mmtf.evaluation.unions import balls_of, make_attacks_in
+    from mmtf.smoothing.columns import l2_radii, with_smoothed
+    from mmtf.smoothing.settings import Settings
 
     attacks = attack_options(FLAGS, names)
     others = other_radii(FLAGS)
+    paths = [path_and_name(given)[0] for given in FLAGS.model]
+    sigmas = noise_of(FLAGS.sigma, paths) if smooths(FLAGS) else []
     for balls in balls_of(etas, FLAGS.norm, others).values():
         make_attacks_in(balls, attacks)  # what cannot be made shows before models and data are read
     classifiers = given_models(FLAGS)
-    paths = [path_and_name(given)[0] for given in FLAGS.model]
     found = dict(zip(classifiers, map(model_source, paths), strict=True))
     shared = pixel_ranges(FLAGS)[0] if len(FLAGS.bounds) == 1 else BOX
     chosen = FLAGS.model_output[0] if len(FLAGS.model_output) == 1 else None
@@ -107,6 +111,17 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         radius_tolerance=FLAGS.radius_tolerance if FLAGS.certified_radius else None,
     )
     graphs = how.graphs(classifiers, etas, FLAGS.norm, others) if certifies(FLAGS) else {}
+    noise = {
+        name: Settings(
+            sigma=sigma,
+            n=FLAGS.certificate_draws,
+            n0=FLAGS.selection_draws,
+            alpha=FLAGS.alpha,
+            attack_steps=0,
+            seed=FLAGS.seed,
+        )
+        for name, sigma in zip(classifiers, sigmas, strict=False)
+    }
     slow = FLAGS.schedule == "paper"
     recipes = {"attnet": ATTNET, "attnet_paper": ATTNET_PAPER if slow else ATTNET_PAPER_FAST}
     options = EvalOptions(
@@ -165,6 +180,11 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
         settings["verifiers"] = FLAGS.verifiers
         settings["seconds_per_image"] = FLAGS.seconds_per_image
         settings["dear_examples"] = FLAGS.dear_examples
+    if noise:
+        l2 = l2_radii(etas, FLAGS.norm, others)
+        matrix, settings["smoothed"] = with_smoothed(
+            matrix, classifiers, dataset, noise, radii=l2, options=options, say=say
+        )
     if FLAGS.skip_certified:
         settings["skip_certified"] = True
     if others:

@@ -11,6 +11,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.cli.certified_flags import CERTIFIED, define_certified_flags, require_verifiers
 from mmtf.cli.defining import Definer
 from mmtf.cli.flags import EPSILON_HELP, require_one_radius, require_used
+from mmtf.cli.smoothed_flags import SMOOTHED, define_smoothed_flags, require_smoothed
 from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_int, require_seed
 from mmtf.radius import Radius, as_radius, eta_of, largest, radius_text
@@ -29,10 +30,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "attacks",
         None,
         f"Attacks, separated by commas. Any of: {', '.join((*ATTACKS, *FITTED))}; or "
-        "my_package.attacks:MyAttack; and certified, which proves images robust (--verifiers). "
+        "my_package.attacks:MyAttack; certified, which proves images robust (--verifiers); and "
+        "smoothed, which certifies the model smoothed by Gaussian noise in l2 (--sigma). "
         "Default: none, fgsm (l2 and l1: fgm), pgd.",
     )
     define_certified_flags(values)
+    define_smoothed_flags(values)
     define.many(
         "transfer_from",
         "PATH or NAME=PATH of a surrogate classifier: adds a column <attack>@<name> for every "
@@ -128,7 +131,8 @@ def attack_names(values: flags.FlagValues) -> list[str]:
     labels = {ATTACKS.label(name) for name in names}
     require(len(labels) == len(names), "--attacks of different names", ",".join(names))
     require_verifiers(values)
-    names = [name for name in names if name != CERTIFIED] or ["none"]
+    require_smoothed(values)
+    names = [name for name in names if name not in (CERTIFIED, SMOOTHED)] or ["none"]
     require(values.max_examples >= 0, "max_examples >= 0 (0: all)", values.max_examples)
     require(values.batch_size >= 0, "batch_size >= 0 (0: by memory)", values.batch_size)
     require_int("eot_samples", values.eot_samples)

@@ -23,9 +23,9 @@ from mmtf.cli.models import given_models
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
 from mmtf.cli.smooth_flags import define_flags
+from mmtf.cli.smoothed_flags import noise_of
 from mmtf.config import STANDARDIZED
-from mmtf.errors import is_number, require
-from mmtf.runs.reading import is_run, read_config
+from mmtf.errors import require
 from mmtf.runtime import startup
 from mmtf.runtime.console import say
 
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     require(bool(FLAGS.model), "at least one --model", "none")
     radii = tuple(numbers("radii", FLAGS.radii))
     require(bool(radii), "--radii of at least one number", "none")
-    sigmas = [_sigma(path_and_name(given)[0]) for given in FLAGS.model]
+    sigmas = noise_of(FLAGS.sigma, [path_and_name(given)[0] for given in FLAGS.model])
     with claimed(FLAGS.output, FILES) as cells:
         return _smooth(radii, sigmas, cells)
 
@@ -93,21 +93,6 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
         _export(results, models, settings, dataset)
         results.tell()
     return 0
-
-
-def _sigma(path: str) -> float:
-    """--sigma, or that with which the run in the folder `path` was trained."""
-    if FLAGS.sigma is not None:
-        return FLAGS.sigma
-    path = os.path.expanduser(path)
-    config = read_config(os.path.join(path, "config.json")) if is_run(path) else {}
-    trained = config.get("game_options", {}).get("sigma")
-    require(
-        is_number(trained),
-        f"--sigma for {path}, which is not a workdir of a game with noise",
-        "no such flag",
-    )
-    return float(trained)
 
 
 def _write(

@@ -43,6 +43,7 @@ class Matrix:
         and what the cheap verifiers proved on all examples.
       certified_radii: classifier -> the certified radius of each example, if it was computed.
       drawn: int [n], the examples on which certificates are; None: all.
+      further: name -> array, what examples.npz has beside the outcome of each cell.
     """
 
     cells: list[Result]
@@ -57,6 +58,7 @@ class Matrix:
     )
     certified_radii: dict[str, CertifiedRadii] = dataclasses.field(default_factory=dict)
     drawn: np.ndarray | None = None
+    further: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def classifier_findings(

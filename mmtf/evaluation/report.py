@@ -23,6 +23,7 @@ from mmtf.reports.evaluation import evaluation_frame, evaluation_markdown, payof
 from mmtf.reports.measured import CERTIFIED, record_radius
 from mmtf.reports.page import evaluation_html
 from mmtf.reports.rejection import rejection_lines
+from mmtf.reports.smoothed import smoothed_lines
 from mmtf.stats.intervals import wilson
 from mmtf.storage.digest import sha256
 from mmtf.storage.files import write_atomically, write_json, write_text
@@ -109,7 +110,7 @@ def evaluation_text(record: dict[str, Any]) -> str:
                 f"{error_text(test['error_a'])}, {error_text(test['error_b'])}, "
                 f"McNemar p {test['p']:.2g}, Holm {test['p_holm']:.2g}"
             )
-    lines += radius_lines(record)
+    lines += radius_lines(record) + smoothed_lines(record)
     lines += [f"! {sign['text']}" for sign in record["signs"]]
     if not record["signs"]:
         lines.append("Checks: no sign of masked gradients.")
@@ -169,7 +170,7 @@ def write_report(
         for part in ("distance", "targets", "reached"):
             if getattr(cell, part) is not None:
                 arrays[f"{key}/{part}"] = getattr(cell, part)
-    arrays |= certified_arrays(matrix)
+    arrays |= certified_arrays(matrix) | matrix.further
     write_json(os.path.join(folder, "record.json"), record)
     write_atomically(
         os.path.join(folder, "examples.npz"), lambda path: np.savez_compressed(path, **arrays)

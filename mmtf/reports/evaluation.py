@@ -6,8 +6,16 @@ from mmtf.reports.about import attack_settings
 from mmtf.reports.certified import bracket_lines, entries, radius_lines
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.reports.markdown import markdown_table
-from mmtf.reports.measured import CLEAN, WORST, is_certified, record_radius, target_text
+from mmtf.reports.measured import (
+    CLEAN,
+    VOTE,
+    WORST,
+    is_certified,
+    record_radius,
+    target_text,
+)
 from mmtf.reports.rejection import rejection_lines
+from mmtf.reports.smoothed import smoothed_lines
 
 MARK = " !"
 
@@ -64,7 +72,8 @@ def column_titles(record: dict, eta: float | str) -> dict[str, str]:
     several = len({one["n"] for one in cells.values()}) > 1
     titles = {}
     for name, cell in cells.items():
-        end = " >=" if name == WORST and proved else " <=" if is_certified(name) else ""
+        bound = is_certified(name) and name != VOTE
+        end = " >=" if name == WORST and proved else " <=" if bound else ""
         titles[name] = f"{name}{end}" + (f" (n = {cell['n']:,})" if several else "")
     return titles
 
@@ -84,7 +93,7 @@ def evaluation_markdown(record: dict) -> str:
         tests = record["comparisons"].get(str(eta))
         if tests:
             parts.append(markdown_table(*_tests(tests)))
-    parts += [f"- {line}" for line in radius_lines(record)]
+    parts += [f"- {line}" for line in radius_lines(record) + smoothed_lines(record)]
     parts.append(_settings(record))
     parts += ["## Signs of masked gradients", *(f"- {text}" for text in _signs(record))]
     return "\n\n".join(parts) + "\n"

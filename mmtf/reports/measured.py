@@ -7,7 +7,14 @@ from mmtf.radius import radius_title
 CLEAN, WORST, CERTIFIED = "none", "worst", "certified"
 # Certificates by cheap verifiers alone; those in one ball of a union are `certified_<norm>`.
 CHEAP = f"{CERTIFIED}_cheap"
-TITLES = {CLEAN: "no attack", WORST: "worst of all"}
+# Of the model smoothed by noise, not of the model: the error of its vote, and what is certified.
+SMOOTHED, VOTE = "smoothed", "smoothed_vote"
+TITLES = {
+    CLEAN: "no attack",
+    WORST: "worst of all",
+    VOTE: "smoothed model, vote",
+    SMOOTHED: "smoothed model, certified",
+}
 # Keys of a cell that have a place of their own on the page; all others become columns.
 KNOWN = (
     *("defense", "attack", "eta", "error", "ci_low", "ci_high", "n"),
@@ -72,10 +79,10 @@ def is_certified(column: str) -> bool:
     """Whether a column holds certificates, not an attack.
 
     Example:
-      >>> [is_certified(name) for name in ("certified", "certified_l2", "pgd")]
-      [True, True, False]
+      >>> [is_certified(name) for name in ("certified", "certified_l2", "smoothed", "pgd")]
+      [True, True, True, False]
     """
-    return column == CERTIFIED or column.startswith(f"{CERTIFIED}_")
+    return column in (CERTIFIED, SMOOTHED, VOTE) or column.startswith(f"{CERTIFIED}_")
 
 
 def record_radius(record: dict[str, Any], eta: Any) -> str:

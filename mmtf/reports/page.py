@@ -5,7 +5,7 @@ import shlex
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from mmtf.reports import checks, gallery, headline, result_tables
+from mmtf.reports import checks, gallery, headline, result_tables, smoothed
 from mmtf.reports.about import attack_settings, facts
 from mmtf.reports.band import band_series
 from mmtf.reports.band_figure import band_figure
@@ -14,6 +14,8 @@ from mmtf.reports.figures import Point, interval_plot, radius_curves
 from mmtf.reports.markup import Child, element, render, table
 from mmtf.reports.measured import (
     CLEAN,
+    SMOOTHED,
+    VOTE,
     WORST,
     Measured,
     Radius,
@@ -56,6 +58,7 @@ def evaluation_html(record: dict[str, Any], images: dict[str, Any] | None = None
     )
     sections = [
         _bands(measured),
+        _smoothed(measured),
         _radii(measured),
         *(_results(measured, eta) for eta in reversed(measured.etas)),
         _checks(measured),
@@ -114,9 +117,9 @@ def _radii(measured: Measured) -> ET.Element | None:
         for attack in measured.attacks:
             cells = {eta: measured.at(model, attack, eta) for eta in etas}
             points = [_point(cell, eta) for eta, cell in cells.items() if cell]
-            if attack == CLEAN or not points:
+            if attack in (CLEAN, VOTE) or not points:
                 continue
-            if clean:
+            if clean and attack != SMOOTHED:  # another classifier
                 points.insert(0, _point({**clean, "attack": attack}, 0.0))
             series[attack_title(attack)] = points
         x_title = "radius eta, for pixels in [-1, 1]"
@@ -141,6 +144,15 @@ def _bands(measured: Measured) -> ET.Element | None:
         _panels(pictures),
         None if radii is None else _scrolling(radii, "Certified radii"),
     )
+
+
+def _smoothed(measured: Measured) -> ET.Element | None:
+    """The smoothed models, if there are any."""
+    found = smoothed.smoothed_table(measured.record)
+    if found is None:
+        return None
+    content = element("p", smoothed.ABOUT), _scrolling(found, "Smoothed models")
+    return _section("How robust are the smoothed models?", *content)
 
 
 def _results(measured: Measured, eta: Radius) -> ET.Element:

@@ -136,4 +136,6 @@ def test_in_the_committed_records(path):
     for cell in cells:
         assert cell["objective"]["sigmoid"] >= cell["objective"]["hinge"]
         assert cell["objective"]["value"][0] <= cell["objective"]["value"][1]
+        refined = cell["objective"].get("refined", 1.0)  # older records have none
+        assert refined >= cell["objective"]["sigmoid"]
     assert all(answer(cells) for answer in QUESTIONS.values())

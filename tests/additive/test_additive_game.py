@@ -60,7 +60,7 @@ def test_the_search_agrees_with_the_plane():
     for _ in range(5):
         x = images(rng.normal(size=(12, 2)))
         solved = AdditiveGame(_curved, 0.3, 0.6).solve(x, rng.integers(0, 2, 12))
-        assert solved.found[solved.best].satisfied == exact_in_the_plane(solved.system).satisfied
+        assert solved.refined.satisfied == exact_in_the_plane(solved.system).satisfied
 
 
 def _curved(x, training=False):
@@ -157,7 +157,7 @@ def test_draws_of_smooth_are_as_good_as_the_best_vector():
     assert drawn.shape == (20, 1, 6, 1)
     assert drawn.dtype == np.float32
     for v in drawn:
-        assert solved.system.count(v.ravel()) >= solved.found[solved.best].satisfied - 1  # float32
+        assert solved.system.count(v.ravel()) >= solved.refined.satisfied - 1  # float32
     spread = spread_of(drawn, 1.0)
     assert -0.1 <= spread.cosine <= 1
     assert 0 < spread.lengths[0] <= spread.lengths[2] <= 1 + 1e-6
