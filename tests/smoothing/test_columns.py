@@ -101,7 +101,6 @@ def test_radii_of_a_union_are_its_l2_balls():
         (["--attacks=none", "--sigma=1"], "--sigma with smoothed among --attacks"),
         (["--attacks=smoothed", "--norm=l2", "--sigma=0"], "sigma > 0"),
         (["--attacks=smoothed", "--norm=l2", "--sigma=1", "--alpha=1"], "alpha < 1"),
-        (["--attacks=smoothed", "--norm=l2", "--certificate_draws=0"], "certificate_draws"),
         (["--attacks=none,smoothed", "--norm=l2"], "not a workdir of a game with noise"),
     ],
 )
