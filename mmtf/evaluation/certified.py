@@ -100,7 +100,8 @@ def with_certificates(
     """Adds a cell `certified` for each model and radius, after `worst`.
 
     Its error is the share of the examples that are not certified, at least the true worst-case
-    error, which in turn is at least the error of `worst`. In a union of balls an example is
+    error, which in turn is at least the error of `worst`; that counts the verifiers'
+    counterexamples, too. In a union of balls an example is
     certified if it is in all of them, and each ball has a cell `certified_<norm>`, too. Where dear
     verifiers run on some of the examples, `certified_cheap` is the cell of the others on all.
 
@@ -140,7 +141,7 @@ def with_certificates(
             say(f"{name}  certified radius: median {middle:.3g}")
     return dataclasses.replace(
         matrix,
-        cells=_with_cells(matrix.cells, found, parts),
+        cells=_with_cells(matrix.cells, found, parts, drawn.numbers),
         certificates=found,
         certified_parts=parts,
         certified_radii=radii,
@@ -250,13 +251,19 @@ class _Plan:
         return CertifiedRadii(low, above, max(known), self._how.radius_tolerance, norm, spent)
 
 
-def _with_cells(cells, found, parts) -> list[Result]:
-    """The cells with those of certificates, each after `worst` of its model and radius."""
+def _with_cells(cells, found, parts, numbers) -> list[Result]:
+    """The cells with those of certificates, each after `worst` of its model and radius.
+
+    `worst` also counts the examples for which a verifier found an image that is misclassified.
+    """
     together = []
     for cell in cells:
-        together.append(cell)
         if cell.attack != WORST:
+            together.append(cell)
             continue
+        broken = cell.wrong.copy()
+        broken[numbers] |= np.isin(found[_place(cell)].status, ("wrong", "broken"))
+        together.append(dataclasses.replace(cell, wrong=broken))
         here = {key[1]: one for key, one in parts.items() if (key[0], key[2]) == _place(cell)}
         for column, one in {**here, CERTIFIED: found[_place(cell)]}.items():
             wrong, seconds = one.status != "certified", float(one.seconds.sum())

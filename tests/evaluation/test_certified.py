@@ -217,6 +217,24 @@ def test_an_attack_that_errs_below_a_certified_radius_is_named(net):
         with_certificates(matrix, graphs, data, how, **given)
 
 
+def test_counterexamples_of_verifiers_count_in_the_worst_case(net):
+    model, data = net
+    how = Certification(verifiers=("milp",), dear_examples=16)
+    options = EvalOptions(max_examples=40, checks=False)
+    given = {"etas": [0.06], "options": options, "say": str}
+    matrix = payoff_matrix({"net": model}, {"none": {}}, data, **given)
+    (clean, before) = (one.wrong.copy() for one in matrix.cells)
+    graphs = how.graphs({"net": model}, [0.06], "linf")
+    matrix = with_certificates(matrix, graphs, data, how, norm="linf", **given)
+    worst = next(one.wrong for one in matrix.cells if one.attack == "worst")
+    found = matrix.certificates["net", 0.06].status
+    assert (found == "broken").any() and (found == "certified").any()
+    expected = before.copy()
+    expected[matrix.drawn[found == "broken"]] = True
+    np.testing.assert_array_equal(worst, expected)
+    np.testing.assert_array_equal(clean, before)
+
+
 def test_dear_verifiers_run_on_drawn_examples(net, tmp_path):
     model, data = net
     how = Certification(verifiers=("ibp", "crown"), dear_examples=12)
