@@ -1,6 +1,8 @@
 """`Certificates`: what is known about each example after a cascade of verifiers."""
 
 import dataclasses
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -89,3 +91,40 @@ class Certificates:
             "required_margin": self.required,
             "seconds": round(float(self.seconds.sum()), 2),
         }
+
+
+def nested(found: Mapping[float, Certificates]) -> dict[float, Certificates]:
+    """The certificates of one classifier at several radii, with what each radius says of others.
+
+    An example that is certified at a radius is certified at all smaller ones, one that is broken
+    is broken at all larger ones. Only open examples change; `stage` then names the verifier or the
+    attack of the other radius.
+
+    Args:
+      found: radius -> certificates of the same examples in balls of one norm.
+
+    Returns:
+      radius -> certificates, in the order of `found`.
+
+    Example:
+      >>> unknown = Certificates(np.array(["open"]), np.array([""]), np.zeros(1), np.zeros(1), 0.0)
+      >>> proved = dataclasses.replace(unknown, status=np.array(["certified"]))
+      >>> nested({0.1: unknown, 0.2: proved})[0.1].status[0]
+      np.str_('certified')
+    """
+    told, radii = dict(found), sorted(found)
+    for status, order in (("certified", radii[::-1]), ("broken", radii)):
+        for known, radius in itertools.pairwise(order):
+            told[radius] = _with_known(told[radius], told[known], status)
+    return {radius: told[radius] for radius in found}
+
+
+def _with_known(one: Certificates, other: Certificates, status: str) -> Certificates:
+    rows = (one.status == "open") & (other.status == status)
+    margin = np.maximum(one.margin, other.margin) if status == "certified" else one.margin
+    return dataclasses.replace(
+        one,
+        status=np.where(rows, status, one.status),
+        stage=np.where(rows, other.stage, one.stage),
+        margin=np.where(rows, margin, one.margin),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmtf.bounds.balls import as_ball
 from mmtf.bounds.cascade import VERIFIERS, verifier_of
-from mmtf.bounds.certificates import Certificates, InvertedBracket
+from mmtf.bounds.certificates import Certificates, InvertedBracket, nested
 from mmtf.bounds.graph import Graph
 from mmtf.data.dataset import Dataset
 from mmtf.errors import ConfigError, require, require_int, require_names, require_number
@@ -132,9 +132,13 @@ def with_certificates(
             columns, own[eta] = plan.columns(cells, name, graph, eta)
             found[name, eta] = columns.pop(CERTIFIED)
             parts |= {(name, column, eta): one for column, one in columns.items()}
+        _require_nested(name, own, drawn.numbers)
+        if all(isinstance(eta, float) and len(here) == 1 for eta, here in balls.items()):
+            own = nested(own)
+            found |= {(name, eta): one for eta, one in own.items()}
+        for eta in balls:
             told = found[name, eta].describe()
             say(f"{name}  eta {radius_text(eta)}  {CERTIFIED}: {told}")
-        _require_nested(name, own, drawn.numbers)
         if how.radius_tolerance is not None:
             radii[name] = plan.radii(cells, name, graph, own)
             middle = radii[name].to_dict()["quantiles"]["0.5"]

@@ -9,7 +9,7 @@ from mmtf.attacks import FGM, FGSM, PGD
 from mmtf.bounds import Ball, certify
 from mmtf.bounds.affine import Affine
 from mmtf.bounds.cascade import VERIFIERS
-from mmtf.bounds.certificates import InvertedBracket
+from mmtf.bounds.certificates import Certificates, InvertedBracket, nested
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.ibp import IBP
 from mmtf.bounds.verifier import Verifier
@@ -191,3 +191,24 @@ def test_a_witness_lies_in_the_ball_in_float32(norm):
     found = certify(linear(), x, y, Ball(eta=0.2, norm=norm), ("milp",))
     assert found.status.tolist() == ["certified", "broken"]
     assert found.stage.tolist() == ["milp", "milp"]
+
+
+def test_what_one_radius_shows_holds_at_others():
+    def known(*status):
+        stage = np.array([{"open": "", "broken": "attack"}.get(one, "crown") for one in status])
+        margin = np.where(np.array(status) == "certified", 1.0, -1.0)
+        return Certificates(np.array(status), stage, margin, np.zeros(len(status)), 0.0)
+
+    found = nested(
+        {
+            0.3: known("open", "certified", "open", "open"),
+            0.1: known("open", "open", "broken", "open"),
+            0.2: known("certified", "open", "open", "open"),
+        }
+    )
+    assert list(found) == [0.3, 0.1, 0.2]
+    assert found[0.1].status.tolist() == ["certified", "certified", "broken", "open"]
+    assert found[0.2].status.tolist() == ["certified", "certified", "broken", "open"]
+    assert found[0.3].status.tolist() == ["open", "certified", "broken", "open"]
+    assert found[0.1].stage.tolist() == ["crown", "crown", "attack", ""]
+    assert found[0.1].margin.tolist() == [1.0, 1.0, -1.0, -1.0]
