@@ -133,9 +133,9 @@ def with_certificates(
             found[name, eta] = columns.pop(CERTIFIED)
             parts |= {(name, column, eta): one for column, one in columns.items()}
         _require_nested(name, own, drawn.numbers)
-        if all(isinstance(eta, float) and len(here) == 1 for eta, here in balls.items()):
-            own = nested(own)
-            found |= {(name, eta): one for eta, one in own.items()}
+        alone = {eta: own[eta] for eta in own if isinstance(eta, float) and len(balls[eta]) == 1}
+        for radius, one in nested(alone).items():
+            own[radius] = found[name, radius] = one
         for eta in balls:
             told = found[name, eta].describe()
             say(f"{name}  eta {radius_text(eta)}  {CERTIFIED}: {told}")
