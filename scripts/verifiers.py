@@ -23,7 +23,7 @@ def table(record: dict) -> str:
     for row in record["rows"]:
         mine, other, gap = row["mmtf"], row["auto_LiRPA"], row["difference"]
         speeds = [row["n"] / one["cpu_seconds"] for one in (mine, other)]
-        cells = [f"{speed:.3g}" for speed in speeds]
+        cells = [f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}" for speed in speeds]
         cells += [f"{speeds[0] / speeds[1]:.3g}", f"{mine['certified']} / {other['certified']}"]
         cells += [f"{gap['least']:.1e}", f"{gap['mean']:.1e}"]
         rows.append([f"`{row['method']}`", *cells])
