@@ -9,10 +9,10 @@ from typing import Any
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.config import INITIALIZERS, RunConfig, Schedule
 from mmtf.games import GAMES
-from mmtf.nets import ATTACK_NETS, NETS
+from mmtf.nets import ATTACK_NETS, NETS, STRIDED
 
 # Nets with the options width and hidden.
-STRIDED = "strided_cnn, clipped_cnn, cnn7"
+_SHARED = ", ".join(STRIDED)
 # Field -> its flag, where the names differ.
 RENAMED = {"schedule_name": "schedule"}
 # Appended to the help of a field: registered names, which mmtf.config cannot import.
@@ -158,10 +158,10 @@ SETTINGS = (
         "net_options.init",
         str,
         "Initializer of the classifier's weights. One of: "
-        f"{', '.join(INITIALIZERS)}; of {STRIDED}: keras, ibp.",
+        f"{', '.join(INITIALIZERS)}; of {_SHARED}: keras, ibp.",
     ),
-    Setting("width", "net_options.width", int, f"Channels of the first layer ({STRIDED})."),
-    Setting("hidden", "net_options.hidden", int, f"Units of the dense layer ({STRIDED})."),
+    Setting("width", "net_options.width", int, f"Channels of the first layer ({_SHARED})."),
+    Setting("hidden", "net_options.hidden", int, f"Units of the dense layer ({_SHARED})."),
     Setting(
         "clip",
         "net_options.clip",

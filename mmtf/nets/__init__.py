@@ -15,6 +15,9 @@ from mmtf.registry import Registry
 # Arguments of every function here, set from the dataset and the run rather than by flags.
 RUN_ARGUMENTS = ("image_shape", "num_classes", "seed")
 
+# The nets of mmtf.nets.strided: they share their options and initializers.
+STRIDED = ("strided_cnn", "clipped_cnn", "cnn7")
+
 NETS = Registry(
     "net",
     {

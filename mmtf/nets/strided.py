@@ -7,7 +7,6 @@ import keras
 from mmtf.errors import require_bool, require_choice, require_int, require_number, require_seed
 from mmtf.nets.layout import LAST
 
-STRIDED = ("strided_cnn", "clipped_cnn", "cnn7")  # the nets of this file
 INITIAL_WEIGHTS = ("keras", "ibp")
 
 

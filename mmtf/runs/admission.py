@@ -5,8 +5,9 @@ import dataclasses
 from mmtf.config import INITIALIZERS, RunConfig
 from mmtf.errors import require_choice, require_number
 from mmtf.evaluation.attack_specs import MET
+from mmtf.nets import STRIDED
 from mmtf.nets.attack_outputs import OUTPUTS
-from mmtf.nets.strided import INITIAL_WEIGHTS, STRIDED
+from mmtf.nets.strided import INITIAL_WEIGHTS
 from mmtf.registry import is_place
 from mmtf.runs.curve import attacks_of
 from mmtf.runs.games import make_game

@@ -6,8 +6,7 @@ import pytest
 import scipy.stats
 
 from mmtf.errors import ConfigError
-from mmtf.nets import NETS
-from mmtf.nets.strided import STRIDED
+from mmtf.nets import NETS, STRIDED
 
 # (deviation, bias) of each layer with weights, from the tutorials (DESIGN.md).
 TUTORIAL = {
