@@ -99,7 +99,8 @@ def main(_: list[str]) -> int:
 
 def _refuse_trial() -> None:
     """A trial must not be written among the committed records, or over the page."""
-    trial = FLAGS.steps is not None or FLAGS.dataset not in ("mnist", "cifar10")
+    steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
+    trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
     own = str(RECORDS) in os.path.abspath(FLAGS.output) or FLAGS.page == str(
         peer_defenses_page.PAGE
     )

@@ -97,6 +97,16 @@ def test_a_trial_does_not_touch_the_committed_records():
     assert "Traceback" not in done.stderr
 
 
+def test_further_flags_are_those_of_every_game(tmp_path):
+    flags = ["--run_flags=--steps=7 --chess=2", "--dataset=digits", "--games=lwa", "--eta=0.3"]
+    flags += [f"--workdirs={tmp_path}", f"--output={tmp_path}", f"--page={tmp_path}/page.md"]
+    done = run(*flags)
+    assert done.returncode == 1 and "--steps=7 --chess=2 --workdir=" in done.stderr
+    assert "Unknown command line flag 'chess'" in done.stderr
+    trial = run("--run_flags=--steps=7", "--dataset=mnist")
+    assert trial.returncode == 1 and "for a trial" in trial.stderr
+
+
 @pytest.mark.slow
 def test_all_defenses_on_digits(tmp_path):
     """The whole command, at two radii, in a few minutes."""
