@@ -30,8 +30,8 @@ def refined(system: HalfSpaces, found: Feasible, *, rounds: int = 100, seed: int
     The lines of a round run through the vector, along the gradients of a sigmoid at several
     temperatures, along the normals of the nearest half-spaces and along these normals with the
     slack of another near half-space kept; and just inside the boundary of each near half-space,
-    along the gradients. The best interval of all becomes the next vector, at its middle, if it is
-    no better than the last one too. Of at most 200 half-planes a line runs inside the boundary of
+    along the gradients. The middle of the best interval of all becomes the next vector, even if it
+    satisfies no more half-spaces than the last one. Of at most 200 half-planes a line runs inside the boundary of
     each, of which the best cell has one unless it fills the disk: one round then finds the maximum,
     but for cells that are thinner than 1e-6 of the radius.
 
