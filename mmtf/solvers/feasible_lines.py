@@ -31,9 +31,9 @@ def refined(system: HalfSpaces, found: Feasible, *, rounds: int = 100, seed: int
     temperatures, along the normals of the nearest half-spaces and along these normals with the
     slack of another near half-space kept; and just inside the boundary of each near half-space,
     along the gradients. The middle of the best interval of all becomes the next vector, even if it
-    satisfies no more half-spaces than the last one. Of at most 200 half-planes a line runs inside the boundary of
-    each, of which the best cell has one unless it fills the disk: one round then finds the maximum,
-    but for cells that are thinner than 1e-6 of the radius.
+    satisfies no more half-spaces than the last one. Of at most 200 half-planes a line runs inside
+    the boundary of each, of which the best cell has one unless it fills the disk: one round then
+    finds the maximum, but for cells that are thinner than 1e-6 of the radius.
 
     Args:
       system: the half-spaces.
