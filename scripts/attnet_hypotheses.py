@@ -106,7 +106,7 @@ HYPOTHESES = (
     Hypothesis(
         letter="b",
         title="pixels in [-.5, .5], box [-1, 1] of Eq. 4",
-        did="the same, with the bound on z as printed, which then lies outside of the pixels' range",
+        did="the same, with the bound on z as printed, beyond the pixels' own range",
         predicts="more than at k = 2, since the pixels at the ends of the range can leave it",
         protocol=Protocol(k=2, clip="ball"),
     ),
@@ -136,8 +136,8 @@ HYPOTHESES = (
         title="single-step training that overfits",
         did="trained 100,000 steps at 1e-4 without dropout, until FGSM fails on a classifier that "
         "other attacks of the same radius break",
-        predicts="PGD-40 at eta errs on at least what AttNet does, where FGSM errs on a few percent; "
-        "nothing about the undefended net",
+        predicts="PGD-40 at eta errs on at least what AttNet does, where FGSM errs on a few "
+        "percent; nothing about the undefended net",
         protocol=None,
     ),
     Hypothesis(
@@ -184,12 +184,13 @@ def key_of(run: str, eta: float, protocol: Protocol, attack: str) -> dict[str, A
 
     Example:
       >>> protocol = Protocol(k=2, label=False)
-      >>> key_of("undefended", 0.2, protocol, "fgsm")
-      {'run': 'undefended', 'attack': 'fgsm', 'radius': 0.4, 'clip': 'ball and box', 'mode': 'inference'}
+      >>> key = key_of("undefended", 0.2, protocol, "fgsm")
+      >>> key == key_of("undefended", 0.4, Protocol(), "fgsm"), key["radius"]
+      (True, 0.4)
     """
-    radius, _ = protocol.bounds(eta)
-    key = {"run": run, "attack": attack, "radius": radius, "clip": protocol.clip}
-    key["mode"] = protocol.mode
+    key = {"run": run, "attack": attack, "mode": protocol.mode}
+    if attack != "none":
+        key |= {"radius": protocol.bounds(eta)[0], "clip": protocol.clip}
     if attack == "attnet":
         key |= {"images": protocol.images, "label": protocol.label}
     return key
