@@ -219,7 +219,11 @@ def define_flags() -> None:
     flags.DEFINE_string("output", str(page.RECORD), "Path of the record.")
     flags.DEFINE_string("workdirs", "runs/attnet_protocol", "Folder of the classifiers' runs.")
     flags.DEFINE_integer(
-        "games_k", None, "The k of the network games; default: they are not measured.", KS[0], KS[-1]
+        "games_k",
+        None,
+        "The k of the network games; default: they are not measured.",
+        KS[0],
+        KS[-1],
     )
     flags.DEFINE_bool("render", False, "Only write the pages from the record.")
 

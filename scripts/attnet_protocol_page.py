@@ -1,9 +1,252 @@
-"""Renders the hypotheses on the paper's AttNet beside its printed errors."""
+"""Renders the hypotheses on the paper's AttNet beside its printed errors.
 
-from scripts.blocks import RESULTS
+    python -m scripts.attnet_protocol --render
+
+Reads results/section4/attnet_protocol.json; rewrites the blocks `attnet ...` of
+docs/reproduction.md. Every verdict follows from the record. Imports no TensorFlow.
+"""
+
+import os
+
+from mmtf.reports import read_json
+from mmtf.reports.markdown import markdown_table
+from scripts.attnet_fit import Fit, Needed, fit_of, in_common, nearest, needed
+from scripts.attnet_hypotheses import (
+    ETAS,
+    HYPOTHESES,
+    KS,
+    NETS,
+    TOLERANCE,
+    Protocol,
+    found,
+    key_of,
+    printed,
+    run_of,
+)
+from scripts.blocks import DOCS, RESULTS, command, rewrite, where
 
 RECORD = RESULTS / "section4" / "attnet_protocol.json"
+PAGE = DOCS / "reproduction.md"
+TITLES = {"undefended": "undefended", "minimax_grad": "Minimax-Grad"}
+FIGURES = [f"{TITLES[net]}, {eta:g}" for net in NETS for eta in ETAS]
+GAME = "minimax_attnet"
 
 
-def write(path):
-    pass
+def blocks(record: dict) -> dict[str, str]:
+    """Returns name -> Markdown of the generated blocks."""
+    cells = record["cells"]
+    return {
+        "attnet hypotheses": _hypotheses(),
+        "attnet figures": _figures(cells),
+        "attnet conclusion": "\n\n".join(conclusion(record)),
+        "attnet needed": _needed(cells),
+        "attnet bounds": _bounds(cells),
+        "attnet training": _training(record),
+        "attnet claims": _claims(cells),
+        "attnet commands": _commands(record),
+    }
+
+
+def write(path: str | os.PathLike) -> None:
+    """Rewrites the page from the record at `path`."""
+    rewrite(PAGE, blocks(read_json(path)))
+
+
+def _error(cells: list[dict], run: str, eta: float, protocol: Protocol, attack: str) -> str:
+    cell = found(cells, key_of(run, eta, protocol, attack))
+    return "" if cell is None else f"{cell['error']:.3f}"
+
+
+def _hypotheses() -> str:
+    rows = {}
+    for one in HYPOTHESES:
+        letter = f"({one.letter})" if one.letter else ""
+        title = "k = 2, 3, ..." if one.letter == "a" else one.title
+        rows.setdefault((letter, title), [letter, title, one.did, one.predicts])
+    header = ["", "hypothesis", "the paper would have", "then one would see"]
+    return markdown_table(header, list(rows.values()))
+
+
+def _figures(cells: list[dict]) -> str:
+    paper = [f"{printed(net, eta):.3f}" for net in NETS for eta in ETAS]
+    rows = [["", "**the paper**", *paper, "", "", ""]]
+    for one in HYPOTHESES:
+        if one.protocol is None:
+            continue
+        fit = fit_of(cells, one.protocol)
+        shown = [_error(cells, *_place(net, eta, one.protocol)) for net in NETS for eta in ETAS]
+        letter = f"({one.letter})" if one.letter else ""
+        rows.append([letter, one.title, *shown, *_deviations(fit), fit.verdict])
+    return markdown_table(["", "hypothesis", *FIGURES, "rms", "greatest", "verdict"], rows)
+
+
+def _place(net: str, eta: float, protocol: Protocol) -> tuple[str, float, Protocol, str]:
+    return run_of(net, eta, protocol), eta, protocol, "attnet"
+
+
+def _deviations(fit: Fit) -> list[str]:
+    return [f"{fit.rms:.3f}", f"{fit.greatest:.3f}"] if fit.errors else ["", ""]
+
+
+def conclusion(record: dict) -> list[str]:
+    """Returns paragraphs that say which hypotheses fit, as the record has it."""
+    cells = record["cells"]
+    balls = {k: fit for k in KS if (fit := fit_of(cells, Protocol(k=k))).errors}
+    if not balls:
+        return ["There are no measurements yet."]
+    fitting = [k for k, fit in balls.items() if fit.verdict == "fits"]
+    best = nearest(cells)
+    said = []
+    if fitting:
+        names = ", ".join(f"k = {k}" for k in fitting)
+        said.append(f"**One k fits all eight errors within {TOLERANCE:g}: {names}.**")
+    elif all(fit.verdict == "does not fit" for fit in balls.values()):
+        said.append(
+            f"**No measured k fits all eight errors within {TOLERANCE:g}** "
+            f"(k = {', '.join(map(str, balls))})."
+        )
+    else:
+        still = [k for k, fit in balls.items() if fit.verdict == "open"]
+        said.append(f"Not decided: k = {', '.join(map(str, still))} lack errors.")
+    if best is not None:
+        net, eta = balls[best].worst
+        said[0] += (
+            f" Nearest is k = {best}, with an rms of {balls[best].rms:.3f} and a greatest "
+            f"deviation of {balls[best].greatest:.3f} ({TITLES[net]} at {eta:g})."
+        )
+    said.append(_common(cells))
+    others = [
+        one for one in HYPOTHESES if one.protocol and one.protocol != Protocol(k=one.protocol.k)
+    ]
+    fits = {one.title: fit_of(cells, one.protocol) for one in others if one.protocol}
+    for verdict, text in (
+        ("does not fit", "By one error or more, these do not fit: "),
+        ("fits", "These fit: "),
+        ("open", "Within the tolerance as far as measured: "),
+    ):
+        names = [title for title, fit in fits.items() if fit.verdict == verdict and fit.errors]
+        if names:
+            said.append(f"{text}{'; '.join(names)}.")
+    said += [*_game_text(cells), *_single_step(record)]
+    return said
+
+
+def _common(cells: list[dict]) -> str:
+    wanted = [needed(cells, net, eta) for net in NETS for eta in ETAS]
+    low, high = in_common(wanted)
+    if low.k < high.k:
+        return (
+            f"If AttNet's error grows with k, each error is met by some k, and all of them by the "
+            f"same k between {low.k:g} and {high.k:g}."
+            if high.k < float("inf")
+            else f"If AttNet's error grows with k, all eight ask for a k above {low.k:g}."
+        )
+    return (
+        "If AttNet's error grows with k, no k between the measured ones does either: "
+        f"{TITLES[low.net]} at {low.eta:g} asks for k > {low.k:g}, {TITLES[high.net]} at "
+        f"{high.eta:g} for k < {high.k:g}."
+    )
+
+
+def _needed(cells: list[dict]) -> str:
+    rows = []
+    for net in NETS:
+        rows.append([TITLES[net], *(needed(cells, net, eta).text for eta in ETAS)])
+    return markdown_table(["k that the printed error asks for", *(f"{e:g}" for e in ETAS)], rows)
+
+
+def _bounds(cells: list[dict]) -> str:
+    rows = []
+    for k in KS:
+        row = [f"{k}"]
+        for net in NETS:
+            for eta in ETAS:
+                place = run_of(net, eta), eta, Protocol(k=k)
+                texts = [_error(cells, *place, attack) for attack in ("attnet", "fgsm", "pgd")]
+                row.append(" / ".join(texts) if any(texts) else "")
+        if any(row[1:]):
+            rows.append(row)
+    return markdown_table(["k", *FIGURES], rows)
+
+
+def _game_text(cells: list[dict]) -> list[str]:
+    told = []
+    for k in KS:
+        errors = {
+            eta: cell["error"]
+            for eta in ETAS
+            if (cell := found(cells, key_of(*_place(GAME, eta, Protocol(k=k)))))
+        }
+        if not errors:
+            continue
+        far = {eta: abs(error - printed(GAME, eta)) for eta, error in errors.items()}
+        pairs = ", ".join(
+            f"{error:.3f} (the paper {printed(GAME, eta):.3f}) at {eta:g}"
+            for eta, error in errors.items()
+        )
+        verdict = "within" if max(far.values()) <= TOLERANCE else "not within"
+        told.append(
+            f"Minimax-AttNet, trained and attacked in the ball of {k} eta: {pairs}; {verdict} "
+            f"{TOLERANCE:g}."
+        )
+    return told
+
+
+def _single_step(record: dict) -> list[str]:
+    run = record["runs"].get("lwa-eta0.4")
+    if run is None:
+        return []
+    last = run["curve"][-1]
+    gap = last["pgd_curr"] - last["fgsm_curr"]
+    seen = "is seen" if gap > 0.5 else "is not seen"
+    return [
+        f"(d): overfitting to FGSM {seen} in {run['training']['steps']:,} of the 100,000 steps of "
+        f"LWA without dropout at eta 0.4: at the end FGSM errs on {last['fgsm_curr']:.3f} and "
+        f"PGD-10 on {last['pgd_curr']:.3f} of the same {last['n']} test images."
+    ]
+
+
+def _training(record: dict) -> str:
+    run = record["runs"].get("lwa-eta0.4")
+    if run is None:
+        return "Not run."
+    rows = [
+        [f"{one['step']:,}", *(f"{one[name]:.3f}" for name in ("none", "fgsm_curr", "pgd_curr"))]
+        for one in run["curve"]
+    ]
+    return markdown_table(["step", "no attack", "FGSM", "PGD-10"], rows)
+
+
+def _claims(cells: list[dict]) -> str:
+    best = nearest(cells)
+    if best is None:
+        return "Not measured."
+    rows = []
+    for net in (*NETS, GAME):
+        for eta in ETAS:
+            near = Protocol(k=best)
+            run = run_of(net, eta, near)
+            texts = [
+                _error(cells, run_of(net, eta, Protocol()), eta, Protocol(), "fgsm"),
+                _error(cells, run_of(net, eta, Protocol()), eta, Protocol(), "attnet"),
+                _error(cells, run, eta, near, "fgsm"),
+                _error(cells, run, eta, near, "attnet"),
+            ]
+            if any(texts):
+                paper = [f"{printed(net, eta, one):.3f}" for one in ("fgsm_curr", "attnet_curr")]
+                rows.append([TITLES.get(net, "Minimax-AttNet"), f"{eta:g}", *paper, *texts])
+    header = ["defense", "eta", "paper: FGSM", "paper: AttNet", "FGSM, eta", "AttNet, eta"]
+    header += [f"FGSM, {best} eta", f"AttNet, {best} eta"]
+    return markdown_table(header, rows)
+
+
+def _commands(record: dict) -> str:
+    seconds = sum(one.get("cpu_seconds", 0) for one in record["cells"])
+    lines = [f"- `{command(record, 'scripts.attnet_protocol').strip()}`: {where(record)}"]
+    for name, run in record["runs"].items():
+        lines.append(f"- {name}: `{command(run)}`, {run['training']['steps']:,} steps")
+    lines.append(f"- processor seconds of the cells: {seconds:,.0f}")
+    return "\n".join(lines)
+
+
+__all__ = ["PAGE", "RECORD", "Needed", "blocks", "conclusion", "write"]

@@ -8,8 +8,22 @@ import pytest
 
 from mmtf import Schedule, ThreatModel, load_data
 from mmtf.evaluation.best_response import AttNetRecipe
-from scripts.attnet_hypotheses import ETAS, HYPOTHESES, KS, NETS, UNBOUNDED, Protocol, key_of
+from mmtf.reports import read_json
+from scripts import attnet_protocol_page as page
+from scripts.attnet_fit import fit_of, in_common, nearest, needed
+from scripts.attnet_hypotheses import (
+    ETAS,
+    HYPOTHESES,
+    KS,
+    NETS,
+    UNBOUNDED,
+    Protocol,
+    key_of,
+    printed,
+    run_of,
+)
 from scripts.attnet_protocol import Task, in_training_mode, measured, tasks
+from scripts.blocks import rendered
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +102,77 @@ def test_dropout_is_active_in_training_mode(digits, model):
     one, other = (np.asarray(training(x, training=False)) for _ in range(2))
     assert not np.allclose(one, other)
     np.testing.assert_array_equal(model(x, training=False), model(x, training=False))
+
+
+def cells_of(error_at):
+    """Cells of both nets at every k: error_at(net, eta, k)."""
+    return [
+        {**key_of(run_of(net, eta), eta, Protocol(k=k), "attnet"), "error": error_at(net, eta, k)}
+        for net in NETS
+        for eta in ETAS
+        for k in KS
+    ]
+
+
+def record_of(cells, **runs):
+    return {
+        "cells": cells, "runs": runs, "command": ["scripts.attnet_protocol"], "commit": "0" * 40,
+        "versions": {"tensorflow": "2", "keras": "3"}, "hardware": {"cores": 2, "cpu": "CPU"},
+    }  # fmt: skip
+
+
+def near(net, eta, k):
+    """The printed errors at k = 4, and errors that grow with k at the others."""
+    return min(1.0, max(0.0, printed(net, eta) + 0.3 * (k - 4)))
+
+
+def test_the_k_that_made_the_printed_errors_is_found():
+    cells = [one for net in NETS for one in cells_of(near) if one["run"].startswith(net)]
+    # The undefended net has one cell for each radius: those of the first eta with it.
+    assert fit_of(cells, Protocol(k=4)).errors["minimax_grad", 0.1] == printed("minimax_grad", 0.1)
+    own = [one for one in cells if one["run"] != "undefended"]
+    assert nearest(own) is None  # four errors of eight
+    assert needed(own, "minimax_grad", 0.1).text == "3 < k < 5"
+    assert needed(own, "minimax_grad", 0.4).text == "3 < k"
+    assert needed(own, "undefended", 0.1).text == "any measured"
+
+
+def test_no_k_fits_where_two_errors_ask_for_different_k(monkeypatch):
+    def error_at(net, eta, k):
+        return printed(net, eta) if (k >= 5) == (net == "minimax_grad") else 0.0
+
+    cells = [one for one in cells_of(error_at) if one["run"] != "undefended"]
+    radii = sorted({round(k * eta, 6) for k in KS for eta in ETAS})
+    for radius in radii:  # right at k = 1, too small a ball already at 0.4
+        error = 0.697 if radius == 0.1 else 1.0
+        key = key_of("undefended", radius, Protocol(), "attnet")
+        cells.append({**key, "error": error})
+    assert fit_of(cells, Protocol(k=1)).verdict == "does not fit"
+    assert fit_of(cells, Protocol(k=5)).worst == ("undefended", 0.1)
+    low, high = in_common(needed(cells, net, eta) for net in NETS for eta in ETAS)
+    assert (low.net, low.k, high.net, high.k) == ("minimax_grad", 4, "undefended", 2)
+    text = "\n".join(page.conclusion(record_of(cells)))
+    assert "**No measured k fits all eight errors within 0.1** (k = 1, 2, 3, 4, 5, 6)" in text
+    assert "Minimax-Grad at 0.1 asks for k > 4, undefended at 0.1 for k < 2" in text
+
+
+def test_the_page_says_what_a_small_record_has():
+    protocol, net = Protocol(k=2), "minimax_grad"
+    keys = [key_of(run_of(net, 0.1), 0.1, protocol, one) for one in ("attnet", "fgsm", "pgd")]
+    cells = [{**key, "error": error} for key, error in zip(keys, (0.45, 0.5, 0.6), strict=True)]
+    curve = [{"step": 8000, "n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": 0.9}]
+    run = {"training": {"steps": 8000}, "curve": curve, "command": ["mmtf.run", "--game=lwa"]}
+    blocks = page.blocks(record_of(cells, **{"lwa-eta0.4": run}))
+    assert (
+        "| (a) | k = 2 |  |  |  |  | 0.450 |  |  |  | 0.048 | 0.048 | open |"
+        in (blocks["attnet figures"])
+    )
+    assert "| 2 |  |  |  |  | 0.450 / 0.500 / 0.600 |  |  |  |" in blocks["attnet bounds"]
+    assert "overfitting to FGSM is seen in 8,000 of the 100,000" in blocks["attnet conclusion"]
+    assert "| 8,000 | 0.010 | 0.050 | 0.900 |" in blocks["attnet training"]
+    for one in HYPOTHESES:
+        assert one.did in blocks["attnet hypotheses"]
+
+
+def test_the_page_is_that_of_its_record():
+    assert page.PAGE.read_text() == rendered(page.PAGE, page.blocks(read_json(page.RECORD)))

@@ -1,0 +1,141 @@
+"""How near a protocol comes to the eight AttNet errors that the paper prints for MNIST."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from scripts.attnet_hypotheses import (
+    ETAS,
+    KS,
+    NETS,
+    TOLERANCE,
+    Protocol,
+    found,
+    key_of,
+    printed,
+    run_of,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """The errors measured under one protocol, and how far they are from the printed ones.
+
+    Attributes:
+      errors: (net, eta) -> measured error, of the eight those that were measured.
+    """
+
+    errors: dict[tuple[str, float], float]
+
+    @property
+    def deviations(self) -> dict[tuple[str, float], float]:
+        """(net, eta) -> |measured - printed|."""
+        return {place: abs(error - printed(*place)) for place, error in self.errors.items()}
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the deviations."""
+        return math.sqrt(sum(one**2 for one in self.deviations.values()) / len(self.errors))
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The (net, eta) of the greatest deviation."""
+        return max(self.deviations, key=self.deviations.__getitem__)
+
+    @property
+    def greatest(self) -> float:
+        """The greatest deviation."""
+        return self.deviations[self.worst]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all eight errors were measured."""
+        return len(self.errors) == len(NETS) * len(ETAS)
+
+    @property
+    def verdict(self) -> str:
+        """`fits`, `does not fit`, or `open` while errors are missing and none is too far."""
+        if self.errors and self.greatest > TOLERANCE:
+            return "does not fit"
+        return "fits" if self.complete else "open"
+
+
+def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
+    """The fit of a protocol.
+
+    Example:
+      >>> cell = key_of("undefended", 0.1, Protocol(), "attnet") | {"error": 0.5}
+      >>> fit = fit_of([cell], Protocol())
+      >>> round(fit.rms, 3), fit.verdict
+      (0.197, 'does not fit')
+    """
+    errors = {}
+    for net in NETS:
+        for eta in ETAS:
+            key = key_of(run_of(net, eta, protocol), eta, protocol, "attnet")
+            if cell := found(cells, key):
+                errors[net, eta] = cell["error"]
+    return Fit(errors)
+
+
+def nearest(cells: Iterable[dict]) -> int | None:
+    """The k of the smallest rms among those with all eight errors; None if there is none."""
+    fits = {k: fit for k in KS if (fit := fit_of(cells, Protocol(k=k))).complete}
+    return min(fits, key=lambda k: fits[k].rms) if fits else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """One end of an interval of k, and the printed error that sets it."""
+
+    k: float
+    net: str
+    eta: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Needed:
+    """The k that a printed error asks for: low < k < high.
+
+    Attributes:
+      low: the largest measured k with an error below the printed one by more than the tolerance.
+      high: the smallest with one above it by more than that.
+    """
+
+    low: Bound
+    high: Bound
+
+    @property
+    def text(self) -> str:
+        """The interval, for a table."""
+        low = f"{self.low.k:g} < " if self.low.k > 0 else ""
+        high = f" < {self.high.k:g}" if self.high.k < math.inf else ""
+        return f"{low}k{high}" if low or high else "any measured"
+
+
+def needed(cells: Iterable[dict], net: str, eta: float) -> Needed:
+    """The interval of k in which the printed error lies, if AttNet's error grows with k.
+
+    Example:
+      >>> cells = [key_of("undefended", 0.1, Protocol(k=k), "attnet") | {"error": error}
+      ...          for k, error in ((1, 0.1), (4, 0.65), (6, 0.9))]
+      >>> needed(cells, "undefended", 0.1).text
+      '1 < k < 6'
+    """
+    aim, low, high = printed(net, eta), 0.0, math.inf
+    for k in KS:
+        error = fit_of(cells, Protocol(k=k)).errors.get((net, eta), aim)
+        if error < aim - TOLERANCE:
+            low = max(low, k)
+        elif error > aim + TOLERANCE:
+            high = min(high, k)
+    return Needed(Bound(low, net, eta), Bound(high, net, eta))
+
+
+def in_common(wanted: Iterable[Needed]) -> tuple[Bound, Bound]:
+    """The largest of the low ends and the smallest of the high ends."""
+    wanted = list(wanted)
+    return (
+        max((one.low for one in wanted), key=lambda one: one.k),
+        min((one.high for one in wanted), key=lambda one: one.k),
+    )
