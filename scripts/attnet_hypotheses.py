@@ -32,6 +32,7 @@ class Protocol:
       mode: `inference`, or `training`: the classifier's dropout is active whenever it is called.
       images: split on which the attack network is trained, `training` or `test`.
       label: whether the attack network is given the label.
+      steps: training steps of the attack network.
     """
 
     k: int = 1
@@ -39,6 +40,7 @@ class Protocol:
     mode: str = "inference"
     images: str = "training"
     label: bool = True
+    steps: int = 500
 
     def bounds(self, eta: float) -> tuple[float, tuple[float, float]]:
         """The radius of the ball and the box, for pixels in [-1, 1], at the printed radius eta.
@@ -163,6 +165,15 @@ HYPOTHESES = (
     ),
 )  # fmt: skip
 
+# Not a hypothesis: whether the attack networks are trained for long enough.
+LONGER = Hypothesis(
+    letter="",
+    title="check: k = 5, AttNet with 1,500 steps",
+    did="",
+    predicts="",
+    protocol=Protocol(k=5, steps=1500),
+)
+
 
 def printed(net: str, eta: float, attack: str = "attnet_curr") -> float:
     """The paper's error on MNIST.
@@ -192,7 +203,7 @@ def key_of(run: str, eta: float, protocol: Protocol, attack: str) -> dict[str, A
     if attack != "none":
         key |= {"radius": protocol.bounds(eta)[0], "clip": protocol.clip}
     if attack == "attnet":
-        key |= {"images": protocol.images, "label": protocol.label}
+        key |= {name: getattr(protocol, name) for name in ("images", "label", "steps")}
     return key
 
 

@@ -74,9 +74,9 @@ def test_every_hypothesis_is_measured_and_no_cell_twice():
 @pytest.mark.parametrize(
     "protocol",
     [
-        Protocol(clip="nothing"),
-        Protocol(mode="training"),
-        Protocol(images="test", label=False),
+        Protocol(clip="nothing", steps=2),
+        Protocol(mode="training", steps=2),
+        Protocol(images="test", label=False, steps=2),
     ],
 )
 def test_an_attack_network_is_measured_under_each_protocol(protocol, digits, model):
