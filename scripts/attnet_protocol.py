@@ -42,7 +42,7 @@ TUTORIAL = "--init=tutorial"
 FLAGS_OF = {
     "undefended": f"--game=undefended --schedule=brief {TUTORIAL}",
     "undefended-dropout": f"--game=undefended --schedule=brief {TUTORIAL} --dropout=0.5",
-    "minimax_grad": f"--game=minimax_grad --schedule=fast {TUTORIAL} --steps=1200",
+    "minimax_grad": f"--game=minimax_grad --schedule=fast {TUTORIAL} --steps=800",
     "minimax_attnet": f"--game=minimax_attnet --schedule=brief {TUTORIAL} --steps=1500",
     "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=8000",
 }
@@ -72,18 +72,24 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     Args:
       games_k: the k of the network games; None: they are left out.
     """
+    quick = ("none", "attnet")
     for net in NETS:
-        yield from (Task(net, 0.1, Protocol(k=k)) for k in KS)
-    yield from (Task(net, eta, Protocol(k=k)) for eta in ETAS for k in (5, 6) for net in NETS)
+        yield from (Task(net, 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
+        yield Task(net, 0.1, Protocol(), ("none", "fgsm"))
+    for eta in ETAS[1:]:
+        yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
+        yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
     others = [one.protocol for one in (LONGER, *HYPOTHESES) if one.protocol]
     others = [one for one in others if one != Protocol(k=one.k)]
-    yield from (Task(NETS[1], 0.1, one, ("none", "attnet")) for one in others)
+    yield from (Task(NETS[1], 0.1, one, quick) for one in others)
+    yield from (Task(net, 0.1, Protocol(k=k)) for k in (1, 5, 6) for net in NETS)
     if games_k is not None:
-        games = ("none", "attnet", "fgsm")
+        games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
-    yield from (Task(NETS[0], 0.1, one, ("none", "attnet")) for one in others)
+    yield from (Task(NETS[0], 0.1, one, quick) for one in others)
+    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 5, 6) for eta in ETAS for net in NETS)
     yield Task(*LONG, Protocol())
-    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 4, 3, 2) for eta in ETAS for net in NETS)
+    yield from (Task(net, eta, Protocol(k=k)) for k in (4, 3, 2) for eta in ETAS for net in NETS)
 
 
 def in_training_mode(model: Any) -> Any:
