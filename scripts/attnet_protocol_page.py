@@ -263,7 +263,8 @@ def _claims(cells: list[dict]) -> str:
 
 def _commands(record: dict) -> str:
     seconds = sum(one.get("cpu_seconds", 0) for one in record["cells"])
-    lines = [f"- `{command(record, 'scripts.attnet_protocol').strip()}`: {where(record)}"]
+    own = " ".join(["python -m scripts.attnet_protocol", *record["command"][1:]])
+    lines = [f"- `{own}`: {where(record)}"]
     for name, run in record["runs"].items():
         lines.append(f"- {name}: `{command(run)}`, {run['training']['steps']:,} steps")
     lines.append(f"- processor seconds of the cells: {seconds:,.0f}")
