@@ -76,6 +76,7 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     for net in NETS:
         yield from (Task(net, 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
         yield Task(net, 0.1, Protocol(), ("none", "fgsm"))
+    yield Task(NETS[1], 0.1, Protocol(k=8), quick)
     for eta in ETAS[1:]:
         yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
         yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
@@ -89,7 +90,7 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     yield from (Task(NETS[0], 0.1, one, quick) for one in others)
     yield from (Task(net, eta, Protocol(k=k)) for k in (1, 5, 6) for eta in ETAS for net in NETS)
     yield Task(*LONG, Protocol())
-    yield from (Task(net, eta, Protocol(k=k)) for k in (4, 3, 2) for eta in ETAS for net in NETS)
+    yield from (Task(net, eta, Protocol(k=k)) for k in (8, 4, 3, 2) for eta in ETAS for net in NETS)
 
 
 def in_training_mode(model: Any) -> Any:
