@@ -78,10 +78,19 @@ def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
     return Fit(errors)
 
 
-def nearest(cells: Iterable[dict]) -> int | None:
-    """The k of the smallest rms among those with all eight errors; None if there is none."""
-    fits = {k: fit for k in KS if (fit := fit_of(cells, Protocol(k=k))).complete}
-    return min(fits, key=lambda k: fits[k].rms) if fits else None
+def nearest(cells: Iterable[dict]) -> tuple[int, Fit] | None:
+    """The k of the smallest rms over the errors that were measured at every k of KS.
+
+    Returns:
+      The k, and its fit to those errors; None if no error was measured at every k.
+    """
+    fits = {k: fit_of(cells, Protocol(k=k)).errors for k in KS}
+    common = set.intersection(*(set(errors) for errors in fits.values()))
+    if not common:
+        return None
+    shared = {k: Fit({place: fits[k][place] for place in common}) for k in KS}
+    best = min(shared, key=lambda k: shared[k].rms)
+    return best, shared[best]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,17 +73,16 @@ def tasks(games_k: int | None) -> Iterator[Task]:
       games_k: the k of the network games; None: they are left out.
     """
     quick = ("none", "attnet")
-    for net in NETS:
-        yield from (Task(net, 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
-        yield Task(net, 0.1, Protocol(), ("none", "fgsm"))
-    yield Task(NETS[1], 0.1, Protocol(k=8), quick)
-    for eta in ETAS[1:]:
-        yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
-        yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
+    yield from (Task(NETS[0], 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
+    yield Task(NETS[1], 0.1, Protocol(), (*quick, "fgsm"))
+    yield from (Task(net, 0.1, Protocol(k=k), quick) for k in (5, 6, 8) for net in reversed(NETS))
     others = [one.protocol for one in (LONGER, *HYPOTHESES) if one.protocol]
     others = [one for one in others if one != Protocol(k=one.k)]
     yield from (Task(NETS[1], 0.1, one, quick) for one in others)
-    yield from (Task(net, 0.1, Protocol(k=k)) for k in (1, 5, 6) for net in NETS)
+    for eta in ETAS[1:]:
+        yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
+        yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
+    yield from (Task(net, 0.1, Protocol(k=k)) for k in KS for net in reversed(NETS))
     if games_k is not None:
         games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
