@@ -79,18 +79,20 @@ def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
 
 
 def nearest(cells: Iterable[dict]) -> tuple[int, Fit] | None:
-    """The k of the smallest rms over the errors that were measured at every k of KS.
+    """The k of the smallest rms over the errors printed at eta 0.1, which are far from 0 and 1.
 
     Returns:
-      The k, and its fit to those errors; None if no error was measured at every k.
+      The k, and its fit to these errors; None if there is no k at which both were measured.
     """
-    fits = {k: fit_of(cells, Protocol(k=k)).errors for k in KS}
-    common = set.intersection(*(set(errors) for errors in fits.values()))
-    if not common:
+    fits = {}
+    for k in KS:
+        errors = fit_of(cells, Protocol(k=k)).errors
+        if all((net, ETAS[0]) in errors for net in NETS):
+            fits[k] = Fit({(net, ETAS[0]): errors[net, ETAS[0]] for net in NETS})
+    if not fits:
         return None
-    shared = {k: Fit({place: fits[k][place] for place in common}) for k in KS}
-    best = min(shared, key=lambda k: shared[k].rms)
-    return best, shared[best]
+    best = min(fits, key=lambda k: fits[k].rms)
+    return best, fits[best]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,21 +75,25 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     quick = ("none", "attnet")
     yield from (Task(NETS[0], 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
     yield Task(NETS[1], 0.1, Protocol(), (*quick, "fgsm"))
-    yield from (Task(net, 0.1, Protocol(k=k), quick) for k in (5, 6, 8) for net in reversed(NETS))
-    others = [one.protocol for one in (LONGER, *HYPOTHESES) if one.protocol]
+    yield from (Task(NETS[1], 0.1, Protocol(k=k), quick) for k in (5, 8))
+    others = [one.protocol for one in HYPOTHESES if one.protocol]
     others = [one for one in others if one != Protocol(k=one.k)]
+    others.sort(key=lambda one: (one.k < 2, one.clip != "box", one.images != "test"))
     yield from (Task(NETS[1], 0.1, one, quick) for one in others)
+    yield from (Task(net, 0.1, Protocol(k=k)) for k in (1, 6) for net in reversed(NETS))
     for eta in ETAS[1:]:
         yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
         yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
-    yield from (Task(net, 0.1, Protocol(k=k)) for k in KS for net in reversed(NETS))
     if games_k is not None:
         games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
+    yield from (Task(net, 0.1, LONGER.protocol, quick) for net in NETS)
     yield from (Task(NETS[0], 0.1, one, quick) for one in others)
-    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 5, 6) for eta in ETAS for net in NETS)
+    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 6) for eta in ETAS for net in NETS)
     yield Task(*LONG, Protocol())
-    yield from (Task(net, eta, Protocol(k=k)) for k in (8, 4, 3, 2) for eta in ETAS for net in NETS)
+    yield from (
+        Task(net, eta, Protocol(k=k)) for k in (5, 8, 4, 3, 2) for eta in ETAS for net in NETS
+    )
 
 
 def in_training_mode(model: Any) -> Any:

@@ -120,9 +120,8 @@ def conclusion(record: dict) -> list[str]:
         k, fit = best
         net, eta = fit.worst
         said[0] += (
-            f" Over the errors measured at every k ({len(fit.errors)} of 8), k = {k} is the "
-            f"nearest: rms {fit.rms:.3f}, greatest deviation {fit.greatest:.3f} ({TITLES[net]} at "
-            f"{eta:g})."
+            f" At eta {eta:g}, where the printed errors are far from 0 and 1, k = {k} is the "
+            f"nearest: rms {fit.rms:.3f}, greatest deviation {fit.greatest:.3f} ({TITLES[net]})."
         )
     said.append(_common(cells))
     others = [
