@@ -75,12 +75,13 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     quick = ("none", "attnet")
     yield from (Task(NETS[0], 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
     yield Task(NETS[1], 0.1, Protocol(), (*quick, "fgsm"))
-    yield from (Task(NETS[1], 0.1, Protocol(k=k), quick) for k in (5, 8))
+    yield from (Task(NETS[1], 0.1, Protocol(k=k), quick) for k in (5, 6))
+    yield from (Task(net, 0.1, Protocol(k=k), ("fgsm",)) for k in KS for net in NETS)
     others = [one.protocol for one in HYPOTHESES if one.protocol]
     others = [one for one in others if one != Protocol(k=one.k)]
     others.sort(key=lambda one: (one.k < 2, one.clip != "box", one.images != "test"))
     yield from (Task(NETS[1], 0.1, one, quick) for one in others)
-    yield from (Task(net, 0.1, Protocol(k=k)) for k in (1, 6) for net in reversed(NETS))
+    yield from (Task(net, 0.1, Protocol(k=k)) for k in (1, 8) for net in reversed(NETS))
     for eta in ETAS[1:]:
         yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
         yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
