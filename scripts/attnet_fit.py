@@ -78,6 +78,47 @@ def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
     return Fit(errors)
 
 
+def verdict_of(cells: Iterable[dict], protocol: Protocol) -> str:
+    """The verdict of `fit_of`, or where it is open one that needs no attack network.
+
+    Without a ball the undefended net has one error for all radii, which cannot be near printed ones
+    that differ by more than twice the tolerance: `cannot fit`. No attack is expected to err on more
+    than PGD-40 in the same ball and box, or in larger ones: `does not fit, by PGD-40`, where that
+    falls short of a printed error.
+
+    Example:
+      >>> verdict_of([], Protocol(clip="box")), verdict_of([], Protocol())
+      ('cannot fit', 'open')
+    """
+    verdict = fit_of(cells, protocol).verdict
+    if verdict != "open":
+        return verdict
+    theirs = [printed(NETS[0], eta) for eta in ETAS]
+    if protocol.clip in ("box", "nothing") and max(theirs) - min(theirs) > 2 * TOLERANCE:
+        return "cannot fit"
+    for net in NETS:
+        for eta in ETAS:
+            bound = _most(cells, run_of(net, eta, protocol), eta, protocol)
+            if bound is not None and bound < printed(net, eta) - TOLERANCE:
+                return "does not fit, by PGD-40"
+    return "open"
+
+
+def _most(cells: Iterable[dict], run: str, eta: float, protocol: Protocol) -> float | None:
+    """The smallest error of PGD-40 in sets that contain those of the protocol; None: not known."""
+    radius, _ = protocol.bounds(eta)
+    return min(
+        (
+            one["error"]
+            for one in cells
+            if (one["run"], one["attack"], one["mode"]) == (run, "pgd", protocol.mode)
+            and one["radius"] >= radius
+            and one["clip"] in (protocol.clip, "ball")
+        ),
+        default=None,
+    )
+
+
 def nearest(cells: Iterable[dict]) -> tuple[int, Fit] | None:
     """The k of the smallest rms over the errors printed at eta 0.1, which are far from 0 and 1.
 

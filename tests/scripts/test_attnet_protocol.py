@@ -10,7 +10,7 @@ from mmtf import Schedule, ThreatModel, load_data
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.reports import read_json
 from scripts import attnet_protocol_page as page
-from scripts.attnet_fit import fit_of, in_common, nearest, needed
+from scripts.attnet_fit import fit_of, in_common, nearest, needed, verdict_of
 from scripts.attnet_hypotheses import (
     ETAS,
     HYPOTHESES,
@@ -131,7 +131,7 @@ def test_the_k_that_made_the_printed_errors_is_found():
     # The undefended net has one cell for each radius: those of the first eta with it.
     assert fit_of(cells, Protocol(k=4)).errors["minimax_grad", 0.1] == printed("minimax_grad", 0.1)
     own = [one for one in cells if one["run"] != "undefended"]
-    assert nearest(own) is None  # four errors of eight
+    assert nearest(own) is None  # the undefended net's are missing
     assert needed(own, "minimax_grad", 0.1).text == "3 < k < 5"
     assert needed(own, "minimax_grad", 0.4).text == "3 < k"
     assert needed(own, "undefended", 0.1).text == "any measured"
@@ -154,6 +154,24 @@ def test_no_k_fits_where_two_errors_ask_for_different_k(monkeypatch):
     text = "\n".join(page.conclusion(record_of(cells)))
     assert "**No measured k fits all eight errors within 0.1** (k = 1, 2, 3, 4, 5, 6, 7, 8)" in text
     assert "Minimax-Grad at 0.1 asks for k > 4, undefended at 0.1 for k < 2" in text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "clip", "radius", "bounds"),
+    [
+        (Protocol(images="test"), "ball and box", 0.1, True),
+        (Protocol(clip="ball"), "ball", 0.2, True),
+        (Protocol(clip="ball"), "ball and box", 0.2, False),  # the box is missing
+        (Protocol(k=2), "ball and box", 0.1, False),  # a smaller ball
+        (Protocol(mode="training"), "ball", 0.2, False),  # another classifier
+    ],
+)
+def test_pgd_bounds_the_attacks_in_its_ball(protocol, clip, radius, bounds):
+    cell = {"run": "minimax_grad-eta0.1", "attack": "pgd", "mode": "inference"}
+    cell |= {"radius": radius, "clip": clip, "error": 0.05}
+    expected = "does not fit, by PGD-40" if bounds else "open"
+    assert verdict_of([cell], protocol) == expected
+    assert verdict_of([{**cell, "error": 0.45}], protocol) == "open"  # as near as the tolerance
 
 
 def test_the_page_says_what_a_small_record_has():
