@@ -252,7 +252,14 @@ def _classifiers(cells: list[dict]) -> list[str]:
                     f"{TITLES[net]} at {eta:g}: clean {clean} ({printed(net, eta, 'none'):.3f}), "
                     f"FGSM {fgsm} ({printed(net, eta, 'fgsm_curr'):.3f})"
                 )
-    return [f"The classifiers, the paper's errors in parentheses: {'; '.join(told)}."]
+    text = f"The classifiers, the paper's errors in parentheses: {'; '.join(told)}."
+    cell = found(cells, key_of(NETS[0], ETAS[0], Protocol(), "fgsm"))
+    if cell and cell["ci_high"] < printed(NETS[0], ETAS[0], "fgsm_curr"):
+        text += (
+            " The paper's undefended net is more fragile than the one here: for it AttNet's "
+            "printed error would ask for a smaller k."
+        )
+    return [text]
 
 
 def _training(record: dict) -> str:
