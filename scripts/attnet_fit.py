@@ -60,6 +60,14 @@ class Fit:
         return "fits" if self.complete else "open"
 
 
+def error_of(
+    cells: Iterable[dict], net: str, eta: float, protocol: Protocol, attack: str = "attnet"
+) -> float | None:
+    """The measured error of a net under an attack, or None."""
+    cell = found(cells, key_of(run_of(net, eta, protocol), eta, protocol, attack))
+    return None if cell is None else cell["error"]
+
+
 def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
     """The fit of a protocol.
 
@@ -69,13 +77,9 @@ def fit_of(cells: Iterable[dict], protocol: Protocol) -> Fit:
       >>> round(fit.rms, 3), fit.verdict
       (0.197, 'does not fit')
     """
-    errors = {}
-    for net in NETS:
-        for eta in ETAS:
-            key = key_of(run_of(net, eta, protocol), eta, protocol, "attnet")
-            if cell := found(cells, key):
-                errors[net, eta] = cell["error"]
-    return Fit(errors)
+    places = [(net, eta) for net in NETS for eta in ETAS]
+    errors = {place: error_of(cells, *place, protocol) for place in places}
+    return Fit({place: error for place, error in errors.items() if error is not None})
 
 
 def verdict_of(cells: Iterable[dict], protocol: Protocol) -> str:

@@ -1,0 +1,201 @@
+"""What the measurements say on the hypotheses about the paper's AttNet, in sentences.
+
+Every sentence follows from results/section4/attnet_protocol.json and from records that other pages
+have. Imports no TensorFlow.
+"""
+
+from collections.abc import Iterable
+
+from mmtf.reports import read_json
+from scripts.attnet_fit import error_of, fit_of, in_common, nearest, needed, verdict_of
+from scripts.attnet_hypotheses import (
+    ETAS,
+    HYPOTHESES,
+    KS,
+    NETS,
+    TOLERANCE,
+    Protocol,
+    found,
+    key_of,
+    printed,
+)
+from scripts.blocks import RESULTS
+from scripts.paper.cells import Track
+from scripts.paper.records import Results
+
+TITLES = {"undefended": "undefended", "minimax_grad": "Minimax-Grad"}
+GAME = "minimax_attnet"
+# The long single-step training; the paper's schedule; and what cat and mouse makes.
+LONG = "lwa-eta0.4"
+HARDENED = RESULTS / "section4" / "hardened_minimax_grad.json"
+CELLS, KERAS = RESULTS / "cells", Track("mnist", "keras", "fast")
+CAT_AND_MOUSE = Track("mnist", "tutorial", "fast")
+VERDICTS = {
+    "fits": "Of the other hypotheses these fit",
+    "does not fit": "An error is further than that from the printed one under",
+    "does not fit, by PGD-40": "PGD-40 falls short of a printed error in a ball at least as large, "
+    "and no attack network can be expected to pass it, under",
+    "cannot fit": "With one error of the undefended net for all radii, where the printed ones "
+    "differ by more than twice the tolerance, these cannot fit",
+    "open": "Not decided",
+}
+
+
+def conclusion(record: dict) -> list[str]:
+    """Returns paragraphs that say which hypotheses fit, as the record has it.
+
+    Args:
+      record: of `scripts.attnet_protocol`, with the keys cells and runs.
+    """
+    cells = record["cells"]
+    balls = {k: fit for k in KS if (fit := fit_of(cells, Protocol(k=k))).errors}
+    if not balls:
+        return ["There are no measurements yet."]
+    fitting = [k for k, fit in balls.items() if fit.verdict == "fits"]
+    best = nearest(cells)
+    said = []
+    if fitting:
+        names = ", ".join(f"k = {k}" for k in fitting)
+        said.append(f"**One k fits all eight errors within {TOLERANCE:g}: {names}.**")
+    elif all(fit.verdict == "does not fit" for fit in balls.values()):
+        said.append(
+            f"**No measured k fits all eight errors within {TOLERANCE:g}** "
+            f"(k = {', '.join(map(str, balls))})."
+        )
+    else:
+        still = [k for k, fit in balls.items() if fit.verdict == "open"]
+        said.append(f"Not decided: k = {', '.join(map(str, still))} lack errors.")
+    if best is not None:
+        k, fit = best
+        net, eta = fit.worst
+        said[0] += (
+            f" At eta {eta:g}, where the printed errors are far from 0 and 1, k = {k} is the "
+            f"nearest: rms {fit.rms:.3f}, greatest deviation {fit.greatest:.3f} ({TITLES[net]})."
+        )
+    said.append(_common(cells))
+    others = {
+        one.title: verdict_of(cells, one.protocol)
+        for one in HYPOTHESES
+        if one.protocol and one.protocol != Protocol(k=one.protocol.k)
+    }
+    for verdict, text in VERDICTS.items():
+        if names := [title for title, one in others.items() if one == verdict]:
+            said.append(f"{text}: {'; '.join(names)}.")
+    said += [*_game_text(cells), *_single_step(record)]
+    said += [*_training_mode(cells), *_classifiers(cells)]
+    return said
+
+
+def _common(cells: list[dict]) -> str:
+    wanted = [needed(cells, net, eta) for net in NETS for eta in ETAS]
+    low, high = in_common(wanted)
+    if low.k < high.k:
+        return (
+            f"If AttNet's error grows with k, each error is met by some k, and all of them by the "
+            f"same k between {low.k:g} and {high.k:g}."
+            if high.k < float("inf")
+            else f"If AttNet's error grows with k, all eight ask for a k above {low.k:g}."
+        )
+    return (
+        "If AttNet's error grows with k, no k between the measured ones does either: "
+        f"{TITLES[low.net]} at {low.eta:g} asks for k > {low.k:g}, {TITLES[high.net]} at "
+        f"{high.eta:g} for k < {high.k:g}."
+    )
+
+
+def _game_text(cells: list[dict]) -> list[str]:
+    """Minimax-AttNet's errors in the ball of its own attack, beside the printed ones."""
+    at_one = {
+        eta: rows[0]["error"]
+        for eta in ETAS
+        if (rows := Results(str(CELLS)).of(KERAS, eta, GAME, "attnet_paper_curr"))
+    }
+    told = [_game_sentence("k = 1 (committed cells, Keras' initializer)", at_one)]
+    for k in KS:
+        given = {eta: error_of(cells, GAME, eta, Protocol(k=k)) for eta in ETAS}
+        errors = {eta: error for eta, error in given.items() if error is not None}
+        if errors:
+            told.append(_game_sentence(f"k = {k}", errors))
+    return [f"Network games: Minimax-AttNet, trained and attacked in one ball. {' '.join(told)}"]
+
+
+def _game_sentence(name: str, errors: dict[float, float]) -> str:
+    far = [f"{eta:g}" for eta, one in errors.items() if abs(one - printed(GAME, eta)) > TOLERANCE]
+    pairs = ", ".join(
+        f"{one:.3f} (paper {printed(GAME, e):.3f}) at {e:g}" for e, one in errors.items()
+    )
+    verdict = f"further than {TOLERANCE:g} at {', '.join(far)}" if far else f"within {TOLERANCE:g}"
+    return f"At {name}: {pairs}; {verdict}."
+
+
+def _single_step(record: dict) -> list[str]:
+    """What the runs say on overfitting to FGSM: this record's, and two that other pages have."""
+    told = []
+    if run := record["runs"].get(LONG):
+        last = run["curve"][-1]
+        seen = "is seen" if last["pgd_curr"] - last["fgsm_curr"] > 0.5 else "is not seen"
+        told.append(
+            f"Overfitting to FGSM {seen} in {run['training']['steps']:,} of the 100,000 steps of "
+            f"LWA without dropout at eta 0.4: at the end FGSM errs on {last['fgsm_curr']:.3f} and "
+            f"PGD-10 on {last['pgd_curr']:.3f} of the same {last['n']} test images."
+        )
+    full = {one["attack"]: one["error"] for one in read_json(HARDENED)["results"]}
+    rounds = {
+        attack: Results(str(CELLS)).of(CAT_AND_MOUSE, 0.3, "adv_fgsm80", attack)[0]["error"]
+        for attack in ("fgsm80", "fgsm_curr", "pgd_curr", "attnet_paper_curr")
+    }
+    told.append(
+        "Minimax-Grad by the paper's schedule, all 100,000 steps at eta 0.3 with dropout, does not "
+        f"overfit: FGSM {full['fgsm_curr']:.3f}, PGD-40 {full['pgd_curr']:.3f}, the paper's AttNet "
+        f"{full['attnet_paper_curr']:.3f}. Cat and mouse does: Adv FGSM80 (tutorial's initializer, "
+        f"fast schedule, eta 0.3) errs on {rounds['fgsm80']:.3f} under FGSM80, "
+        f"{rounds['fgsm_curr']:.3f} under FGSM-curr, {rounds['pgd_curr']:.3f} under PGD-40, and "
+        f"{rounds['attnet_paper_curr']:.3f} under the paper's AttNet at k = 1 (the paper: "
+        f"{printed('adv_fgsm80', 0.3):.3f})."
+    )
+    return [f"(d) {' '.join(told)}"]
+
+
+def _training_mode(cells: list[dict]) -> list[str]:
+    """What active dropout alone does to a classifier."""
+    net, eta = NETS[1], ETAS[0]
+    modes = [
+        error_of(cells, net, eta, Protocol(mode=mode), attack)
+        for attack in ("none", "fgsm")
+        for mode in ("training", "inference")
+    ]
+    if None in modes:
+        return []
+    return [
+        f"(e) {TITLES[net]} at {eta:g} errs on {modes[0]:.3f} of clean images with its dropout "
+        f"active and on {modes[1]:.3f} without, under FGSM on {modes[2]:.3f} and {modes[3]:.3f}."
+    ]
+
+
+def _classifiers(cells: list[dict]) -> list[str]:
+    """How near the classifiers are to the paper's, before AttNet."""
+    told = []
+    for net in NETS:
+        for attack, column, title in (("none", "none", "clean"), ("fgsm", "fgsm_curr", "FGSM")):
+            given = {eta: error_of(cells, net, eta, Protocol(), attack) for eta in ETAS}
+            errors = {eta: error for eta, error in given.items() if error is not None}
+            if attack == "none" and net == NETS[0]:  # one net for all radii
+                errors = dict(list(errors.items())[:1])
+            if errors:
+                ours = " / ".join(f"{error:.3f}" for error in errors.values())
+                theirs = " / ".join(f"{printed(net, eta, column):.3f}" for eta in errors)
+                at = "" if len(errors) == len(ETAS) else f" at {_listed(errors)}"
+                told.append(f"{TITLES[net]}, {title}{at}: {ours} ({theirs})")
+    text = f"The classifiers at eta {_listed(ETAS)}, the paper's errors in parentheses: "
+    text += f"{'; '.join(told)}."
+    fragile = found(cells, key_of(NETS[0], ETAS[0], Protocol(), "fgsm"))
+    if fragile and fragile["ci_high"] < printed(NETS[0], ETAS[0], "fgsm_curr"):
+        text += (
+            " The paper's undefended net is more fragile than the one here: for it AttNet's "
+            "printed error would ask for a smaller k."
+        )
+    return [text]
+
+
+def _listed(etas: Iterable[float]) -> str:
+    return ", ".join(f"{eta:g}" for eta in etas)
