@@ -168,10 +168,10 @@ HYPOTHESES = (
 # Not a hypothesis: whether the attack networks are trained for long enough.
 LONGER = Hypothesis(
     letter="",
-    title="check: k = 5, AttNet with 1,500 steps",
+    title="check: k = 6, AttNet with 1,500 steps",
     did="",
     predicts="",
-    protocol=Protocol(k=5, steps=1500),
+    protocol=Protocol(k=6, steps=1500),
 )
 
 

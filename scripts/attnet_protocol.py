@@ -76,6 +76,7 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     yield from (Task(NETS[0], 0.1, Protocol(k=k), quick) for k in (5, 3, 6, 1, 4, 2))
     yield Task(NETS[1], 0.1, Protocol(), (*quick, "fgsm"))
     yield from (Task(NETS[1], 0.1, Protocol(k=k), quick) for k in (5, 6))
+    yield from (Task(net, 0.1, LONGER.protocol, quick) for net in reversed(NETS))
     yield from (Task(net, 0.1, Protocol(k=k), ("fgsm",)) for k in KS for net in NETS)
     others = [one.protocol for one in HYPOTHESES if one.protocol]
     others = [one for one in others if one != Protocol(k=one.k)]
@@ -93,7 +94,6 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     if games_k is not None:
         games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
-    yield from (Task(net, 0.1, LONGER.protocol, quick) for net in NETS)
     yield from (Task(NETS[0], 0.1, one, quick) for one in others)
     yield from (Task(net, eta, Protocol(k=k)) for k in (1, 6) for eta in ETAS for net in NETS)
     yield Task(*LONG, Protocol())
