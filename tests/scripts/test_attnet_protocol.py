@@ -186,7 +186,7 @@ def test_the_page_says_what_a_small_record_has():
         in (blocks["attnet figures"])
     )
     assert "| 2 |  |  |  |  | 0.450 / 0.500 / 0.600 |  |  |  |" in blocks["attnet bounds"]
-    assert "overfitting to FGSM is seen in 8,000 of the 100,000" in blocks["attnet conclusion"]
+    assert "Overfitting to FGSM is seen in 8,000 of the 100,000" in blocks["attnet conclusion"]
     assert "| 8,000 | 0.010 | 0.050 | 0.900 |" in blocks["attnet training"]
     for one in HYPOTHESES:
         assert one.did in blocks["attnet hypotheses"]
