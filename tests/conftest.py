@@ -1,17 +1,15 @@
-"""Models with known answers, and a ball and a box checked without mmtf."""
+"""Models with known answers, and a ball and a box checked without mmtf.
 
-from mmtf.runtime import startup
+TensorFlow and what needs it are imported where they are used: the process of pytest-xdist that
+hands out the tests, and for whose start all others wait, runs none.
+"""
 
-startup.import_tensorflow()  # as the commands do that tests start
+import gc
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from mmtf.data import Dataset
-from mmtf.evaluation import gradient_masking
-from mmtf.nets import mnist, strided
+from mmtf.runtime import startup
 
 # Files of more than ten seconds of a processor. They go first, so that at the end no process of
 # pytest-xdist has long to do alone.
@@ -31,6 +29,23 @@ LONGEST = (
     "test_readme",
     "training/test_loop",
 )
+
+
+def pytest_collectstart():
+    """In a process that runs tests, before their modules are imported."""
+    gc.disable()  # until all is imported: what modules define is not garbage
+    startup.import_tensorflow()  # as the commands do that tests start
+
+
+def pytest_collection_finish():
+    """What was imported stays, and is not searched for garbage again and again.
+
+    Objects are many after that, for each tensor of a graph has some; the default, to search after
+    700 new ones, takes three times as long.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -54,6 +69,8 @@ class Linear(_Evaluated):
         self.bias = np.asarray(bias, np.float32)
 
     def logits(self, x):
+        import tensorflow as tf
+
         return tf.reshape(x, [-1, len(self.weights)]) @ self.weights + self.bias
 
     def logits64(self, x):
@@ -72,6 +89,8 @@ class Smooth(_Evaluated):
         self.outer = rng.normal(0, 1.0, (hidden, classes)).astype(np.float32)
 
     def logits(self, x):
+        import tensorflow as tf
+
         return tf.tanh(tf.reshape(x, [-1, self.size]) @ self.inner) @ self.outer
 
 
@@ -114,6 +133,8 @@ def few_checks(monkeypatch):
 
     What they find is tested in tests/evaluation/test_gradient_masking.py.
     """
+    from mmtf.evaluation import gradient_masking
+
     monkeypatch.setattr(gradient_masking, "EXAMPLES", 8)
     monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
 
@@ -124,6 +145,9 @@ def narrow_net(monkeypatch):
 
     For tests of what is around a net: most of the time of a small run is the net's arithmetic.
     """
+    import keras
+
+    from mmtf.nets import mnist, strided
 
     def narrow(
         *,
@@ -150,6 +174,8 @@ def narrow_net(monkeypatch):
 @pytest.fixture
 def first_channels():
     """first_channels(): sets Keras' image_data_format to channels_first until the test ends."""
+    import keras
+
     before = keras.config.image_data_format()
     yield lambda: keras.config.set_image_data_format("channels_first")
     keras.config.set_image_data_format(before)
@@ -158,6 +184,7 @@ def first_channels():
 @pytest.fixture
 def make_dataset():
     """make_dataset(**changes): 10 training and 4 test images 2x3x1, every image another."""
+    from mmtf.data import Dataset
 
     def make(**changes):
         images = np.arange(14 * 6, dtype=np.uint8).reshape(14, 2, 3, 1)
