@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import forked
 import pytest
 
 from scripts.paper.selection import FIGURES
@@ -79,7 +80,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("flags", MISTAKES)
 def test_mistakes_are_told_in_one_line(flags):
-    done = run("scripts.reproduce", *flags.split())
+    done = forked.call("scripts.reproduce", *flags.split())
     assert done.returncode == 1 and MISTAKES[flags] in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -88,7 +89,7 @@ def test_a_damaged_record_is_told_in_one_line(tmp_path):
     path = tmp_path / "mnist-keras-fast" / "eta0.3.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text("<<<<<<< ours")
-    done = run("scripts.table3", f"--results={tmp_path}")
+    done = forked.call("scripts.table3", f"--results={tmp_path}")
     assert done.returncode == 1 and f"in JSON in line 1 of {path}" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 
+import forked
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 TABLES = [f"scripts.table{number}" for number in range(1, 11)]
@@ -72,7 +74,7 @@ def flags_of(module: str) -> dict[str, dict[str, str]]:
 
     own: whether the command is ours to keep, in absl's words a key flag of the main module.
     """
-    said = python("-m", module, "--helpxml")
+    said = forked.call(module, "--helpxml")
     assert said.stdout.startswith("<?xml"), f"{module}: {said.stdout[-300:]}{said.stderr[-2000:]}"
     flags = {}
     for flag in xml.etree.ElementTree.fromstring(said.stdout).iter("flag"):

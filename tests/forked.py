@@ -1,0 +1,44 @@
+"""`python -m` of modules that need no TensorFlow, each in a process of its own, forked.
+
+Most of the time of such a process is the start of Python and its imports. Here one process, which
+multiprocessing's fork server keeps, imports what they share, and forks for each call.
+"""
+
+import functools
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Neither TensorFlow, which the commands are to do without, nor a module that defines flags.
+SHARED = ["absl.app", "numpy", "scripts.reproduce"]
+
+
+@functools.cache
+def _context():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(SHARED)
+    return context
+
+
+def call(module: str, *given: str) -> subprocess.CompletedProcess:
+    """What `python -m module` does with these arguments in the root of the checkout."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in ("stdout", "stderr")]
+        process = _context().Process(target=_run, args=(module, given, paths))
+        process.start()
+        process.join()
+        out, err = (open(path).read() for path in paths)
+    return subprocess.CompletedProcess([module, *given], process.exitcode, out, err)
+
+
+def _run(module, given, paths):
+    for number, path in enumerate(paths, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(ROOT)
+    sys.path.insert(0, ROOT)
+    sys.argv = [module, *given]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
