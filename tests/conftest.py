@@ -8,6 +8,7 @@ import gc
 
 import numpy as np
 import pytest
+import two_replicas
 
 from mmtf.runtime import startup
 
@@ -31,10 +32,12 @@ LONGEST = (
 )
 
 
-def pytest_collectstart():
+def pytest_collectstart(collector):
     """In a process that runs tests, before their modules are imported."""
-    gc.disable()  # until all is imported: what modules define is not garbage
-    startup.import_tensorflow()  # as the commands do that tests start
+    if isinstance(collector, pytest.Session):
+        gc.disable()  # until all is imported: what modules define is not garbage
+        startup.import_tensorflow()  # as the commands do that tests start
+        two_replicas.make_devices()
 
 
 def pytest_collection_finish():
