@@ -7,6 +7,7 @@ multiprocessing's fork server keeps, imports what they share, and forks for each
 import functools
 import multiprocessing
 import os
+import pathlib
 import runpy
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def call(module: str, *given: str) -> subprocess.CompletedProcess:
         process = _context().Process(target=_run, args=(module, given, paths))
         process.start()
         process.join()
-        out, err = (open(path).read() for path in paths)
+        out, err = (pathlib.Path(path).read_text() for path in paths)
     return subprocess.CompletedProcess([module, *given], process.exitcode, out, err)
 
 
