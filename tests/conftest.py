@@ -5,6 +5,7 @@ hands out the tests, and for whose start all others wait, runs none.
 """
 
 import gc
+import sys
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ LONGEST = (
 )
 
 
-def pytest_collectstart(collector):
-    """In a process that runs tests, before their modules are imported."""
-    if isinstance(collector, pytest.Session):
+def pytest_collectstart():
+    """In a process that runs tests, before the first of their modules is imported."""
+    if "tensorflow" not in sys.modules:
         gc.disable()  # until all is imported: what modules define is not garbage
         startup.import_tensorflow()  # as the commands do that tests start
         two_replicas.make_devices()

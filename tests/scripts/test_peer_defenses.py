@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import pytest
 
@@ -100,10 +101,10 @@ def test_a_trial_does_not_touch_the_committed_records():
 def test_further_flags_are_those_of_every_game(tmp_path):
     flags = ["--run_flags=--steps=7 --chess=2", "--dataset=digits", "--games=lwa", "--eta=0.3"]
     flags += [f"--workdirs={tmp_path}", f"--output={tmp_path}", f"--page={tmp_path}/page.md"]
-    done = run(*flags)
+    done = forked.call("scripts.peer_defenses", *flags)
     assert done.returncode == 1 and "--steps=7 --chess=2 --workdir=" in done.stderr
     assert "Unknown command line flag 'chess'" in done.stderr
-    trial = run("--run_flags=--steps=7", "--dataset=mnist")
+    trial = forked.call("scripts.peer_defenses", "--run_flags=--steps=7", "--dataset=mnist")
     assert trial.returncode == 1 and "for a trial" in trial.stderr
 
 
