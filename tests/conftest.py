@@ -143,36 +143,47 @@ def few_checks(monkeypatch):
     monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
 
 
+def _narrow(
+    *,
+    image_shape=(28, 28, 1),
+    num_classes=10,
+    init="keras",
+    dropout=0.5,
+    weight_decay=0.0,
+    seed=0,
+):
+    import keras
+
+    from mmtf.nets import strided
+
+    assert init == "keras" and not weight_decay
+    inner = strided.strided_cnn(
+        image_shape=image_shape, num_classes=num_classes, width=16, hidden=100, seed=seed
+    )
+    *layers, logits = inner.layers
+    dropped = keras.layers.Dropout(dropout, seed=seed)
+    return keras.Sequential([keras.Input(image_shape), *layers, dropped, logits], name="mnist_cnn")
+
+
+@pytest.fixture(scope="module")
+def narrow_nets():
+    """`narrow_net` for a whole module."""
+    from mmtf.nets import mnist
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "mnist_cnn", _narrow)
+        yield
+
+
 @pytest.fixture
 def narrow_net(monkeypatch):
     """The default net for digits, `mnist_cnn`, is a strided one of few channels with its arguments.
 
     For tests of what is around a net: most of the time of a small run is the net's arithmetic.
     """
-    import keras
+    from mmtf.nets import mnist
 
-    from mmtf.nets import mnist, strided
-
-    def narrow(
-        *,
-        image_shape=(28, 28, 1),
-        num_classes=10,
-        init="keras",
-        dropout=0.5,
-        weight_decay=0.0,
-        seed=0,
-    ):
-        assert init == "keras" and not weight_decay
-        inner = strided.strided_cnn(
-            image_shape=image_shape, num_classes=num_classes, width=16, hidden=100, seed=seed
-        )
-        *layers, logits = inner.layers
-        dropped = keras.layers.Dropout(dropout, seed=seed)
-        return keras.Sequential(
-            [keras.Input(image_shape), *layers, dropped, logits], name="mnist_cnn"
-        )
-
-    monkeypatch.setattr(mnist, "mnist_cnn", narrow)
+    monkeypatch.setattr(mnist, "mnist_cnn", _narrow)
 
 
 @pytest.fixture

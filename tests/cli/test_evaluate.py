@@ -50,11 +50,11 @@ def trained(tmp_path_factory):
     """A classifier of the digits, as .keras and as SavedModel."""
     folder = tmp_path_factory.mktemp("models")
     data = load_digits()
-    model = NETS["mnist_cnn"](init="keras", seed=1)
+    model = NETS["strided_cnn"](seed=1)
     x, y = data.train()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss)
-    model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+    model.fit(x, y, epochs=4, batch_size=32, verbose=0)
     model.save(folder / "net.keras")
     save_serving(model, data.preprocess, SHAPE, str(folder / "served"))
     return folder, model

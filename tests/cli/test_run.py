@@ -274,7 +274,9 @@ def test_a_process_of_its_own_answers_alike(tmp_path, flags, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path, monkeypatch):
+def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(
+    tmp_path, monkeypatch, narrow_net
+):
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
     flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
     done = run(str(tmp_path / "w"), *flags, env=NO_DATA)
