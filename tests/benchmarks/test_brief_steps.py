@@ -4,7 +4,7 @@ from benchmarks.brief_steps import nearest, play
 from mmtf.data import load_data
 
 
-def test_known_attacks_appear_when_their_round_begins(narrow_net):
+def test_known_attacks_appear_when_their_round_begins():
     data = load_data("digits").holdout(100)
     points = play(data, eta=0.3, first_steps=4, steps=2, rounds=1, every=2)
     assert [point["step"] for point in points] == [0, 2, 4, 6]
