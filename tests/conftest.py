@@ -5,7 +5,15 @@ hands out the tests, and for whose start all others wait, runs none.
 """
 
 import gc
+import os
 import sys
+
+# Of several processes of pytest-xdist each computes on its share of the cores, for threads that
+# wait for one another's turn cost time. Set before NumPy and TensorFlow read it.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, str(max(share, 1)))
 
 import numpy as np
 import pytest
@@ -20,10 +28,8 @@ LONGEST = (
     "cli/test_evaluate",
     "training/test_xla",
     "test_docs",
-    "solvers/test_replicas",
     "training/test_two_workers",
     "test_extending",
-    "golden/test_records",
     "scripts/paper/test_measuring",
     "test_network_runs",
     "games/test_models_as_they_come",
@@ -44,8 +50,8 @@ def pytest_collectstart():
 def pytest_collection_finish():
     """What was imported stays, and is not searched for garbage again and again.
 
-    Objects are many after that, for each tensor of a graph has some; the default, to search after
-    700 new ones, takes three times as long.
+    New objects are many, for each tensor of a graph has some: by default a search would follow on
+    every 700 of them.
     """
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
