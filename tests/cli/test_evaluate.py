@@ -253,9 +253,23 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         with pytest.raises(ConfigError, match=re.escape(message)) as refused:
             validate_classifier(load_classifier(path), load_digits())
         assert "\n" not in str(refused.value)
-    done = evaluate_alone(f"--model={soft}", "--attacks=none", "--max_examples=20")
-    assert done.returncode == 1 and cases[soft] in done.stderr, done.stderr
+    assert_refused(evaluate(*flags_of(soft)), cases[soft])
+
+
+def flags_of(path):
+    return f"--model={path}", "--attacks=none", "--max_examples=20"
+
+
+def assert_refused(done, message):
+    assert done.returncode == 1 and message in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.slow  # that TensorFlow says nothing on stderr: test_run.py; the one line: above
+def test_a_process_of_its_own_answers_alike(tmp_path):
+    flat = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(10)]
+    soft = saved(keras.Sequential([*flat, keras.layers.Softmax()]), tmp_path / "soft.keras")
+    assert_refused(evaluate_alone(*flags_of(soft)), "Remove the softmax")
 
 
 def test_an_output_is_chosen_by_the_flag(tmp_path):

@@ -93,6 +93,8 @@ def test_a_run_leaves_what_it_promises(finished):
     for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
         assert os.path.exists(os.path.join(workdir, name)), name
     assert glob.glob(os.path.join(workdir, "logs", "events*"))
+    # Not TensorFlow's, whose lines begin with a letter, the date and the time.
+    assert not re.search(r"^[IWEF]\d{4} |oneDNN|WARNING", done.stderr, re.M), done.stderr
     line = r"fgsm_curr +0\.\d{4} \(\d+\.\d %\) +\[0\.\d{4}, [01]\.\d{4}\] +50"
     assert re.search(line, done.stdout)
 
@@ -259,7 +261,7 @@ def test_a_users_mistake_gets_one_line(finished, tmp_path, monkeypatch, name):
     ("flags", "message"),
     [
         (["--game=chess"], "one of undefended, adv_fgsm, lwa, adv_pgd, minimax_grad"),
-        # After TensorFlow's import: as with mmtf.evaluate in test_evaluate.py.
+        # After TensorFlow's import: in one process both are shown above.
         pytest.param(
             ["--dataset=digits", "--norm=l2", "--attacks=fgsm"],
             "Expected norm linf for FGSM",

@@ -1,5 +1,6 @@
 """Two real processes on this machine play as one: the same weights, the same decisions."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -12,16 +13,29 @@ from addresses import environment, free_addresses
 
 from mmtf.distributed.workers import WorkerLost, Workers
 
+# Images in memory and streamed, one round and two. That gradients of an attack network are summed
+# over replicas is tested in test_replicas.py.
+QUICK = ["minimax_grad", "adv_fgsm"]
+SLOW = [name for name in two_workers.CASES if name not in QUICK]
+every_case = pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory):
-    """What each of two workers ended with."""
-    folder, here = tmp_path_factory.mktemp("workers"), os.path.dirname(__file__)
+def play(tmp_path_factory):
+    """play(name): what each of two workers ended with; they play all of QUICK, or all of SLOW."""
+    games = functools.cache(lambda names: _played(tmp_path_factory.mktemp("workers"), names))
+    return lambda name: games(tuple(QUICK if name in QUICK else SLOW))
+
+
+def _played(folder, names):
+    here = os.path.dirname(__file__)
     paths = [str(folder / f"{index}.npz") for index in range(2)]
     addresses = free_addresses(2)
     processes = [
         subprocess.Popen(
-            [sys.executable, os.path.join(here, "two_workers.py"), path],
+            [sys.executable, os.path.join(here, "two_workers.py"), path, *names],
             env={
                 **os.environ,
                 **environment(addresses, index),
@@ -38,13 +52,15 @@ def played(tmp_path_factory):
     return [dict(np.load(path)) for path in paths]
 
 
-@pytest.mark.parametrize("name", two_workers.CASES)
-def test_two_workers_have_the_same_weights(played, name):
+@every_case
+def test_two_workers_have_the_same_weights(play, name):
+    played = play(name)
     np.testing.assert_array_equal(played[0][name], played[1][name])
 
 
-@pytest.mark.parametrize("name", two_workers.CASES)
-def test_two_workers_give_the_weights_of_one_process(played, name):
+@every_case
+def test_two_workers_give_the_weights_of_one_process(play, name):
+    played = play(name)
     alone = two_workers.weights(tf.distribute.get_strategy(), name)
     worst = np.abs(played[0][name] - alone).max()
     # Two workers sum the same products in another order. A gradient entry sums at most
