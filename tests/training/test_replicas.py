@@ -25,7 +25,7 @@ PLAYED = [
     ("minimax_grad", {"penalty": "fused"}, True),
     ("minimax_grad", {"penalty_every": 2}, False),
     ("minimax_attnet", ATTACKER, True),
-    ("union", {"rule": "batch_max", **BALLS}, True),
+    ("union", {"rule": "batch_max", **BALLS, "attackers": "fgsm,fgm_l2,conv"}, True),
 ]
 UNIONS = [
     ("union", {"rule": rule, "gamma": 0.1, **BALLS}, rule != "weights")
