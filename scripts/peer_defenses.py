@@ -28,10 +28,8 @@ from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from mmtf.stats.packed_bits import pack
 from scripts import peer_defenses_page
-from scripts.blocks import RESULTS
-from scripts.trained import pairs, train
+from scripts.trained import pairs, refuse_trial, train
 
-RECORDS = RESULTS / "peer_defenses"
 SURROGATE = "undefended"
 # The attack network's game is the dearest of the paper's; the other games are those users compare.
 GAMES_SHOWN = (
@@ -83,7 +81,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("seed", 0, "Seed of training, of the draw and of attacks.", lower_bound=0)
     flags.DEFINE_string("workdirs", "runs/peer_defenses", "Folder of the runs and of the cells.")
-    flags.DEFINE_string("output", str(RECORDS), "Folder of the records and of the HTML page.")
+    flags.DEFINE_string(
+        "output", str(peer_defenses_page.RECORDS), "Folder of the records and of the HTML page."
+    )
     flags.DEFINE_string("page", str(peer_defenses_page.PAGE), "The page that is written.")
     flags.DEFINE_bool("render", False, "Only write the pages from the records.")
 
@@ -92,7 +92,11 @@ def define_flags() -> None:
 def main(_: list[str]) -> int:
     """Trains, measures and renders; returns the exit status."""
     if not FLAGS.render:
-        _refuse_trial()
+        steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
+        refuse_trial(
+            "--steps or --dataset" if steps or FLAGS.dataset not in ("mnist", "cifar10") else "",
+            *(FLAGS.output, FLAGS.page, (peer_defenses_page.RECORDS, peer_defenses_page.PAGE)),
+        )
         given = {**VARIANTS, **pairs("train", FLAGS.train)}
         require(bool(FLAGS.games), "a game", "none")
         for name in FLAGS.games:
@@ -109,20 +113,6 @@ def main(_: list[str]) -> int:
                 _finals(nets, surrogate, eta)
     peer_defenses_page.write(FLAGS.output, FLAGS.page)
     return 0
-
-
-def _refuse_trial() -> None:
-    """A trial must not be written among the committed records, or over the page."""
-    steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
-    trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
-    own = str(RECORDS) in os.path.abspath(FLAGS.output) or FLAGS.page == str(
-        peer_defenses_page.PAGE
-    )
-    if trial and own:
-        raise ConfigError(
-            "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or "
-            f"--dataset={FLAGS.dataset} without them."
-        )
 
 
 def place(name: str, eta: str) -> str:

@@ -24,8 +24,9 @@ from mmtf.stats.intervals import wilson
 from mmtf.stats.packed_bits import unpack_bits
 from mmtf.stats.paired import holm, mcnemar
 from mmtf.storage.files import write_text
-from scripts.blocks import DOCS, command, listed, where
+from scripts.blocks import DOCS, RESULTS, command, listed, where
 
+RECORDS = RESULTS / "peer_defenses"
 PAGE = DOCS / "which_defense.md"
 TITLE = "Which defense should I use?"
 MEASURED_BY = __name__.removesuffix("_page")
