@@ -193,6 +193,10 @@ class Attack:
         attributes = sorted(vars(self).items())
         return type(self), tuple((name, _hashable(value)) for name, value in attributes)
 
+    def step_key(self) -> Hashable:
+        """Key of the compiled step; a class may leave out attributes that its step ignores."""
+        return self.key()
+
     def __repr__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)

@@ -20,7 +20,7 @@ from mmtf.errors import require_int, require_number
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 SMALLEST_L2 = 3
 # The number of examples of a query is rounded up to a multiple of this.
-SIZES = 16
+SIZES = 8
 TINY = 1e-12
 
 

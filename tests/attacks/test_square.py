@@ -126,7 +126,7 @@ def test_queries_that_change_nothing_are_left_out(smooth, rng, monkeypatch):
     plain, many = images_and_queries()
     np.testing.assert_array_equal(lean, plain)
     assert many > 0.5 * count * queries
-    assert 0.4 * many < few < 0.75 * many  # rounded up to multiples of 16
+    assert 0.4 * many < few < 0.75 * many  # rounded up to multiples of 8
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"p": 0.0}, {"p": 1.1}])
