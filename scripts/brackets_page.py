@@ -17,8 +17,9 @@ from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import percent
 from mmtf.stats.intervals import wilson
 from mmtf.storage.files import write_atomically, write_text
-from scripts.blocks import DOCS, command, listed, where
+from scripts.blocks import DOCS, RESULTS, command, listed, where
 
+RECORDS = RESULTS / "brackets"
 PAGE = DOCS / "how_robust.md"
 TITLE = "# How robust is it really?"
 # Not by its name, which tools that read imports would take for one: it imports this module.
