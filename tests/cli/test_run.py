@@ -78,6 +78,8 @@ def test_a_run_leaves_what_it_promises(finished):
     assert results["worst"]["error"] >= results["fgsm_curr"]["error"]
     assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
     assert {"versions", "hardware", "commit", "curve"} <= set(record)
+    assert record["precision"]["attacks"] == record["precision"]["training"]
+    assert record["precision"]["evaluation"] == "float32"
     assert [point["step"] for point in record["curve"]] == list(range(0, 31, 3))
     # The figures are those of what is exported; float32 graphs may differ by an image.
     data = load_digits()
