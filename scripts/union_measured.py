@@ -33,11 +33,11 @@ to 100.0 %), `lwa` on 50.0 %.'
     """
     worst = {cell["defense"]: cell for cell in record["cells"] if cell["attack"] == WORST}
     ours = worst.pop(UNION)
-    others = ", ".join(f"`{name}` on {percent(cell['error'])}" for name, cell in worst.items())
+    others = [f", `{name}` on {percent(cell['error'])}" for name, cell in worst.items()]
     return (
         f"Under the worst of these attacks `{UNION}` errs on {percent(ours['error'])} of "
         f"{record['n']:,} images (95 % interval {percent(ours['ci_low'])} to "
-        f"{percent(ours['ci_high'])}), {others}."
+        f"{percent(ours['ci_high'])}){''.join(others)}."
     )
 
 
