@@ -59,8 +59,8 @@ class RunConfig:
       net_options: keyword arguments of the net: all but image_shape, num_classes and seed.
       schedule_name: the preset whose values `schedule` has where the user gave none.
       schedule: number of steps, batch size and learning rate.
-      precision: of training: `float32`, `bfloat16` or `auto` (bfloat16 where the hardware supports
-        it). Evaluation is always in float32.
+      precision: of training and of the attacks of the final table: `float32`, `bfloat16` or `auto`
+        (bfloat16 where the hardware supports it). Errors are always measured in float32.
       awp_gamma: > 0 wraps the game in `mmtf.games.AWP` with this gamma; 0 does not.
       awp_after: number of steps before AWP begins.
       jit_compile: whether XLA compiles the training steps; XLA's random numbers differ. None: only
@@ -105,7 +105,8 @@ class RunConfig:
     schedule: Schedule = dataclasses.field(default_factory=lambda: Schedule(steps=1))
     precision: str = setting(
         "auto",
-        "Floating-point precision of training; evaluation is always in float32.",
+        "Floating-point precision of training and of the attacks of the final table; errors are "
+        "always measured in float32.",
         choices=PRECISIONS,
     )
     awp_gamma: float = setting(

@@ -16,7 +16,7 @@ from mmtf.errors import (
 )
 
 DECAYS = ("constant", "cosine")
-AUGMENTATIONS = ("crop", "flip")
+AUGMENTATIONS = ("crop", "flip", "affine")
 REACTIONS = ("warn", "stop", "restore", "switch")
 EXTRA_SHARE = 0.5
 # Fields added after 0.1, with the value that reproduces runs of 0.1.
@@ -78,8 +78,9 @@ class Schedule:
         exported and measured during training. 0: no average.
       label_smoothing: a in [0, 1): the loss of the min step is the cross-entropy with 1 - a times
         the label plus a / C for each of the C classes. The attacker keeps the labels.
-      augment: `crop` (a random shift of up to an eighth of the side, with reflected borders) and
-        `flip` (half of the images are mirrored left to right), of training images.
+      augment: `crop` (a random shift of up to an eighth of the side, with reflected borders),
+        `flip` (half of the images are mirrored left to right) and `affine` (a small random
+        rotation, shear, scaling and shift, see `mmtf.data.augmentation`), of training images.
       extra_data: name of a dataset, as in `mmtf.load_data`, whose training split is trained on as
         well; "": none.
       extra_share: share of every batch that is drawn from `extra_data`, in (0, 1).

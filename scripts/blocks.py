@@ -1,6 +1,7 @@
 """Generated blocks of pages, `<!-- name -->` to `<!-- /name -->`, and texts that they share."""
 
 import pathlib
+import shlex
 import statistics
 from collections.abc import Callable
 
@@ -29,8 +30,8 @@ def rewrite(page: pathlib.Path, blocks: dict[str, str]) -> None:
 
 
 def command(record: dict, module: str = "mmtf.run") -> str:
-    """Returns the command line that made the record."""
-    return f"python -m {module} " + " ".join(record["command"][1:])
+    """Returns the command line that made the record, as one types it in a shell."""
+    return f"python -m {module} {shlex.join(record['command'][1:])}"
 
 
 def commands(records: list[dict]) -> str:

@@ -18,16 +18,14 @@ from typing import Any
 from absl import app, flags
 
 from mmtf.cli.errors import in_one_line
-from mmtf.errors import ConfigError, require
+from mmtf.errors import require
 from mmtf.games import GAMES
 from mmtf.radius import as_radius
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from scripts import brackets_page
-from scripts.blocks import RESULTS
-from scripts.trained import pairs, train
+from scripts.trained import pairs, refuse_trial, train
 
-RECORDS = RESULTS / "brackets"
 # Entries of a record that say what was measured: a net is measured again if one differs.
 ASKED = ("etas", "norm", "seed", "attacks", "verifiers", "seconds_per_image", "drawn", "dataset")
 FLAGS = flags.FLAGS
@@ -68,7 +66,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_float("seconds_per_image", 2.0, "Time of verifiers for each open image.")
     flags.DEFINE_string("workdirs", "runs/brackets", "Folder of the trained runs and of the cells.")
-    flags.DEFINE_string("output", str(RECORDS), "Folder of the records.")
+    flags.DEFINE_string("output", str(brackets_page.RECORDS), "Folder of the records.")
     flags.DEFINE_string("page", str(brackets_page.PAGE), "The page that is written.")
     flags.DEFINE_bool("render", False, "Only write the page from the records.")
 
@@ -80,7 +78,10 @@ def main(_: list[str]) -> int:
         given, trained = pairs("model", FLAGS.model), pairs("train", FLAGS.train)
         names = list(dict.fromkeys([*FLAGS.games, *given, *trained]))
         require(bool(names), "a game or a model", "none")
-        _refuse_trial()
+        refuse_trial(
+            "--steps or --dataset" if FLAGS.steps is not None or FLAGS.dataset != "mnist" else "",
+            *(FLAGS.output, FLAGS.page, (brackets_page.RECORDS, brackets_page.PAGE)),
+        )
         for name in names:
             if name not in given and "--game=" not in trained.get(name, ""):
                 GAMES.require_known(name)  # now, not after hours of training the others
@@ -89,17 +90,6 @@ def main(_: list[str]) -> int:
             _measure(name, path)
     brackets_page.write(FLAGS.output, FLAGS.page)
     return 0
-
-
-def _refuse_trial() -> None:
-    """A trial must not be written among the committed records, or over the page."""
-    trial = FLAGS.steps is not None or FLAGS.dataset != "mnist"
-    own = str(RECORDS) in os.path.abspath(FLAGS.output) or FLAGS.page == str(brackets_page.PAGE)
-    if trial and own:
-        raise ConfigError(
-            "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or --dataset "
-            "without them."
-        )
 
 
 def run_flags(name: str, further: list[str]) -> list[str]:

@@ -17,8 +17,9 @@ from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import percent
 from mmtf.stats.intervals import wilson
 from mmtf.storage.files import write_atomically, write_text
-from scripts.blocks import DOCS, command, listed, where
+from scripts.blocks import DOCS, RESULTS, command, listed, where
 
+RECORDS = RESULTS / "brackets"
 PAGE = DOCS / "how_robust.md"
 TITLE = "# How robust is it really?"
 # Not by its name, which tools that read imports would take for one: it imports this module.
@@ -79,7 +80,7 @@ def sentences(record: dict[str, Any]) -> list[str]:
       >>> for line in sentences({"certified": both, "etas": [0.3]}): print(line)
       At eta 0.3 (eps 0.15) the bracket of `b` is the narrowest: 2.0 points, from 4.0 % to 6.0 %. \
 The widest is that of `a`: 10.0 points, from 90.0 % to 100.0 %. Whatever the attack, `b` errs on \
-fewer of these images than `a`.
+fewer of these images than any other net.
       No bracket is at most 1 point wide.
     """
     series = band_series(record)
@@ -95,8 +96,8 @@ fewer of these images than `a`.
         best = min(at, key=lambda name: at[name].certified)
         beaten = [name for name in at if at[name].worst > at[best].certified]
         if beaten:
-            text += f" Whatever the attack, `{best}` errs on fewer of these images than "
-            text += f"{listed(beaten)}."
+            told = "any other net" if len(beaten) == len(at) - 1 else listed(beaten)
+            text += f" Whatever the attack, `{best}` errs on fewer of these images than {told}."
         elif len(at) > 1:
             text += " Which net has the smallest worst-case error is not decided: brackets overlap."
         lines.append(text)
@@ -127,9 +128,7 @@ def page_text(records: dict[str, dict[str, Any]], figure: str = "figures/bracket
     ends = [(k / n, *wilson(k, n)) for k in range(n + 1)]
     most = max(max(share - low, high - share) for share, low, high in ends)
     attacks = ", ".join(name for name in first["attacks"] if name != "none")
-    drawn = f"{n:,} test images of {record['dataset']}"
-    if record["note"]:
-        drawn += f" ({record['note']})"
+    drawn = f"{record['note'] or f'{n:,} test images'} ({record['dataset']})"
     trained = [
         f"- `{name}`: {_training(one)}" for name, one in records.items() if one.get("config")
     ]

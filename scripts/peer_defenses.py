@@ -5,10 +5,11 @@
     python -m scripts.peer_defenses --render
 
 Trains each game at each radius by `python -m mmtf.run` and measures the nets on the same test
-images: clean, FGSM, PGD, AutoAttack, PGD transferred from the undefended net, the worst of them,
-and the error certified by cheap bounds. Stopped, the same command goes on: training from its
-checkpoint, measuring from its finished cells. It writes a record for each net, and in the end the
-HTML page of the table and docs/which_defense.md (`scripts.peer_defenses_page`).
+images: clean, FGSM, PGD, PGD transferred from the undefended net, the worst of them, and the error
+certified by cheap bounds. AutoAttack runs on the nets that lead without it (`--finalists`).
+Stopped, the same command goes on: training from its checkpoint, measuring from its finished cells.
+It writes a record for each net, and in the end the HTML page of the table and
+docs/which_defense.md (`scripts.peer_defenses_page`).
 """
 
 import os
@@ -27,10 +28,8 @@ from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from mmtf.stats.packed_bits import pack
 from scripts import peer_defenses_page
-from scripts.blocks import RESULTS
-from scripts.trained import pairs, train
+from scripts.trained import pairs, refuse_trial, train
 
-RECORDS = RESULTS / "peer_defenses"
 SURROGATE = "undefended"
 # The attack network's game is the dearest of the paper's; the other games are those users compare.
 GAMES_SHOWN = (
@@ -43,8 +42,10 @@ VARIANTS = {
     "adv_pgd_awp": "--game=adv_pgd --awp_gamma=0.01",
     "trades_awp": "--game=trades --awp_gamma=0.005",
 }
+# Attacks that cost more than a training: only those nets meet them that lead without them.
+DEAR = ("autoattack",)
 # Entries of a record that say what was measured: a net is measured again if one differs.
-ASKED = ("etas", "seed", "attacks", "drawn", "dataset", "models")
+ASKED = ("etas", "seed", "drawn", "dataset", "models")
 FLAGS = flags.FLAGS
 
 
@@ -71,9 +72,18 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("pgd_restarts", 2, "Random restarts of PGD-40.", lower_bound=1)
     flags.DEFINE_list("attacks", ["none", "fgsm", "pgd", "autoattack"], "Attacks on each net.")
+    flags.DEFINE_integer(
+        "finalists",
+        6,
+        f"Number of nets that also meet {', '.join(DEAR)}: those of the smallest worst-case error "
+        "under the other attacks. 0: all.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 0, "Seed of training, of the draw and of attacks.", lower_bound=0)
     flags.DEFINE_string("workdirs", "runs/peer_defenses", "Folder of the runs and of the cells.")
-    flags.DEFINE_string("output", str(RECORDS), "Folder of the records and of the HTML page.")
+    flags.DEFINE_string(
+        "output", str(peer_defenses_page.RECORDS), "Folder of the records and of the HTML page."
+    )
     flags.DEFINE_string("page", str(peer_defenses_page.PAGE), "The page that is written.")
     flags.DEFINE_bool("render", False, "Only write the pages from the records.")
 
@@ -82,7 +92,11 @@ def define_flags() -> None:
 def main(_: list[str]) -> int:
     """Trains, measures and renders; returns the exit status."""
     if not FLAGS.render:
-        _refuse_trial()
+        steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
+        refuse_trial(
+            "--steps or --dataset" if steps or FLAGS.dataset not in ("mnist", "cifar10") else "",
+            *(FLAGS.output, FLAGS.page, (peer_defenses_page.RECORDS, peer_defenses_page.PAGE)),
+        )
         given = {**VARIANTS, **pairs("train", FLAGS.train)}
         require(bool(FLAGS.games), "a game", "none")
         for name in FLAGS.games:
@@ -91,24 +105,14 @@ def main(_: list[str]) -> int:
         etas = FLAGS.eta or [str(preset("eta", dataset=FLAGS.dataset))]
         for eta in etas:
             surrogate = _trained(SURROGATE, "", eta)
+            nets = {}
             for name in FLAGS.games:
-                _measure(name, _trained(name, given.get(name, ""), eta), surrogate, eta)
+                nets[name] = _trained(name, given.get(name, ""), eta)
+                _measure(name, nets[name], surrogate, eta, _attacks(dear=False))
+            if _attacks(dear=True) != _attacks(dear=False):
+                _finals(nets, surrogate, eta)
     peer_defenses_page.write(FLAGS.output, FLAGS.page)
     return 0
-
-
-def _refuse_trial() -> None:
-    """A trial must not be written among the committed records, or over the page."""
-    steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
-    trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
-    own = str(RECORDS) in os.path.abspath(FLAGS.output) or FLAGS.page == str(
-        peer_defenses_page.PAGE
-    )
-    if trial and own:
-        raise ConfigError(
-            "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or "
-            f"--dataset={FLAGS.dataset} without them."
-        )
 
 
 def place(name: str, eta: str) -> str:
@@ -127,8 +131,32 @@ def _trained(name: str, further: str, eta: str) -> str:
     return train(name, [*command, *own], os.path.join(FLAGS.workdirs, place(name, eta)))
 
 
-def _measure(name: str, path: str, surrogate: str, eta: str) -> None:
-    """Writes the record of a net, unless there is one of the same measurement."""
+def _finals(nets: dict[str, str], surrogate: str, eta: str) -> None:
+    """Measures the nets that lead under all attacks, until all that lead were: ranks may change."""
+    met: set[str] = set()
+    while True:
+        ranked = sorted(nets, key=lambda name: (_worst(name, eta), name))
+        leading = [name for name in ranked[: FLAGS.finalists or None] if name not in met]
+        if not leading:
+            return
+        for name in leading:
+            _measure(name, nets[name], surrogate, eta, _attacks(dear=True))
+            met.add(name)
+
+
+def _file(name: str, eta: str) -> str:
+    return os.path.join(FLAGS.output, f"{place(name, eta)}.json")
+
+
+def _worst(name: str, eta: str) -> float:
+    """The worst-case error of a net, from its record."""
+    return peer_defenses_page.Defense(name, read_json(_file(name, eta))).worst
+
+
+def _measure(
+    name: str, path: str, surrogate: str, eta: str, attacks: dict[str, dict[str, Any]]
+) -> None:
+    """Writes the record of a net, unless there is one of these attacks, or more."""
     startup.import_tensorflow()
     from mmtf.bounds.cascade import certify
     from mmtf.classifiers.loading import load_classifier
@@ -145,15 +173,15 @@ def _measure(name: str, path: str, surrogate: str, eta: str) -> None:
     settings = {
         "etas": [radius],
         "seed": FLAGS.seed,
-        "attacks": _attacks(),
+        "attacks": attacks,
         "drawn": FLAGS.examples,
         "dataset": FLAGS.dataset,
         "models": {name: {**model_source(path), "path": os.path.basename(path)}},
         "config": read_json(os.path.join(path, "config.json")),
         "training": trained["training"],
     }
-    file = os.path.join(FLAGS.output, f"{place(name, eta)}.json")
-    if os.path.exists(file) and all(read_json(file).get(key) == settings[key] for key in ASKED):
+    file = _file(name, eta)
+    if os.path.exists(file) and _is_of(read_json(file), settings):
         print(f"{name}: {file} is there", file=sys.stderr, flush=True)
         return
     dataset = with_drawn_test(load_data(FLAGS.dataset), FLAGS.examples, FLAGS.seed)
@@ -186,8 +214,14 @@ def _measure(name: str, path: str, surrogate: str, eta: str) -> None:
     write_json(file, record)
 
 
-def _attacks() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {name: {} for name in FLAGS.attacks}
+def _is_of(record: dict[str, Any], settings: dict[str, Any]) -> bool:
+    same = all(record.get(key) == settings[key] for key in ASKED)
+    return same and settings["attacks"].items() <= record["attacks"].items()
+
+
+def _attacks(*, dear: bool) -> dict[str, dict[str, Any]]:
+    """Attack -> its settings, with those of DEAR or without."""
+    found: dict[str, dict[str, Any]] = {n: {} for n in FLAGS.attacks if dear or n not in DEAR}
     if "pgd" in found:
         found["pgd"] = {"steps": 40, "restarts": FLAGS.pgd_restarts}
     return found

@@ -24,8 +24,9 @@ from mmtf.stats.intervals import wilson
 from mmtf.stats.packed_bits import unpack_bits
 from mmtf.stats.paired import holm, mcnemar
 from mmtf.storage.files import write_text
-from scripts.blocks import DOCS, command, listed, where
+from scripts.blocks import DOCS, RESULTS, command, listed, where
 
+RECORDS = RESULTS / "peer_defenses"
 PAGE = DOCS / "which_defense.md"
 TITLE = "Which defense should I use?"
 MEASURED_BY = __name__.removesuffix("_page")
@@ -119,6 +120,11 @@ class Defense:
         return self.record["certified"]
 
     @property
+    def net(self) -> str:
+        """The name of the net's architecture."""
+        return self.record["config"]["net"]
+
+    @property
     def training(self) -> dict[str, Any]:
         """Steps and seconds of the training."""
         return self.record["training"]
@@ -139,7 +145,7 @@ def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defen
     for (dataset, eta), group in groups.items():
         drawn = {(one.n, one.record["seed"], one.record["drawn"]) for one in group}
         require(len(drawn) == 1, f"one set of test images for {dataset}, eta {eta:g}", drawn)
-        group.sort(key=lambda one: (one.worst, one.name))
+        group.sort(key=_rank)
     return groups
 
 
@@ -165,17 +171,32 @@ def columns(group: list[Defense]) -> list[str]:
     return [WORST, *names]
 
 
+def _errors(one: Defense, shown: list[str]) -> list[str]:
+    """The cells of a row; `>=` where attacks of the table were not run on this net."""
+    errors = [_points(one.errors.get(name)) for name in shown]
+    return [errors[0] if _met_all(one, shown) else f">= {errors[0]}", *errors[1:]]
+
+
+def _met_all(one: Defense, shown: list[str]) -> bool:
+    """Whether all attacks of the table were run; the surrogate has no transfer from itself."""
+    return all(name in one.errors for name in shown if "@" not in name)
+
+
+def _rank(one: Defense) -> tuple[float, str]:
+    return one.worst, one.name
+
+
 def markdown(group: list[Defense]) -> str:
     """The table of one dataset and radius for the docs, in percent."""
     shown = columns(group)
-    header = ["defense", *map(_heading, shown), "certified", "p", "s", "steps"]
+    header = ["defense", "net", *map(_heading, shown), "certified", "p", "s", "steps"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
-        errors = [_points(one.errors.get(name)) for name in shown]
+        errors = _errors(one, shown)
         seconds, steps = one.training["seconds"], one.training["steps"]
         mark = "" if one is group[0] else _p(p)
         end = [_points(one.certified), mark, f"{seconds:.0f}", f"{steps:,}"]
-        rows.append([f"`{one.name}`", *errors, *end])
+        rows.append([f"`{one.name}`", one.net, *errors, *end])
     return markdown_table(header, rows)
 
 
@@ -231,7 +252,7 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
         "Errors in percent, ranked by the worst case over these attacks. `certified`: the error "
         "that IBP and CROWN-IBP prove; -: bounds do not support the net. `p`: McNemar's test "
         "against the first row, corrected by Holm; below 0.05 the two differ. `s` and `steps`: of "
-        f"the training{own}. Each net was trained once.",
+        f"the training{own}. Each net was trained once.{_not_met(groups)}",
     ]
     for (dataset, eta), group in groups.items():
         parts += [f"## {dataset}, eta {eta:g}", markdown(group)]
@@ -244,6 +265,23 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
         "[Defenses](defenses.md). A table to sort and filter: results/peer_defenses/index.html.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _not_met(groups: dict[tuple[str, float], list[Defense]]) -> str:
+    """What `>=` means, if a table has it."""
+    absent = {
+        attack_title(name)
+        for group in groups.values()
+        for name in columns(group)
+        for one in group
+        if "@" not in name and name not in one.errors
+    }
+    if not absent:
+        return ""
+    return (
+        f" `>=`: {' and '.join(sorted(absent))} was not run on this net, whose error under the "
+        "other attacks is already above those of the nets that lead."
+    )
 
 
 def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
@@ -282,12 +320,14 @@ def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
 
 def _table(group):
     shown = columns(group)
-    header = ["defense", *map(_heading, shown), "certified", "p", "seconds", "steps"]
+    header = ["defense", "net", *map(_heading, shown), "certified", "p", "seconds", "steps"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = [*(one.errors.get(name) for name in shown), one.certified]
+        texts = [*_errors(one, shown), _points(one.certified)]
         seconds, steps = one.training["seconds"], one.training["steps"]
-        cells = [(_points(error), 2 if error is None else error) for error in errors]
+        keys = [2 if error is None else error for error in errors]
+        cells = [(one.net, one.net), *zip(texts, keys, strict=True)]
         cells += [("" if one is group[0] else _p(p), p)]
         cells += [(f"{seconds:.0f}", seconds), (f"{steps:,}", steps)]
         numbers = [element("td", text, data_value=value) for text, value in cells]

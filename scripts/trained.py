@@ -1,11 +1,13 @@
 """Trains the nets of a comparison by `python -m mmtf.run`, each in a workdir of its own."""
 
+import os
+import pathlib
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
-from mmtf.errors import RunError, require
+from mmtf.errors import ConfigError, RunError, require
 
 
 def train(name: str, flags: Sequence[str], workdir: str) -> str:
@@ -44,3 +46,24 @@ def pairs(flag: str, given: Iterable[str]) -> dict[str, str]:
         require(name not in found, f"--{flag} of different names", one)
         found[name] = rest
     return found
+
+
+def refuse_trial(
+    received: str, output: str, page: str, committed: tuple[pathlib.Path, pathlib.Path]
+) -> None:
+    """A trial must not be written among the committed records, or over the page.
+
+    Args:
+      received: what makes it a trial; "": it is none.
+      output, page: where it would be written.
+      committed: folder of the committed records, and the page of the docs.
+
+    Raises:
+      ConfigError: it would.
+    """
+    records, ours = map(str, committed)
+    if received and (records in os.path.abspath(output) or page == ours):
+        raise ConfigError(
+            f"Expected --output=FOLDER and --page=FILE for a trial. Received: {received} without "
+            "them."
+        )

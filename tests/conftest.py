@@ -1,17 +1,25 @@
-"""Models with known answers, and a ball and a box checked without mmtf."""
+"""Models with known answers, and a ball and a box checked without mmtf.
 
-from mmtf.runtime import startup
+TensorFlow and what needs it are imported where they are used: the process of pytest-xdist that
+hands out the tests, and for whose start all others wait, runs none.
+"""
 
-startup.import_tensorflow()  # as the commands do that tests start
+import gc
+import os
+import sys
 
-import keras
+# Of several processes of pytest-xdist each computes on its share of the cores, for threads that
+# wait for one another's turn cost time. Set before NumPy and TensorFlow read it.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, str(max(share, 1)))
+
 import numpy as np
 import pytest
-import tensorflow as tf
+import two_replicas
 
-from mmtf.data import Dataset
-from mmtf.evaluation import gradient_masking
-from mmtf.nets import mnist, strided
+from mmtf.runtime import startup
 
 # Files of more than ten seconds of a processor. They go first, so that at the end no process of
 # pytest-xdist has long to do alone.
@@ -20,10 +28,8 @@ LONGEST = (
     "cli/test_evaluate",
     "training/test_xla",
     "test_docs",
-    "solvers/test_replicas",
     "training/test_two_workers",
     "test_extending",
-    "golden/test_records",
     "scripts/paper/test_measuring",
     "test_network_runs",
     "games/test_models_as_they_come",
@@ -31,6 +37,25 @@ LONGEST = (
     "test_readme",
     "training/test_loop",
 )
+
+
+def pytest_collectstart():
+    """In a process that runs tests, before the first of their modules is imported."""
+    if "tensorflow" not in sys.modules:
+        gc.disable()  # until all is imported: what modules define is not garbage
+        startup.import_tensorflow()  # as the commands do that tests start
+        two_replicas.make_devices()
+
+
+def pytest_collection_finish():
+    """What was imported stays, and is not searched for garbage again and again.
+
+    New objects are many, for each tensor of a graph has some: by default a search would follow on
+    every 700 of them.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -54,6 +79,8 @@ class Linear(_Evaluated):
         self.bias = np.asarray(bias, np.float32)
 
     def logits(self, x):
+        import tensorflow as tf
+
         return tf.reshape(x, [-1, len(self.weights)]) @ self.weights + self.bias
 
     def logits64(self, x):
@@ -72,6 +99,8 @@ class Smooth(_Evaluated):
         self.outer = rng.normal(0, 1.0, (hidden, classes)).astype(np.float32)
 
     def logits(self, x):
+        import tensorflow as tf
+
         return tf.tanh(tf.reshape(x, [-1, self.size]) @ self.inner) @ self.outer
 
 
@@ -114,8 +143,42 @@ def few_checks(monkeypatch):
 
     What they find is tested in tests/evaluation/test_gradient_masking.py.
     """
+    from mmtf.evaluation import gradient_masking
+
     monkeypatch.setattr(gradient_masking, "EXAMPLES", 8)
     monkeypatch.setattr(gradient_masking, "MANY_STEPS", 12)
+
+
+def _narrow(
+    *,
+    image_shape=(28, 28, 1),
+    num_classes=10,
+    init="keras",
+    dropout=0.5,
+    weight_decay=0.0,
+    seed=0,
+):
+    import keras
+
+    from mmtf.nets import strided
+
+    assert init == "keras" and not weight_decay
+    inner = strided.strided_cnn(
+        image_shape=image_shape, num_classes=num_classes, width=16, hidden=100, seed=seed
+    )
+    *layers, logits = inner.layers
+    dropped = keras.layers.Dropout(dropout, seed=seed)
+    return keras.Sequential([keras.Input(image_shape), *layers, dropped, logits], name="mnist_cnn")
+
+
+@pytest.fixture(scope="module")
+def narrow_nets():
+    """`narrow_net` for a whole module."""
+    from mmtf.nets import mnist
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "mnist_cnn", _narrow)
+        yield
 
 
 @pytest.fixture
@@ -124,32 +187,16 @@ def narrow_net(monkeypatch):
 
     For tests of what is around a net: most of the time of a small run is the net's arithmetic.
     """
+    from mmtf.nets import mnist
 
-    def narrow(
-        *,
-        image_shape=(28, 28, 1),
-        num_classes=10,
-        init="keras",
-        dropout=0.5,
-        weight_decay=0.0,
-        seed=0,
-    ):
-        assert init == "keras" and not weight_decay
-        inner = strided.strided_cnn(
-            image_shape=image_shape, num_classes=num_classes, width=16, hidden=100, seed=seed
-        )
-        *layers, logits = inner.layers
-        dropped = keras.layers.Dropout(dropout, seed=seed)
-        return keras.Sequential(
-            [keras.Input(image_shape), *layers, dropped, logits], name="mnist_cnn"
-        )
-
-    monkeypatch.setattr(mnist, "mnist_cnn", narrow)
+    monkeypatch.setattr(mnist, "mnist_cnn", _narrow)
 
 
 @pytest.fixture
 def first_channels():
     """first_channels(): sets Keras' image_data_format to channels_first until the test ends."""
+    import keras
+
     before = keras.config.image_data_format()
     yield lambda: keras.config.set_image_data_format("channels_first")
     keras.config.set_image_data_format(before)
@@ -158,6 +205,7 @@ def first_channels():
 @pytest.fixture
 def make_dataset():
     """make_dataset(**changes): 10 training and 4 test images 2x3x1, every image another."""
+    from mmtf.data import Dataset
 
     def make(**changes):
         images = np.arange(14 * 6, dtype=np.uint8).reshape(14, 2, 3, 1)

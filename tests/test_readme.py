@@ -9,10 +9,12 @@ import pytest
 import mmtf
 from scripts import (
     attack_comparison,
+    brackets_page,
     gradient_games,
     network_games,
     readme,
     strength,
+    union_measured,
     verifiers,
 )
 from scripts.blocks import rendered
@@ -48,6 +50,15 @@ def test_the_strength_tables_are_those_of_their_records():
 
 def test_the_comparison_of_verifiers_is_that_of_its_record():
     assert verifiers.PAGE.read_text() == rendered(verifiers.PAGE, verifiers.blocks())
+
+
+def test_the_table_of_the_union_is_that_of_its_records():
+    assert union_measured.PAGE.read_text() == rendered(union_measured.PAGE, union_measured.blocks())
+
+
+def test_the_page_of_brackets_is_that_of_its_records():
+    brackets = brackets_page.records_in(brackets_page.RECORDS)
+    assert brackets_page.PAGE.read_text() == brackets_page.page_text(brackets)
 
 
 def test_the_page_on_speed_is_that_of_its_records():

@@ -149,6 +149,17 @@ class Attack:
         """
         raise NotImplementedError(f"{type(self).__name__} must define step.")
 
+    def lean_step(self, classifier: Classifier, state: Any, settings: Any) -> tuple[Any, Any]:
+        """`step` with the same result, run when the attack is called eagerly; by default `step`.
+
+        Unlike `step` it may have shapes that depend on values, which XLA refuses, such as those of
+        the examples that are worth a forward pass.
+
+        Args:
+          classifier, state, settings: see `step`.
+        """
+        return self.step(classifier, state, settings)
+
     def result(self, state: Any) -> Tensor:
         """Images returned for examples without a successful candidate; by default `state.z`."""
         return state.z
@@ -181,6 +192,10 @@ class Attack:
         """
         attributes = sorted(vars(self).items())
         return type(self), tuple((name, _hashable(value)) for name, value in attributes)
+
+    def step_key(self) -> Hashable:
+        """Key of the compiled step; a class may leave out attributes that its step ignores."""
+        return self.key()
 
     def __repr__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]

@@ -160,11 +160,11 @@ class FAB(Attack):
         wanted, rate, full = tf.abs(missing), weight * speed, weight * room
 
         def closer(t, _):
-            free = tf.cast(t[:, None] * speed < room, t.dtype)
-            left = wanted - tf.reduce_sum(full * (1.0 - free), 1)
-            ahead = tf.math.divide_no_nan(left, tf.reduce_sum(rate * free, 1))
+            free = t[:, None] * speed < room
+            left = wanted - tf.reduce_sum(tf.where(free, 0.0, full), 1)
+            ahead = tf.math.divide_no_nan(left, tf.reduce_sum(tf.where(free, rate, 0.0), 1))
             # No pixel can move further: the plane does not intersect the box.
-            ahead = tf.where(tf.reduce_any(free > 0, 1), ahead, t)
+            ahead = tf.where(tf.reduce_any(free, 1), ahead, t)
             return tf.maximum(ahead, t), tf.reduce_any(ahead > t)
 
         t, _ = tf.while_loop(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import ClassVar, NamedTuple, cast
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ from tensorflow import Tensor
 
 from mmtf import losses
 from mmtf.attacks import loop
-from mmtf.attacks.base import Found
+from mmtf.attacks.base import Attack, Found
 from mmtf.attacks.criteria import TargetableAttack, require_restarts
 from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import Classifier
@@ -38,6 +38,10 @@ def decay_factors(decay: str, steps: int) -> list[float]:
       [1.0, 0.75, 0.5, 0.25]
     """
     return [DECAYS[decay](step / steps) for step in range(steps)]
+
+
+# Attributes that the loop uses and the step does not, and the loss: IFGSM's is its class's.
+OF_LOOP = ("steps", "step_size", "decay", "restarts", "compiles_itself", "deterministic", "loss")
 
 
 class State(NamedTuple):
@@ -99,6 +103,15 @@ class IteratedAttack(TargetableAttack):
         self, classifier: Classifier, x: Tensor, labels: Tensor, start: Tensor
     ) -> tuple[State, None]:
         return State(start, labels, self.threat.region(x)), None
+
+    def step_key(self) -> Hashable:
+        """IFGSM and PGD of any number of steps and restarts share one compiled step."""
+        own = type(self)
+        if own.step is not IteratedAttack.step or own.lean_step is not Attack.lean_step:
+            return self.key()
+        _, attributes = cast(tuple, self.key())
+        used = tuple((name, value) for name, value in attributes if name not in OF_LOOP)
+        return IteratedAttack, own.maximized, self.loss, used
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[Tensor]:
         # Tensors, because a compiled step would be traced again for each Python number.

@@ -139,7 +139,7 @@ def _by_steps(attack, classifier, x, labels, start, seed, check_clean, attempts)
     if not active.any:
         return active.finish()
     state, found = attack.init(classifier, x, labels, start)
-    step = program(classifier, (attack.key(), "step"), attack.step)
+    step = program(classifier, (attack.step_key(), "step"), attack.lean_step)
     for number, settings in enumerate(attack.schedule(x, seed)):
         if found is not None:
             active.note(*found)

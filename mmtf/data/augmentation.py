@@ -1,20 +1,26 @@
-"""Random crops and flips of training images, as functions of the seed and the step."""
+"""Random changes of training images, as functions of the seed and the step."""
 
 import tensorflow as tf
 
 # A crop shifts an image by at most its side divided by this: 4 of 32 pixels.
 SHARE = 8
+# `affine`: largest angle in radians (10 degrees), shear, relative change of each side, and shift
+# divided by the side.
+ANGLE, SHEAR, SCALE, SHIFT = 0.175, 0.1, 0.1, 0.05
 
 
 class Augmentation:
-    """Shifts and mirrors images; what happens to an image depends on (seed, step, position) alone.
+    """Moves the pixels of images; what happens to one depends on (seed, step, position) alone.
 
-    A crop of an image whose borders were continued by reflection is the image shifted by up to an
-    eighth of its height and width, uniformly. Pixels are moved, never computed, so that images stay
-    in the box.
+    `crop` continues the borders by reflection and shifts the image by up to an eighth of its height
+    and width, uniformly. `flip` mirrors half of the images. `affine` turns an image by up to 10
+    degrees about its center, shears it by up to 0.1, changes its height and its width by up to 10 %
+    each and shifts it by up to a twentieth of its side, all uniformly; pixels between others are
+    interpolated linearly, pixels beyond the border are those of the border. All images stay in the
+    box.
 
     Args:
-      words: of `mmtf.schedule.AUGMENTATIONS`: `crop`, `flip`.
+      words: of `mmtf.schedule.AUGMENTATIONS`: `crop`, `flip`, `affine`.
       seed: in [0, 2^31).
       batch_size: examples per step over all replicas.
 
@@ -49,8 +55,70 @@ class Augmentation:
             columns = _reflected(columns + _shift(drawn[:, 1:2], width), width)
         if "flip" in self.words:
             columns = tf.where(drawn[:, 2:] < 0.5, width - 1 - columns, columns)
-        moved = tf.gather(images, rows, axis=1, batch_dims=1)
-        return tf.gather(moved, columns, axis=2, batch_dims=1)
+        if "crop" in self.words or "flip" in self.words:
+            moved = tf.gather(images, rows, axis=1, batch_dims=1)
+            images = tf.gather(moved, columns, axis=2, batch_dims=1)
+        if "affine" not in self.words:
+            return images
+        seed = tf.stack([tf.constant(self.seed, tf.int32), -1 - tf.cast(step, tf.int32)])
+        shape = [self.batch_size, 6]
+        drawn = tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
+        drawn = tf.slice(drawn, tf.stack([tf.cast(start, tf.int32), 0]), [count, 6])
+        return warped(images, _affine(drawn, height, width))
+
+
+def warped(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Images whose pixel at p, counted from the center, is that of the given image at A p + t.
+
+    Args:
+      images: float [n, H, W, C].
+      maps: float32 [n, 2, 3], rows (A, t) for rows and columns of pixels.
+
+    Returns:
+      [n, H, W, C]: linear interpolation; beyond the border, the pixels of the border.
+
+    Example:
+      >>> x = tf.reshape([0.0, 1.0, 4.0], [1, 1, 3, 1])
+      >>> half_a_pixel = tf.constant([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.5]]])
+      >>> warped(x, half_a_pixel)[0, 0, :, 0].numpy().tolist()
+      [0.5, 2.5, 4.0]
+    """
+    _, height, width, channels = images.shape
+    center = tf.constant([(height - 1) / 2, (width - 1) / 2])
+    grid = tf.stack(tf.meshgrid(tf.range(height), tf.range(width), indexing="ij"), -1)
+    points = tf.reshape(tf.cast(grid, tf.float32) - center, [-1, 2])
+    places = tf.einsum("pj,nij->npi", points, maps[:, :, :2]) + maps[:, None, :, 2] + center
+    last = tf.constant([height - 1, width - 1])
+    places = tf.clip_by_value(places, 0.0, tf.cast(last, tf.float32))
+    first = tf.cast(tf.floor(places), tf.int32)
+    share = tf.cast(places - tf.cast(first, tf.float32), images.dtype)[..., None]
+    second = tf.minimum(first + 1, last)
+    flat = tf.reshape(images, [-1, height * width, channels])
+
+    def pixels(rows, columns):
+        return tf.gather(flat, rows * width + columns, axis=1, batch_dims=1)
+
+    def between(one, other, part):
+        return one + (other - one) * part
+
+    upper, lower = (
+        between(pixels(rows, first[..., 1]), pixels(rows, second[..., 1]), share[:, :, 1])
+        for rows in (first[..., 0], second[..., 0])
+    )
+    found = tf.reshape(between(upper, lower, share[:, :, 0]), tf.shape(images))
+    # Rounding must not leave the box.
+    low, high = (reduce(images, [1, 2, 3], True) for reduce in (tf.reduce_min, tf.reduce_max))
+    return tf.clip_by_value(found, low, high)
+
+
+def _affine(drawn: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The maps of `warped` for numbers in [-1, 1], float32 [n, 6]."""
+    angle, shear, tall, wide, down, right = tf.unstack(drawn, axis=1)
+    cos, sin, shear = tf.cos(ANGLE * angle), tf.sin(ANGLE * angle), SHEAR * shear
+    tall, wide = 1.0 / (1.0 + SCALE * tall), 1.0 / (1.0 + SCALE * wide)
+    rows = [tall * cos, tall * (shear * cos - sin), SHIFT * height * down]
+    columns = [wide * sin, wide * (shear * sin + cos), SHIFT * width * right]
+    return tf.stack([tf.stack(rows, -1), tf.stack(columns, -1)], 1)
 
 
 def _shift(drawn: tf.Tensor, side: int) -> tf.Tensor:

@@ -73,12 +73,21 @@ class Curve:
       dataset: the first 500 examples of its test split are used.
       workdir: holds curve.json.
       logs: receives each point as TensorBoard scalars.
+      precision: in which attacks compute, `float32` or `bfloat16`; errors are always measured in
+        float32.
 
     Attributes:
       points: one dict for each measurement: `step`, `n` and the error (0 to 1) of each attack.
     """
 
-    def __init__(self, config: RunConfig, dataset: Dataset, workdir: Workdir, logs: Logs):
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        workdir: Workdir,
+        logs: Logs,
+        precision: str = "float32",
+    ):
         self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
         names = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
         quick = dataclasses.replace(
@@ -89,6 +98,7 @@ class Curve:
             name: attack for name, attack in attacks_of(quick).items() if isinstance(attack, Attack)
         }
         self._config = quick
+        self._precision = precision
         self._networks: dict[str, keras.Model] = {}
         self._of_networks: dict[str, Attack] = {}
         self._path = workdir.curve_path
@@ -101,7 +111,10 @@ class Curve:
         attacks = {**self._attacks, **self._of_players(players)}
         point: dict[str, float] = {"step": step, "n": len(self._x)}
         for name, attack in attacks.items():
-            point[name] = measure(classifier, attack, self._x, self._y, name=name).error
+            found = measure(
+                classifier, attack, self._x, self._y, name=name, precision=self._precision
+            )
+            point[name] = found.error
         self.points = [old for old in self.points if old["step"] < step] + [point]
         write_json(self._path, self.points)
         errors = {f"test_error/{name}": point[name] for name in attacks}

@@ -84,7 +84,7 @@ def run_experiment(
         run.workers.wait()
         return None
     logs = Logs(workdir.log_dir, config.to_dict())
-    curve = Curve(config, dataset, workdir, logs)
+    curve = Curve(config, dataset, workdir, logs, run.precision)
     with contextlib.closing(logs):
         trained = _train(
             run,
@@ -195,9 +195,14 @@ def _evaluate(run: _Run, trained: Trained, logs: Logs) -> list[dict[str, Any]]:
     attacks = attacks_of(config, networks.get("attacker"), run.workdir.inside("attackers"))
     parts = union_attacks(config, networks)
     attacks |= parts
-    run.say(f"Measuring {', '.join(attacks)} in float32 ...")
+    found = "" if run.precision == "float32" else f", attacks in {run.precision}"
+    run.say(f"Measuring {', '.join(attacks)} in float32{found} ...")
     options = EvalOptions(
-        max_examples=config.max_examples, seed=config.seed, keep=SHOWN_IMAGES, progress=True
+        max_examples=config.max_examples,
+        seed=config.seed,
+        precision=run.precision,
+        keep=SHOWN_IMAGES,
+        progress=True,
     )
     unions = {UNION: list(parts)} if parts else {}
     results = attack_classifier(trained.classifier, attacks, run.dataset, options, unions)

@@ -19,7 +19,7 @@ class RunRecord:
       config: the run's configuration.
       dataset: the data that the run used.
       notice: a remark on the data for the reader, "" for none.
-      precision: dtype policy of training, such as `bfloat16`.
+      precision: dtype policy of training, such as `bfloat16`, in which attacks computed, too.
       jit_compile: whether XLA compiled the training steps.
       replicas, workers: numbers of devices and of processes that shared each batch.
       results: a dict for each attack, see `result_of`.
@@ -66,7 +66,11 @@ class RunRecord:
                 **({"class_names": list(names)} if names else {}),
             },
             "seeds": [self.config.seed],
-            "precision": {"training": self.precision, "evaluation": "float32"},
+            "precision": {
+                "training": self.precision,
+                "attacks": self.precision,
+                "evaluation": "float32",
+            },
             "jit_compile": self.jit_compile,
             "replicas": self.replicas,
             "workers": self.workers,

@@ -30,6 +30,7 @@ RATIOS = (
     ("APGD-50, float32 : float32", "apgd", "float32", "float32", None),
     ("APGD-50, bfloat16 : float32", "apgd", "bfloat16", "float32", None),
     ("AutoAttack, float32 : float32", "autoattack", "float32", "float32", None),
+    ("AutoAttack, bfloat16 : float32", "autoattack", "bfloat16", "float32", None),
 )
 NAMES = {
     "mmtf": "mmtf",

@@ -72,9 +72,10 @@ def _work(records: dict[str, dict], work: str, title: str) -> str:
 
 def _bfloat16(records: dict[str, dict]) -> str:
     said = []
-    for work in ("fgsm_step", "pgd", "apgd"):
+    for work in ("fgsm_step", "pgd", "apgd", "autoattack"):
         values = [one for each in ratios(records, work, "bfloat16").values() for one in each]
-        said.append(f"{COMPARED[work]} {_span(values)}")
+        if values:
+            said.append(f"{COMPARED[work]} {_span(values)}")
     return (
         "**bfloat16** on CPUs with bfloat16 instructions, compared with the fastest other library "
         "in float32: "

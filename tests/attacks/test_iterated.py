@@ -6,7 +6,8 @@ import tensorflow as tf
 from test_threat import projection
 
 from mmtf import threat as room
-from mmtf.attacks.iterated import IFGSM, IteratedAttack
+from mmtf.attacks.iterated import IFGSM, PGD, IteratedAttack
+from mmtf.classifiers.classifier import Classifier
 from mmtf.threat import ThreatModel
 
 SHAPE = (4, 4, 1)
@@ -121,3 +122,30 @@ def test_fewer_examples_climb_as_they_fall(smooth, batch):
     IFGSM(ThreatModel(eta=0.2), steps=STEPS)(counting, *map(tf.constant, batch))
     assert len(sizes) == STEPS
     assert sizes == sorted(sizes, reverse=True) and 0 < sizes[-1] < 0.7 * sizes[0] == 42
+
+
+def test_attacks_of_different_lengths_share_one_compiled_step(smooth, batch):
+    """A program for each would be traced for each; what the step depends on tells them apart."""
+    classifier, (x, y) = Classifier(smooth), batch
+    threat = ThreatModel(eta=0.05)
+    alike = [
+        IFGSM(threat, steps=2),
+        PGD(threat, steps=3, restarts=2, decay="linear"),
+        PGD(threat, steps=3, step_size=0.01),
+    ]
+    for attack in alike:
+        attack(classifier, x, y)
+    assert sum(key[-1] == "step" for key in classifier._compiled) == 1
+    others = [
+        PGD(ThreatModel(eta=0.1)),
+        PGD(threat, loss="margin"),
+        PGD(threat, target=1),
+        PGD(threat, stop_early=False),
+    ]
+    assert len({one.step_key() for one in (*alike, *others)}) == 1 + len(others)
+
+    class Own(PGD):
+        def step(self, classifier, state, settings):
+            return super().step(classifier, state, settings / self.steps)
+
+    assert Own(threat, steps=3).step_key() != Own(threat, steps=4).step_key()

@@ -99,6 +99,36 @@ def test_a_linear_model_is_solved(linear):
     assert (np.argmax(classifier(z, training=False), 1) == 1).all()
 
 
+def test_queries_that_change_nothing_are_left_out(smooth, rng, monkeypatch):
+    """A square of one pixel has the sign of its pixel in half of all queries."""
+    count, queries = 64, 60
+    x = tf.constant(rng.uniform(-1, 1, (count, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    attack = Square(ThreatModel(eta=0.02), steps=queries, p=1 / 16)
+    assert attack.side(1, (4, 4, 1)) == 1
+
+    def images_and_queries():
+        asked = []
+
+        def counting(z, training):
+            def count(images):
+                asked.append(len(images))
+                return images
+
+            images = tf.ensure_shape(tf.numpy_function(count, [z], tf.float32), z.shape)
+            return smooth(images, training=training)
+
+        z = attack(counting, x, y, seed=(0, 1)).numpy()
+        return z, sum(asked[2:])  # after the clean images and the starting points
+
+    lean, few = images_and_queries()
+    monkeypatch.setattr(Square, "lean_step", Square.step)
+    plain, many = images_and_queries()
+    np.testing.assert_array_equal(lean, plain)
+    assert many > 0.5 * count * queries
+    assert 0.4 * many < few < 0.75 * many  # rounded up to multiples of 8
+
+
 @pytest.mark.parametrize("options", [{"steps": 0}, {"p": 0.0}, {"p": 1.1}])
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ConfigError):

@@ -7,7 +7,7 @@ from mmtf.data import load_data
 from scripts import gradient_games
 
 
-def test_trainings_differ_in_the_penalty_alone():
+def test_trainings_differ_in_the_penalty_alone(narrow_net):
     data = load_data("digits").holdout(100)
     given = {"eta": 0.3, "seed": 0, "pgd_examples": 20, "steps": 4}
     rows = [play(data, every=every, **given) for every in (1, 2)]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import forked
 import keras
 import numpy as np
 import pytest
@@ -325,6 +326,5 @@ def test_the_arithmetic_of_a_step_is_what_pytorch_counts(folder, work):
 
 
 def test_a_part_of_the_works_does_not_replace_the_committed_record():
-    command = [sys.executable, "-m", "benchmarks.peers.speed", "--model=x", "--works=pgd"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = forked.call("benchmarks.peers.speed", "--model=x", "--works=pgd")
     assert done.returncode and "Expected --output=FILE with a part of the works" in done.stderr

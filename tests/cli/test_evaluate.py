@@ -50,11 +50,11 @@ def trained(tmp_path_factory):
     """A classifier of the digits, as .keras and as SavedModel."""
     folder = tmp_path_factory.mktemp("models")
     data = load_digits()
-    model = NETS["mnist_cnn"](init="keras", seed=1)
+    model = NETS["strided_cnn"](seed=1)
     x, y = data.train()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss)
-    model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+    model.fit(x, y, epochs=4, batch_size=32, verbose=0)
     model.save(folder / "net.keras")
     save_serving(model, data.preprocess, SHAPE, str(folder / "served"))
     return folder, model
@@ -253,9 +253,23 @@ def test_models_that_do_not_fit_get_one_line(trained, tmp_path):
         with pytest.raises(ConfigError, match=re.escape(message)) as refused:
             validate_classifier(load_classifier(path), load_digits())
         assert "\n" not in str(refused.value)
-    done = evaluate_alone(f"--model={soft}", "--attacks=none", "--max_examples=20")
-    assert done.returncode == 1 and cases[soft] in done.stderr, done.stderr
+    assert_refused(evaluate(*flags_of(soft)), cases[soft])
+
+
+def flags_of(path):
+    return f"--model={path}", "--attacks=none", "--max_examples=20"
+
+
+def assert_refused(done, message):
+    assert done.returncode == 1 and message in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.slow  # that TensorFlow says nothing on stderr: test_run.py; the one line: above
+def test_a_process_of_its_own_answers_alike(tmp_path):
+    flat = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(10)]
+    soft = saved(keras.Sequential([*flat, keras.layers.Softmax()]), tmp_path / "soft.keras")
+    assert_refused(evaluate_alone(*flags_of(soft)), "Remove the softmax")
 
 
 def test_an_output_is_chosen_by_the_flag(tmp_path):

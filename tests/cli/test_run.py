@@ -78,6 +78,8 @@ def test_a_run_leaves_what_it_promises(finished):
     assert results["worst"]["error"] >= results["fgsm_curr"]["error"]
     assert record["config"]["game"] == "minimax_grad" and record["seeds"] == [3]
     assert {"versions", "hardware", "commit", "curve"} <= set(record)
+    assert record["precision"]["attacks"] == record["precision"]["training"]
+    assert record["precision"]["evaluation"] == "float32"
     assert [point["step"] for point in record["curve"]] == list(range(0, 31, 3))
     # The figures are those of what is exported; float32 graphs may differ by an image.
     data = load_digits()
@@ -93,6 +95,8 @@ def test_a_run_leaves_what_it_promises(finished):
     for name in ("config.json", "classifier.keras", "saved_model/saved_model.pb", "checkpoints"):
         assert os.path.exists(os.path.join(workdir, name)), name
     assert glob.glob(os.path.join(workdir, "logs", "events*"))
+    # Not TensorFlow's, whose lines begin with a letter, the date and the time.
+    assert not re.search(r"^[IWEF]\d{4} |oneDNN|WARNING", done.stderr, re.M), done.stderr
     line = r"fgsm_curr +0\.\d{4} \(\d+\.\d %\) +\[0\.\d{4}, [01]\.\d{4}\] +50"
     assert re.search(line, done.stdout)
 
@@ -259,7 +263,7 @@ def test_a_users_mistake_gets_one_line(finished, tmp_path, monkeypatch, name):
     ("flags", "message"),
     [
         (["--game=chess"], "one of undefended, adv_fgsm, lwa, adv_pgd, minimax_grad"),
-        # After TensorFlow's import: as with mmtf.evaluate in test_evaluate.py.
+        # After TensorFlow's import: in one process both are shown above.
         pytest.param(
             ["--dataset=digits", "--norm=l2", "--attacks=fgsm"],
             "Expected norm linf for FGSM",
@@ -274,7 +278,9 @@ def test_a_process_of_its_own_answers_alike(tmp_path, flags, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(tmp_path, monkeypatch):
+def test_without_mnist_the_default_run_says_so_first_and_plays_on_digits(
+    tmp_path, monkeypatch, narrow_net
+):
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
     flags = ["--steps=2", "--attacks=none", "--max_examples=20"]
     done = run(str(tmp_path / "w"), *flags, env=NO_DATA)

@@ -21,7 +21,7 @@ WAITING = (
     "import mmtf.distributed.strategy\n"
     "from mmtf.distributed.clusters import find_cluster\n"
     "from mmtf.distributed.strategy import make_strategy\n"
-    "mmtf.distributed.strategy.CONNECTION_SECONDS = 5\n"
+    "mmtf.distributed.strategy.CONNECTION_SECONDS = 1\n"
     "make_strategy('multiworker', find_cluster(), assembly_seconds=float(sys.argv[1]),\n"
     "              say=lambda line: print(line, flush=True))\n"
 )
@@ -100,7 +100,7 @@ def test_a_worker_lost_before_tensorflow_knows_it_is_not_waited_for():
     chief = waiting(100, addresses)
     meet(Cluster(tuple(addresses), 1), 100)
     said, _ = chief.communicate(timeout=100)
-    assert "All are here and connect; in 5 s at most, or this process ends." in said
+    assert "All are here and connect; in 1 s at most, or this process ends." in said
     assert chief.returncode == -signal.SIGALRM
 
 

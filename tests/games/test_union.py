@@ -31,7 +31,7 @@ def after(game, steps=3):
     """Weights after some steps, and the metrics of the last one."""
     net, given = small_net(), batch()
     players = players_of(game, net)
-    play = tf.function(lambda: game.step(players, given, context_of(6)))
+    play = tf.function(lambda: game.step(players, given, context_of(6)), autograph=False)
     for _ in range(steps):
         metrics = play()
     return net.get_weights(), {name: float(value) for name, value in metrics.items()}
@@ -124,7 +124,7 @@ def test_each_attacker_is_drawn_as_often_as_the_others():
     game = union("fgsm,pgd_l2,none", rule="drawn")
     players, given = players_of(game, small_net()), batch()
     chosen = []
-    play = tf.function(lambda: game.step(players, given, context_of(6)))
+    play = tf.function(lambda: game.step(players, given, context_of(6)), autograph=False)
     for _ in range(12):
         metrics = play()
         chosen.append([float(metrics[f"chosen_{one.name}"]) for one in game.parts])
@@ -149,7 +149,7 @@ def test_learned_attackers_raise_their_own_risks(rule):
         return float(tf.reduce_mean(cross_entropy(net(attacker([*given])), given.y)))
 
     before = {name: risk(name) for name in ("conv", "mlp_l2")}
-    play = tf.function(lambda: game.step(players, given, context_of(6)))
+    play = tf.function(lambda: game.step(players, given, context_of(6)), autograph=False)
     for _ in range(8):
         play()
     assert all(risk(name) > before[name] for name in before)

@@ -1,6 +1,6 @@
 """Writes data/ of the golden tests: what the code did before its modules moved.
 
-    PYTHONPATH=. python tests/golden/make_data.py [STEP ...]
+    PYTHONPATH=.:tests python tests/golden/make_data.py [STEP ...]
 
 Run again only where behavior changes on purpose: the tests compare with what is committed.
 """

@@ -2,6 +2,7 @@
 
 import json
 
+import forked
 import pytest
 import readings
 from readings import DATA
@@ -17,7 +18,7 @@ def within(stored, now):
 
 @pytest.mark.parametrize("module", readings.TABLES)
 def test_a_table_prints_its_rows(module):
-    printed = readings.table_rows(readings.python("-m", module).stdout)
+    printed = readings.table_rows(forked.call(module).stdout)
     stored = [line.rpartition(": ") for line in STORED["tables"][module]]
     assert [key for key, _ in printed] == [key for key, _, _ in stored]
     for (key, now), (_, _, numbers) in zip(printed, stored, strict=True):

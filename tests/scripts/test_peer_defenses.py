@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import forked
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def record(name, broken, *, eta=0.3, clean=2, fgsm=None, certified=None, seconds
     wrong = {attack: np.arange(N) < count for attack, count in counts.items()}
     return {
         "dataset": "mnist", "etas": [eta], "n": N, "seed": 0, "drawn": N, "note": "drawn",
-        "models": {name: {}}, "attacks": {"none": {}, "fgsm": {}},
+        "models": {name: {}}, "attacks": {"none": {}, "fgsm": {}}, "config": {"net": "mnist_cnn"},
         "cells": [{"attack": one, "error": float(bits.mean())} for one, bits in wrong.items()],
         "wrong": {one: pack(bits) for one, bits in wrong.items()},
         "certified": certified, "training": {"steps": 100, "seconds": seconds},
@@ -68,11 +70,48 @@ def test_pages_have_a_row_for_each_defense(folder, tmp_path):
     text, html = (tmp_path / "page.md").read_text(), (folder / "index.html").read_text()
     for name, error in (("slow", "5.0"), ("near", "6.5"), ("far", "60.0")):
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
-        assert f"` | {error} |" in row
+        assert f"` | mnist_cnn | {error} |" in row
         assert f">{name}</th>" in html
     assert text.index("| `slow`") < text.index("| `near`") < text.index("| `far`")
     assert "<script>" in html and "&&" in html and "&amp;&amp;" not in html
     assert 'data-value="0.065"' in html and "https://" not in html
+
+
+def test_an_attack_on_those_that_lead_is_marked(folder):
+    near = record("near", 13)
+    near["cells"].insert(2, {"attack": "autoattack", "error": 0.06})
+    near["attacks"]["autoattack"] = {}
+    (folder / "near.json").write_text(json.dumps(near))
+    groups = page.defenses_in(folder)
+    text = page.page_text(groups)
+    assert "| `near` | mnist_cnn | 6.5 |" in text and "| `far` | mnist_cnn | >= 60.0 |" in text
+    assert "`>=`: autoattack was not run on this net" in text
+    assert "&gt;= 60.0" in page.html(groups)
+
+
+def test_those_that_lead_meet_the_dear_attacks_until_none_is_left(tmp_path, monkeypatch):
+    from scripts import peer_defenses as command
+
+    cheap, dear = {"a": 4, "b": 6, "c": 8, "d": 90}, {"a": 20, "b": 7, "c": 10, "d": 95}
+    met = []
+
+    def measured(name, errors):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(record(name, errors[name])))
+
+    def measure(name, *_):
+        met.append(name)
+        measured(name, dear)
+
+    for name in cheap:
+        measured(name, cheap)
+    given = SimpleNamespace(finalists=2, attacks=["none", "autoattack"], pgd_restarts=1)
+    monkeypatch.setattr(command, "FLAGS", given)
+    monkeypatch.setattr(command, "_measure", measure)
+    monkeypatch.setattr(command, "_file", lambda name, eta: tmp_path / f"{name}.json")
+    command._finals(dict.fromkeys(cheap, ""), "", "0.3")
+    # a leads, and falls behind b and c: c is measured, too. d is worse without the dear attack.
+    assert met == ["a", "b", "c"]
 
 
 def test_records_of_other_images_are_not_compared(folder):
@@ -100,10 +139,10 @@ def test_a_trial_does_not_touch_the_committed_records():
 def test_further_flags_are_those_of_every_game(tmp_path):
     flags = ["--run_flags=--steps=7 --chess=2", "--dataset=digits", "--games=lwa", "--eta=0.3"]
     flags += [f"--workdirs={tmp_path}", f"--output={tmp_path}", f"--page={tmp_path}/page.md"]
-    done = run(*flags)
+    done = forked.call("scripts.peer_defenses", *flags)
     assert done.returncode == 1 and "--steps=7 --chess=2 --workdir=" in done.stderr
     assert "Unknown command line flag 'chess'" in done.stderr
-    trial = run("--run_flags=--steps=7", "--dataset=mnist")
+    trial = forked.call("scripts.peer_defenses", "--run_flags=--steps=7", "--dataset=mnist")
     assert trial.returncode == 1 and "for a trial" in trial.stderr
 
 

@@ -1,36 +1,18 @@
-"""Run as a script: three steps of every rule on two replicas, of networks on one, too; as JSON.
+"""Three steps of every rule on two replicas, of networks on one, too."""
 
-The arguments are the rules that train networks.
-
-Logical devices must be made before TensorFlow starts, hence a process of its own.
-"""
-
-import json
-import sys
-
-import bilinear
 import keras
 import numpy as np
 import tensorflow as tf
+import two_replicas
 
 from mmtf import solvers
 from mmtf.functional import call
 
+from . import bilinear
+
 STEPS = 3
 # Unequal shards, so that a mean over replicas cannot pass for the sum over examples.
 SHARDS = {1: [slice(0, 6)], 2: [slice(0, 2), slice(2, 6)]}
-
-
-def two_devices():
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-
-def strategy_of(replicas):
-    return tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(replicas)],
-        cross_device_ops=tf.distribute.ReductionToOneDevice(),
-    )
 
 
 def data():
@@ -97,7 +79,7 @@ def on_bilinear(strategy, name):
         return tf.reduce_sum(products) / 6
 
     metrics = train(strategy, solver, f, data())
-    return {"u": u.numpy().tolist(), "v": v.numpy().tolist(), "metrics": metrics}
+    return {"u": u.numpy(), "v": v.numpy(), "metrics": metrics}
 
 
 def on_networks(strategy, name):
@@ -119,7 +101,7 @@ def on_networks(strategy, name):
         return tf.reduce_sum((outputs - x[:, :1]) ** 2) / 6
 
     metrics = train(strategy, solver, f, data())
-    weights = [w.tolist() for w in defender.get_weights() + attacker.get_weights()]
+    weights = defender.get_weights() + attacker.get_weights()
     return {"weights": weights, "metrics": metrics}
 
 
@@ -133,20 +115,16 @@ def refusal(strategy):
     return ""
 
 
-def main():
-    two_devices()
+def played(names):
+    """Number of replicas -> what they computed; `names`: the rules that train networks."""
     results = {}
     for replicas in (1, 2):
-        strategy = strategy_of(replicas)
+        strategy = two_replicas.strategy_of(replicas)
         # In one process without replicas they are compared with NumPy in test_bilinear.py.
-        names = [*bilinear.CASES, "k_beam_three"] if replicas == 2 else []
+        games = [*bilinear.CASES, "k_beam_three"] if replicas == 2 else []
         results[replicas] = {
-            "bilinear": {name: on_bilinear(strategy, name) for name in names},
-            "networks": {name: on_networks(strategy, name) for name in sys.argv[1:]},
+            "bilinear": {name: on_bilinear(strategy, name) for name in games},
+            "networks": {name: on_networks(strategy, name) for name in names},
             "refusal": refusal(strategy),
         }
-    print(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main()
+    return results

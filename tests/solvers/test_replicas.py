@@ -1,19 +1,11 @@
 """Two replicas = one = NumPy: a norm of a gradient is not the sum of replicas' norms."""
 
-import json
-import os
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from . import bilinear
+from .replicas import matrix, played, start
 from .test_contract import TABLE
-
-HERE = pathlib.Path(__file__).parent
-
 
 # With every rule each gradient is summed over the replicas, as the bilinear game shows; what Adam,
 # projections and Keras' models add is the same in all, but the norm of a gradient.
@@ -30,30 +22,13 @@ def all_networks():
     return played([name for name in TABLE if name not in QUICK])
 
 
-def played(names):
-    root = str(HERE.parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(HERE / "replicas.py"), *names],
-        env={**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def expected(name):
-    # The same data as the script's, without importing it: it belongs to another process.
-    data = np.random.default_rng(0)
-    x, y = data.normal(size=(6, 4)), data.normal(size=(6, 3))
-    starts = np.random.default_rng(1)
-    u, v = starts.normal(size=4), starts.normal(size=3)
+    u, v = start()
     if name == "k_beam_three":
         reference = bilinear.KBeamReference([v + 1.0, v - 2.0])
     else:
         _, reference = bilinear.cases()[name]
-    A = x.T @ y / 6
+    A = matrix()
     for _ in range(3):
         before = u, v
         u, v = reference(A, u, v)
@@ -62,7 +37,7 @@ def expected(name):
 
 @pytest.mark.parametrize("name", [*bilinear.CASES, "k_beam_three"])
 def test_weights_are_those_of_numpy(results, name):
-    got = results["2"]["bilinear"][name]
+    got = results[2]["bilinear"][name]
     _, _, u, v = expected(name)
     np.testing.assert_allclose(got["u"], u, rtol=0, atol=1e-12)
     np.testing.assert_allclose(got["v"], v, rtol=0, atol=1e-12)
@@ -70,7 +45,7 @@ def test_weights_are_those_of_numpy(results, name):
 
 def test_the_penalty_is_that_of_the_whole(results):
     A, (u, v), _, _ = expected("sensitivity")
-    got = results["2"]["bilinear"]["sensitivity"]["metrics"]
+    got = results[2]["bilinear"]["sensitivity"]["metrics"]
     gradient = A.T @ u
     np.testing.assert_allclose(got["penalty"], [bilinear.GAMMA / 2 * gradient @ gradient] * 2)
     np.testing.assert_allclose(got["v_norm"], [np.linalg.norm(gradient)] * 2)
@@ -89,7 +64,7 @@ def test_two_networks_by_the_other_rules(all_networks, name):
 
 
 def assert_alike(results, name):
-    one, two = (results[replicas]["networks"][name] for replicas in ("1", "2"))
+    one, two = (results[replicas]["networks"][name] for replicas in (1, 2))
     for a, b in zip(one["weights"], two["weights"], strict=True):
         # Adam divides gradients by their own size: ulps of small ones are magnified.
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
@@ -98,7 +73,7 @@ def assert_alike(results, name):
 
 
 def test_clipping_each_replica_is_refused(results):
-    assert results["1"]["refusal"] == ""
+    assert results[1]["refusal"] == ""
     assert (
-        "Expected an optimizer without clipping under several replicas" in (results["2"]["refusal"])
+        "Expected an optimizer without clipping under several replicas" in (results[2]["refusal"])
     )

@@ -91,9 +91,9 @@ def test_bfloat16_learns_the_digits():
     data = load_digits()
     trainer = Trainer(
         GAMES["undefended"](THREAT),
-        NETS["mnist_cnn"](),
+        NETS["strided_cnn"](),
         Batches(data, batch_size=16, seed=0),
-        schedule=Schedule(steps=60, learning_rate=1e-3),
+        schedule=Schedule(steps=60, learning_rate=3e-3),
         strategy=tf.distribute.get_strategy(),
         precision="bfloat16",
         seed=0,

@@ -1,6 +1,6 @@
 """Run as a script by each of two workers: plays games together, writes the weights it ends with.
 
-    python two_workers.py OUTPUT.npz
+    python two_workers.py OUTPUT.npz CASE [CASE ...]
 
 The cluster must be there before TensorFlow starts, hence processes of their own.
 """
@@ -64,7 +64,7 @@ def weights(strategy, name):
     return np.concatenate([w.ravel() for model in players for w in model.get_weights()])
 
 
-def main(path):
+def main(path, *names):
     strategy = make_strategy("multiworker", find_cluster())
     workers = Workers(strategy)
     assert workers.count == 2 and workers.chief == (workers.index == 0)
@@ -81,9 +81,9 @@ def main(path):
         assert str(error).endswith(here), error
     else:
         raise AssertionError("different steps were accepted")
-    np.savez(path, **{name: weights(strategy, name) for name in CASES})
+    np.savez(path, **{name: weights(strategy, name) for name in names})
     workers.wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -88,7 +88,7 @@ WORKS = {
         "image",
         100,
         0,
-        {"float32": ("mmtf", "autoattack")},
+        {"float32": ("mmtf", "autoattack"), "bfloat16": ("mmtf",)},
         once=True,
     ),
     "start_up": Work(

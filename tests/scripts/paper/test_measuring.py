@@ -22,7 +22,7 @@ SETTINGS = settings_of(TRACK, steps=2, rounds=3, autoattack_queries=-1)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, narrow_nets):
     """With the cat and mouse of eta 0.2."""
     store = Store(str(tmp_path_factory.mktemp("store")))
     work.train(Job("train", TRACK, 0.2, 0, "adv_fgsm"), SETTINGS, store)
