@@ -58,20 +58,29 @@ def conclusion(record: dict) -> list[str]:
     if not balls:
         return ["There are no measurements yet."]
     fitting = [k for k, fit in balls.items() if fit.verdict == "fits"]
-    best = nearest(cells)
-    said = []
+    still = [k for k, fit in balls.items() if fit.verdict == "open"]
+    names = ", ".join(map(str, balls))
     if fitting:
         names = ", ".join(f"k = {k}" for k in fitting)
-        said.append(f"**One k fits all eight errors within {TOLERANCE:g}: {names}.**")
-    elif all(fit.verdict == "does not fit" for fit in balls.values()):
-        said.append(
-            f"**No measured k fits all eight errors within {TOLERANCE:g}** "
-            f"(k = {', '.join(map(str, balls))})."
-        )
+        said = [f"**One k fits all eight errors within {TOLERANCE:g}: {names}.**"]
+    elif still:
+        said = [f"Not decided: k = {', '.join(map(str, still))} lack errors."]
     else:
-        still = [k for k, fit in balls.items() if fit.verdict == "open"]
-        said.append(f"Not decided: k = {', '.join(map(str, still))} lack errors.")
-    if best is not None:
+        said = [f"**No measured k fits all eight errors within {TOLERANCE:g}** (k = {names})."]
+    missing = [
+        f"{TITLES[net]} at {eta:g}"
+        for net in NETS
+        for eta in ETAS
+        if not any((net, eta) in fit.errors for fit in balls.values())
+    ]
+    if missing:
+        said[0] += (
+            f" One error that is too far decides; {_and(missing)} were measured at no k, and no k "
+            "has all eight."
+            if not any(fit.complete for fit in balls.values())
+            else f" {_and(missing)} were measured at no k."
+        )
+    if (best := nearest(cells)) is not None:
         k, fit = best
         net, eta = fit.worst
         said[0] += (
@@ -118,6 +127,8 @@ def _game_text(cells: list[dict]) -> list[str]:
         errors = {eta: error for eta, error in given.items() if error is not None}
         if errors:
             told.append(_game_sentence(f"k = {k}", errors))
+    if len(told) == 1:
+        told.append("Other balls were not tried.")
     return [f"Network games: Minimax-AttNet, trained and attacked in one ball. {' '.join(told)}"]
 
 
@@ -141,6 +152,8 @@ def _single_step(record: dict) -> list[str]:
             f"LWA without dropout at eta 0.4: at the end FGSM errs on {last['fgsm_curr']:.3f} and "
             f"PGD-10 on {last['pgd_curr']:.3f} of the same {last['n']} test images."
         )
+    else:
+        told.append("Training without dropout, as the hypothesis has it, was not run.")
     full = {one["attack"]: one["error"] for one in read_json(HARDENED)["results"]}
     rounds = {
         attack: Results(str(CELLS)).of(CAT_AND_MOUSE, 0.3, "adv_fgsm80", attack)[0]["error"]
@@ -229,6 +242,10 @@ def _classifiers(cells: list[dict]) -> list[str]:
             "printed error would ask for a smaller k."
         )
     return [text]
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _listed(etas: Iterable[float]) -> str:

@@ -208,7 +208,6 @@ def _trained(task: Task, record: dict) -> str:
     given += [] if kind == "lwa" else ["--attacks=none"]
     given += [] if task.net == "undefended" else [f"--eta={eta:g}"]
     folder = os.path.join(FLAGS.workdirs, task.run)
-    before = _cpu_seconds()
     if not os.path.exists(os.path.join(folder, "record.json")):
         train(task.run, given, folder)
     told = read_json(os.path.join(folder, "record.json"))
@@ -219,16 +218,15 @@ def _trained(task: Task, record: dict) -> str:
             "training": told["training"],
             "precision": told["precision"],
             "curve": told["curve"],
-            "cpu_seconds": round(_cpu_seconds() - before, 1),
         },
     )
     return folder
 
 
 def _cpu_seconds() -> float:
-    """Processor seconds of this process and of its children that have ended."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    """Processor seconds of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def define_flags() -> None:
