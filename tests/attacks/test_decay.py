@@ -63,5 +63,5 @@ def test_all_lengths_share_one_trace(linear, rng):
     attack = PGD(ThreatModel(eta=0.3), steps=6, decay="cosine")
     x = tf.constant(rng.uniform(-1, 1, (5, 2, 2, 1)), tf.float32)
     attack(classifier, x, tf.zeros(5, tf.int32))
-    step = as_classifier(classifier).compiled((attack.key(), "step"), None)
+    step = as_classifier(classifier).compiled((attack.step_key(), "step"), None)
     assert step.experimental_get_tracing_count() == 1
