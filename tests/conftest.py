@@ -193,6 +193,12 @@ def narrow_net(monkeypatch):
 
 
 @pytest.fixture
+def little_garbage():
+    """gc.collect() searches what the test makes, not what other tests left: that takes a minute."""
+    gc.freeze()
+
+
+@pytest.fixture
 def first_channels():
     """first_channels(): sets Keras' image_data_format to channels_first until the test ends."""
     import keras

@@ -120,6 +120,7 @@ def test_several_classifiers_are_not_told_as_one_function_traced_again(linear, c
     assert "retracing" not in caplog.text
 
 
+@pytest.mark.usefixtures("little_garbage")
 def test_a_classifier_can_be_forgotten(linear):
     classifier = linear(np.eye(4)[:, :2])
     x, y = tf.zeros([2, 2, 2, 1]), tf.zeros(2, tf.int32)

@@ -139,6 +139,7 @@ def test_steps_are_compiled_once_for_all_blocks(smooth, batch):
     assert mean_of(smooth, 2).compiled(inner.key(), None).experimental_get_tracing_count() == 1
 
 
+@pytest.mark.usefixtures("little_garbage")
 def test_a_classifier_can_be_forgotten(linear, batch):
     classifier = linear(np.eye(16)[:, :3])
     pgd = ATTACKS["pgd"](LINF, steps=2, stop_early=False)

@@ -92,6 +92,7 @@ def test_repr_names_both(smooth):
     assert text.startswith("Transfer(source=") and "attack=FGSM(threat=ThreatModel(eta=0.2" in text
 
 
+@pytest.mark.usefixtures("little_garbage")
 def test_a_victim_can_be_forgotten(smooth, linear, batch):
     victim = linear(np.eye(16)[:, :3])
     misclassified(victim, Transfer(smooth, ATTACKS["fgsm"](LINF))(victim, *batch), batch[1])

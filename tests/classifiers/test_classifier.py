@@ -82,6 +82,7 @@ def test_a_fingerprint_is_of_weights_layers_and_scale():
         _ = Classifier(lambda x, training=False: x).fingerprint
 
 
+@pytest.mark.usefixtures("little_garbage")
 def test_a_model_has_one_classifier_which_goes_with_it(tmp_path):
     model = small()
     classifier = as_classifier(model)
