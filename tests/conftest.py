@@ -51,7 +51,7 @@ def pytest_collection_finish():
     """What was imported stays, and is not searched for garbage again and again.
 
     New objects are many, for each tensor of a graph has some: by default a search would follow on
-    every 700 of them, and a search of all that tests have left takes half a minute late in the suite.
+    every 700 of them, and a search of all that tests left takes half a minute late in the suite.
     """
     gc.freeze()
     gc.set_threshold(10_000, 10, 1000)
