@@ -184,7 +184,7 @@ _PRESETS = (
         for game in ("mtl_ibp", "strongest")
     ),
     *_for_certified("fast", _steps(4500, learning_rate=2e-3, warmup_steps=100)),
-    # Fifteen minutes on two idle cores; docs/certified.md has what it reaches.
+    # The wide net of docs/certified.md, which has what it costs and reaches.
     Preset(ANY, ANY, "strongest", {"schedule.eta_ramp": 0.25}),
     Preset(
         ANY,

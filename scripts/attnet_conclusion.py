@@ -14,6 +14,7 @@ from scripts.attnet_hypotheses import (
     ETAS,
     HYPOTHESES,
     KS,
+    LONG,
     LONGER,
     NETS,
     TOLERANCE,
@@ -21,6 +22,7 @@ from scripts.attnet_hypotheses import (
     found,
     key_of,
     printed,
+    run_of,
 )
 from scripts.blocks import RESULTS
 from scripts.paper.cells import Track
@@ -28,8 +30,7 @@ from scripts.paper.records import Results
 
 TITLES = {"undefended": "undefended", "minimax_grad": "Minimax-Grad"}
 GAME = "minimax_attnet"
-# The long single-step training; the paper's schedule; and what cat and mouse makes.
-LONG = "lwa-eta0.4"
+# The paper's schedule, and what cat and mouse makes.
 HARDENED = RESULTS / "section4" / "hardened_minimax_grad.json"
 CELLS, KERAS = RESULTS / "cells", Track("mnist", "keras", "fast")
 CAT_AND_MOUSE = Track("mnist", "tutorial", "fast")
@@ -144,7 +145,7 @@ def _game_sentence(name: str, errors: dict[float, float]) -> str:
 def _single_step(record: dict) -> list[str]:
     """What the runs say on overfitting to FGSM: this record's, and two that other pages have."""
     told = []
-    if run := record["runs"].get(LONG):
+    if run := record["runs"].get(run_of(*LONG)):
         last = run["curve"][-1]
         seen = "is seen" if last["pgd_curr"] - last["fgsm_curr"] > 0.5 else "is not seen"
         told.append(

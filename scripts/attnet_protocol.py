@@ -26,6 +26,7 @@ from scripts.attnet_hypotheses import (
     ETAS,
     HYPOTHESES,
     KS,
+    LONG,
     LONGER,
     NETS,
     Protocol,
@@ -46,8 +47,6 @@ FLAGS_OF = {
     "minimax_attnet": f"--game=minimax_attnet --schedule=brief {TUTORIAL} --steps=1500",
     "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=8000",
 }
-# Radius of the long single-step training: the largest, which overfits the earliest.
-LONG = ("lwa", 0.4)
 FLAGS = flags.FLAGS
 
 

@@ -8,23 +8,28 @@ docs/reproduction.md. Every verdict follows from the record. Imports no TensorFl
 
 import os
 
+from mmtf.errors import require
 from mmtf.reports import read_json
 from mmtf.reports.markdown import markdown_table
-from scripts.attnet_conclusion import GAME, LONG, TITLES, conclusion
+from scripts.attnet_conclusion import GAME, TITLES, conclusion
 from scripts.attnet_fit import Fit, error_of, fit_of, nearest, needed, verdict_of
 from scripts.attnet_hypotheses import (
     ETAS,
     HYPOTHESES,
     KS,
+    LONG,
     LONGER,
     NETS,
     Protocol,
     printed,
+    run_of,
 )
 from scripts.blocks import DOCS, RESULTS, command, rewrite, where
 
 RECORD = RESULTS / "section4" / "attnet_protocol.json"
 PAGE = DOCS / "reproduction.md"
+# Not by its name, which tools that read imports would take for one: it imports this module.
+MEASURED_BY = __name__.removesuffix("_page")
 FIGURES = [f"{TITLES[net]}, {eta:g}" for net in NETS for eta in ETAS]
 
 
@@ -44,7 +49,12 @@ def blocks(record: dict) -> dict[str, str]:
 
 
 def write(path: str | os.PathLike) -> None:
-    """Rewrites the page from the record at `path`."""
+    """Rewrites the page from the record at `path`.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    require(os.path.isfile(path), f"a record of `python -m {MEASURED_BY}`", str(path))
     rewrite(PAGE, blocks(read_json(path)))
 
 
@@ -105,7 +115,7 @@ def _bounds(cells: list[dict]) -> str:
 
 
 def _training(record: dict) -> str:
-    run = record["runs"].get(LONG)
+    run = record["runs"].get(run_of(*LONG))
     if run is None:
         return "Not run."
     rows = [
@@ -138,8 +148,7 @@ def _claims(cells: list[dict]) -> str:
 
 def _commands(record: dict) -> str:
     seconds = sum(one.get("cpu_seconds", 0) for one in record["cells"])
-    own = " ".join(["python -m scripts.attnet_protocol", *record["command"][1:]])
-    lines = [f"- `{own}`: {where(record)}"]
+    lines = [f"- `{command(record, MEASURED_BY)}`: {where(record)}"]
     for name, run in record["runs"].items():
         lines.append(f"- {name}: `{command(run)}`, {run['training']['steps']:,} steps")
     lines.append(f"- processor seconds of the cells: {seconds:,.0f}")

@@ -31,7 +31,7 @@ def rewrite(page: pathlib.Path, blocks: dict[str, str]) -> None:
 
 def command(record: dict, module: str = "mmtf.run") -> str:
     """Returns the command line that made the record, as one types it in a shell."""
-    return f"python -m {module} {shlex.join(record['command'][1:])}"
+    return shlex.join(["python", "-m", module, *record["command"][1:]])
 
 
 def commands(records: list[dict]) -> str:

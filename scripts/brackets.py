@@ -78,10 +78,8 @@ def main(_: list[str]) -> int:
         given, trained = pairs("model", FLAGS.model), pairs("train", FLAGS.train)
         names = list(dict.fromkeys([*FLAGS.games, *given, *trained]))
         require(bool(names), "a game or a model", "none")
-        refuse_trial(
-            "--steps or --dataset" if FLAGS.steps is not None or FLAGS.dataset != "mnist" else "",
-            *(FLAGS.output, FLAGS.page, (brackets_page.RECORDS, brackets_page.PAGE)),
-        )
+        trial = FLAGS.steps is not None or FLAGS.dataset != "mnist"
+        refuse_trial(trial, FLAGS.output, FLAGS.page, brackets_page)
         for name in names:
             if name not in given and "--game=" not in trained.get(name, ""):
                 GAMES.require_known(name)  # now, not after hours of training the others

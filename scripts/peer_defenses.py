@@ -93,10 +93,8 @@ def main(_: list[str]) -> int:
     """Trains, measures and renders; returns the exit status."""
     if not FLAGS.render:
         steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
-        refuse_trial(
-            "--steps or --dataset" if steps or FLAGS.dataset not in ("mnist", "cifar10") else "",
-            *(FLAGS.output, FLAGS.page, (peer_defenses_page.RECORDS, peer_defenses_page.PAGE)),
-        )
+        trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
+        refuse_trial(trial, FLAGS.output, FLAGS.page, peer_defenses_page)
         given = {**VARIANTS, **pairs("train", FLAGS.train)}
         require(bool(FLAGS.games), "a game", "none")
         for name in FLAGS.games:

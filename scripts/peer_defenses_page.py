@@ -206,7 +206,10 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
     for (dataset, eta), group in groups.items():
         best, tests = group[0], versus_best(group)
         low, high = wilson(int(best.wrong.sum()), best.n)
-        equal = [one.name for one, p in list(zip(group, tests, strict=True))[1:] if p >= LEVEL]
+        # What only some attacks were run on is not told to be as good as the best.
+        met = [one for one in group if _met_all(one, columns(group))]
+        p_of = {one.name: p for one, p in zip(group, tests, strict=True)}
+        equal = [one.name for one in met if one is not best and p_of[one.name] >= LEVEL]
         text = (
             f"**{dataset}, eta {eta:g} (eps {epsilon_of(eta):g}).** `{best.name}` errs on the "
             f"fewest of {best.n:,} images under the worst of the attacks: {percent(best.worst)} "
@@ -216,7 +219,7 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
         if equal:
             text += f" {listed(equal)} {'is' if len(equal) == 1 else 'are'} not distinguishable "
             text += "from it on these images."
-        fast = min(group, key=lambda one: one.training["seconds"] * max(one.worst, 1e-9))
+        fast = min(met, key=lambda one: one.training["seconds"] * max(one.worst, 1e-9))
         if fast is not best:
             ratio = best.training["seconds"] / fast.training["seconds"]
             text += f" For little time, `{fast.name}` takes 1/{ratio:.1f} of its training time "

@@ -1,10 +1,10 @@
 """Trains the nets of a comparison by `python -m mmtf.run`, each in a workdir of its own."""
 
 import os
-import pathlib
 import shlex
 import subprocess
 import sys
+import types
 from collections.abc import Iterable, Sequence
 
 from mmtf.errors import ConfigError, RunError, require
@@ -48,22 +48,20 @@ def pairs(flag: str, given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def refuse_trial(
-    received: str, output: str, page: str, committed: tuple[pathlib.Path, pathlib.Path]
-) -> None:
+def refuse_trial(trial: bool, output: str, page: str, committed: types.ModuleType) -> None:
     """A trial must not be written among the committed records, or over the page.
 
     Args:
-      received: what makes it a trial; "": it is none.
+      trial: whether --steps or --dataset make it one.
       output, page: where it would be written.
-      committed: folder of the committed records, and the page of the docs.
+      committed: the module of the page, with RECORDS, the folder of the records, and PAGE.
 
     Raises:
       ConfigError: it would.
     """
-    records, ours = map(str, committed)
-    if received and (records in os.path.abspath(output) or page == ours):
+    ours = str(committed.RECORDS) in os.path.abspath(output) or page == str(committed.PAGE)
+    if trial and ours:
         raise ConfigError(
-            f"Expected --output=FOLDER and --page=FILE for a trial. Received: {received} without "
-            "them."
+            "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or --dataset "
+            "without them."
         )

@@ -51,8 +51,8 @@ def test_the_papers_rounds(dataset, rounds):
 @pytest.mark.parametrize("game", GAMES)
 def test_the_fast_schedule_is_fast(game):
     fast, paper = schedule_of(game, "mnist"), schedule_of(game, "mnist", "paper")
-    # `strongest` takes what it needs.
-    assert max(fast.round_lengths(3)) < (20_000 if game == "strongest" else 5000) < paper.steps
+    if game != "strongest":  # its steps are those of the committed record, below
+        assert max(fast.round_lengths(3)) < 5000 < paper.steps
     assert fast.decay == "cosine" and 0 < fast.warmup_steps < fast.steps
     # A dataset that is not in the paper goes by MNIST's schedule.
     assert schedule_of(game, "digits") == fast

@@ -43,11 +43,7 @@ class Augmentation:
           start: position of the first image in the batch of the step.
         """
         count, height, width, _ = images.shape
-        # Philox: the same numbers on all devices and in XLA's programs. Drawn for the whole batch,
-        # so that they do not depend on the number of replicas.
-        seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(step, tf.int32)])
-        drawn = tf.random.stateless_uniform([self.batch_size, 3], seed, alg="philox")
-        drawn = tf.slice(drawn, tf.stack([tf.cast(start, tf.int32), 0]), [count, 3])
+        drawn = self._drawn(count, 3, step, start)
         rows = tf.tile(tf.range(height)[None, :], [count, 1])
         columns = tf.tile(tf.range(width)[None, :], [count, 1])
         if "crop" in self.words:
@@ -58,13 +54,18 @@ class Augmentation:
         if "crop" in self.words or "flip" in self.words:
             moved = tf.gather(images, rows, axis=1, batch_dims=1)
             images = tf.gather(moved, columns, axis=2, batch_dims=1)
-        if "affine" not in self.words:
-            return images
-        seed = tf.stack([tf.constant(self.seed, tf.int32), -1 - tf.cast(step, tf.int32)])
-        shape = [self.batch_size, 6]
-        drawn = tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
-        drawn = tf.slice(drawn, tf.stack([tf.cast(start, tf.int32), 0]), [count, 6])
-        return warped(images, _affine(drawn, height, width))
+        if "affine" in self.words:
+            drawn = 2.0 * self._drawn(count, 6, -1 - tf.cast(step, tf.int32), start) - 1.0
+            images = warped(images, _affine(drawn, height, width))
+        return images
+
+    def _drawn(self, count: int, numbers: int, step: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        """Numbers for the images of a replica, in [0, 1), float32 [count, numbers]."""
+        # Philox: the same numbers on all devices and in XLA's programs. Drawn for the whole batch,
+        # so that they do not depend on the number of replicas.
+        seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(step, tf.int32)])
+        drawn = tf.random.stateless_uniform([self.batch_size, numbers], seed, alg="philox")
+        return tf.slice(drawn, tf.stack([tf.cast(start, tf.int32), 0]), [count, numbers])
 
 
 def warped(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:

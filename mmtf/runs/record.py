@@ -19,7 +19,7 @@ class RunRecord:
       config: the run's configuration.
       dataset: the data that the run used.
       notice: a remark on the data for the reader, "" for none.
-      precision: dtype policy of training, such as `bfloat16`, in which attacks computed, too.
+      precision: dtype policy of training and of the attacks, such as `bfloat16`.
       jit_compile: whether XLA compiled the training steps.
       replicas, workers: numbers of devices and of processes that shared each batch.
       results: a dict for each attack, see `result_of`.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmtf import Schedule, ThreatModel, load_data
+from mmtf.errors import ConfigError
 from mmtf.evaluation.best_response import AttNetRecipe
 from mmtf.reports import read_json
 from scripts import attnet_protocol_page as page
@@ -190,6 +191,11 @@ def test_the_page_says_what_a_small_record_has():
     assert "| 8,000 | 0.010 | 0.050 | 0.900 |" in blocks["attnet training"]
     for one in HYPOTHESES:
         assert one.did in blocks["attnet hypotheses"]
+
+
+def test_a_record_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="a record of `python -m scripts.attnet_protocol`"):
+        page.write(tmp_path / "nothing.json")
 
 
 def test_the_page_is_that_of_its_record():

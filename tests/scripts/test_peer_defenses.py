@@ -89,6 +89,16 @@ def test_an_attack_on_those_that_lead_is_marked(folder):
     assert "&gt;= 60.0" in page.html(groups)
 
 
+def test_a_net_without_the_dear_attack_is_not_told_to_be_as_good(folder):
+    for name, broken, cheap in (("slow", 10, 0), ("near", 13, 0), ("close", 11, 1)):
+        one = record(name, broken, seconds=1e-3 if cheap else 10.0)
+        if not cheap:
+            one["cells"].insert(2, {"attack": "autoattack", "error": broken / N})
+        (folder / f"{name}.json").write_text(json.dumps(one))
+    (answer,) = page.answers(page.defenses_in(folder))
+    assert "`near` is not distinguishable" in answer and "`close`" not in answer
+
+
 def test_those_that_lead_meet_the_dear_attacks_until_none_is_left(tmp_path, monkeypatch):
     from scripts import peer_defenses as command
 
