@@ -34,9 +34,10 @@ def command(record: dict, module: str = "mmtf.run") -> str:
     return shlex.join(["python", "-m", module, *record["command"][1:]])
 
 
-def commands(records: list[dict]) -> str:
-    """Returns a Markdown list of the records' commands, with versions and machines."""
-    return "\n".join(f"- `{command(record)}`: {where(record)}" for record in records)
+def commands(records: list[dict], module: str = "mmtf.run") -> str:
+    """Returns a Markdown list of the records' commands, each once, with versions and machines."""
+    lines = (f"- `{command(record, module)}`: {where(record)}" for record in records)
+    return "\n".join(dict.fromkeys(lines))
 
 
 def where(record: dict) -> str:

@@ -51,12 +51,12 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the command's flags; a function, because one test may import several scripts."""
-    flags.DEFINE_list("games", list(GAMES_SHOWN), "Games, or names given by --train.")
+    flags.DEFINE_list("games", list(GAMES_SHOWN), "Games that are compared.")
     flags.DEFINE_multi_string(
         "train",
         [],
-        "NAME=FLAGS: further flags of mmtf.run for the net NAME, whose --game is NAME unless it is "
-        "among them: --train='trades6=--game=trades --beta=6'.",
+        "NAME=FLAGS: also compare a net NAME, trained with these further flags of mmtf.run, whose "
+        "--game is NAME unless it is among them: --train='trades6=--game=trades --beta=6'.",
     )
     flags.DEFINE_string("dataset", "mnist", "Dataset, as of mmtf.run.")
     flags.DEFINE_list("eta", None, "Radii of training and attack; default: the dataset's.")
@@ -95,16 +95,18 @@ def main(_: list[str]) -> int:
         steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
         trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
         refuse_trial(trial, FLAGS.output, FLAGS.page, peer_defenses_page)
-        given = {**VARIANTS, **pairs("train", FLAGS.train)}
-        require(bool(FLAGS.games), "a game", "none")
-        for name in FLAGS.games:
+        added = pairs("train", FLAGS.train)
+        given = {**VARIANTS, **added}
+        names = list(dict.fromkeys([*FLAGS.games, *added]))
+        require(bool(names), "a game", "none")
+        for name in names:
             if "--game=" not in given.get(name, ""):
                 GAMES.require_known(name)  # now, not after hours of training the others
         etas = FLAGS.eta or [str(preset("eta", dataset=FLAGS.dataset))]
         for eta in etas:
             surrogate = _trained(SURROGATE, "", eta)
             nets = {}
-            for name in FLAGS.games:
+            for name in names:
                 nets[name] = _trained(name, given.get(name, ""), eta)
                 _measure(name, nets[name], surrogate, eta, _attacks(dear=False))
             if _attacks(dear=True) != _attacks(dear=False):

@@ -24,7 +24,7 @@ from mmtf.stats.intervals import wilson
 from mmtf.stats.packed_bits import unpack_bits
 from mmtf.stats.paired import holm, mcnemar
 from mmtf.storage.files import write_text
-from scripts.blocks import DOCS, RESULTS, command, listed, where
+from scripts.blocks import DOCS, RESULTS, commands, listed
 
 RECORDS = RESULTS / "peer_defenses"
 PAGE = DOCS / "which_defense.md"
@@ -32,8 +32,7 @@ TITLE = "Which defense should I use?"
 MEASURED_BY = __name__.removesuffix("_page")
 # Below this p-value after Holm's correction two defenses count as different.
 LEVEL = 0.05
-# A defense whose worst error is at most this many times the best is named if it trains faster.
-NEAR = 1.5
+PER_STEP = "processor_seconds_per_step"  # in the records of trainings
 # Sorts a table by the column whose heading is clicked, and shows the rows that contain a text.
 SCRIPT = """
 const cell = (row, i) => row.children[i].dataset.value ?? row.children[i].textContent;
@@ -89,10 +88,12 @@ class Defense:
     Attributes:
       name: of the net.
       record: of `scripts.peer_defenses`.
+      per_step: processor seconds of a training step; None: not counted.
     """
 
     name: str
     record: dict[str, Any]
+    per_step: float | None = None
 
     @property
     def errors(self) -> dict[str, float]:
@@ -125,9 +126,14 @@ class Defense:
         return self.record["config"]["net"]
 
     @property
-    def training(self) -> dict[str, Any]:
-        """Steps and seconds of the training."""
-        return self.record["training"]
+    def steps(self) -> int:
+        """Number of training steps."""
+        return self.record["training"]["steps"]
+
+    @property
+    def cost(self) -> float | None:
+        """Processor seconds of the training, of all cores; None: not counted."""
+        return None if self.per_step is None else self.per_step * self.steps
 
 
 def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defense]]:
@@ -137,9 +143,13 @@ def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defen
       ConfigError: there are none, or those of one radius are of different images.
     """
     groups: dict[tuple[str, float], list[Defense]] = {}
-    for path in sorted(pathlib.Path(folder).glob("*.json")):
-        record = read_json(path)
-        one = Defense(next(iter(record["models"])), record)
+    records = [read_json(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+    # A step costs the same at every radius.
+    counted = [one for one in records if PER_STEP in one["training"]]
+    per_step = {_same_steps(one): one["training"][PER_STEP] for one in counted}
+    for record in records:
+        own = record["training"].get(PER_STEP, per_step.get(_same_steps(record)))
+        one = Defense(_name(record), record, own)
         groups.setdefault((record["dataset"], record["etas"][0]), []).append(one)
     require(bool(groups), "records of `python -m scripts.peer_defenses`", str(folder))
     for (dataset, eta), group in groups.items():
@@ -147,6 +157,15 @@ def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defen
         require(len(drawn) == 1, f"one set of test images for {dataset}, eta {eta:g}", drawn)
         group.sort(key=_rank)
     return groups
+
+
+def _name(record: dict[str, Any]) -> str:
+    return next(iter(record["models"]))
+
+
+def _same_steps(record: dict[str, Any]) -> tuple[str, str, str]:
+    """Nets of equal values were trained by the same steps, at one radius or several."""
+    return record["dataset"], _name(record), record["config"]["net"]
 
 
 def versus_best(group: list[Defense]) -> list[float]:
@@ -189,13 +208,12 @@ def _rank(one: Defense) -> tuple[float, str]:
 def markdown(group: list[Defense]) -> str:
     """The table of one dataset and radius for the docs, in percent."""
     shown = columns(group)
-    header = ["defense", "net", *map(_heading, shown), "certified", "p", "s", "steps"]
+    header = ["defense", "net", *map(_heading, shown), "certified", "p", "core s", "steps"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = _errors(one, shown)
-        seconds, steps = one.training["seconds"], one.training["steps"]
         mark = "" if one is group[0] else _p(p)
-        end = [_points(one.certified), mark, f"{seconds:.0f}", f"{steps:,}"]
+        end = [_points(one.certified), mark, _seconds(one.cost), f"{one.steps:,}"]
         rows.append([f"`{one.name}`", one.net, *errors, *end])
     return markdown_table(header, rows)
 
@@ -219,11 +237,12 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
         if equal:
             text += f" {listed(equal)} {'is' if len(equal) == 1 else 'are'} not distinguishable "
             text += "from it on these images."
-        fast = min(met, key=lambda one: one.training["seconds"] * max(one.worst, 1e-9))
-        if fast is not best:
-            ratio = best.training["seconds"] / fast.training["seconds"]
-            text += f" For little time, `{fast.name}` takes 1/{ratio:.1f} of its training time "
-            text += f"and errs on {percent(fast.worst)}."
+        timed = [one for one in met if one.cost is not None]
+        if best in timed:
+            fast = min(timed, key=lambda one: one.cost * max(one.worst, 1e-9))
+            if fast is not best:
+                text += f" For little time, `{fast.name}` takes 1/{best.cost / fast.cost:.1f} of "
+                text += f"its training time and errs on {percent(fast.worst)}."
         proved = [one for one in group if one.certified is not None]
         if proved:
             sure = min(proved, key=lambda one: one.certified)
@@ -247,22 +266,23 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
     """Returns the page of the docs."""
     first = next(iter(groups.values()))[0].record
     attacks = ", ".join(attack_title(name) for name in first["attacks"] if name != CLEAN)
-    steps = {one.training["steps"] for group in groups.values() for one in group}
+    steps = {one.steps for group in groups.values() for one in group}
     own = "" if len(steps) == 1 else ", each game by its own preset"
     parts = [
         f"# {TITLE}",
         "\n\n".join(answers(groups)),
         "Errors in percent, ranked by the worst case over these attacks. `certified`: the error "
         "that IBP and CROWN-IBP prove; -: bounds do not support the net. `p`: McNemar's test "
-        "against the first row, corrected by Holm; below 0.05 the two differ. `s` and `steps`: of "
-        f"the training{own}. Each net was trained once.{_not_met(groups)}",
+        "against the first row, corrected by Holm; below 0.05 the two differ. `core s`: seconds "
+        f"of one processor core that the training took. `steps`: of the training{own}. Each net "
+        f"was trained once.{_not_met(groups)}",
     ]
     for (dataset, eta), group in groups.items():
         parts += [f"## {dataset}, eta {eta:g}", markdown(group)]
     parts += [
         "## How this was measured",
-        f"`{command(first, MEASURED_BY)}`: {where(first)}. {first['note']}. Attacks: {attacks}; "
-        "PGD has 40 steps and "
+        commands([one.record for group in groups.values() for one in group], MEASURED_BY),
+        f"{first['note']}. Attacks: {attacks}; PGD has 40 steps and "
         f"{first['attacks'].get('pgd', {}).get('restarts', 1)} random starts. Images that cheap "
         "bounds prove robust were not attacked. What each defense minimizes: "
         "[Defenses](defenses.md). A table to sort and filter: results/peer_defenses/index.html.",
@@ -323,16 +343,15 @@ def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
 
 def _table(group):
     shown = columns(group)
-    header = ["defense", "net", *map(_heading, shown), "certified", "p", "seconds", "steps"]
+    header = ["defense", "net", *map(_heading, shown), "certified", "p", "core s", "steps"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = [*(one.errors.get(name) for name in shown), one.certified]
         texts = [*_errors(one, shown), _points(one.certified)]
-        seconds, steps = one.training["seconds"], one.training["steps"]
         keys = [2 if error is None else error for error in errors]
         cells = [(one.net, one.net), *zip(texts, keys, strict=True)]
         cells += [("" if one is group[0] else _p(p), p)]
-        cells += [(f"{seconds:.0f}", seconds), (f"{steps:,}", steps)]
+        cells += [(_seconds(one.cost), one.cost or ""), (f"{one.steps:,}", one.steps)]
         numbers = [element("td", text, data_value=value) for text, value in cells]
         rows.append([element("th", one.name), *numbers])
     return table(header, rows, caption="Errors in percent")
@@ -340,6 +359,10 @@ def _table(group):
 
 def _points(error: float | None) -> str:
     return "-" if error is None else f"{100 * error:.1f}"
+
+
+def _seconds(cost: float | None) -> str:
+    return "-" if cost is None else f"{cost:,.0f}"
 
 
 def _p(value: float) -> str:

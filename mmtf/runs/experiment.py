@@ -109,6 +109,7 @@ def run_experiment(
         steps=trained.steps,
         seconds=trained.seconds,
         images_per_second=trained.images_per_second,
+        processor_seconds_per_step=trained.processor_seconds_per_step,
         weights=trained.weights,
         checks=trained.checks,
         curve=curve.points,

@@ -26,6 +26,7 @@ class RunRecord:
       steps: total number of training steps.
       seconds: duration of training.
       images_per_second: training throughput, None where too few steps were timed.
+      processor_seconds_per_step: of all cores of the chief's process, None likewise.
       curve: test errors during training, a dict for each point.
       rounds: errors of every round's classifier under every round's FGSM, None for a game without
         rounds.
@@ -45,6 +46,7 @@ class RunRecord:
     steps: int
     seconds: float
     images_per_second: float | None
+    processor_seconds_per_step: float | None
     curve: list[dict[str, Any]]
     rounds: list[dict[str, Any]] | None
     seconds_in_last_process: float
@@ -54,6 +56,7 @@ class RunRecord:
     def to_dict(self) -> dict[str, Any]:
         """Returns the record as JSON types, with this process's versions, hardware and commit."""
         pace, names = self.images_per_second, self.dataset.class_names
+        processor = self.processor_seconds_per_step
         record = {
             "format": FORMAT,
             "config": self.config.to_dict(),
@@ -79,6 +82,7 @@ class RunRecord:
                 "steps": self.steps,
                 "seconds": round(self.seconds, 2),
                 "images_per_second": pace and round(pace, 1),
+                "processor_seconds_per_step": processor and round(processor, 6),
                 **({"weights": self.weights} if self.weights else {}),
                 **({"checks": self.checks} if self.checks else {}),
             },

@@ -30,11 +30,14 @@ class Pace(NamedTuple):
       seconds: time spent in steps, including tracing and, for a resumed run, earlier processes.
       steps_per_second: speed in this process without its first call, which traces; None if there
         was no other call.
+      processor_seconds_per_step: what a step took of all cores of this process, in the same calls:
+        unlike the time by the clock, hardly more where other programs run.
       steps: number of steps taken in all; fewer than the schedule has if training ended early.
     """
 
     seconds: float
     steps_per_second: float | None
+    processor_seconds_per_step: float | None
     steps: int = 0
 
 
@@ -70,7 +73,7 @@ def fit(
     callbacks, workers = callbacks or Callbacks(), workers or Workers()
     total, step = trainer.total_steps, first
     seconds, per_step = float(checkpoints.seconds.numpy()) if checkpoints else 0.0, None
-    paced_steps, paced_seconds = 0, 0.0
+    paced_steps, paced_seconds, paced_processor = 0, 0.0, 0.0
     saved_at, saved_step = time.monotonic(), first
     number, round_first = trainer.round_of(step)
     trainer.enter_round(number, begin=step == round_first)
@@ -95,7 +98,7 @@ def fit(
                 count = min(count, monitor.every - step % monitor.every)
             # A call that traces, the first one or the first with another game, tells no speed.
             traced = per_step is None or not trainer.traces
-            began = time.monotonic()
+            began, processor = time.monotonic(), time.process_time()
             with workers.guard():
                 metrics = {name: float(value) for name, value in trainer.run(step, count).items()}
             spent = time.monotonic() - began
@@ -103,6 +106,7 @@ def fit(
             per_step = CALL_SECONDS / FIRST_CALL_STEPS if traced else spent / count
             if not traced:
                 paced_steps, paced_seconds = paced_steps + count, paced_seconds + spent
+                paced_processor += time.process_time() - processor
             bad = int(metrics.pop("first_bad_step"))
             if bad >= 0:
                 raise RiskNotFinite(_advice(bad))
@@ -130,7 +134,9 @@ def fit(
             _evaluate(trainer, callbacks, step, step % evaluate_every == 0 or ended())
     if stop.number:  # received during the last evaluation: the final state is saved
         raise Interrupted(stop.number, step, saved_step == step)
-    return Pace(seconds, paced_steps / paced_seconds if paced_seconds else None, step)
+    if not paced_seconds:
+        return Pace(seconds, None, None, step)
+    return Pace(seconds, paced_steps / paced_seconds, paced_processor / paced_steps, step)
 
 
 def _evaluate(trainer, callbacks, step, due):

@@ -47,6 +47,7 @@ class Trained:
       steps: number of steps in all.
       precision: precision of the steps; if the run was resumed in another one, both in order.
       images_per_second: over all replicas, in this process, without tracing; None: too few steps.
+      processor_seconds_per_step: of all cores, in the same steps; None: too few.
       weights: which weights the classifier has, such as "the moving average of the weights"; "":
         those after the last step.
       checks: the accuracies under PGD that were measured during training, see
@@ -59,6 +60,7 @@ class Trained:
     steps: int
     precision: str
     images_per_second: float | None = None
+    processor_seconds_per_step: float | None = None
     weights: str = ""
     checks: dict[str, Any] | None = None
 
@@ -166,6 +168,7 @@ def train(
         steps=pace.steps,
         precision=precision,
         images_per_second=pace.steps_per_second and pace.steps_per_second * schedule.batch_size,
+        processor_seconds_per_step=pace.processor_seconds_per_step,
         weights=weights,
         checks=monitor.summary() if monitor else None,
     )

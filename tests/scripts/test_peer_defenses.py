@@ -26,7 +26,8 @@ def record(name, broken, *, eta=0.3, clean=2, fgsm=None, certified=None, seconds
         "models": {name: {}}, "attacks": {"none": {}, "fgsm": {}}, "config": {"net": "mnist_cnn"},
         "cells": [{"attack": one, "error": float(bits.mean())} for one, bits in wrong.items()],
         "wrong": {one: pack(bits) for one, bits in wrong.items()},
-        "certified": certified, "training": {"steps": 100, "seconds": seconds},
+        "certified": certified,
+        "training": {"steps": 100, "processor_seconds_per_step": seconds / 100},
         "command": ["scripts.peer_defenses", "--eta=0.3"], "commit": "0" * 40,
         "versions": {"tensorflow": "2", "keras": "3"}, "hardware": {"cores": 2, "cpu": "CPU"},
     }  # fmt: skip
@@ -63,6 +64,20 @@ def test_the_answer_follows_from_the_records(folder):
     assert "For a guarantee, `near`: at most 20.0 %" in answer
     assert "FGSM flatters `far`" in answer
     assert answer.count(". ") <= 7
+
+
+def test_what_was_not_counted_has_the_cost_of_the_same_steps(folder):
+    """At another radius, by the same net; another net's is not taken."""
+    for eta, net in ((0.6, "mnist_cnn"), (0.4, "strided_cnn")):
+        one = record("near", 20, eta=eta)
+        one["config"]["net"] = net
+        one["training"] = {"steps": 200, "seconds": 1.0}
+        (folder / f"near-{eta}.json").write_text(json.dumps(one))
+    groups = page.defenses_in(folder)
+    (same,), (other,) = groups["mnist", 0.6], groups["mnist", 0.4]
+    assert same.cost == pytest.approx(8.0) and other.cost is None
+    assert "| 8 | 200 |" in page.markdown([same]) and "| - | 200 |" in page.markdown([other])
+    assert "For little time" not in " ".join(page.answers({("mnist", 0.4): [other]}))
 
 
 def test_pages_have_a_row_for_each_defense(folder, tmp_path):

@@ -1,6 +1,7 @@
 """`mmtf.train` with a user's own Keras model."""
 
 import dataclasses
+import os
 
 import keras
 import numpy as np
@@ -55,6 +56,9 @@ def test_a_subclassed_model_is_trained_in_place(precision):
         game, data, schedule=schedule, model=model, precision=precision, progress=False
     )
     assert trained.classifier is model and trained.steps == 150 and trained.seconds > 0
+    # No more than all cores all the time; the two clocks are read at the same places.
+    by_the_clock = schedule.batch_size / trained.images_per_second
+    assert 0 < trained.processor_seconds_per_step < 1.1 * os.cpu_count() * by_the_clock
     assert model.dense.kernel.dtype == "float32" and model(data.train_images[:1]).dtype == "float32"
     x, y = data.test()
     attack = mmtf.attacks.ATTACKS["fgsm"](THREAT)
