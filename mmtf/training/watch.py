@@ -2,16 +2,18 @@
 
 A classifier that is trained against a single attack step may learn to mislead that step: within a
 few hundred steps its accuracy under FGSM rises while that under PGD falls to zero (Wong, Rice &
-Kolter 2020). A collapse is a fall of the accuracy under PGD by FALL from its best value, while the
-accuracy under FGSM is no lower than its value then, up to NOISE. Where it happens before the
-accuracy under PGD has risen at all, it is told by the difference: MISLED or more under FGSM and
-ROBUST or less under PGD. On 200 images the standard error of a difference is at most 0.05.
+Kolter 2020). A collapse is a fall of the accuracy under PGD from its best value, by FALL or to
+SHARE of it, while the accuracy under FGSM is no lower than its value then, up to NOISE. Where it
+happens before the accuracy under PGD has risen at all, it is told by the difference: MISLED or more
+under FGSM and ROBUST or less under PGD. On 200 images the standard error of a difference is at most
+0.05, and a fall to SHARE of LEAST or more is one of at least 3.3 of its standard errors.
 """
 
 import dataclasses
 from typing import Any
 
 FALL = 0.2
+SHARE, LEAST = 1 / 3, 0.15
 NOISE = 0.05
 MISLED, ROBUST = 0.5, 0.1
 COLLAPSE = "collapse"
@@ -90,8 +92,10 @@ class Watch:
         told = self.collapses and self.reaction in ("warn", "switch")  # once
         if not self.reaction or told or self.best is None:
             return False
-        fell = self.best.pgd - point.pgd >= FALL and point.fgsm >= self.best.fgsm - NOISE
-        return fell or (point.fgsm >= MISLED and point.pgd <= ROBUST)
+        best = self.best.pgd
+        fell = best - point.pgd >= FALL or (best >= LEAST and point.pgd <= SHARE * best)
+        misled = fell and point.fgsm >= self.best.fgsm - NOISE
+        return misled or (point.fgsm >= MISLED and point.pgd <= ROBUST)
 
     def to_list(self) -> list[dict[str, Any]]:
         """The measurements as JSON types; `judge` of each in their order gives the same state."""

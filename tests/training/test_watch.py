@@ -43,6 +43,16 @@ def test_a_collapse_is_a_fall_under_pgd_alone(last, collapses):
     assert judged([(0.6, 0.4), (0.7, 0.5), last])[0][2] == ""  # not looked for
 
 
+@pytest.mark.parametrize("last, collapses", [(0.045, True), (0.055, False)])
+def test_a_low_accuracy_that_falls_to_a_third_has_collapsed(last, collapses):
+    """LWA on CIFAR-10 at eta 0.16, whose best is below 20 %: seen at step 1670, gone at 2004."""
+    points = [(0.075, 0.025), (0.16, 0.11), (0.215, 0.17), (0.215, 0.135), (0.28, 0.03)]
+    assert judged(points, reaction="warn")[0] == ["best", "best", "best", "", "collapse"]
+    found, _ = judged([(0.2, 0.15), (0.3, last)], reaction="warn")
+    assert found[1] == ("collapse" if collapses else "")
+    assert judged([(0.2, 0.14), (0.3, 0.0)], reaction="warn")[0][1] == ""  # 200 images are few
+
+
 def test_a_classifier_that_was_never_robust_has_collapsed_as_well():
     assert judged([(0.1, 0.0), (0.9, 0.05)], reaction="warn")[0] == ["best", "collapse"]
     assert judged([(0.1, 0.0), (0.9, 0.5)], reaction="warn")[0] == ["best", "best"]
