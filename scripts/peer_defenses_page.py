@@ -32,6 +32,8 @@ TITLE = "Which defense should I use?"
 MEASURED_BY = __name__.removesuffix("_page")
 # Below this p-value after Holm's correction two defenses count as different.
 LEVEL = 0.05
+# A defense whose worst error is at most this far above the best is named if it trains fastest.
+NEAR = 0.05
 PER_STEP = "processor_seconds_per_step"  # in the records of trainings
 # Sorts a table by the column whose heading is clicked, and shows the rows that contain a text.
 SCRIPT = """
@@ -69,7 +71,7 @@ STYLE = """
 .compared table { width: auto; table-layout: auto }
 .compared th, .compared td { white-space: nowrap; overflow-wrap: normal; padding: .35em .7em;
   width: auto; max-width: none; display: table-cell }
-.compared thead th { min-width: 0 }
+.compared thead th { min-width: 0; max-width: 7.5em; white-space: normal; vertical-align: bottom }
 .compared td::before { content: none }
 .compared tr { display: table-row }
 .compared thead { display: table-header-group }
@@ -208,13 +210,13 @@ def _rank(one: Defense) -> tuple[float, str]:
 def markdown(group: list[Defense]) -> str:
     """The table of one dataset and radius for the docs, in percent."""
     shown = columns(group)
-    header = ["defense", "net", *map(_heading, shown), "certified", "p", "core s", "steps"]
+    header = ["defense", *map(_heading, shown), "certified", "p", "core s", "steps", "net"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = _errors(one, shown)
         mark = "" if one is group[0] else _p(p)
-        end = [_points(one.certified), mark, _seconds(one.cost), f"{one.steps:,}"]
-        rows.append([f"`{one.name}`", one.net, *errors, *end])
+        end = [_points(one.certified), mark, _seconds(one.cost), f"{one.steps:,}", one.net]
+        rows.append([f"`{one.name}`", *errors, *end])
     return markdown_table(header, rows)
 
 
@@ -239,7 +241,8 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
             text += "from it on these images."
         timed = [one for one in met if one.cost is not None]
         if best in timed:
-            fast = min(timed, key=lambda one: one.cost * max(one.worst, 1e-9))
+            near = [one for one in timed if one.worst <= best.worst + NEAR]
+            fast = min(near, key=lambda one: one.cost)
             if fast is not best:
                 text += f" For little time, `{fast.name}` takes 1/{best.cost / fast.cost:.1f} of "
                 text += f"its training time and errs on {percent(fast.worst)}."
@@ -251,8 +254,8 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
                 text += "whatever the attack."
         masked = [one.name for one in group if _hides(one)]
         if masked:
-            text += f" FGSM flatters {listed(masked)}: its error is less than a third of the "
-            text += "worst case."
+            text += f" Do not judge {listed(masked)} by FGSM, whose error is less than a third of "
+            text += "the worst case."
         lines.append(text)
     return lines
 
@@ -330,7 +333,8 @@ def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
     ]
     about = (
         "Test errors in percent under each attack, ranked by the worst of them. Click a heading to "
-        "sort. p: McNemar's test against the best defense, corrected by Holm."
+        "sort. p: McNemar's test against the best defense, corrected by Holm. core s: seconds of "
+        "one processor core that the training took."
     )
     main = element(
         "main",
@@ -343,15 +347,16 @@ def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
 
 def _table(group):
     shown = columns(group)
-    header = ["defense", "net", *map(_heading, shown), "certified", "p", "core s", "steps"]
+    header = ["defense", *map(_heading, shown), "certified", "p", "core s", "steps", "net"]
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = [*(one.errors.get(name) for name in shown), one.certified]
         texts = [*_errors(one, shown), _points(one.certified)]
         keys = [2 if error is None else error for error in errors]
-        cells = [(one.net, one.net), *zip(texts, keys, strict=True)]
+        cells = list(zip(texts, keys, strict=True))
         cells += [("" if one is group[0] else _p(p), p)]
         cells += [(_seconds(one.cost), one.cost or ""), (f"{one.steps:,}", one.steps)]
+        cells += [(one.net, one.net)]
         numbers = [element("td", text, data_value=value) for text, value in cells]
         rows.append([element("th", one.name), *numbers])
     return table(header, rows, caption="Errors in percent")

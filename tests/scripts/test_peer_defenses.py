@@ -62,7 +62,7 @@ def test_the_answer_follows_from_the_records(folder):
     assert "`near` is not distinguishable" in answer
     assert "`near` takes 1/25.0 of its training time and errs on 6.5 %" in answer
     assert "For a guarantee, `near`: at most 20.0 %" in answer
-    assert "FGSM flatters `far`" in answer
+    assert "Do not judge `far` by FGSM" in answer
     assert answer.count(". ") <= 7
 
 
@@ -76,7 +76,8 @@ def test_what_was_not_counted_has_the_cost_of_the_same_steps(folder):
     groups = page.defenses_in(folder)
     (same,), (other,) = groups["mnist", 0.6], groups["mnist", 0.4]
     assert same.cost == pytest.approx(8.0) and other.cost is None
-    assert "| 8 | 200 |" in page.markdown([same]) and "| - | 200 |" in page.markdown([other])
+    assert "| 8 | 200 | mnist_cnn |" in page.markdown([same])
+    assert "| - | 200 | strided_cnn |" in page.markdown([other])
     assert "For little time" not in " ".join(page.answers({("mnist", 0.4): [other]}))
 
 
@@ -85,7 +86,7 @@ def test_pages_have_a_row_for_each_defense(folder, tmp_path):
     text, html = (tmp_path / "page.md").read_text(), (folder / "index.html").read_text()
     for name, error in (("slow", "5.0"), ("near", "6.5"), ("far", "60.0")):
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
-        assert f"` | mnist_cnn | {error} |" in row
+        assert f"` | {error} |" in row and row.endswith("| mnist_cnn |")
         assert f">{name}</th>" in html
     assert text.index("| `slow`") < text.index("| `near`") < text.index("| `far`")
     assert "<script>" in html and "&&" in html and "&amp;&amp;" not in html
@@ -99,7 +100,7 @@ def test_an_attack_on_those_that_lead_is_marked(folder):
     (folder / "near.json").write_text(json.dumps(near))
     groups = page.defenses_in(folder)
     text = page.page_text(groups)
-    assert "| `near` | mnist_cnn | 6.5 |" in text and "| `far` | mnist_cnn | >= 60.0 |" in text
+    assert "| `near` | 6.5 |" in text and "| `far` | >= 60.0 |" in text
     assert "`>=`: autoattack was not run on this net" in text
     assert "&gt;= 60.0" in page.html(groups)
 
