@@ -18,6 +18,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
 import numpy as np
 import pytest
 import two_replicas
+from absl import flags
 
 from mmtf.runtime import startup
 
@@ -102,6 +103,29 @@ class Smooth(_Evaluated):
         import tensorflow as tf
 
         return tf.tanh(tf.reshape(x, [-1, self.size]) @ self.inner) @ self.outer
+
+
+@pytest.fixture
+def in_process(tmp_path, monkeypatch, capsys):
+    """Makes, of a module of mmtf.cli, what calls its command in tmp_path.
+
+    A call returns (exit status, stdout, stderr).
+    """
+
+    def of(command):
+        values = flags.FlagValues()
+        command.define_flags(values)
+        monkeypatch.setattr(command, "FLAGS", values)
+        monkeypatch.chdir(tmp_path)
+
+        def call(*arguments):
+            values.unparse_flags()
+            status = command.main(values([command.__name__, *arguments]))
+            return status, *capsys.readouterr()
+
+        return call
+
+    return of
 
 
 @pytest.fixture

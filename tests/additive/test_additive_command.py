@@ -6,7 +6,6 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 from mmtf.additive import report
 from mmtf.additive.answers import QUESTIONS, answers
@@ -26,19 +25,8 @@ SMALL = [
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
-    values = flags.FlagValues()
-    command.define_flags(values)
-    monkeypatch.setattr(command, "FLAGS", values)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        values.unparse_flags()
-        status = command.main(values(["mmtf.additive", *arguments]))
-        return status, *capsys.readouterr()
-
-    return call
+def run(in_process):
+    return in_process(command)
 
 
 def test_files_and_resuming(run, tmp_path):

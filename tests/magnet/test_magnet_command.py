@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import mmtf
 from mmtf.classifiers.loading import load_classifier
@@ -17,19 +16,8 @@ BRIEF += ["--pack=2", "--pack_steps=3", "--pack_attack_steps=3"]
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
-    values = flags.FlagValues()
-    command.define_flags(values)
-    monkeypatch.setattr(command, "FLAGS", values)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        values.unparse_flags()
-        status = command.main(values(["mmtf.magnet", *arguments]))
-        return status, *capsys.readouterr()
-
-    return call
+def run(in_process):
+    return in_process(command)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 
 import mmtf
 from mmtf.classifiers.loading import load_classifier
@@ -33,19 +32,8 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
-    values = flags.FlagValues()
-    command.define_flags(values)
-    monkeypatch.setattr(command, "FLAGS", values)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        values.unparse_flags()
-        status = command.main(values(["mmtf.mixture", *arguments]))
-        return status, *capsys.readouterr()
-
-    return call
+def run(in_process):
+    return in_process(command)
 
 
 def test_what_is_written(run, models, tmp_path):

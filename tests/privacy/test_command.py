@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from sklearn.linear_model import LogisticRegression
 
 from mmtf.cli import privacy as command
@@ -14,19 +13,8 @@ from tests.privacy.gaussians import gaussians
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
-    values = flags.FlagValues()
-    command.define_flags(values)
-    monkeypatch.setattr(command, "FLAGS", values)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        values.unparse_flags()
-        status = command.main(values(["mmtf.privacy", *arguments]))
-        return status, *capsys.readouterr()
-
-    return call
+def run(in_process):
+    return in_process(command)
 
 
 def save(path, data):

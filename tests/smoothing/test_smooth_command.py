@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from absl import flags
 
 import mmtf
 from mmtf.cli import smooth as command
@@ -32,19 +31,8 @@ def model_file(tmp_path_factory):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Calls the command in tmp_path; returns (exit status, stdout, stderr)."""
-    values = flags.FlagValues()
-    command.define_flags(values)
-    monkeypatch.setattr(command, "FLAGS", values)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        values.unparse_flags()
-        status = command.main(values(["mmtf.smooth", *arguments]))
-        return status, *capsys.readouterr()
-
-    return call
+def run(in_process):
+    return in_process(command)
 
 
 def rows_of(path):
