@@ -139,7 +139,7 @@ class Defense:
 
 
 def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defense]]:
-    """Returns (dataset, eta) -> its defenses, ranked by the worst error.
+    """Returns (dataset, eta) -> its defenses, ranked by the worst error; most defenses first.
 
     Raises:
       ConfigError: there are none, or those of one radius are of different images.
@@ -158,7 +158,7 @@ def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defen
         drawn = {(one.n, one.record["seed"], one.record["drawn"]) for one in group}
         require(len(drawn) == 1, f"one set of test images for {dataset}, eta {eta:g}", drawn)
         group.sort(key=_rank)
-    return groups
+    return dict(sorted(groups.items(), key=lambda one: -len(one[1])))
 
 
 def _name(record: dict[str, Any]) -> str:
@@ -214,9 +214,8 @@ def markdown(group: list[Defense]) -> str:
     rows = []
     for one, p in zip(group, versus_best(group), strict=True):
         errors = _errors(one, shown)
-        mark = "" if one is group[0] else _p(p)
-        end = [_points(one.certified), mark, _seconds(one.cost), f"{one.steps:,}", one.net]
-        rows.append([f"`{one.name}`", *errors, *end])
+        end = [_points(one.certified), _mark(one, p, group), _seconds(one.cost)]
+        rows.append([f"`{one.name}`", *errors, *end, f"{one.steps:,}", one.net])
     return markdown_table(header, rows)
 
 
@@ -239,13 +238,13 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
         if equal:
             text += f" {listed(equal)} {'is' if len(equal) == 1 else 'are'} not distinguishable "
             text += "from it on these images."
-        timed = [one for one in met if one.cost is not None]
-        if best in timed:
-            near = [one for one in timed if one.worst <= best.worst + NEAR]
+        near = [one for one in group if one.cost and one.worst <= best.worst + NEAR]
+        if best in near:
             fast = min(near, key=lambda one: one.cost)
             if fast is not best:
+                least = "" if fast in met else "at least "
                 text += f" For little time, `{fast.name}` takes 1/{best.cost / fast.cost:.1f} of "
-                text += f"its training time and errs on {percent(fast.worst)}."
+                text += f"its training time and errs on {least}{percent(fast.worst)}."
         proved = [one for one in group if one.certified is not None]
         if proved:
             sure = min(proved, key=lambda one: one.certified)
@@ -306,7 +305,8 @@ def _not_met(groups: dict[tuple[str, float], list[Defense]]) -> str:
         return ""
     return (
         f" `>=`: {' and '.join(sorted(absent))} was not run on this net, whose error under the "
-        "other attacks is already above those of the nets that lead."
+        "other attacks is already above that of the best; its `p` is given where that is enough to "
+        "tell them apart."
     )
 
 
@@ -354,7 +354,7 @@ def _table(group):
         texts = [*_errors(one, shown), _points(one.certified)]
         keys = [2 if error is None else error for error in errors]
         cells = list(zip(texts, keys, strict=True))
-        cells += [("" if one is group[0] else _p(p), p)]
+        cells += [(_mark(one, p, group), p)]
         cells += [(_seconds(one.cost), one.cost or ""), (f"{one.steps:,}", one.steps)]
         cells += [(one.net, one.net)]
         numbers = [element("td", text, data_value=value) for text, value in cells]
@@ -364,6 +364,13 @@ def _table(group):
 
 def _points(error: float | None) -> str:
     return "-" if error is None else f"{100 * error:.1f}"
+
+
+def _mark(one: Defense, p: float, group: list[Defense]) -> str:
+    """The text of a p-value; -: too few attacks were run to say that it is as good as the best."""
+    if one is group[0]:
+        return ""
+    return _p(p) if p < LEVEL or _met_all(one, columns(group)) else "-"
 
 
 def _seconds(cost: float | None) -> str:

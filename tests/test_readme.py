@@ -10,10 +10,13 @@ import mmtf
 from scripts import (
     attack_comparison,
     brackets_page,
+    collapse,
     gradient_games,
     network_games,
+    peer_defenses_page,
     readme,
     strength,
+    strongest,
     union_measured,
     verifiers,
 )
@@ -48,6 +51,10 @@ def test_the_strength_tables_are_those_of_their_records():
     assert strength.PAGE.read_text() == rendered(strength.PAGE, strength.blocks())
 
 
+def test_the_table_of_the_strongest_defense_is_that_of_its_records():
+    assert strongest.PAGE.read_text() == rendered(strongest.PAGE, strongest.blocks())
+
+
 def test_the_comparison_of_verifiers_is_that_of_its_record():
     assert verifiers.PAGE.read_text() == rendered(verifiers.PAGE, verifiers.blocks())
 
@@ -59,6 +66,17 @@ def test_the_table_of_the_union_is_that_of_its_records():
 def test_the_page_of_brackets_is_that_of_its_records():
     brackets = brackets_page.records_in(brackets_page.RECORDS)
     assert brackets_page.PAGE.read_text() == brackets_page.page_text(brackets)
+
+
+def test_the_measured_collapse_is_that_of_its_record():
+    assert collapse.PAGE.read_text() == rendered(collapse.PAGE, collapse.blocks())
+
+
+def test_the_page_of_defenses_is_that_of_its_records():
+    groups = peer_defenses_page.defenses_in(peer_defenses_page.RECORDS)
+    assert peer_defenses_page.PAGE.read_text() == peer_defenses_page.page_text(groups)
+    html = (peer_defenses_page.RECORDS / "index.html").read_text()
+    assert html == peer_defenses_page.html(groups)
 
 
 def test_the_page_on_speed_is_that_of_its_records():

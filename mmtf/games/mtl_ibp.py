@@ -55,10 +55,10 @@ class Strongest(MTLIBP):
     """The defense of the smallest measured worst-case error on MNIST: a preset of MTL-IBP.
 
     `python -m mmtf.run --game=strongest --eta=0.3` trains the net `clipped_cnn` with 32 channels
-    and 256 hidden units by MTL-IBP with a small alpha and two PGD steps. With --precision=float32
-    it is the wide net of docs/certified.md, whose worst case is the smallest of the defenses that
-    docs/how_robust.md compares. On other datasets it is `mtl_ibp` with this schedule, and no claim
-    is made.
+    and 256 hidden units by MTL-IBP with a small alpha and two PGD steps, on images that are turned,
+    sheared, scaled and shifted at random (`--augment=affine`). docs/strongest.md has its errors at
+    four radii, docs/which_defense.md those of the other defenses. On datasets other than MNIST it
+    is `mtl_ibp` with this schedule, and no claim is made.
 
     Args:
       threat, alpha, max_steps, weight_l1: see `MTLIBP`.

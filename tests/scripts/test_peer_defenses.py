@@ -112,7 +112,8 @@ def test_a_net_without_the_dear_attack_is_not_told_to_be_as_good(folder):
             one["cells"].insert(2, {"attack": "autoattack", "error": broken / N})
         (folder / f"{name}.json").write_text(json.dumps(one))
     (answer,) = page.answers(page.defenses_in(folder))
-    assert "`near` is not distinguishable" in answer and "`close`" not in answer
+    assert " `near` is not distinguishable" in answer
+    assert "`close`" in answer and "errs on at least 5.5 %" in answer
 
 
 def test_those_that_lead_meet_the_dear_attacks_until_none_is_left(tmp_path, monkeypatch):
