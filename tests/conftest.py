@@ -52,10 +52,11 @@ def pytest_collection_finish():
     """What was imported stays, and is not searched for garbage again and again.
 
     New objects are many, for each tensor of a graph has some: by default a search would follow on
-    every 700 of them, and a search of all that tests left takes half a minute late in the suite.
+    every 700 of them. A search of all that tests left would take half a minute late in the suite;
+    with these numbers it does not come.
     """
     gc.freeze()
-    gc.set_threshold(10_000, 10, 1000)
+    gc.set_threshold(10_000, 10, 100_000)
     gc.enable()
 
 
