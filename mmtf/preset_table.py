@@ -194,7 +194,7 @@ _PRESETS = (
         {"net": "clipped_cnn"},
     ),
     Preset("fast", ANY, "strongest", _steps(12_000)),
-    # Without it the wide net overfits: its training risk is a quarter of its test error.
+    # Chosen on 5,000 held-out training images, with a net of half the width.
     *(
         Preset(ANY, dataset, "strongest", {"schedule.augment": ("affine",)})
         for dataset in ("*mnist*", "digits")
