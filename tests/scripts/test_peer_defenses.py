@@ -171,6 +171,11 @@ def test_further_flags_are_those_of_every_game(tmp_path):
     assert "Unknown command line flag 'chess'" in done.stderr
     trial = forked.call("scripts.peer_defenses", "--run_flags=--steps=7", "--dataset=mnist")
     assert trial.returncode == 1 and "for a trial" in trial.stderr
+    # A net of --train is compared without being among --games; refused before any training.
+    flags[0], flags[2] = "--train=more=--beta=6", "--games=undefended"
+    unknown = forked.call("scripts.peer_defenses", *flags)
+    assert unknown.returncode == 1 and "Received: 'more'" in unknown.stderr
+    assert "mmtf.run" not in unknown.stderr
 
 
 @pytest.mark.slow
