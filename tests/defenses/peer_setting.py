@@ -46,7 +46,7 @@ def dataset():
 
 
 def linear_net(classes=3, scale=1.0):
-    weights = keras.initializers.RandomNormal(scale, seed=1)
+    weights = keras.initializers.RandomNormal(stddev=scale, seed=1)
     layers = [keras.Input((2, 2, 1)), keras.layers.Flatten()]
     return keras.Sequential([*layers, keras.layers.Dense(classes, kernel_initializer=weights)])
 
