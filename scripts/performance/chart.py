@@ -10,7 +10,6 @@ from scripts.performance.summary import COMPARED, ratios
 
 LABELS = {
     "mmtf": "mmtf",
-    "mmtf_fused": "mmtf, fused penalty",
     "mmtf_every2": "mmtf, penalty on 1 in 2",
     "cleverhans": "CleverHans",
     "torch": "PyTorch, by hand",
@@ -103,8 +102,6 @@ def draw(record: dict, path: pathlib.Path) -> None:
 def draw_summary(records: dict[str, dict], path: pathlib.Path) -> None:
     """Draws mmtf's speed over its fastest peer's in float32: a group of bars for each work.
 
-    Of several records of one CPU the bar shows the lowest ratio.
-
     Args:
       records: by kind of CPU, as `benchmarks.peers.speed` writes them.
       path: of the PNG.
@@ -116,9 +113,7 @@ def draw_summary(records: dict[str, dict], path: pathlib.Path) -> None:
     height = 0.8 / len(cpus)
     for number, cpu in enumerate(cpus):
         offset = (number - (len(cpus) - 1) / 2) * height
-        shown = [
-            (row + offset, one[cpu][0]) for row, one in enumerate(found.values()) if cpu in one
-        ]
+        shown = [(row + offset, one[cpu]) for row, one in enumerate(found.values()) if cpu in one]
         places, values = zip(*shown, strict=True)
         color = plots.COLORS[number]
         bars = axes.barh(places, values, 0.9 * height, color=color, label=cpu)

@@ -14,13 +14,11 @@ NOT_MEASURED = "**No record of this is committed.**"
 
 
 def kind_of(path: pathlib.Path) -> str:
-    """The CPU's instruction set, by which a record of the peers is named, and which works it has.
+    """The CPU's instruction set, by which a record of the peers is named.
 
     Example:
       >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2.json"))
       'avx2'
-      >>> kind_of(pathlib.Path("results/benchmarks/peers-avx2-steps.json"))  # not all works
-      'avx2-steps'
     """
     return path.stem.removeprefix("peers-")
 

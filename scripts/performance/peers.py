@@ -9,7 +9,6 @@ OUR_PGD = ("pgd", "mmtf")
 # Ours by their penalty: what the ratios call them, and what a sentence adds.
 PENALTIES = {
     "mmtf": ("", ""),
-    "mmtf_fused": ("fused", " by the fused penalty"),
     "mmtf_every2": ("one in two", " with the penalty on one example in two"),
 }
 OURS = tuple(PENALTIES)
@@ -34,7 +33,6 @@ RATIOS = (
 )
 NAMES = {
     "mmtf": "mmtf",
-    "mmtf_fused": "mmtf, --penalty=fused",
     "mmtf_every2": "mmtf, --penalty_every=2",
     "cleverhans": "CleverHans in a tf.function",
     "torch": "PyTorch, by hand",
@@ -69,13 +67,13 @@ def table(rows: list[dict]) -> str:
 
 
 def rate(per_second: float, unit: str) -> str:
-    """Formats units of work per second, or seconds per unit if there is less than one per second.
+    """Formats units of work per second, or seconds per unit if they are less than 1.5 per second.
 
     Example:
       >>> rate(11.53, "step"), rate(0.25, "start")
       ('11.5 steps/s', '4.0 s each')
     """
-    if per_second < 1:
+    if per_second < 1.5:
         return f"{1 / per_second:.1f} s each"
     return f"{per_second:.{0 if per_second >= 100 else 1}f} {unit}s/s"
 
@@ -101,9 +99,7 @@ def section(kind: str, record: dict, figure: str) -> str:
         f"blocks; blocks of the libraries alternate{alone}. Peak rate of 2,048 x 2,048 matrix "
         f"products, GFLOP/s: {peaks}. {where(record)}. Compared libraries: {versions}."
     ]
-    # A part of the works is measured only into a named file, whose name no record has.
-    part = ["--output=FILE"] if any("--works" in one for one in record["command"]) else []
-    arguments = " ".join([*record["command"][1:], *part])
+    arguments = " ".join(record["command"][1:])
     notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
     notes += prices(record["rows"])
     errors = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
@@ -118,7 +114,7 @@ def section(kind: str, record: dict, figure: str) -> str:
     if record.get("precisions") == ["float32"]:
         notes.append("bfloat16 is emulated on this CPU: `--precision=auto` takes float32.")
     image = f"![Time relative to mmtf's]({figure})"
-    title = f"### On a CPU with {kind.replace('-', ', ')}"
+    title = f"### On a CPU with {kind}"
     return "\n\n".join([title, image, table(record["rows"]), *notes])
 
 
@@ -133,11 +129,7 @@ def ratios(records: dict[str, dict]) -> str:
         cells = [_ratio(record["rows"], work, ours, theirs, peer) for record in records.values()]
         if any(cells):
             lines.append([title, *cells])
-    header = [
-        "speed of mmtf / fastest other library",
-        *(kind.replace("-", ", ") for kind in records),
-    ]
-    return markdown_table(header, lines)
+    return markdown_table(["speed of mmtf / fastest other library", *records], lines)
 
 
 def fastest(

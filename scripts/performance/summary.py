@@ -26,20 +26,20 @@ def cpu_name(hardware: dict) -> str:
     return f"{product}, {INSTRUCTIONS[hardware['instructions']]}"
 
 
-def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[str, list[float]]:
-    """mmtf's speed over the fastest peer's in float32, ascending, by the name of the CPU.
+def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[str, float]:
+    """mmtf's speed over the fastest peer's in float32, by the name of the CPU.
 
     Args:
       records: by kind of CPU, as `benchmarks.peers.speed` writes them.
       work: of WORKS.
       ours: the precision in which mmtf computes.
     """
-    found: dict[str, list[float]] = {}
+    found = {}
     for record in records.values():
         against = peers.fastest(record["rows"], work, ours, "float32")
         if against:
-            found.setdefault(cpu_name(record["hardware"]), []).append(against[0])
-    return {cpu: sorted(values) for cpu, values in found.items()}
+            found[cpu_name(record["hardware"])] = against[0]
+    return found
 
 
 def block(records: dict[str, dict], robustness: list[dict], gpu: dict) -> str:
@@ -63,19 +63,17 @@ def _span(values: list[float], digits: int = 2) -> str:
 
 def _work(records: dict[str, dict], work: str, title: str) -> str:
     found = ratios(records, work)
-    each = "; ".join(f"{cpu}: {_span(values)}" for cpu, values in found.items())
+    each = "; ".join(f"{cpu}: {ratio:.2f}" for cpu, ratio in found.items())
     named = {peers.fastest(one["rows"], work, "float32", "float32") for one in records.values()}
     who = " or ".join(sorted({peers.NAMES[one[1]] for one in named if one}))
-    together = _span([value for values in found.values() for value in values])
-    return f"**{title}**: {together} times as fast as {who} ({each})."
+    return f"**{title}**: {_span(list(found.values()))} times as fast as {who} ({each})."
 
 
 def _bfloat16(records: dict[str, dict]) -> str:
     said = []
     for work in ("fgsm_step", "pgd", "apgd", "autoattack"):
-        values = [one for each in ratios(records, work, "bfloat16").values() for one in each]
-        if values:
-            said.append(f"{COMPARED[work]} {_span(values)}")
+        if found := ratios(records, work, "bfloat16"):
+            said.append(f"{COMPARED[work]} {_span(list(found.values()))}")
     return (
         "**bfloat16** on CPUs with bfloat16 instructions, compared with the fastest other library "
         "in float32: "
