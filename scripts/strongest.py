@@ -65,8 +65,9 @@ def block(report: dict[str, Any], run: dict[str, Any]) -> str:
         f"within eta can make the error larger. PGD has {pgd['steps']} steps and "
         f"{pgd['restarts']} random starts. Images proved robust by cheap bounds were not attacked."
     )
+    signs = [f"A sign of gradient masking: {sign['text']}" for sign in report["signs"]]
     trained = f"`{command(run)}`: {where(run)}."
-    return "\n\n".join([table(report), about, trained, made_by(report)])
+    return "\n\n".join([table(report), about, *signs, trained, made_by(report)])
 
 
 def blocks() -> dict[str, str]:
