@@ -54,7 +54,7 @@ def executor(
             pool.shutdown(wait=False, cancel_futures=True)
         return
     try:
-        import distributed
+        from distributed import Client
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
     except ImportError as error:
@@ -63,7 +63,7 @@ def executor(
         ) from error
     # A job uses all of a worker's cores, so each worker takes one job at a time.
     options = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(scheduler, **({} if scheduler else options)) as client:
+    with Client(scheduler, **({} if scheduler else options)) as client:
         yield client.get_executor(pure=False)
 
 

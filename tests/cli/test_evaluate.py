@@ -267,16 +267,19 @@ def assert_refused(done, message):
 
 @pytest.mark.slow  # that TensorFlow says nothing on stderr: test_run.py; the one line: above
 def test_a_process_of_its_own_answers_alike(tmp_path):
-    flat = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(10)]
-    soft = saved(keras.Sequential([*flat, keras.layers.Softmax()]), tmp_path / "soft.keras")
-    assert_refused(evaluate_alone(*flags_of(soft)), "Remove the softmax")
+    done = evaluate_alone(*flags_of(of_two_outputs(tmp_path)))
+    assert_refused(done, "--model_output=age")
 
 
-def test_an_output_is_chosen_by_the_flag(tmp_path):
+def of_two_outputs(folder):
     inputs = keras.Input(SHAPE)
     flat = keras.layers.Flatten()(inputs)
     outputs = {"age": keras.layers.Dense(2)(flat), "logits": keras.layers.Dense(10)(flat)}
-    path = saved(keras.Model(inputs, outputs), tmp_path / "two.keras")
+    return saved(keras.Model(inputs, outputs), folder / "two.keras")
+
+
+def test_an_output_is_chosen_by_the_flag(tmp_path):
+    path = of_two_outputs(tmp_path)
     with pytest.raises(ConfigError, match="2 outputs, .*--model_output=age"):
         validate_classifier(load_classifier(path), load_digits())
     few = ["--attacks=none", "--max_examples=20", "--model_output=logits"]

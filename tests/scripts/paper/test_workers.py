@@ -128,7 +128,7 @@ def test_engines_are_checked(monkeypatch):
 @pytest.mark.slow
 def test_two_dask_workers_and_one_of_them_killed(tmp_path):
     """The second job kills its worker once; it is done again elsewhere, no other job is lost."""
-    pytest.importorskip("distributed")
+    pytest.importorskip("dask")
     flag = tmp_path / "killed"
     kill = (
         "import os, pathlib, signal, time\n"
