@@ -27,7 +27,7 @@ from mmtf.radius import parse_radius
 from mmtf.reports import read_json, write_json
 from mmtf.runtime import startup
 from mmtf.stats.packed_bits import pack
-from scripts import peer_defenses_page
+from scripts import peer_defenses_page, peer_defenses_ranking
 from scripts.trained import pairs, refuse_trial, train
 
 SURROGATE = "undefended"
@@ -82,7 +82,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Seed of training, of the draw and of attacks.", lower_bound=0)
     flags.DEFINE_string("workdirs", "runs/peer_defenses", "Folder of the runs and of the cells.")
     flags.DEFINE_string(
-        "output", str(peer_defenses_page.RECORDS), "Folder of the records and of the HTML page."
+        "output", str(peer_defenses_ranking.RECORDS), "Folder of the records and of the HTML page."
     )
     flags.DEFINE_string("page", str(peer_defenses_page.PAGE), "The page that is written.")
     flags.DEFINE_bool("render", False, "Only write the pages from the records.")
@@ -150,7 +150,7 @@ def _file(name: str, eta: str) -> str:
 
 def _worst(name: str, eta: str) -> float:
     """The worst-case error of a net, from its record."""
-    return peer_defenses_page.Defense(name, read_json(_file(name, eta))).worst
+    return peer_defenses_ranking.Defense(name, read_json(_file(name, eta))).worst
 
 
 def _measure(

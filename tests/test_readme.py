@@ -13,7 +13,9 @@ from scripts import (
     collapse,
     gradient_games,
     network_games,
+    peer_defenses_html,
     peer_defenses_page,
+    peer_defenses_ranking,
     readme,
     strength,
     strongest,
@@ -73,10 +75,10 @@ def test_the_measured_collapse_is_that_of_its_record():
 
 
 def test_the_page_of_defenses_is_that_of_its_records():
-    groups = peer_defenses_page.defenses_in(peer_defenses_page.RECORDS)
+    groups = peer_defenses_ranking.defenses_in(peer_defenses_ranking.RECORDS)
     assert peer_defenses_page.PAGE.read_text() == peer_defenses_page.page_text(groups)
-    html = (peer_defenses_page.RECORDS / "index.html").read_text()
-    assert html == peer_defenses_page.html(groups)
+    html = (peer_defenses_ranking.RECORDS / "index.html").read_text()
+    assert html == peer_defenses_html.html(groups)
 
 
 def test_the_page_on_speed_is_that_of_its_records():

@@ -13,6 +13,8 @@ from mmtf.errors import ConfigError
 from mmtf.stats.packed_bits import pack
 from mmtf.stats.paired import holm, mcnemar
 from scripts import peer_defenses_page as page
+from scripts.peer_defenses_html import html as html_page
+from scripts.peer_defenses_ranking import defenses_in, versus_best
 
 N = 200
 
@@ -46,18 +48,18 @@ def folder(tmp_path):
 
 
 def test_defenses_are_ranked_and_tested_against_the_best(folder):
-    groups = page.defenses_in(folder)
+    groups = defenses_in(folder)
     (group,) = groups.values()
     assert list(groups) == [("mnist", 0.3)]
     assert [one.name for one in group] == ["slow", "near", "far"]
     assert group[0].worst == 0.05 and group[0].wrong.sum() == 10
     # Nested errors: 3 and 110 images are broken in the second net alone.
     expected = holm([2 * 0.5**3, mcnemar(np.arange(N) < 10, np.arange(N) < 120)])
-    assert page.versus_best(group) == pytest.approx([1.0, *expected])
+    assert versus_best(group) == pytest.approx([1.0, *expected])
 
 
 def test_the_answer_follows_from_the_records(folder):
-    (answer,) = page.answers(page.defenses_in(folder))
+    (answer,) = page.answers(defenses_in(folder))
     assert "`slow` errs on the fewest of 200 images" in answer and "5.0 % (95 %" in answer
     assert "`near` is not distinguishable" in answer
     assert "`near` takes 1/25.0 of its training time and errs on 6.5 %" in answer
@@ -73,7 +75,7 @@ def test_what_was_not_counted_has_the_cost_of_the_same_steps(folder):
         one["config"]["net"] = net
         one["training"] = {"steps": 200, "seconds": 1.0}
         (folder / f"near-{eta}.json").write_text(json.dumps(one))
-    groups = page.defenses_in(folder)
+    groups = defenses_in(folder)
     (same,), (other,) = groups["mnist", 0.6], groups["mnist", 0.4]
     assert same.cost == pytest.approx(8.0) and other.cost is None
     assert "| 8 | 200 | mnist_cnn |" in page.markdown([same])
@@ -98,11 +100,11 @@ def test_an_attack_on_those_that_lead_is_marked(folder):
     near["cells"].insert(2, {"attack": "autoattack", "error": 0.06})
     near["attacks"]["autoattack"] = {}
     (folder / "near.json").write_text(json.dumps(near))
-    groups = page.defenses_in(folder)
+    groups = defenses_in(folder)
     text = page.page_text(groups)
     assert "| `near` | 6.5 |" in text and "| `far` | >= 60.0 |" in text
     assert "`>=`: autoattack was not run on this net" in text
-    assert "&gt;= 60.0" in page.html(groups)
+    assert "&gt;= 60.0" in html_page(groups)
 
 
 def test_a_net_without_the_dear_attack_is_not_told_to_be_as_good(folder):
@@ -111,7 +113,7 @@ def test_a_net_without_the_dear_attack_is_not_told_to_be_as_good(folder):
         if not cheap:
             one["cells"].insert(2, {"attack": "autoattack", "error": broken / N})
         (folder / f"{name}.json").write_text(json.dumps(one))
-    (answer,) = page.answers(page.defenses_in(folder))
+    (answer,) = page.answers(defenses_in(folder))
     assert " `near` is not distinguishable" in answer
     assert "`close`" in answer and "errs on at least 5.5 %" in answer
 
@@ -144,9 +146,9 @@ def test_those_that_lead_meet_the_dear_attacks_until_none_is_left(tmp_path, monk
 def test_records_of_other_images_are_not_compared(folder):
     (folder / "other.json").write_text(json.dumps({**record("other", 1), "seed": 1}))
     with pytest.raises(ConfigError, match="one set of test images for mnist, eta 0.3"):
-        page.defenses_in(folder)
+        defenses_in(folder)
     with pytest.raises(ConfigError, match="records of `python -m scripts.peer_defenses`"):
-        page.defenses_in(folder / "nothing")
+        defenses_in(folder / "nothing")
 
 
 def run(*flags):
@@ -188,7 +190,7 @@ def test_all_defenses_on_digits(tmp_path):
     flags += [f"--output={tmp_path}/records", f"--page={tmp_path}/page.md"]
     done = run(*flags)
     assert done.returncode == 0, done.stderr[-2000:]
-    (group,) = page.defenses_in(tmp_path / "records").values()
+    (group,) = defenses_in(tmp_path / "records").values()
     assert {one.name for one in group} == set(GAMES_SHOWN)
     errors = {one.name: one.worst for one in group}
     assert min(errors.values()) < errors["undefended"]
