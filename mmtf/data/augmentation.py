@@ -43,7 +43,12 @@ class Augmentation:
           start: position of the first image in the batch of the step.
         """
         count, height, width, _ = images.shape
-        drawn = self._drawn(count, 3, step, start)
+
+        def own(values):
+            begin = [tf.cast(start, tf.int32), *[0] * (values.shape.rank - 1)]
+            return tf.slice(values, begin, [count, *values.shape[1:]])
+
+        drawn = own(self._drawn(3, step))
         rows = tf.tile(tf.range(height)[None, :], [count, 1])
         columns = tf.tile(tf.range(width)[None, :], [count, 1])
         if "crop" in self.words:
@@ -55,17 +60,17 @@ class Augmentation:
             moved = tf.gather(images, rows, axis=1, batch_dims=1)
             images = tf.gather(moved, columns, axis=2, batch_dims=1)
         if "affine" in self.words:
-            drawn = 2.0 * self._drawn(count, 6, -1 - tf.cast(step, tf.int32), start) - 1.0
-            images = warped(images, _affine(drawn, height, width))
+            drawn = 2.0 * self._drawn(6, -1 - tf.cast(step, tf.int32)) - 1.0
+            # Of the whole batch, too: a cosine's last bit depends on its place in the vector.
+            images = warped(images, own(_affine(drawn, height, width)))
         return images
 
-    def _drawn(self, count: int, numbers: int, step: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-        """Numbers for the images of a replica, in [0, 1), float32 [count, numbers]."""
+    def _drawn(self, numbers: int, step: tf.Tensor) -> tf.Tensor:
+        """Numbers in [0, 1) for the images of a step, float32 [batch_size, numbers]."""
         # Philox: the same numbers on all devices and in XLA's programs. Drawn for the whole batch,
         # so that they do not depend on the number of replicas.
         seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(step, tf.int32)])
-        drawn = tf.random.stateless_uniform([self.batch_size, numbers], seed, alg="philox")
-        return tf.slice(drawn, tf.stack([tf.cast(start, tf.int32), 0]), [count, numbers])
+        return tf.random.stateless_uniform([self.batch_size, numbers], seed, alg="philox")
 
 
 def warped(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
@@ -88,7 +93,9 @@ def warped(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     center = tf.constant([(height - 1) / 2, (width - 1) / 2])
     grid = tf.stack(tf.meshgrid(tf.range(height), tf.range(width), indexing="ij"), -1)
     points = tf.reshape(tf.cast(grid, tf.float32) - center, [-1, 2])
-    places = tf.einsum("pj,nij->npi", points, maps[:, :, :2]) + maps[:, None, :, 2] + center
+    # Not a matrix product, whose rounding depends on the number of images.
+    places = points[:, :1] * maps[:, None, :, 0] + points[:, 1:] * maps[:, None, :, 1]
+    places += maps[:, None, :, 2] + center
     last = tf.constant([height - 1, width - 1])
     places = tf.clip_by_value(places, 0.0, tf.cast(last, tf.float32))
     first = tf.cast(tf.floor(places), tf.int32)
