@@ -65,7 +65,9 @@ def block(report: dict[str, Any], run: dict[str, Any]) -> str:
         f"within eta can make the error larger. PGD has {pgd['steps']} steps and "
         f"{pgd['restarts']} random starts. Images proved robust by cheap bounds were not attacked."
     )
-    signs = [f"A sign of gradient masking: {sign['text']}" for sign in report["signs"]]
+    # Without the net's name, which each begins with.
+    signs = [sign["text"].partition(": ")[2] for sign in report["signs"]]
+    signs = [f"`mmtf.evaluate` warns of gradient masking, {text}" for text in signs]
     trained = f"`{command(run)}`: {where(run)}."
     return "\n\n".join([table(report), about, *signs, trained, made_by(report)])
 
