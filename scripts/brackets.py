@@ -79,7 +79,7 @@ def main(_: list[str]) -> int:
         names = list(dict.fromkeys([*FLAGS.games, *given, *trained]))
         require(bool(names), "a game or a model", "none")
         trial = FLAGS.steps is not None or FLAGS.dataset != "mnist"
-        refuse_trial(trial, FLAGS.output, FLAGS.page, brackets_page)
+        refuse_trial(trial, FLAGS.output, FLAGS.page, (brackets_page.RECORDS, brackets_page.PAGE))
         for name in names:
             if name not in given and "--game=" not in trained.get(name, ""):
                 GAMES.require_known(name)  # now, not after hours of training the others

@@ -94,7 +94,8 @@ def main(_: list[str]) -> int:
     if not FLAGS.render:
         steps = FLAGS.steps is not None or "--steps" in FLAGS.run_flags
         trial = steps or FLAGS.dataset not in ("mnist", "cifar10")
-        refuse_trial(trial, FLAGS.output, FLAGS.page, peer_defenses_page)
+        committed = peer_defenses_ranking.RECORDS, peer_defenses_page.PAGE
+        refuse_trial(trial, FLAGS.output, FLAGS.page, committed)
         added = pairs("train", FLAGS.train)
         given = {**VARIANTS, **added}
         names = list(dict.fromkeys([*FLAGS.games, *added]))

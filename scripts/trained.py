@@ -4,7 +4,6 @@ import os
 import shlex
 import subprocess
 import sys
-import types
 from collections.abc import Iterable, Sequence
 
 from mmtf.errors import ConfigError, RunError, require
@@ -48,19 +47,21 @@ def pairs(flag: str, given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def refuse_trial(trial: bool, output: str, page: str, committed: types.ModuleType) -> None:
+def refuse_trial(
+    trial: bool, output: str, page: str, committed: Iterable[str | os.PathLike]
+) -> None:
     """A trial must not be written among the committed records, or over the page.
 
     Args:
       trial: whether --steps or --dataset make it one.
       output, page: where it would be written.
-      committed: the module of the page, with RECORDS, the folder of the records, and PAGE.
+      committed: the folder of the committed records, and the page.
 
     Raises:
       ConfigError: it would.
     """
-    ours = str(committed.RECORDS) in os.path.abspath(output) or page == str(committed.PAGE)
-    if trial and ours:
+    records, ours = map(os.path.abspath, committed)
+    if trial and (records in os.path.abspath(output) or os.path.abspath(page) == ours):
         raise ConfigError(
             "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or --dataset "
             "without them."

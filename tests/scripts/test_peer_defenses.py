@@ -173,6 +173,9 @@ def test_further_flags_are_those_of_every_game(tmp_path):
     assert "Unknown command line flag 'chess'" in done.stderr
     trial = forked.call("scripts.peer_defenses", "--run_flags=--steps=7", "--dataset=mnist")
     assert trial.returncode == 1 and "for a trial" in trial.stderr
+    trial = ["--steps=7", f"--output={tmp_path}", "--page=docs/which_defense.md"]
+    over_the_page = forked.call("scripts.peer_defenses", *trial)
+    assert over_the_page.returncode == 1 and "for a trial" in over_the_page.stderr
     # A net of --train is compared without being among --games; refused before any training.
     flags[0], flags[2] = "--train=more=--beta=6", "--games=undefended"
     unknown = forked.call("scripts.peer_defenses", *flags)
