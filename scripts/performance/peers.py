@@ -70,8 +70,8 @@ def rate(per_second: float, unit: str) -> str:
     """Formats units of work per second, or seconds per unit if they are less than 1.5 per second.
 
     Example:
-      >>> rate(11.53, "step"), rate(0.25, "start")
-      ('11.5 steps/s', '4.0 s each')
+      >>> rate(11.53, "step"), rate(1.25, "image"), rate(0.25, "start")
+      ('11.5 steps/s', '0.8 s each', '4.0 s each')
     """
     if per_second < 1.5:
         return f"{1 / per_second:.1f} s each"

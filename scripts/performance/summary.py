@@ -12,7 +12,13 @@ COMPARED = {
     "apgd": "APGD, 50 steps",
     "autoattack": "AutoAttack",
 }
-INSTRUCTIONS = {"amx_bf16": "AMX", "avx2": "AVX2", "avx512_bf16": "AVX-512"}
+INSTRUCTIONS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512",
+    "avx512f": "AVX-512 without bfloat16",
+    "avx2": "AVX2",
+    "": "no AVX2",
+}
 
 
 def cpu_name(hardware: dict) -> str:

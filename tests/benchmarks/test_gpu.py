@@ -49,8 +49,7 @@ def test_the_command_measures(tmp_path):
     record = json.loads(output.read_text())
     assert len(record["rows"]) == 2 * 2 * (2 + 1)
     assert {row["batch"] for row in record["rows"] if not row["xla"]} == {8}
-    # The rate that is the peak was measured at another time, at which others may use the cores.
-    assert all(row["steps_per_second"] > 0 and row["of_peak"] > 0 for row in record["rows"])
+    assert all(row["steps_per_second"] > 0 and 0 < row["of_peak"] < 1 for row in record["rows"])
     assert record["first"]["steps"] == record["paper"]["steps"] == 30
     assert record["paper"]["seconds"] > 30 / record["paper"]["steps_per_second"]
     assert record["paper"]["errors"]["none"]["n"] > 100

@@ -20,6 +20,7 @@ from mmtf.config import Schedule
 from mmtf.data import Batches, Dataset
 from mmtf.games import GAMES
 from mmtf.nets import NETS
+from mmtf.runtime import cpu
 from mmtf.threat import ThreatModel
 from mmtf.training.trainer import Trainer
 from scripts.performance import chart, peers, summary
@@ -278,6 +279,9 @@ def test_the_summary_has_the_ratio_on_each_cpu():
     records = {one: record(rate, one) for one, rate in (("avx2", 13.0), ("avx512_bf16", 12.0))}
     assert summary.ratios(records, "pgd") == {"AMD EPYC, AVX2": 1.3, "AMD EPYC, AVX-512": 1.2}
     assert summary.ratios(records, "pgd", "bfloat16") == {}
+    # No two kinds of CPU have one name.
+    assert set(summary.INSTRUCTIONS) == {*cpu.INSTRUCTION_SETS, ""}
+    assert len(set(summary.INSTRUCTIONS.values())) == len(summary.INSTRUCTIONS)
     assert set(summary.COMPARED) <= set(works.WORKS)
 
 

@@ -40,7 +40,9 @@ def no_process_is_left():
     """A worker whose partner is gone would wait, and compute, long after a failed test."""
     yield
     while STARTED:
-        STARTED.pop().kill()  # does nothing to one that has ended
+        process = STARTED.pop()
+        process.kill()  # does nothing to one that has ended
+        process.wait()
 
 
 def start(workdir, *flags, env=None):

@@ -41,7 +41,11 @@ def played(request, tmp_path_factory):
         )
         for index, path in enumerate(paths)
     ]
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
     return [dict(np.load(path)) for path in paths]
 
