@@ -125,7 +125,9 @@ class _Kept(tf.Module):
             require(known <= share, f"at most {share} examples on a replica, or {advice}", known)
         else:
             told = f"Expected at most {share} examples on a replica. Give {advice}."
-            tf.debugging.assert_less_equal(count, share, told)
+            # Without the dependency an operation on too few rows may fail first.
+            with tf.control_dependencies([tf.debugging.assert_less_equal(count, share, told)]):
+                count = tf.identity(count)
         first = _replica() * share
         return tf.convert_to_tensor(self.delta)[first : first + count]
 
