@@ -126,6 +126,8 @@ def _train(job: _Job, workdir: Workdir) -> dict[str, Any] | None:
         notice=job.notice,
         in_memory=FLAGS.in_memory,
         checkpoint_seconds=FLAGS.checkpoint_seconds,
+        curve_every=FLAGS.curve_every,
+        curve_examples=FLAGS.curve_examples,
         began=BEGAN,
         strategy=job.strategy,
         extra_data=job.extra,

@@ -28,6 +28,14 @@ def define_flags() -> None:
     define.data_dir()
     define.text("workdir", None, "Folder of the run; default: runs/<name made of the settings>.")
     define.number("checkpoint_seconds", 30.0, "Seconds between two checkpoints.")
+    define.whole(
+        "curve_every",
+        None,
+        "Steps between two points of the curve of test error; default: a tenth of the steps.",
+    )
+    define.whole(
+        "curve_examples", 500, "Number of test examples of the curve, from the first; 0 for all.", 0
+    )
     define.switch(
         "in_memory",
         None,

@@ -70,11 +70,12 @@ class Curve:
 
     Args:
       config: the run's configuration; attacks that must be trained are left out.
-      dataset: the first 500 examples of its test split are used.
+      dataset: the first examples of its test split are used.
       workdir: holds curve.json.
       logs: receives each point as TensorBoard scalars.
       precision: in which attacks compute, `float32` or `bfloat16`; errors are always measured in
         float32.
+      examples: number of test examples, >= 0; 0 for all.
 
     Attributes:
       points: one dict for each measurement: `step`, `n` and the error (0 to 1) of each attack.
@@ -87,8 +88,9 @@ class Curve:
         workdir: Workdir,
         logs: Logs,
         precision: str = "float32",
+        examples: int = CURVE_EXAMPLES,
     ):
-        self._x, self._y = dataset.test(min(CURVE_EXAMPLES, len(dataset.test_images)))
+        self._x, self._y = dataset.test(min(examples, len(dataset.test_images)))
         names = tuple(name for name in config.attacks if name not in NETWORK_ATTACKS)
         quick = dataclasses.replace(
             config, attacks=names or ("none",), pgd_steps=10, pgd_restarts=1

@@ -18,7 +18,7 @@ from mmtf.games import GAMES
 from mmtf.games.adv_fgsm import AdvFGSM
 from mmtf.radius import radius_title
 from mmtf.reports import write_json
-from mmtf.runs.curve import Curve, attacks_of
+from mmtf.runs.curve import CURVE_EXAMPLES, Curve, attacks_of
 from mmtf.runs.games import make_game, net_maker
 from mmtf.runs.record import RunRecord, result_of
 from mmtf.runs.rounds import round_path, rounds_matrix
@@ -43,6 +43,8 @@ def run_experiment(
     notice: str = "",
     in_memory: bool | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    curve_every: int | None = None,
+    curve_examples: int = CURVE_EXAMPLES,
     began: float | None = None,
     strategy: tf.distribute.Strategy | None = None,
     say: Callable[[str], None] = print,
@@ -61,6 +63,8 @@ def run_experiment(
       notice: a remark on the data for the record, "" for none.
       in_memory: whether the training images are held in memory, see `mmtf.data.Batches`.
       checkpoint_seconds: seconds between two checkpoints.
+      curve_every: steps between two points of the curve, > 0; None: a tenth of the steps.
+      curve_examples: number of test examples of the curve, the first ones; 0 for all.
       began: time.monotonic() at the start of the process, from which the record counts seconds;
         None: now.
       strategy: tf.distribute strategy; default: all GPUs, or the CPU.
@@ -84,13 +88,13 @@ def run_experiment(
         run.workers.wait()
         return None
     logs = Logs(workdir.log_dir, config.to_dict())
-    curve = Curve(config, dataset, workdir, logs, run.precision)
+    curve = Curve(config, dataset, workdir, logs, run.precision, curve_examples)
     with contextlib.closing(logs):
         trained = _train(
             run,
             in_memory,
             checkpoint_seconds,
-            events=lambda trainer: _events(trainer, curve, logs, workdir),
+            events=lambda trainer: _events(trainer, curve, logs, workdir, curve_every),
         )
         if trained.weights:
             say(f"Evaluated and exported: {trained.weights}.")
@@ -244,7 +248,9 @@ def _export(run: _Run, trained: Trained) -> None:
     )
 
 
-def _events(trainer: Trainer, curve: Curve, logs: Logs, workdir: Workdir) -> Callbacks:
+def _events(
+    trainer: Trainer, curve: Curve, logs: Logs, workdir: Workdir, every: int | None
+) -> Callbacks:
     def on_round_end(number: int) -> None:
         if trainer.game.rounds:
             os.makedirs(workdir.round_dir, exist_ok=True)
@@ -256,6 +262,6 @@ def _events(trainer: Trainer, curve: Curve, logs: Logs, workdir: Workdir) -> Cal
             step, {f"train/{name}": value for name, value in metrics.items()}
         ),
         on_evaluation=lambda step: curve.add(trainer.players, step),
-        evaluate_every=max(trainer.total_steps // CURVE_POINTS, 1),
+        evaluate_every=every or max(trainer.total_steps // CURVE_POINTS, 1),
         on_round_end=on_round_end,
     )
