@@ -45,7 +45,7 @@ FLAGS_OF = {
     "undefended-dropout": f"--game=undefended --schedule=brief {TUTORIAL} --dropout=0.5",
     "minimax_grad": f"--game=minimax_grad --schedule=fast {TUTORIAL} --steps=800",
     "minimax_attnet": f"--game=minimax_attnet --schedule=brief {TUTORIAL} --steps=1500",
-    "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=20000",
+    "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=20000 --curve_every=1000",
 }
 FLAGS = flags.FLAGS
 
@@ -90,12 +90,12 @@ def tasks(games_k: int | None) -> Iterator[Task]:
     for eta in ETAS[1:]:
         yield from (Task(net, eta, Protocol(k=k), quick) for k in (5, 6) for net in NETS)
         yield Task(NETS[1], eta, Protocol(), ("none", "fgsm"))
+    yield Task(*LONG, Protocol())
     if games_k is not None:
         games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
     yield from (Task(NETS[0], 0.1, one, quick) for one in others)
     yield from (Task(net, eta, Protocol(k=k)) for k in (1, 6) for eta in ETAS for net in NETS)
-    yield Task(*LONG, Protocol())
     yield from (
         Task(net, eta, Protocol(k=k)) for k in (5, 7, 8, 4, 3, 2) for eta in ETAS for net in NETS
     )
