@@ -89,8 +89,14 @@ fewer of these images than any other net.
         at = {name: ends[place] for name, ends in series.items()}
         widths = {name: one.certified - one.worst for name, one in at.items()}
         low, high = min(widths, key=widths.__getitem__), max(widths, key=widths.__getitem__)
-        text = f"At eta {eta:g} (eps {epsilon_of(eta):g}) the bracket of `{low}` is the narrowest: "
-        text += _width(at[low])
+        least = [name for name, width in widths.items() if width <= widths[low] + 1e-9]
+        text = f"At eta {eta:g} (eps {epsilon_of(eta):g}) the "
+        if len(least) > 1:
+            text += (
+                f"brackets of {listed(least)} are the narrowest: {100 * widths[low]:.1f} points."
+            )
+        else:
+            text += f"bracket of `{low}` is the narrowest: {_width(at[low])}"
         if len(at) > 1:
             text += f" The widest is that of `{high}`: {_width(at[high])}"
         best = min(at, key=lambda name: at[name].certified)

@@ -5,9 +5,8 @@ Imports no TensorFlow.
 
 import importlib.resources
 
-from mmtf.radius import epsilon_of
 from mmtf.reports.markup import element, render, table
-from scripts.peer_defenses_ranking import Defense, cells, not_met
+from scripts.peer_defenses_ranking import Defense, cells, not_met, title
 
 TITLE = "Defenses compared"
 # Sorts a table by the column whose heading is clicked, and shows the rows that contain a text.
@@ -74,7 +73,7 @@ def html(groups: dict[tuple[str, float], list[Defense]]) -> str:
     sections = [
         element(
             "section",
-            element("h2", f"{dataset}, eta {eta:g} (eps {epsilon_of(eta):g})"),
+            element("h2", title(dataset, eta)),
             element("div", _table(group), class_="compared", tabindex="0"),
         )
         for (dataset, eta), group in groups.items()

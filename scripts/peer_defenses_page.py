@@ -8,7 +8,6 @@ Every figure and every sentence about one is made from the records. Imports no T
 import os
 import pathlib
 
-from mmtf.radius import epsilon_of
 from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import CLEAN, attack_title, percent
 from mmtf.stats.intervals import wilson
@@ -23,6 +22,7 @@ from scripts.peer_defenses_ranking import (
     defenses_in,
     met_all,
     not_met,
+    title,
     versus_best,
 )
 
@@ -51,7 +51,7 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
         p_of = {one.name: p for one, p in zip(group, tests, strict=True)}
         equal = [one.name for one in met if one is not best and p_of[one.name] >= LEVEL]
         text = (
-            f"**{dataset}, eta {eta:g} (eps {epsilon_of(eta):g}).** `{best.name}` errs on the "
+            f"**{title(dataset, eta)}.** `{best.name}` errs on the "
             f"fewest of {best.n:,} images under the worst of the attacks: {percent(best.worst)} "
             f"(95 % interval {100 * low:.1f} to {percent(high)}), and on "
             f"{percent(best.errors[CLEAN])} without an attack."
@@ -94,8 +94,9 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
     parts = [
         f"# {TITLE}",
         "\n\n".join(answers(groups)),
-        "Errors in percent, ranked by the worst case over these attacks. `certified`: the error "
-        "that IBP and CROWN-IBP prove; -: bounds do not support the net. `p`: McNemar's test "
+        "Errors in percent, ranked by the worst case over the attacks that were run; after `>=` a "
+        "rank may be too high. `certified`: the error that IBP and CROWN-IBP prove; -: bounds do "
+        "not support the net. `p`: McNemar's test "
         "against the first row, corrected by Holm; below 0.05 the two differ. `core s`: seconds "
         f"of one processor core that the training took. `steps`: of the training{own}. Each net "
         f"was trained once. {not_met(groups)}".rstrip(),
@@ -105,7 +106,9 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
     parts += [
         "## How this was measured",
         commands([one.record for group in groups.values() for one in group], MEASURED_BY),
-        f"{first['note']}. Attacks: {attacks}; PGD has 40 steps and "
+        f"{first['note']}. Attacks: {attacks} (a table without the column of an attack did not "
+        "run it), and, `from undefended`, the same attacks on the undefended net, whose images are "
+        "shown to the net of the row; PGD has 40 steps and "
         f"{first['attacks'].get('pgd', {}).get('restarts', 1)} random starts. Images that cheap "
         "bounds prove robust were not attacked. What each defense minimizes: "
         "[Defenses](defenses.md). A table to sort and filter: results/peer_defenses/index.html.",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.errors import require
-from mmtf.reports import read_json
+from mmtf.reports import plots, read_json
 from mmtf.reports.measured import WORST, attack_title
 from mmtf.stats.packed_bits import unpack_bits
 from mmtf.stats.paired import holm, mcnemar
@@ -25,6 +25,16 @@ LEVEL = 0.05
 PER_STEP = "processor_seconds_per_step"  # in the records of trainings
 # A text of a table, and what it is sorted by.
 Cell = tuple[str, float | str]
+
+
+def title(dataset: str, eta: float) -> str:
+    """The heading of the comparison on a dataset at a radius.
+
+    Example:
+      >>> title("mnist", 0.3), title("cifar10", 0.06)
+      ('mnist, eta 0.3 (eps 0.15)', 'cifar10, eta 0.06 (standardized)')
+    """
+    return f"{dataset}, {plots.radius_text(eta, dataset)}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,8 +70,8 @@ def _gap(cells):
         f"Under FGM by up to {100 * abs(gap(worst)):.1f} points ({_name(worst[0])}, defense "
         f"{worst[1]['defense']}); over all attacks and defenses by up to "
         f"{100 * abs(gap(largest)):.1f} points ({_name(largest[0])}, attack "
-        f"{largest[1]['attack']}, defense {largest[1]['defense']}, {told}). The paper's Table 1 "
-        f"has up to 37.9 points."
+        f"{largest[1]['attack']}, defense {largest[1]['defense']}, {told}). According to a "
+        "public review, the paper's Table 1 has up to 37.9 points."
     )
 
 

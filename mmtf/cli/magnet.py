@@ -3,7 +3,7 @@
     python -m mmtf.magnet --dataset=mnist --eta=0.6 --beside=minimax_grad=runs/minimax_grad
 
 Trains a classifier (or takes --model), MagNet's auto-encoders and a pack of them (Meng & Chen
-2017), and measures them under grey-box attacks, attacks through the reformer, the selective
+2017), and measures them under gray-box attacks, attacks through the reformer, the selective
 white-box attack and the transfer between two packs, with rejected images counted as right and as
 wrong. Writes record.json, table.csv, table.md, TensorBoard logs, the guarded classifier (Keras
 files, which mmtf.evaluate loads) and a SavedModel with logits and acceptance to the folder

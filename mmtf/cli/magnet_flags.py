@@ -29,7 +29,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     define.text("recipe", None, "mnist or cifar10; default: mnist for images of one channel.")
     define.whole("held_out", 5000, "Training images kept for the thresholds, from no other use.")
     define.whole("autoencoder_steps", 1500, "Steps of each auto-encoder, batches of 64.")
-    define.whole("pack", 8, "Auto-encoders in a pack of the grey box; 0: no packs.", 0)
+    define.whole("pack", 8, "Auto-encoders in a pack of the gray box; 0: no packs.", 0)
     define.whole(
         "pack_steps", 1500, "Steps of a pack, before a third as many that make it diverse."
     )

@@ -1,4 +1,4 @@
-"""Builds MagNet around a classifier: auto-encoders, thresholds, and the pack of the grey box."""
+"""Builds MagNet around a classifier: auto-encoders, thresholds, and the pack of the gray box."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Measures MagNet, its classifier and other classifiers under grey-box and adaptive attacks."""
+"""Measures MagNet, its classifier and other classifiers under gray-box and adaptive attacks."""
 
 import dataclasses
 import time
@@ -57,7 +57,7 @@ def columns(
       threat: the ball and the box.
       strength: of the attacks.
       base: the classifier inside a guarded one. The single-step attack and PGD are then also
-        crafted on it alone, without early stopping: the grey box, `<attack>@classifier`.
+        crafted on it alone, without early stopping: the gray box, `<attack>@classifier`.
     """
     step = next(one for one in ("fgsm", "fgm") if threat.norm in ATTACKS[one].norms)
     pgd = {"steps": strength.pgd_steps, "restarts": strength.pgd_restarts}
@@ -76,7 +76,7 @@ def measure_classifiers(
     """Measures each classifier under its columns and the worst case over them.
 
     Args:
-      classifiers: name -> classifier; a Guarded one also has the columns of the grey box.
+      classifiers: name -> classifier; a Guarded one also has the columns of the gray box.
       dataset: its test split is measured.
       threat, strength: see `columns`.
       options: of the evaluation.
@@ -115,7 +115,7 @@ def measure_pack(
     strength: Strength,
     options: EvalOptions,
 ) -> list[Result]:
-    """Measures a pack under the grey box and under the transfer from the attacker's own pack.
+    """Measures a pack under the gray box and under the transfer from the attacker's own pack.
 
     Args:
       defender: its members are drawn after the attack.
@@ -125,8 +125,8 @@ def measure_pack(
     strongest = Selective(
         threat, steps=strength.selective_steps, clearance=CLEARANCE, stop_early=False
     )
-    grey = columns(threat, strength, defender.base)
-    attacks: dict[str, Attack] = {name: grey[name] for name in ("none", f"pgd@{CLASSIFIER}")}
+    gray = columns(threat, strength, defender.base)
+    attacks: dict[str, Attack] = {name: gray[name] for name in ("none", f"pgd@{CLASSIFIER}")}
     attacks[f"{SELECTIVE}@{attacker.name}"] = Transfer(attacker, strongest)
     x, y = dataset.test(options.max_examples)
     return [_judged(defender, name, attack, x, y, options) for name, attack in attacks.items()]

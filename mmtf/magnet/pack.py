@@ -1,4 +1,4 @@
-"""A pack of guarded classifiers, of which one is drawn for each image (MagNet's grey box)."""
+"""A pack of guarded classifiers, of which one is drawn for each image (MagNet's gray box)."""
 
 from collections.abc import MutableMapping, Sequence
 from typing import Any

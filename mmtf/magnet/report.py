@@ -29,7 +29,13 @@ def table(cells: Sequence[dict[str, Any]]) -> str:
       >>> print(table([cell]).splitlines()[-1])
       | magnet | pgd (through the reformer) | 100.0 [72.0, 100.0] | 0.0 [0.0, 28.0] | 100.0 |
     """
-    header = ["model", "attack", "robust accuracy, reject = right", "reject = wrong", "rejected"]
+    header = [
+        "model",
+        "attack",
+        "robust accuracy, %: reject = right",
+        "reject = wrong",
+        "rejected, %",
+    ]
     rows = []
     for cell in cells:
         right = _accuracy(cell["error"], cell["ci_low"], cell["ci_high"])
@@ -46,13 +52,13 @@ def title(cell: dict[str, Any]) -> str:
 
     Example:
       >>> title({"attack": "pgd@classifier"}), title({"attack": "worst"})
-      ('pgd@classifier (grey box)', 'worst')
+      ('pgd@classifier (gray box)', 'worst')
     """
     attack = cell["attack"]
     if attack.startswith("selective@"):
         return f"{attack} (transfer between packs)"
     if "@" in attack:
-        return f"{attack} (grey box)"
+        return f"{attack} (gray box)"
     if attack == "selective":
         return f"{attack} (adaptive)"
     through = "rejected" in cell and attack not in ("none", "worst")

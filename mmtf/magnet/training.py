@@ -1,4 +1,4 @@
-"""Trains one auto-encoder, or several jointly so that they differ (the pack of the grey box)."""
+"""Trains one auto-encoder, or several jointly so that they differ (the pack of the gray box)."""
 
 import dataclasses
 import functools

@@ -106,6 +106,8 @@ def _name(config):
     every = config["game_options"].get("penalty_every", 1)
     if every > 1:
         parts.append(f"penalty on one example in {every}")
+    elif config["game"] == "minimax_grad" and len(parts) == 1:
+        parts.append("penalty on all examples")
     if "solver" in config["game_options"]:
         parts.append(f"{config['game_options']['net']} attacker")
     if config["game_options"].get("rounds"):

@@ -454,11 +454,14 @@ def test_print_config_says_where_values_are_from_and_reads_no_data(tmp_path):
 
 
 def test_a_certified_game_trains_its_own_net(tmp_path):
-    found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *BRIEF, *NARROW)
+    curve = ["--curve_every=1", "--curve_examples=20"]
+    found = run(tmp_path / "run", "--game=mtl_ibp", "--steps=2", *BRIEF, *NARROW, *curve)
     assert found.returncode == 0, found.stderr
     config = read_json(tmp_path / "run" / "config.json")
     assert (config["net"], config["net_options"]["init"]) == ("clipped_cnn", "ibp")
     assert config["schedule"]["eta_ramp"] == 0.5
+    points = read_json(tmp_path / "run" / "record.json")["curve"]
+    assert [(one["step"], one["n"]) for one in points] == [(0, 20), (1, 20), (2, 20)]
     wrong = run(tmp_path / "other", "--game=mtl_ibp", "--init=tutorial", *BRIEF)
     assert wrong.returncode == 1 and "init to be one of keras, ibp" in wrong.stderr
 
