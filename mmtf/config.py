@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from mmtf.errors import (
-    require,
     require_bool,
     require_choice,
     require_int,
     require_names,
     require_number,
+    require_same_names,
     require_seed,
     require_text,
 )
@@ -166,7 +166,7 @@ class RunConfig:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         values = {**ADDED_SETTINGS, **values}
-        require(set(values) == known, f"exactly the settings {sorted(known)}", sorted(values))
+        require_same_names("of a run", values, known)
         schedule = Schedule.from_dict(values["schedule"])
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
 

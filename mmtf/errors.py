@@ -130,6 +130,21 @@ def require_names(name: str, value: Any) -> None:
     require(len(set(value)) == len(value), f"{name} of different names", value)
 
 
+def require_same_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ConfigError, with what is unknown and what is missing, unless the names are the same.
+
+    Example:
+      >>> require_same_names("of a run", ["eta", "sede"], ["eta", "seed"])
+      Traceback (most recent call last):
+      mmtf.errors.ConfigError: Expected the settings of a run. Received: unknown ['sede'], missing \
+['seed'].
+    """
+    unknown, missing = sorted(set(given) - set(known)), sorted(set(known) - set(given))
+    if unknown or missing:
+        told = [f"unknown {unknown}"] * bool(unknown) + [f"missing {missing}"] * bool(missing)
+        raise ConfigError(f"Expected the settings {where}. Received: {', '.join(told)}.")
+
+
 def require_range(name: str, value: Any) -> None:
     """Raises ConfigError unless `value` is (low, high), two finite numbers with low < high.
 

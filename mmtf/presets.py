@@ -86,7 +86,8 @@ def schedule_of(game: str, dataset: str, name: str = "fast", **given: Any) -> Sc
     in_rounds = kind.rounds or "rounds" in keyword_options(kind)
     require(
         not given.get("first_steps") or bool(in_rounds),
-        "first_steps with a game of several rounds (adv_fgsm, distillation, ensemble_adv)",
+        "first_steps with a game of several rounds (adv_fgsm, distillation, ensemble_adv, "
+        "pgd_mtl_ibp)",
         game,
     )
     return Schedule(**{**settings, **given})

@@ -220,6 +220,37 @@ def label_of(name: str) -> str:
     return words.lower()
 
 
+def kept_arguments(made: Any) -> dict[str, Any]:
+    """The arguments of an object's constructor, which it keeps as attributes of the same names.
+
+    Args:
+      made: an attack or a game.
+
+    Returns:
+      Name -> value, without *args and **kwargs.
+
+    Raises:
+      ConfigError: an argument is not kept, so that results could not be told from those of others.
+
+    Example:
+      >>> class Attack:
+      ...     def __init__(self, steps): self.steps = steps
+      >>> kept_arguments(Attack(5))
+      {'steps': 5}
+    """
+    parameters = list(inspect.signature(type(made).__init__).parameters.values())[1:]
+    names = [
+        one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    for name in names:
+        if not hasattr(made, name):
+            raise ConfigError(
+                f"Expected an attribute {name} of a {type(made).__name__}, as its constructor has "
+                f"that argument. Received: none. Keep it: self.{name} = {name}."
+            )
+    return {name: getattr(made, name) for name in names}
+
+
 def keyword_options(function: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
     """Keyword-only arguments of a function, with their defaults.
 

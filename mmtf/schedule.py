@@ -13,6 +13,7 @@ from mmtf.errors import (
     require_choice,
     require_int,
     require_number,
+    require_same_names,
 )
 
 DECAYS = ("constant", "cosine")
@@ -65,12 +66,14 @@ class Schedule:
 
     Attributes:
       steps: steps of the defender, > 0: the total, or per round in a game of several rounds.
-      first_steps: steps of round 0, which trains the undefended classifier, in a game of several
-        rounds; 0: as many as `steps`.
+      first_steps: steps of round 0 in a game of several rounds (the undefended classifier of
+        `adv_fgsm`, the teacher, the first static net, the PGD training of `pgd_mtl_ibp`); 0: as
+        many as `steps`.
       batch_size: examples per step, summed over all replicas, > 0.
       learning_rate: Adam's learning rate, > 0; with warm-up or decay its largest value.
       warmup_steps: steps over which the learning rate rises linearly from 0, >= 0.
-      decay: `constant`, or `cosine`: half a cosine down to 0 at the last step.
+      decay: `constant`, or `cosine`: half a cosine, which would reach 0 one step after
+        the last.
       eta_ramp: share of the steps of a round, in [0, 1], over which the attacker's radius rises
         linearly from 0 to eta; 0: it is eta from the first step.
       ema: decay of a moving average of the classifier's weights, in [0, 1): after each step the
@@ -169,6 +172,8 @@ class Schedule:
             require_int(name, getattr(self, name), at_least=0)
         require_choice("on_collapse", self.on_collapse, REACTIONS)
         require(isinstance(self.extra_data, str), "extra_data as a text", self.extra_data)
+        given = isinstance(self.augment, str | list | tuple)
+        require(given, "augment as a list of names", self.augment)
         words = (self.augment,) if isinstance(self.augment, str) else tuple(self.augment)
         object.__setattr__(self, "augment", words)
         for word in words:
@@ -189,7 +194,7 @@ class Schedule:
         """
         fields = {field.name for field in dataclasses.fields(cls)}
         given = {**ADDED_FIELDS, **values}
-        require(set(given) == fields, f"exactly the schedule {sorted(fields)}", sorted(given))
+        require_same_names("of a schedule", given, fields)
         return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:

@@ -166,8 +166,15 @@ class ThreatModel:
     def require_in_box(self, x: tf.Tensor | np.ndarray) -> None:
         """Raises ConfigError if a pixel of `x` lies outside the box or is NaN."""
         low, high = self.box
+        x = np.asarray(x)
+        if not x.size:
+            return
         least, most = float(np.min(x)), float(np.max(x))
-        require(low <= least and most <= high, f"images in the box [{low}, {high}]", [least, most])
+        if not (low <= least and most <= high):
+            raise ConfigError(
+                f"Expected images in the box [{low:g}, {high:g}]. Received: pixels from {least:g} "
+                f"to {most:g}. Scale them to the box, or give ThreatModel(box=...)."
+            )
 
     def clip_box(self, z: tf.Tensor) -> tf.Tensor:
         """The nearest point of the box: each pixel is clipped to [low, high]."""

@@ -95,9 +95,9 @@ def tasks(games_k: int | None) -> Iterator[Task]:
         games = (*quick, "fgsm")
         yield from (Task("minimax_attnet", eta, Protocol(k=games_k), games) for eta in ETAS)
     yield from (Task(NETS[0], 0.1, one, quick) for one in others)
-    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 6) for eta in ETAS for net in NETS)
+    yield from (Task(net, eta, Protocol(k=k)) for k in (1, 7, 6) for eta in ETAS for net in NETS)
     yield from (
-        Task(net, eta, Protocol(k=k)) for k in (5, 7, 8, 4, 3, 2) for eta in ETAS for net in NETS
+        Task(net, eta, Protocol(k=k)) for k in (5, 8, 4, 3, 2) for eta in ETAS for net in NETS
     )
 
 

@@ -85,11 +85,12 @@ class Attack:
           float32 [N, H, W, C], the adversarial examples.
 
         Raises:
-          ConfigError: see `supports`.
+          ConfigError: images, labels or seed of another type or shape, images outside of the box
+            (not checked inside a tf.function); see also `supports`.
         """
         classifier = self._subject(classifier)
-        images, labels, seed = checked_inputs(x, y, seed)
-        self.supports(classifier, x)
+        images, labels, seed = self._inputs(x, y, seed)
+        self.supports(classifier, images)
         return self.run(classifier, images, labels, seed)
 
     def run(self, classifier: Classifier, x: Tensor, labels: Tensor, seed: Tensor) -> Any:
@@ -199,8 +200,16 @@ class Attack:
 
     def __repr__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        # Shown where an error is told, too: an argument that is not kept is no further one.
+        arguments = ", ".join(f"{name}={getattr(self, name, '?')!r}" for name in names)
         return f"{type(self).__name__}({arguments})"
+
+    def _inputs(self, x, y, seed):
+        """Images, labels and seed as tensors, checked."""
+        images, labels, seed = checked_inputs(x, y, seed)
+        if tf.executing_eagerly():
+            self.threat.require_in_box(images)
+        return images, labels, seed
 
     def _subject(self, classifier):
         if not self.queries_model:

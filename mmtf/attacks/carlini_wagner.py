@@ -95,7 +95,7 @@ class CarliniWagner(TargetableAttack):
     ) -> tuple[State, None]:
         count = tf.shape(x)[0]
         low, high = tf.zeros([count]), tf.fill([count], float("inf"))
-        c = tf.fill([count], self.initial_c)
+        c = tf.fill([count], float(self.initial_c))
         return State(x, labels, low, high, c, x, tf.fill([count], float("inf"))), None
 
     def schedule(self, x: Tensor, seed: Tensor) -> Iterator[tuple]:

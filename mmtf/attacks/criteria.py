@@ -11,7 +11,7 @@ from tensorflow import Tensor
 from mmtf import losses
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack
-from mmtf.attacks.queries import checked_inputs, program, where_per_example
+from mmtf.attacks.queries import program, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_bool, require_int
 
@@ -128,9 +128,8 @@ class TargetableAttack(Attack):
 
     def __call__(self, classifier: Any, x: Any, y: Any, *, seed: Any = (0, 0)) -> Tensor:
         classifier = self._subject(classifier)
-        images, y, seed = checked_inputs(x, y, seed)
+        x, y, seed = self._inputs(x, y, seed)
         self.supports(classifier, x)
-        x = images
         labels = self.criterion.labels(classifier, x, y, seed)
         return self.criterion.keep_own(self.run(classifier, x, labels, seed), x, y, labels)
 

@@ -32,7 +32,9 @@ class ExpectationOverTransformation(Attack):
       samples: number of calls averaged, > 0.
 
     Raises:
-      ConfigError: `attack` stops early, or samples <= 0.
+      ConfigError: `attack.stop_early` is True, or samples <= 0. Attacks without this argument
+        (AutoAttack, FAB, DeepFool, Square) are accepted; they stop at the boundary of the mean and
+        understate the error of single draws.
 
     Source: Athalye, Carlini & Wagner (2018), section 4.2: grad E f(t(x)) = E grad f(t(x)).
     """

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
@@ -81,7 +82,13 @@ def per_example(values: Tensor, like: Tensor) -> Tensor:
 
 
 def checked_inputs(x: Any, y: Any, seed: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns images, labels and seed as tensors; raises ConfigError for other types or shapes."""
+    """Returns images (NumPy's as float32), labels (int32) and seed as tensors.
+
+    Raises:
+      ConfigError: other types or shapes.
+    """
+    if isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.floating):
+        x = x.astype(np.float32, copy=False)
     x, y, seed = (tf.convert_to_tensor(value) for value in (x, y, seed))
     require(x.dtype.is_floating, "float images in the box", f"{x.dtype.name} {tuple(x.shape)}")
     whole = y.dtype.is_integer and y.shape.rank in (None, 1)
@@ -91,4 +98,5 @@ def checked_inputs(x: Any, y: Any, seed: Any) -> tuple[Tensor, Tensor, Tensor]:
         require(same, "a label for each image", f"{y.shape[0]} labels of {x.shape[0]} images")
     pair = seed.dtype.is_integer and seed.shape.is_compatible_with([2])
     require(pair, "seed as two whole numbers", f"{seed.dtype.name} of shape {seed.shape}")
-    return x, y, seed
+    # Operations refuse labels of 8 bits, as Keras' datasets have them.
+    return x, tf.cast(y, tf.int32), seed

@@ -32,6 +32,9 @@ class UniversalPerturbation(Attack):
         self.perturbation = np.asarray(perturbation, np.float32)
 
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
+        known = x.shape[1:].is_fully_defined()
+        same = not known or self.perturbation.shape == tuple(x.shape[1:])
+        require(same, f"a perturbation of shape {x.shape[1:]}", self.perturbation.shape)
         return self.threat.project(x + self.perturbation, x)
 
 

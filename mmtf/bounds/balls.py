@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
+from mmtf.config import NORMS
 from mmtf.errors import ConfigError, require, require_choice, require_range, shown
 from mmtf.norms.sizes import norms_of, slack
 from mmtf.radius import PIXELS, Box, as_radius, largest, require_norm
 from mmtf.threat import ThreatModel
 
-NORMS = ("linf", "l2", "l1")
 # Rounds of the search for the multiplier of the l2 ball. Every round gives a valid bound; with few
 # clipped pixels the first two are exact to rounding.
 ROUNDS = 10

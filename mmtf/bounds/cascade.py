@@ -11,7 +11,7 @@ from mmtf.bounds.balls import Ball, as_ball
 from mmtf.bounds.certificates import Certificates, InvertedBracket
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
-from mmtf.bounds.problem import Problem, default_chunk
+from mmtf.bounds.problem import Problem, default_chunk, require_examples
 from mmtf.bounds.verifier import BATCH, Deadline, Verifier
 from mmtf.bounds.verifiers import BOUNDS
 from mmtf.errors import ConfigError, RunError, require, require_int, require_number
@@ -92,7 +92,8 @@ def certify(
     require(isinstance(verifiers, list | tuple), "verifiers as a list", verifiers)
     require(len(verifiers) > 0, "at least one verifier", list(verifiers))
     require_int("batch_size", batch_size)
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = require_examples(graph, x, y)
+    require(len(x) > 0, "at least one image", x.shape)
     ball = as_ball(threat).with_tolerance(x[:1].size)
     chunk = chunk or default_chunk(graph)
     stages = [verifier_of(one, graph, chunk) for one in verifiers]

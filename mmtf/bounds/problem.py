@@ -22,6 +22,23 @@ SHARE, ARRAYS = 0.02, 8
 MOST_ROWS = 1024
 
 
+def require_examples(graph: Graph, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images and labels as arrays.
+
+    Raises:
+      ConfigError: the images do not fit the model, or a label is not the number of a class.
+    """
+    x, labels = np.asarray(x), np.asarray(y)
+    shape, classes = graph.nodes[INPUT].shape, graph.num_classes
+    require(x.shape[1:] == shape, f"images {shape}", x.shape)
+    require(labels.shape == (len(x),), f"{len(x)} labels", labels.shape)
+    whole = np.issubdtype(labels.dtype, np.integer)
+    require(whole, "labels as whole numbers", labels.dtype.name)
+    known = ((labels >= 0) & (labels < classes)).all()
+    require(bool(known), f"labels from 0 to {classes - 1}", labels[:10].tolist())
+    return x, labels
+
+
 @dataclasses.dataclass(eq=False)
 class Problem:
     """Examples, their balls, and bounds that every verifier may use and improve.
@@ -77,15 +94,8 @@ class Problem:
           ConfigError: the images do not fit the model or lie outside the box, or a label is not
             the number of a class.
         """
-        x, labels = np.asarray(x), np.asarray(y)
-        classes = graph.num_classes
-        require(
-            x.shape[1:] == graph.nodes[INPUT].shape, f"images {graph.nodes[INPUT].shape}", x.shape
-        )
-        require(labels.shape == (len(x),), f"{len(x)} labels", labels.shape)
-        region = ball.region(x)
-        known = ((labels >= 0) & (labels < classes)).all()
-        require(bool(known), f"labels from 0 to {classes - 1}", labels[:10].tolist())
+        x, labels = require_examples(graph, x, y)
+        region, classes = ball.region(x), graph.num_classes
         chunk = default_chunk(graph) if chunk is None else chunk
         require_int("chunk", chunk)
         norms = row_norms(graph, ball.norm, chunk) if norms is None else norms

@@ -163,7 +163,9 @@ class Classifier:
         parts: list[Any]
         if self.keras_model is None:
             own = getattr(self.model, "fingerprint", None)
-            require(own is not None, "a Keras model, or a callable with a fingerprint", self.model)
+            told = "a Keras model, or a function with an attribute `fingerprint`: a text that "
+            told += "changes with it, by which results are kept"
+            require(own is not None, told, self.model)
             parts = [str(own)]
         else:
             parts = parts_of(self.keras_model)

@@ -16,7 +16,14 @@ from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.precision import computing_in
 from mmtf.errors import ConfigError, reason_of, require, require_path
-from mmtf.storage.files import PARTIAL, files_within, remove_files, to_disk, write_atomically
+from mmtf.storage.files import (
+    PARTIAL,
+    files_within,
+    remove_files,
+    require_folder_of,
+    to_disk,
+    write_atomically,
+)
 
 PB = "saved_model.pb"
 # Inputs and outputs of the signatures that `save_serving`, `save_attacker`, `save_filter` write.
@@ -52,10 +59,13 @@ def save_keras(classifier: keras.Model | Classifier, path: str) -> None:
     """Saves a Keras model as a .keras file, atomically; of a Classifier, the model that it wraps.
 
     Raises:
-      ConfigError: the Classifier does not wrap a Keras model, or `path` does not end in .keras.
+      ConfigError: the Classifier does not wrap a Keras model, or `path` does not end in .keras or
+        is in a folder that does not exist.
     """
     require_path("path", path)
-    require(os.fspath(path).endswith(".keras"), "a path that ends in .keras", path)
+    path = os.path.expanduser(path)
+    require(path.endswith(".keras"), "a path that ends in .keras", path)
+    require_folder_of(path)
     write_atomically(path, _keras_model(classifier).save)
 
 
@@ -87,7 +97,7 @@ def save_serving(
       OSError: TensorFlow cannot write the files.
     """
     require(callable(preprocess), "preprocess as a function of uint8 images", preprocess)
-    require(hasattr(image_shape, "__iter__"), "image_shape as (H, W, C)", image_shape)
+    image_shape = checked_shape(image_shape)
     raw = tf.TensorSpec([None, *image_shape], tf.uint8, name="images")
     scaled = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
 
@@ -125,7 +135,7 @@ def save_attacker(attacker: keras.Model, image_shape: Sequence[int], path: str) 
     Raises:
       ConfigError, OSError: see `save_serving`.
     """
-    images = tf.TensorSpec([None, *image_shape], tf.float32, name="images")
+    images = tf.TensorSpec([None, *checked_shape(image_shape)], tf.float32, name="images")
     labels = tf.TensorSpec([None], tf.int32, name="labels")
 
     def perturb(images, labels):
@@ -154,6 +164,18 @@ def save_filter(filter: keras.Model, path: str) -> None:
     )
 
 
+def checked_shape(image_shape: Any) -> tuple[int, int, int]:
+    """Returns (H, W, C).
+
+    Raises:
+      ConfigError: it is not three positive whole numbers.
+    """
+    shape = tuple(image_shape) if isinstance(image_shape, list | tuple) else ()
+    good = len(shape) == 3 and all(isinstance(one, int) and one > 0 for one in shape)
+    require(good, "image_shape as (H, W, C), three whole numbers", image_shape)
+    return shape
+
+
 def _keras_model(classifier):
     model = as_classifier(classifier).keras_model
     require(model is not None, "a Keras model to save", classifier)
@@ -173,7 +195,8 @@ def write_saved_model(model: keras.Model, endpoints: dict[str, tuple], path: str
       ConfigError, OSError: see `save_serving`.
     """
     require_path("path", path)
-    path = os.path.realpath(path)
+    path = os.path.realpath(os.path.expanduser(path))
+    require_folder_of(path)
     _require_replaceable(path)
     folder = os.path.dirname(path)
     temporary = tempfile.mkdtemp(prefix=PARTIAL, dir=folder)
@@ -203,7 +226,11 @@ def _replace(path, new):
     _require_replaceable(path)  # again: writing takes seconds
     aside = tempfile.mkdtemp(prefix=PARTIAL, dir=os.path.dirname(path))
     os.replace(path, aside)  # a kill while deleting in place would leave a partial folder
-    os.replace(new, path)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
     if os.path.exists(os.path.join(aside, PB)):
         remove_files(aside, saved_model_files(aside))
     else:

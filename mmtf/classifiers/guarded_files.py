@@ -1,5 +1,6 @@
 """Guarded classifiers as files: a folder that mmtf loads, and a SavedModel for serving."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import tensorflow as tf
 from mmtf.classifiers.admission import logits_on
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.detectors import Detector, DivergenceDetector, ReconstructionDetector
-from mmtf.classifiers.export import CHECKED, save_keras, write_saved_model
+from mmtf.classifiers.export import CHECKED, checked_shape, save_keras, write_saved_model
 from mmtf.classifiers.guarded import Guarded
 from mmtf.classifiers.keras_files import load_keras
 from mmtf.classifiers.precision import computing_in
@@ -38,10 +39,14 @@ def save_guarded_files(guarded: Guarded, folder: str) -> list[str]:
       The names of the files.
 
     Raises:
-      ConfigError: the classifier is not a Keras model, or has a preprocessing.
+      ConfigError: the classifier is not a Keras model or has a preprocessing, or a detector has no
+        threshold; nothing is then written.
     """
     base = guarded.base
     require(base.preprocessing is None, "a classifier without preprocessing", base)
+    for one in guarded.detectors:
+        expected = "a detector with a threshold, as `calibrated` gives it"
+        require(math.isfinite(one.threshold), expected, one.threshold)
     names, models = [CLASSIFIER], guarded.autoencoders
     save_keras(base, os.path.join(folder, CLASSIFIER))
     for number, model in enumerate(models):
@@ -127,6 +132,7 @@ def save_guarded(
     require(callable(preprocess), "preprocess as a function of uint8 images", preprocess)
     model = guarded.base.keras_model
     require(model is not None, "a Keras model to save", guarded.base)
+    image_shape = checked_shape(image_shape)
     logits_on(guarded, tf.random.stateless_uniform([CHECKED, *image_shape], [0, 0], -1.0, 1.0))
     inner = guarded.at(None)
 

@@ -78,11 +78,13 @@ def holding(variables: list[tf.Variable], values: list[Any]) -> Iterator[None]:
       values: one for each.
     """
     before = [tf.identity(one) for one in variables]
-    for one, value in zip(variables, values, strict=True):
-        one.assign(value)
-    yield
-    for one, value in zip(variables, before, strict=True):
-        one.assign(value)
+    try:
+        for one, value in zip(variables, values, strict=True):
+            one.assign(value)
+        yield
+    finally:
+        for one, value in zip(variables, before, strict=True):
+            one.assign(value)
 
 
 def _attributes(model) -> Iterator[tuple[str, Any, keras.layers.Layer]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ def in_one_line(
                     _refuse_words(*arguments)
                 if flags.FLAGS.is_parsed():
                     refuse_empty(flags.FLAGS)
+                    _expand_home(flags.FLAGS)
                 return main(*arguments)
             except (ConfigError, RunError, OSError) as error:
                 print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -66,6 +68,12 @@ def in_one_line(
         return guarded
 
     return decorate
+
+
+def _expand_home(values: flags.FlagValues) -> None:
+    """Replaces a leading ~ of --output, which shells leave in --output=~/report."""
+    if "output" in values and values.output:
+        values["output"].value = os.path.expanduser(values.output)
 
 
 def says_kept(kept: str, output: Callable[[], str | None] | None = None) -> Stopped:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf import losses
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_number
-from mmtf.games.base import Game, reset_optimizer
+from mmtf.games.base import Game
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -26,7 +26,8 @@ class Distillation(Game):
     The student starts from the teacher's initial weights and a new optimizer, and sees the teacher
     in inference mode. It is deployed at T = 1: its logits are then about T times those of an
     ordinary net, the gradient of the cross-entropy vanishes in float32, and attacks that use it
-    fail. Losses of differences of logits (`apgd` with `dlr`, `cw`) show the true error.
+    fail. Losses of differences of logits (`apgd` with `dlr`, `carlini_wagner` in l2) show the true
+    error.
 
     The metric `risk` is the cross-entropy that is minimized.
 
@@ -36,6 +37,7 @@ class Distillation(Game):
     """
 
     rounds = 1
+    smooths_labels = False
     input_gradients: ClassVar[bool] = False
 
     def __init__(self, threat: ThreatModel, *, temperature: float = 50.0):
@@ -59,7 +61,7 @@ class Distillation(Game):
     def begin_round(self, players: Players, number: int) -> None:
         players.models["teacher"].store()
         players.models["initial"].restore()
-        reset_optimizer(players.updaters["classifier"])
+        super().begin_round(players, number)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         return batch

@@ -11,7 +11,7 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.loading import load_classifier
 from mmtf.defenses.halves import HALVES, logits_of_both
 from mmtf.errors import require, require_choice, require_int
-from mmtf.games.base import Game, reset_optimizer, steepest_attack
+from mmtf.games.base import Game, steepest_attack
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -55,7 +55,8 @@ class EnsembleAdv(Game):
     ):
         super().__init__(threat)
         require_int("static_nets", static_nets, at_least=0)
-        require(not isinstance(static_paths, str), "static_paths as a list", static_paths)
+        given = static_paths is None or isinstance(static_paths, list | tuple)
+        require(given, "static_paths as a list", static_paths)
         require_choice("halves", halves, HALVES)
         self.static_nets = static_nets
         self.static_paths = list(static_paths or ())
@@ -89,7 +90,7 @@ class EnsembleAdv(Game):
         for variable in self.trainable(players):
             values = np.array(tf.convert_to_tensor(variable))
             variable.assign(random.permutation(values.ravel()).reshape(values.shape))
-        reset_optimizer(players.updaters["classifier"])
+        super().begin_round(players, number)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         sources = [players.classifier, *self._static(players)]

@@ -37,8 +37,8 @@ class InputGradient(Game):
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        logits, each, gradient = loss_and_gradient(players.classifier, *clean, training=True)
+        logits, _, gradient = loss_and_gradient(players.classifier, *clean, training=True)
         context.observe(logits, clean.y)
-        risk = context.mean(each)
+        risk = context.mean(context.cross_entropy(logits, clean.y))
         penalty = self.gamma / 2 * context.mean(inner(gradient, gradient))
         return risk + penalty, {"risk": risk, "penalty": penalty}

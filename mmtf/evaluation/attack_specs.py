@@ -87,6 +87,10 @@ def make_attacks(
     sources = sources or {}
     made: dict[str, Attack | FittedAttack] = {}
     for name, options in attacks.items():
+        known = {"recipe"} if name == UNIVERSAL else set()
+        if name in (MET, UNIVERSAL, *recipes):
+            told = f"{name} with the option recipe alone" if known else f"{name} without options"
+            require(set(options) <= known, told, dict(options))
         if name == MET:
             require(attacker is not None, f"a game that trains an attacker, for {MET}", attacker)
             made[name] = LearnedAttack(threat, attacker)

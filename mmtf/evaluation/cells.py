@@ -111,7 +111,7 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
     if options.skip_certified and examples.proved and _aims_anywhere(attack):
         rows = np.flatnonzero(~examples.proved.certified(row.classifier, attack.threat))
         if not len(rows):
-            return with_proved(None, rows, x, options.keep)
+            return with_proved(None, rows, x, options.keep, options.distances)
         x, y = x[rows], y[rows]
     found = measure(
         row.classifier,
@@ -136,7 +136,8 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
 
 def _aims_anywhere(attack) -> bool:
     """Whether an attack wants any misclassification, and not one as a certain class."""
-    return getattr(attack, "target", None) is None
+    inner = getattr(attack, "attack", None)  # of a transferred or averaged attack
+    return getattr(attack, "target", None) is None and (inner is None or _aims_anywhere(inner))
 
 
 def _entry(row, column, examples, options) -> cache.Entry:

@@ -92,9 +92,10 @@ def bisected(
     above[wrong] = 0.0
     while (going := above - low > tolerance).any():
         going &= np.isfinite(above)
+        middles = (low + above) / 2
+        going &= (low < middles) & (middles < above)  # none is between neighbors in float64
         if not going.any():
             break
-        middles = (low + above) / 2
         for middle in np.unique(middles[going]):
             rows = np.flatnonzero(going & (middles == middle))
             proved = prove(float(middle), rows)

@@ -4,11 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.transfer import Transfer
+from mmtf.attacks.universal import UniversalPerturbation
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.classifiers.fingerprint import parts_of
 from mmtf.data.dataset import Dataset
-from mmtf.registry import source_of
+from mmtf.errors import require
+from mmtf.registry import kept_arguments, source_of
+from mmtf.storage.digest import sha256
 from mmtf.threat import ThreatModel
 
 
@@ -69,17 +74,36 @@ class ComputedAttack(FittedAttack):
         return self.attack
 
     def identity(self) -> str:
-        """The attack's arguments and source code, and the weights of a transfer's surrogate."""
-        if isinstance(self.attack, Transfer):
-            source = as_classifier(self.attack.source).fingerprint
-            inner = self.attack.attack
-            return f"Transfer({source}, {inner!r})" + source_of(type(inner))
-        return repr(self.attack) + source_of(type(self.attack))
+        """The attack's arguments and source code, with those of an attack within it; weights and
+        perturbations by their hash.
+        """
+        return _identity(self.attack)
 
     def __repr__(self) -> str:
         return f"ComputedAttack({self.attack!r})"
 
 
 def as_fitted(attack: Any) -> FittedAttack:
-    """Wraps an Attack as a column of a table; returns a FittedAttack unchanged."""
+    """Wraps an Attack as a column of a table; returns a FittedAttack unchanged.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    told = "an attack that is made, as mmtf.attacks.PGD(threat, steps=100)"
+    require(isinstance(attack, Attack | FittedAttack), told, attack)
     return attack if isinstance(attack, FittedAttack) else ComputedAttack(attack)
+
+
+def _identity(attack: Attack) -> str:
+    inner = getattr(attack, "attack", None)
+    if isinstance(attack, Transfer):
+        source = as_classifier(attack.source).fingerprint
+        return f"Transfer({source}, {inner!r})" + source_of(type(inner))
+    kept_arguments(attack)  # all of them are in its text
+    told = repr(attack) + source_of(type(attack))
+    # The text of a network or of a large array does not tell its values.
+    if isinstance(attack, LearnedAttack):
+        told += sha256(*parts_of(attack.network))
+    if isinstance(attack, UniversalPerturbation):
+        told += sha256(attack.perturbation)
+    return told + _identity(inner) if isinstance(inner, Attack) else told

@@ -80,11 +80,11 @@ def evaluate(
     if threat is not None:
         require_threat(threat)
     if not isinstance(attacks, dict):
+        require_names("attacks", attacks)
         if threat is None:
             raise ConfigError(
                 "Expected threat=ThreatModel(eta=...) for attacks by name. Received: None."
             )
-        require_names("attacks", attacks)
         attacks = make_attacks({name: {} for name in attacks}, threat, seed=seed)
     columns = {name: as_fitted(attack) for name, attack in attacks.items()}
     threat = threat or next(iter(columns.values())).threat

@@ -37,7 +37,7 @@ def minimal_distance(
       batch_size: see `misclassified`.
 
     Returns:
-      float64 [N]: 0 where x is misclassified, NaN where z is classified correctly.
+      float64 [N]: NaN where z is classified correctly, else 0 where x is misclassified.
 
     Example:
       >>> import tensorflow as tf

@@ -96,18 +96,26 @@ def table_findings(
     """Signs of masked gradients in the errors, for the attacks of each norm and box apart.
 
     Args:
-      wrong: the errors; `worst` is left out.
+      wrong: the errors; `worst` is left out, and so are targeted attacks, which fail on images
+        that others break.
       columns: radius -> name of an attack -> the attack, whose own threat model counts.
     """
     kinds: dict[tuple, dict] = {}
     for (defense, attack, eta), errors in wrong.items():
-        if attack in columns[eta]:
+        if attack in columns[eta] and not _is_targeted(columns[eta][attack]):
             threat = columns[eta][attack].threat
             # The balls of one kind are nested: they differ in their radius alone.
             weights = np.asarray(threat.weights).tobytes()
             kind = kinds.setdefault((threat.norm, threat.box, weights), {})
             kind[defense, attack, threat.radius] = errors
     return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
+
+
+def _is_targeted(column: FittedAttack) -> bool:
+    attack = getattr(column, "attack", None)
+    while attack is not None and getattr(attack, "target", None) is None:
+        attack = getattr(attack, "attack", None)  # of a transferred or averaged attack
+    return attack is not None
 
 
 def paired_tests(

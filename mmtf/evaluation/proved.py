@@ -60,7 +60,9 @@ class Proved:
         return self._graphs[name]
 
 
-def with_proved(result: Result | None, rows: np.ndarray, x: np.ndarray, keep: int) -> Result:
+def with_proved(
+    result: Result | None, rows: np.ndarray, x: np.ndarray, keep: int, distances: bool = False
+) -> Result:
     """The outcome on all examples from that on those that were attacked.
 
     A certified example is classified correctly; its image is the clean one.
@@ -70,10 +72,12 @@ def with_proved(result: Result | None, rows: np.ndarray, x: np.ndarray, keep: in
       rows: int, numbers of the attacked examples, increasing.
       x: all images.
       keep: number of images of the outcome.
+      distances: whether an outcome without attacked examples has distances, all NaN.
     """
     wrong = np.zeros(len(x), bool)
     if result is None:
-        return Result("", wrong, 0.0, images=x[:keep])
+        distance = np.full(len(x), np.nan) if distances else None
+        return Result("", wrong, 0.0, images=x[:keep], distance=distance)
     wrong[rows] = result.wrong
     images, shown = np.array(x[:keep]), rows[rows < keep]
     images[shown] = result.images[: len(shown)]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf.attacks.single_step import FGSM
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int
-from mmtf.games.base import Game, reset_optimizer
+from mmtf.games.base import Game
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.threat import ThreatModel
@@ -51,7 +51,7 @@ class AdvFGSM(Game):
 
     def begin_round(self, players: Players, number: int) -> None:
         players.models["frozen"].store()
-        reset_optimizer(players.updaters["classifier"])
+        super().begin_round(players, number)
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         x, y = batch

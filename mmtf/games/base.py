@@ -24,9 +24,12 @@ class Game:
     the optimizer down the gradient of `objective` with Z held constant. Overriding these two makes
     most games; games whose attacker is a network that learns override `step`.
 
-    All methods have access to all players. Images are in the box [-1, 1]; `players.classifier` maps
-    them to the pixel range of a model given as `Classifier(model, bounds=(0, 1))`, so that radii,
-    gradients with respect to images and penalties on these gradients are on the scale of the box.
+    A subclass keeps each argument of its constructor as an attribute of the same name: checkpoints
+    compare them. All methods have access to all players.
+
+    Images are in the box [-1, 1]; `players.classifier` maps them to the pixel range of a model
+    given as `Classifier(model, bounds=(0, 1))`, so that radii, gradients with respect to images and
+    penalties on these gradients are on the scale of the box.
 
     Args:
       threat: the constraint of Eq. 5 on the attacker.
@@ -35,10 +38,12 @@ class Game:
       threat: as given.
       rounds: number of rounds after round 0; `begin_round` is called before each.
       metrics: the names of the metrics that `step` returns; `risk` must be among them.
-      batch_divisor: the number of examples on a replica must be a multiple of it.
+      batch_divisor: with several replicas, the number of examples on each must be a multiple of
+        it; with one, any number may come.
       learns_attacker: whether the players include an attack network, named `attacker`.
       input_gradients: whether it needs the classifier's gradients with respect to images.
       trains_classifier: whether it updates the classifier's weights.
+      smooths_labels: whether a part of its objective has labels that `label_smoothing` smooths.
 
     Example:
       TRADES (Zhang et al. 2019) trains on the clean images and penalizes the Kullback-Leibler
@@ -64,6 +69,7 @@ class Game:
     learns_attacker: ClassVar[bool] = False
     input_gradients: ClassVar[bool] = True
     trains_classifier: ClassVar[bool] = True
+    smooths_labels: ClassVar[bool] = True
 
     @property
     def single_step(self) -> bool:
@@ -100,7 +106,14 @@ class Game:
         return players
 
     def begin_round(self, players: Players, number: int) -> None:
-        """Called outside of any graph before the first step of round `number` > 0."""
+        """Called outside of any graph before the first step of round `number` > 0.
+
+        Every optimizer starts afresh, so that the schedule of its learning rate, which is that of a
+        round, begins anew. An override calls this method as well.
+        """
+        for updater in players.updaters.values():
+            if hasattr(updater, "iterations"):
+                reset_optimizer(updater)
 
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         """Takes one max step and one min step.

@@ -11,8 +11,8 @@ from mmtf.threat import ThreatModel
 class IBP(CertifiedGame):
     """min_u k f(u, X) + (1 - k) g(u) with g the risk certified by interval bounds.
 
-    k falls from 1 to `clean_weight` while the radius rises (Gowal et al. 2018, Eq. 12). `risk` is
-    the certified risk g.
+    k falls from 1 to `clean_weight` while the radius rises (Gowal et al. 2018, Eq. 12). The
+    metrics are `risk`, the mean cross-entropy f of clean images, and `certified_risk`, g.
 
     Args:
       threat: the constraint of Eq. 5, with the norm linf.

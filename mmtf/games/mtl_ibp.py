@@ -68,7 +68,7 @@ class Strongest(MTLIBP):
 class PGDThenMTLIBP(MTLIBP):
     """MTL-IBP from the weights of a PGD-trained net: round 0 is PGD training, round 1 MTL-IBP.
 
-    With a ramp, the radius rises from 0 in each of the two rounds.
+    With a ramp, the radius rises from 0 in each of the two rounds. The optimizer starts afresh.
 
     Args:
       threat, alpha, max_steps, weight_l1: see `MTLIBP`.
@@ -82,6 +82,6 @@ class PGDThenMTLIBP(MTLIBP):
         bound = super().bound
         return tf.cond(
             context.round > 0,
-            lambda: (tf.constant(self.alpha), bound(players, clean, context)[1]),
+            lambda: (tf.constant(float(self.alpha)), bound(players, clean, context)[1]),
             lambda: (tf.constant(0.0), tf.constant(0.0)),
         )

@@ -24,6 +24,8 @@ class SABR(CertifiedGame):
       weight_l1: see `CertifiedGame`.
     """
 
+    smooths_labels = False
+
     def __init__(
         self,
         threat: ThreatModel,

@@ -27,7 +27,8 @@ def replay_plan(source: str, numbers: Sequence[Any] | None) -> tuple[str, list[i
 
     Args:
       source: workdir of an adv_fgsm run.
-      numbers: the k of each FGSM k to replay; None: 1, 2 and the one crafted on the last round.
+      numbers: the k of each FGSM k to replay; None: 1, 2 and R, the number of rounds
+        (FGSM R is crafted on the classifier of round R - 1).
 
     Returns:
       (folder of the rounds' classifiers, the k to replay).

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require
 
 FORMAT = 1
 PARTIAL = ".partial-"  # prefix of files and folders that are being written
@@ -31,6 +31,12 @@ def write_json(path: str, value: Any) -> None:
 def write_text(path: str, text: str) -> None:
     """Writes `text` to `path` as UTF-8; a kill or a full disk leaves the old file intact."""
     write_atomically(path, lambda temporary: _write(text, temporary))
+
+
+def require_folder_of(path: str) -> None:
+    """Raises ConfigError if the folder in which `path` would be written does not exist."""
+    folder = os.path.dirname(os.path.abspath(path))
+    require(os.path.isdir(folder), "a path in a folder that exists", path)
 
 
 def write_atomically(path: str, write: Callable[[str], Any]) -> None:

@@ -114,11 +114,12 @@ def validate_model(classifier: Classifier, game: Game, dataset: Dataset, replica
             "made outside of their strategy. Give the function, or make one device visible "
             "(CUDA_VISIBLE_DEVICES=0)."
         )
-    if any(weight.dtype != "float32" for weight in model.trainable_variables):
-        raise ConfigError(
-            "Expected float32 variables. Received: another type. Use precision='bfloat16' to "
-            "compute in bfloat16."
-        )
+    for weight in model.trainable_variables:
+        if weight.dtype != "float32":
+            raise ConfigError(
+                f"Expected float32 variables. Received: {weight.path} of {weight.dtype}. Use "
+                "precision='bfloat16' to compute in bfloat16."
+            )
 
 
 def refuse_mirrored(words: tuple[str, ...], dataset: str) -> None:

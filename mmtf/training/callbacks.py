@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+from mmtf.errors import require_int
+
 
 @dataclasses.dataclass
 class Callbacks:
@@ -19,3 +21,6 @@ class Callbacks:
     on_evaluation: Callable[[int], None] | None = None
     evaluate_every: int = 1_000_000_000
     on_round_end: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        require_int("evaluate_every", self.evaluate_every)

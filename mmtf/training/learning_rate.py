@@ -10,7 +10,7 @@ from mmtf.config import Schedule
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to the peak rate, then constant or a cosine down to 0 at the last step.
+    """Linear warm-up to the peak rate, then constant or a cosine to 0 one step after the last.
 
     Args:
       schedule: peak rate, steps of warm-up, and decay (`constant` or `cosine`).

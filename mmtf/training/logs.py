@@ -21,7 +21,10 @@ class Logs:
     """
 
     def __init__(self, folder: str, config: dict):
-        self._writer, self._told = tf.summary.create_file_writer(folder), False
+        self._told = False
+        self._writer = tf.summary.create_noop_writer()
+        with self._writing():
+            self._writer = tf.summary.create_file_writer(folder)
         with self._writing():
             tf.summary.text("config", f"```json\n{json.dumps(config, indent=1)}\n```", step=0)
             hparams.hparams(dict(_flat(config)))

@@ -216,6 +216,11 @@ def refuse_options(game: Any, schedule: Schedule) -> None:
                 raise ConfigError(
                     f"Expected {option} with a game that trains the classifier. Received: {name}."
                 )
+    if schedule.label_smoothing and not game.smooths_labels:
+        raise ConfigError(
+            "Expected label_smoothing with a game that minimizes a cross-entropy with the labels. "
+            f"Received: {name}."
+        )
     if schedule.on_collapse != "warn" and not game.single_step:
         raise ConfigError(
             f"Expected on_collapse={schedule.on_collapse} with a game of a single attack step, "

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import inspect
 from typing import Any
 
 import keras
@@ -16,6 +15,7 @@ from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
 from mmtf.errors import require
 from mmtf.games.base import Game
+from mmtf.registry import kept_arguments
 from mmtf.runtime.devices import default_strategy, resolve_jit
 from mmtf.storage.digest import sha256
 from mmtf.training.admission import (
@@ -264,8 +264,7 @@ def _identity(trainer, dataset, schedule, options, extra) -> dict:
 
 def _game_identity(game) -> dict:
     """Class and settings of a game; of a game within a game (`AWP`), too."""
-    names = list(inspect.signature(type(game).__init__).parameters)[1:]
-    settings = {name: getattr(game, name, None) for name in names}
+    settings = kept_arguments(game)
     for name, value in settings.items():
         if isinstance(value, Game):
             settings[name] = _game_identity(value)

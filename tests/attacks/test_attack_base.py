@@ -4,17 +4,20 @@ import gc
 import logging
 import weakref
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from mmtf import losses
-from mmtf.attacks import ExpectationOverTransformation, UniversalPerturbation
+from mmtf.attacks import ATTACKS, ExpectationOverTransformation, UniversalPerturbation
 from mmtf.attacks.autoattack import AutoAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.iterated import IFGSM, PGD
 from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import as_classifier
+from mmtf.errors import ConfigError
+from mmtf.registry import kept_arguments
 from mmtf.threat import ThreatModel
 
 
@@ -140,3 +143,38 @@ def test_two_attacks_on_one_classifier_do_not_mix(smooth, rng):
         assert (tf.argmax(smooth(z, training=False), 1) == y).numpy().mean() > 0.8
         sizes.append(np.abs(z - x).max())
     np.testing.assert_allclose(sizes, [0.01, 0.02], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "apgd"])
+def test_images_and_labels_of_other_types_are_taken(name, rng):
+    net = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    x, y = rng.uniform(-1, 1, (6, 4, 4, 1)), rng.integers(0, 3, 6)
+    attack = ATTACKS[name](ThreatModel(eta=0.1))
+    z = attack(net, x, y.astype(np.uint8))
+    assert z.dtype == tf.float32
+    expected = attack(net, x.astype(np.float32), y.astype(np.int32))
+    np.testing.assert_array_equal(z, expected)
+
+
+def test_images_outside_of_the_box_are_refused(smooth):
+    x, y = np.full([1, 4, 4, 1], 255, np.float32), np.zeros(1, np.int32)
+    with pytest.raises(ConfigError, match=r"box \[-1, 1\]. Received: pixels from 255 to 255"):
+        IFGSM(ThreatModel(eta=0.1))(smooth, x, y)
+
+
+def test_a_perturbation_of_another_shape_is_refused(smooth):
+    attack = UniversalPerturbation(ThreatModel(eta=0.1), np.zeros([4, 4]))
+    with pytest.raises(ConfigError, match="a perturbation of shape"):
+        attack(smooth, np.zeros([1, 4, 4, 1], np.float32), np.zeros(1, np.int32))
+
+
+def test_an_argument_that_is_not_kept_is_named():
+    class Forgets(Attack):
+        def __init__(self, threat, tries=3):
+            super().__init__(threat)
+            self._tries = tries
+
+    attack = Forgets(ThreatModel(eta=0.1))
+    assert "tries='?'" in repr(attack)
+    with pytest.raises(ConfigError, match="self.tries = tries"):
+        kept_arguments(attack)

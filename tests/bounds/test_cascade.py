@@ -181,6 +181,15 @@ def test_wrong_arguments():
     ):
         with pytest.raises(ConfigError, match=message):
             certify(linear(), x, y, ball, **options)
+    for images, labels, message in (
+        (x, [2], "labels from 0 to 1"),
+        (x, [0.0], "labels as whole numbers"),
+        (x, [0, 0], "1 labels"),
+        (np.zeros([1, 3]), y, "images"),
+        (x[:0], y[:0], "at least one image"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            certify(linear(), images, np.asarray(labels), ball)
     assert VERIFIERS == ("ibp", "crown_ibp", "crown", "alpha_crown")
 
 

@@ -240,3 +240,36 @@ def test_serving_is_float32_for_a_half_precision_model(tmp_path):
     logits = served.signatures["logits"](images=tf.ones([1, 1, 1, 1]))["logits"]
     np.testing.assert_array_equal(logits, np.array([[1.0, 1.001]], np.float32))
     assert model.layers[-1].dtype_policy.name == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("shape", [(8, 8), "8x8x1", (8, 8, 0), 8])
+def test_another_image_shape_is_refused(shape, tmp_path):
+    with pytest.raises(ConfigError, match=r"image_shape as \(H, W, C\)"):
+        save_serving(classifier_of(0), standardize_per_image, shape, str(tmp_path / "saved"))
+
+
+def test_the_home_folder_is_found_and_a_missing_folder_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_keras(classifier_of(0), "~/mine.keras")
+    assert (tmp_path / "mine.keras").is_file()
+    with pytest.raises(ConfigError, match="a path in a folder that exists"):
+        save_keras(classifier_of(0), "~/missing/mine.keras")
+    with pytest.raises(ConfigError, match="a path in a folder that exists"):
+        save_serving(classifier_of(0), standardize_per_image, SHAPE, "~/missing/saved")
+
+
+def test_an_export_that_cannot_take_its_place_gives_it_back(tmp_path, monkeypatch):
+    path, calls = str(tmp_path / "saved"), []
+    save_serving(classifier_of(0), standardize_per_image, SHAPE, path)
+    before, replace = files_within(path), os.replace
+
+    def failing(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        save_serving(classifier_of(1), standardize_per_image, SHAPE, path)
+    assert files_within(path) == before

@@ -90,3 +90,10 @@ def test_damaged_files_are_told(guarded, tmp_path):
     guard.write_text("[]")
     with pytest.raises(ConfigError, match=r"guard\.json as mmtf\.magnet writes it"):
         load_classifier(str(tmp_path))
+
+
+def test_a_detector_without_a_threshold_is_refused_before_anything_is_written(guarded, tmp_path):
+    loose = ReconstructionDetector(autoencoder=convolution(1))
+    with pytest.raises(ConfigError, match="a detector with a threshold"):
+        save_guarded_files(Guarded(guarded.base, detectors=[loose]), str(tmp_path))
+    assert not list(tmp_path.iterdir())

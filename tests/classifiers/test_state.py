@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import mmtf
 from mmtf.classifiers.classifier import Classifier
-from mmtf.classifiers.state import constants_of, derive, variables_of
+from mmtf.classifiers.state import constants_of, derive, holding, variables_of
 from mmtf.errors import ConfigError
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.training.callbacks import Callbacks
@@ -201,3 +201,11 @@ def test_the_copy_of_one_logit_and_of_a_softmax(images):
         model = keras.Sequential([keras.Input(SHAPE), L.Flatten(), last])
         frozen = FrozenClassifier(Classifier(model))
         np.testing.assert_array_equal(frozen(images), Classifier(model)(images))
+
+
+def test_variables_are_set_back_after_an_error():
+    one = tf.Variable(1.0)
+    with pytest.raises(KeyboardInterrupt), holding([one], [2.0]):
+        assert float(one) == 2.0
+        raise KeyboardInterrupt
+    assert float(one) == 1.0

@@ -4,14 +4,22 @@ import keras
 import numpy as np
 import pytest
 
-from mmtf.attacks import ExpectationOverTransformation, Transfer
+from mmtf.attacks import (
+    PGD,
+    ExpectationOverTransformation,
+    LearnedAttack,
+    Transfer,
+    UniversalPerturbation,
+)
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import make_attacks
+from mmtf.evaluation.cells import _aims_anywhere
 from mmtf.evaluation.fitted import as_fitted
 from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import payoff_matrix
+from mmtf.evaluation.payoff_result import _is_targeted
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)
@@ -113,3 +121,45 @@ def test_a_source_that_does_not_fit_is_refused(data):
             etas=[0.3],
             sources={"wide": model},
         )
+
+
+def test_values_that_a_text_does_not_show_are_part_of_an_identity(rng):
+    def network(seed):
+        inputs = [keras.Input((2, 2, 1), name="x"), keras.Input((), name="y", dtype="int32")]
+        start = keras.initializers.RandomNormal(seed=seed)
+        hidden = keras.layers.Dense(1, kernel_initializer=start, name="d")(inputs[0])
+        return keras.Model(inputs, hidden, name="attacker")
+
+    v = rng.uniform(-0.1, 0.1, (40, 40, 1))
+    other = np.array(v)
+    other[20, 20] *= -1  # NumPy's text leaves out the middle of a large array
+    attacks = [LearnedAttack(THREAT, network(seed)) for seed in (0, 1)]
+    attacks += [UniversalPerturbation(THREAT, one) for one in (v, other)]
+    attacks += [ExpectationOverTransformation(one, samples=2) for one in attacks[2:]]
+    assert len({as_fitted(one).identity() for one in attacks}) == 6
+
+
+def test_a_target_is_seen_within_another_attack():
+    aimed, free = PGD(THREAT, target=0, stop_early=False), PGD(THREAT, stop_early=False)
+    for attack, targeted in ((aimed, True), (free, False)):
+        for one in (attack, ExpectationOverTransformation(attack, samples=2)):
+            assert _aims_anywhere(one) is not targeted
+            assert _is_targeted(as_fitted(one)) is targeted
+
+
+@pytest.mark.parametrize(
+    "attacks, message",
+    [
+        ({"universal": {"images": 10}}, "universal with the option recipe alone"),
+        ({"attnet": {"steps": 1}}, "attnet without options"),
+    ],
+)
+def test_options_that_a_fitted_attack_does_not_have_are_refused(attacks, message):
+    with pytest.raises(ConfigError, match=message):
+        make_attacks(attacks, THREAT)
+
+
+def test_what_is_no_attack_is_refused():
+    for one in ({"steps": 5}, PGD, "pgd"):
+        with pytest.raises(ConfigError, match="an attack that is made"):
+            as_fitted(one)

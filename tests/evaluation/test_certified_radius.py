@@ -43,3 +43,10 @@ def test_quantiles_are_radii_of_examples():
         quantile = told["quantiles"][f"{share:g}"]
         assert quantile in radius and (radius <= quantile).mean() >= share - 1 / 37
     assert told["zero"] == told["at_limit"] == 1 / 37
+
+
+def test_a_tolerance_below_the_spacing_of_numbers_ends():
+    true = np.array([0.3])
+    known = {1.0: true >= 1.0}
+    low, above = bisected(true < 0, known, lambda radius, rows: true[rows] >= radius, 1e-300)
+    assert low[0] == 0.3 and above[0] == np.nextafter(0.3, 1)

@@ -79,6 +79,9 @@ def test_all_certified_needs_no_attack_at_all():
     options = EvalOptions(checks=False, keep=2, skip_certified=True)
     found = attack_classifier(model, {"pgd": attack}, only, options)
     assert found[0].error == 0.0 and not attack.seen and len(found[0].images) == 2
+    options = dataclasses.replace(options, distances=True)
+    found = attack_classifier(model, {"pgd": attack}, only, options)
+    assert np.isnan(found[0].distance).all() and len(found[0].distance) == found[0].n
 
 
 def _constant():

@@ -155,7 +155,7 @@ def test_a_cheat_in_the_last_block_is_caught(model):
 def test_images_outside_the_box_are_refused(bad, model):
     x = np.zeros((3, *SHAPE), np.float32)
     x[1, 1, 1, 0] = bad
-    with pytest.raises(ConfigError, match=r"images in the box \[-1.0, 1.0\]"):
+    with pytest.raises(ConfigError, match=r"images in the box \[-1, 1\]"):
         measure(model, ATTACKS["none"](ThreatModel(eta=ETA)), x, np.zeros(3, int), name="none")
 
 

@@ -259,3 +259,15 @@ def test_configs_without_a_ramp_are_as_before_it_existed():
     assert RunConfig.from_dict(config.to_dict()) == config
     ramped = mmtf.run_config(game="lwa", schedule_options={"eta_ramp": 0.25})
     assert RunConfig.from_dict(ramped.to_dict()) == ramped != config
+
+
+def test_both_rounds_of_pgd_mtl_ibp_train_at_a_rate_that_falls_to_zero():
+    model, kept = NETS["strided_cnn"](width=2, hidden=4), []
+    schedule = mmtf.Schedule(steps=3, batch_size=16, learning_rate=1e-2, decay="cosine")
+    events = Callbacks(on_round_end=lambda number: kept.append(model.get_weights()))
+    mmtf.train(
+        GAMES["pgd_mtl_ibp"](THREAT, alpha=1), mmtf.load_data("digits"), schedule=schedule,
+        model=model, precision="float32", progress=False, events=events,
+    )  # fmt: skip
+    moved = [np.abs(one - other).max() for one, other in zip(*kept, strict=True)]
+    assert max(moved) > 5e-3  # Adam's first step is about the rate, 1e-2

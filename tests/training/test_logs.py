@@ -31,3 +31,11 @@ def test_a_full_disk_is_told_once(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.count("WARNING: TensorBoard's logs cannot be written: No space left") == 1
     assert len(said.splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    logs = Logs(str(tmp_path / "file" / "logs"), {"eta": 0.3})
+    logs.scalars(1, {"risk": 0.5})
+    logs.close()
+    assert capsys.readouterr().err.count("TensorBoard's logs cannot be written") == 1

@@ -198,3 +198,8 @@ def test_precision_auto_is_what_the_hardware_computes_in(monkeypatch, fast):
         lambda gpu: {"compute_capability": gpu if fast else min(gpu, (7, 5))},
     )
     assert devices.resolve_precision("auto") == expected
+
+
+def test_an_interval_of_no_steps_is_refused():
+    with pytest.raises(ConfigError, match="evaluate_every > 0"):
+        Callbacks(evaluate_every=0)
