@@ -11,7 +11,7 @@ from tensorflow import Tensor
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack, Found
 from mmtf.attacks.criteria import wrong_classes_fn
-from mmtf.attacks.queries import errors_at, gradient_of, per_example, where_per_example
+from mmtf.attacks.queries import errors_at, gradient_of, inner, per_example, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_int, require_number
 
@@ -111,7 +111,7 @@ class FAB(Attack):
             total = tf.reduce_sum(gap)
         normal = gradient_of(tape, total, z)
         # The plane normal . p + offset = 0 through the linearized boundary.
-        offset = gap - _dot(normal, z)
+        offset = gap - inner(normal, z)
         from_z = self._to_plane(z, normal, offset)
         from_x = self._to_plane(x, normal, offset)
         near, far = self._size(from_z), self._size(from_x)
@@ -175,7 +175,3 @@ class FAB(Attack):
         )
         step = tf.minimum(t[:, None] * speed, room)
         return tf.reshape(tf.where(weight > 0, towards * step, 0.0), tf.shape(point))
-
-
-def _dot(a, b):
-    return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))

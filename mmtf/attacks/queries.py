@@ -81,6 +81,11 @@ def per_example(values: Tensor, like: Tensor) -> Tensor:
     return tf.reshape(values, [-1] + [1] * (len(like.shape) - 1))
 
 
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """<a_i, b_i> of each example, [N] for tensors [N, ...]."""
+    return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))
+
+
 def checked_inputs(x: Any, y: Any, seed: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Returns images (NumPy's as float32), labels (int32) and seed as tensors.
 

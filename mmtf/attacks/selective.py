@@ -12,10 +12,11 @@ from mmtf import losses
 from mmtf.attacks import loop
 from mmtf.attacks.base import Attack, Found
 from mmtf.attacks.iterated import DECAYS, decay_factors
-from mmtf.attacks.queries import gradient_of, per_example, program, where_per_example
+from mmtf.attacks.queries import gradient_of, inner, per_example, program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.config import NORMS
 from mmtf.errors import require_bool, require_choice, require_int, require_number
+from mmtf.norms.l2 import steepest_step
 
 # Length of the whole path, in l2 radii of the ball.
 PATH = 5.0
@@ -158,13 +159,13 @@ class Selective(Attack):
 
     def _direction(self, state, climb, rise, violated, hide):
         """The unit direction of the step; `hide`: bool [N], where the violated rule descends."""
-        upward, downward = (_unit(self._free(one, state)) for one in (climb, -rise))
-        conflict = tf.minimum(_inner(upward, downward), 0.0)
+        upward, downward = (steepest_step(self._free(one, state)) for one in (climb, -rise))
+        conflict = tf.minimum(inner(upward, downward), 0.0)
         # By how much one is turned off the other, where they are opposed.
         near = tf.where(violated > -self.band, conflict, 0.0)
         along = _turned(upward, downward, near)
         below = _turned(downward, upward, conflict)
-        return _unit(where_per_example(hide, below, along))
+        return steepest_step(where_per_example(hide, below, along))
 
     def _free(self, gradient, state):
         """The gradient without the values that are at a bound and would leave it."""
@@ -176,21 +177,7 @@ class Selective(Attack):
         return tf.where(blocked, tf.zeros_like(gradient), gradient)
 
 
-def _turned(direction, other, inner):
+def _turned(direction, other, product):
     """A unit direction without its part along the unit direction `other`, unless this is all."""
-    turned = direction - per_example(inner, other) * other
-    return where_per_example(_inner(turned, turned) > PARALLEL, turned, direction)
-
-
-def _inner(a, b):
-    return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))
-
-
-def _unit(direction):
-    """Each example's direction with the l2 length 1; zero where it is zero."""
-    # Dividing by the largest entry first keeps the squares of tiny gradients above zero.
-    axes = list(range(1, direction.shape.rank))
-    largest = tf.reduce_max(tf.abs(direction), axes, keepdims=True)
-    direction = tf.math.divide_no_nan(direction, largest)
-    length = tf.sqrt(tf.reduce_sum(direction**2, axes, keepdims=True))
-    return tf.math.divide_no_nan(direction, length)
+    turned = direction - per_example(product, other) * other
+    return where_per_example(inner(turned, turned) > PARALLEL, turned, direction)

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from mmtf.attacks.queries import input_gradient
+from mmtf.attacks.queries import inner, input_gradient
 from mmtf.defenses.ascent import without_box
-from mmtf.defenses.input_gradients import inner, length, loss_and_gradient
+from mmtf.defenses.input_gradients import length, loss_and_gradient
 from mmtf.errors import require_number
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext

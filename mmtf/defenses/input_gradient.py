@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from mmtf.defenses.input_gradients import inner, loss_and_gradient
+from mmtf.attacks.queries import inner
+from mmtf.defenses.input_gradients import loss_and_gradient
 from mmtf.errors import require_number
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext

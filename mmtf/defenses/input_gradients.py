@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.attacks.queries import inner
 from mmtf.classifiers.classifier import Classifier
 
 # Below this the length of a vector is taken to be constant: its derivative at 0 does not exist.
@@ -31,11 +32,6 @@ def loss_and_gradient(
         total = tf.reduce_sum(each)
     gradient = tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return logits, each, gradient
-
-
-def inner(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """<a_i, b_i> of each example, [N] for tensors [N, ...]."""
-    return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))
 
 
 def length(vectors: tf.Tensor) -> tf.Tensor:

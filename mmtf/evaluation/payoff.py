@@ -168,6 +168,7 @@ def measure_matrix(
       ConfigError: a model or its images do not fit.
       BrokenConstraint: an attack left the ball or the box, or returned NaN.
     """
+    require(bool(models), "at least one classifier", models)
     classifiers = {name: as_classifier(model) for name, model in models.items()}
     options = _resolved(options, list(classifiers.values()), dataset)
     attacks = [column for row in columns.values() for column in row.values()]
