@@ -14,7 +14,7 @@ import os
 from absl import flags
 
 from mmtf.cli.certified_flags import certifies, other_radii
-from mmtf.cli.errors import in_one_line, says_kept
+from mmtf.cli.errors import in_one_line, refuse_empty, says_kept
 from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import (
     BOX,
@@ -57,6 +57,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run() -> int:
+    refuse_empty(FLAGS)
     etas, names = radii(FLAGS), attack_names(FLAGS)
     with claimed(FLAGS.output, REPORT_FILES):
         return _evaluate(names, etas)
