@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmtf.errors import (
+    require,
     require_bool,
     require_choice,
     require_int,
@@ -165,6 +166,7 @@ class RunConfig:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
+        require(isinstance(values, Mapping), "the settings of a run as a dict", values)
         values = {**ADDED_SETTINGS, **values}
         require_same_names("of a run", values, known)
         schedule = Schedule.from_dict(values["schedule"])

@@ -221,7 +221,7 @@ def label_of(name: str) -> str:
 
 
 def kept_arguments(made: Any) -> dict[str, Any]:
-    """The arguments of an object's constructor, which it keeps as attributes of the same names.
+    """The arguments of an object's constructor, from its attributes `name` or `_name`.
 
     Args:
       made: an attack or a game.
@@ -242,13 +242,16 @@ def kept_arguments(made: Any) -> dict[str, Any]:
     names = [
         one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
     ]
+    found = {}
     for name in names:
-        if not hasattr(made, name):
+        place = name if hasattr(made, name) else f"_{name}"
+        if not hasattr(made, place):
             raise ConfigError(
                 f"Expected an attribute {name} of a {type(made).__name__}, as its constructor has "
                 f"that argument. Received: none. Keep it: self.{name} = {name}."
             )
-    return {name: getattr(made, name) for name in names}
+        found[name] = getattr(made, place)
+    return found
 
 
 def keyword_options(function: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -193,6 +193,7 @@ class Schedule:
           ConfigError: a setting is unknown or missing, or a value is out of range.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
+        require(isinstance(values, Mapping), "the settings of a schedule as a dict", values)
         given = {**ADDED_FIELDS, **values}
         require_same_names("of a schedule", given, fields)
         return cls(**given)

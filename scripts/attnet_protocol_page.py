@@ -148,7 +148,13 @@ def _claims(cells: list[dict]) -> str:
 
 def _commands(record: dict) -> str:
     seconds = sum(one.get("cpu_seconds", 0) for one in record["cells"])
-    lines = [f"- `{command(record, MEASURED_BY)}`: {where(record)}"]
+    # The record has the last command; cells of the network games are of one with their k.
+    games = {name.split("-")[1][1:] for name in record["runs"] if name.startswith(GAME)}
+    flags = [f"--games_k={k}" for k in sorted(games)]
+    told = command(record | {"command": [MEASURED_BY, *flags]}, MEASURED_BY)
+    commits = dict.fromkeys(one["commit"][:12] for one in record["cells"] if "commit" in one)
+    lines = [f"- `{told}`: {where(record)}"]
+    lines[0] += f"; cells of commits {', '.join(commits)}" if commits else ""
     for name, run in record["runs"].items():
         lines.append(f"- {name}: `{command(run)}`, {run['training']['steps']:,} steps")
     lines.append(f"- processor seconds of the cells: {seconds:,.0f}")

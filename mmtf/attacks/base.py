@@ -1,7 +1,6 @@
 """The base class `Attack`."""
 
 import dataclasses
-import inspect
 from collections.abc import Hashable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,6 +10,7 @@ from tensorflow import Tensor
 from mmtf.attacks.queries import checked_inputs, misclassified_fn
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import ConfigError
+from mmtf.registry import kept_arguments
 from mmtf.threat import ThreatModel, require_threat
 
 
@@ -199,9 +199,11 @@ class Attack:
         return self.key()
 
     def __repr__(self) -> str:
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        # Shown where an error is told, too: an argument that is not kept is no further one.
-        arguments = ", ".join(f"{name}={getattr(self, name, '?')!r}" for name in names)
+        try:
+            given = kept_arguments(self)
+        except ConfigError:  # it is told where results are kept
+            given = vars(self)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{type(self).__name__}({arguments})"
 
     def _inputs(self, x, y, seed):

@@ -24,8 +24,8 @@ class Game:
     the optimizer down the gradient of `objective` with Z held constant. Overriding these two makes
     most games; games whose attacker is a network that learns override `step`.
 
-    A subclass keeps each argument of its constructor as an attribute of the same name: checkpoints
-    compare them. All methods have access to all players.
+    A subclass keeps each argument of its constructor as an attribute of the same name, perhaps with
+    a leading underscore: checkpoints compare them. All methods have access to all players.
 
     Images are in the box [-1, 1]; `players.classifier` maps them to the pixel range of a model
     given as `Classifier(model, bounds=(0, 1))`, so that radii, gradients with respect to images and

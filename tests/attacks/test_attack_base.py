@@ -172,9 +172,9 @@ def test_an_argument_that_is_not_kept_is_named():
     class Forgets(Attack):
         def __init__(self, threat, tries=3):
             super().__init__(threat)
-            self._tries = tries
+            self.left = tries
 
     attack = Forgets(ThreatModel(eta=0.1))
-    assert "tries='?'" in repr(attack)
+    assert "left=3" in repr(attack)
     with pytest.raises(ConfigError, match="self.tries = tries"):
         kept_arguments(attack)

@@ -78,7 +78,7 @@ def test_a_fingerprint_is_of_weights_layers_and_scale():
     before = Classifier(one).fingerprint
     one.set_weights(other.get_weights())
     assert Classifier(one).fingerprint != before
-    with pytest.raises(ConfigError, match="a callable with a fingerprint"):
+    with pytest.raises(ConfigError, match="a function with an attribute `fingerprint`"):
         _ = Classifier(lambda x, training=False: x).fingerprint
 
 
