@@ -101,10 +101,11 @@ def defenses_in(folder: str | os.PathLike) -> dict[tuple[str, float], list[Defen
     groups: dict[tuple[str, float], list[Defense]] = {}
     records = [read_json(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
     # A step costs the same at every radius.
-    counted = [one for one in records if PER_STEP in one["training"]]
+    counted = [one for one in records if one["training"].get(PER_STEP) is not None]
     per_step = {_same_steps(one): one["training"][PER_STEP] for one in counted}
     for record in records:
-        own = record["training"].get(PER_STEP, per_step.get(_same_steps(record)))
+        own = record["training"].get(PER_STEP)
+        own = per_step.get(_same_steps(record)) if own is None else own
         one = Defense(_name(record), record, own)
         groups.setdefault((record["dataset"], record["etas"][0]), []).append(one)
     require(bool(groups), "records of `python -m scripts.peer_defenses`", str(folder))

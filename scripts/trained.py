@@ -61,7 +61,8 @@ def refuse_trial(
       ConfigError: it would.
     """
     records, ours = map(os.path.abspath, committed)
-    if trial and (records in os.path.abspath(output) or os.path.abspath(page) == ours):
+    inside = os.path.commonpath([records, os.path.abspath(output)]) == records
+    if trial and (inside or os.path.abspath(page) == ours):
         raise ConfigError(
             "Expected --output=FOLDER and --page=FILE for a trial. Received: --steps or --dataset "
             "without them."

@@ -150,7 +150,8 @@ def _one_class_alone(cell):
         (find(cell, "none", defense, False) or {})["class_errors"]
         for defense in ("none", "best_vector")
     )
-    return any(now <= own for own, now in zip(before, after, strict=True))
+    pairs = zip(before, after, strict=True)
+    return any(now is not None and now <= own for own, now in pairs)
 
 
 def _linear(cells):

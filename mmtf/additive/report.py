@@ -106,12 +106,9 @@ def caption(cells: Sequence[Cell], *, box: bool) -> str:
     """What the table's numbers are, with n and the widest interval."""
     counts = sorted({cell["test_n"] for cell in cells})
     trained = sorted({cell["train_n"] for cell in cells})
-    widest = max(
-        (one["true"]["ci_high"] - one["true"]["ci_low"]) / 2
-        for cell in cells
-        for one in cell["cells"]
-        if one["attack"] != "autoattack"
-    )
+    entries = [one for cell in cells for one in cell["cells"]]
+    entries = [one for one in entries if one["attack"] != "autoattack"] or entries
+    widest = max((one["true"]["ci_high"] - one["true"]["ci_low"]) / 2 for one in entries)
     told = "(`test`: of test images, for the vector found in training) "
     if _refined(cells):
         told = "after each search, `v*` after that along lines (`test`: of test images, for v*) "
@@ -181,7 +178,8 @@ def draw(record: dict[str, Any], path: str) -> None:
                 panel.plot(*zip(*points, strict=True), dash, label=label, **look)
         panel.axhline(0.5, color=GRAY, linestyle=":", linewidth=1)
         panel.set_title(f"classes {name}")
-        panel.set_xlabel("eta of both players (l2)")
+        same = all(c["eta_attack"] == c["eta_defense"] for c in groups[name])
+        panel.set_xlabel(f"eta of {'both players' if same else 'the attacker'} (l2)")
         panel.set_ylim(-0.02, 1.02)
     for panel in list(axes.flat)[len(shown) :]:
         panel.set_visible(False)

@@ -84,7 +84,7 @@ def _mix(eta: Radius, cells: str | None) -> int:
     selected, measured = held.payoffs(), test.payoffs()
     options = {"steps": FLAGS.adaptive_steps, "restarts": FLAGS.adaptive_restarts}
     attacked = Measurer(test, threat if FLAGS.adaptive else None, seed=FLAGS.seed, **options)
-    chosen = [*strategies(selected, FLAGS.alpha), *single_nets(selected)]
+    chosen = [*strategies(selected, FLAGS.alpha), *single_nets(selected, FLAGS.alpha)]
     entries = [entry(one, attacked(one.p, list(attacks))) for one in chosen]
     record: dict[str, Any] = {
         "dataset": whole.name,

@@ -6,8 +6,10 @@ From Python:
 
     from mmtf import magnet
 
-    guarded = magnet.make_guarded(classifier, data, magnet.recipe_for(data.image_shape))
-    guarded(x), guarded.accepts(x)
+    x, _ = data.train()
+    recipe = magnet.recipe_for(data.image_shape)
+    guarded = magnet.make_guarded(classifier, x[5000:], x[:5000], recipe)
+    guarded(images), guarded.accepts(images)
 """
 
 from mmtf.registry import lazy_attributes

@@ -89,7 +89,7 @@ def train_autoencoders(
     """
     require(len(autoencoders) > 0, "at least one auto-encoder", autoencoders)
     require(len(x) > 0, "at least one training image", len(x))
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
+    rate = keras.optimizers.schedules.CosineDecay(float(settings.learning_rate), settings.steps)
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build([one for model in autoencoders for one in model.trainable_variables])
     # A partial, because TensorFlow counts traces per line of code and would warn.

@@ -32,7 +32,8 @@ class Mean:
     @classmethod
     def of(cls, values: np.ndarray) -> "Mean":
         """Of expected errors, float [N]."""
-        values = np.asarray(values, np.float64)
+        # Probabilities add up to 1 only up to rounding.
+        values = np.minimum(np.asarray(values, np.float64), 1.0)
         mean = float(values.mean())
         return cls(mean, *wilson(float(values.sum()), len(values)))
 

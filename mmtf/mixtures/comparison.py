@@ -66,13 +66,14 @@ def strategies(measured: Payoffs, alpha: float = 1.0) -> list[Strategy]:
     ]
 
 
-def single_nets(measured: Payoffs) -> list[Strategy]:
-    """Each net for itself, as a strategy of its name."""
+def single_nets(measured: Payoffs, alpha: float = 1.0) -> list[Strategy]:
+    """Each net for itself, as a strategy of its name; alpha as in `strategies`."""
+    losses = (1 - alpha) * measured.clean_errors + alpha * measured.matrix.max(-1)
     return [
         Strategy(
             name,
             {name: 1.0},
-            float(measured.matrix[number].max()),
+            float(losses[number]),
             float(measured.wrong[number].any(0).mean()),
         )
         for number, name in enumerate(measured.defenses)

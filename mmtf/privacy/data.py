@@ -7,6 +7,7 @@ import numpy as np
 from mmtf.errors import ConfigError, require
 from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.tfds_labels import load_tfds
+from mmtf.storage.files import UNREADABLE
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
@@ -107,9 +108,12 @@ def _genki(path):
 
 def _npz(path):
     try:
-        with np.load(_existing(path), allow_pickle=False) as file:
+        found = np.load(_existing(path), allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise ValueError("a single array")
+        with found as file:
             arrays = dict(file)
-    except (ValueError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"Expected a NumPy .npz file. Received: {path} ({error}).") from error
     name = os.path.splitext(os.path.basename(path))[0]
     if "x" in arrays:

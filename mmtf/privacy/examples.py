@@ -49,7 +49,8 @@ class PrivacyData:
         for label in ("target", "private"):
             train, test = getattr(self, f"{label}_train"), getattr(self, f"{label}_test")
             count = int(train.max()) + 1
-            require(count > 1, f"at least two classes in {label}_train", count)
+            classes = len(np.unique(train))
+            require(classes > 1, f"at least two classes in {label}_train", classes)
             require(
                 int(test.max()) < count, f"{label}_test of {label}_train's classes", int(test.max())
             )

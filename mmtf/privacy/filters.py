@@ -31,6 +31,9 @@ def linear(data: PrivacyData, dimensions: int, *, start: str = "pca", seed: int 
     inputs, hidden, x = _scaled(data, dimensions)
     if start == "pca":
         directions = pca(x, dimensions)
+        most = directions.shape[1]
+        wanted = f"dimensions from 1 to {most} with start=pca and {len(x)} training examples"
+        require(most == dimensions, wanted, dimensions)
     elif start == "plda":
         directions = plda(x, data.target_train, data.private_train, dimensions)
     else:

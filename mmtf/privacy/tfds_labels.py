@@ -77,6 +77,9 @@ def _feature(example: Any, path: str) -> Any:
 
 
 def _classes(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    good = train.ndim == 1 and train.dtype.kind in "iubf"
+    received = f"{train.dtype} of shape {train.shape}"
+    require(good, "features of one number for each example (attributes/Male)", received)
     if train.dtype.kind in "iub":
         return train.astype(np.int32), test.astype(np.int32)
     middle = np.median(train)

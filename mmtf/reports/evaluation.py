@@ -55,7 +55,7 @@ def payoff_frame(record: dict, eta: float | str) -> pd.DataFrame:
             if row.target:
                 text += f", target reached {row.target}"
             rows.setdefault(row.defense, {})[titles[row.attack]] = text
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
 
 
 def column_titles(record: dict, eta: float | str) -> dict[str, str]:

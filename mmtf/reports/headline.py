@@ -84,9 +84,11 @@ def attacker(record: dict[str, Any], eta: Radius) -> str:
     if isinstance(eta, str):
         return f"an attack may change {what} at most its own radius, {record_radius(record, eta)}"
     eps = epsilon_of(eta)
+    others = record.get("unions", {}).get(str(eta), {})
     return (
         f"an attack may change {what} at most eta {eta:g} for pixels in [-1, 1], which is eps "
         f"{eps:g}{f' ({255 * eps:g}/255)' if linf else ''} for pixels in [0, 1]"
+        + "".join(f", or {CHANGES[norm]} at most eta {one:g}" for norm, one in others.items())
     )
 
 

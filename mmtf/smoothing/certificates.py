@@ -62,7 +62,8 @@ def largest_radius(sigma: float, n: int, alpha: float = 0.001) -> float:
       >>> [round(largest_radius(1.0, n), 4) for n in (1000, 10_000, 100_000)]
       [2.4633, 3.1986, 3.8115]
     """
-    return float(sigma * stats.norm.ppf(lower_bound(n, n, alpha)))
+    # With so few draws that all abstain, ppf is negative.
+    return max(0.0, float(sigma * stats.norm.ppf(lower_bound(n, n, alpha))))
 
 
 def certified_of(

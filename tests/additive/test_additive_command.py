@@ -127,3 +127,36 @@ def test_in_the_committed_records(path):
         refined = cell["objective"].get("refined", 1.0)  # older records have none
         assert refined >= cell["objective"]["sigmoid"]
     assert all(answer(cells) for answer in QUESTIONS.values())
+
+
+def test_a_record_of_autoattack_alone_has_a_caption():
+    rate = {"error": 0.5, "ci_low": 0.4, "ci_high": 0.6, "n": 10}
+    one = {"attack": "autoattack", "defense": "none", "box": True, "true": rate}
+    cell = {"test_n": 30, "train_n": 60, "objective": {}, "cells": [one]}
+    assert "± 0.100" in report.caption([cell], box=True)
+    assert "± 0.100" in report.caption([cell], box=False)
+
+
+def test_a_class_without_test_images_has_an_answer():
+    def one(defense, error):
+        told = {"attack": "none", "defense": defense, "box": False}
+        return {**told, "true": {"error": error}, "class_errors": [error, None]}
+
+    cell = {"pair": "0-1", "eta_attack": 1.0, "eta_defense": 1.0, "smooth": None}
+    cell |= {"objective": {"zero_is_best": False}}
+    cell |= {"cells": [one("none", 0.0), one("best_vector", 0.5)]}
+    (ask,) = (ask for question, ask in QUESTIONS.items() if "harm benign" in question)
+    assert "in 0 of them at the cost of one class alone" in ask([cell])
+
+
+@pytest.mark.parametrize(("eta", "who"), [(2.0, "both players"), (3.0, "the attacker")])
+def test_the_axis_says_whose_radius_it_is(monkeypatch, eta, who):
+    pytest.importorskip("matplotlib")
+    told = []
+    monkeypatch.setattr(
+        report, "save", lambda figure, path: told.extend(one.get_xlabel() for one in figure.axes)
+    )
+    one = {"attack": "none", "defense": "best_vector", "box": False, "true": {"error": 0.5}}
+    cell = {"pair": "0-1", "eta_attack": 2.0, "eta_defense": eta, "cells": [one]}
+    report.draw({"cells": [cell]}, "unused.png")
+    assert told == [f"eta of {who} (l2)"]

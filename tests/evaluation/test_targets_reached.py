@@ -188,3 +188,13 @@ def test_tables_show_the_rate_beside_the_error(data, model, tmp_path):
     kept = np.load(tmp_path / "examples.npz")
     np.testing.assert_array_equal(kept[f"net/fgsm/{ETA}/reached"], found.reached)
     np.testing.assert_array_equal(kept[f"net/fgsm/{ETA}/targets"], found.targets)
+
+
+def test_an_attack_that_was_left_out_leaves_its_cell_empty():
+    rate = {"eta": 0.3, "error": 0.5, "ci_low": 0.4, "ci_high": 0.6, "n": 100}
+    places = (("a", "pgd"), ("a", "worst"), ("b", "worst"))
+    cells = [{"defense": one, "attack": attack, **rate} for one, attack in places]
+    record = {"dataset": "digits", "norm": "linf", "n": 100, "etas": [0.3], "seed": 0}
+    record |= {"eot_samples": 1, "attacks": {"pgd": {}}, "cells": cells}
+    text = evaluation_markdown({**record, "signs": [], "comparisons": {}})
+    assert "nan" not in text and "| b |  |" in text

@@ -150,3 +150,14 @@ def test_accepted_and_wrong_is_an_error_in_both_conventions():
     assert both.failed.tolist() == [True, True, True, True]
     plain = worst([Result("pgd", missed)], np.zeros(4, bool))
     assert plain.accepted is None and "rejected" not in plain.to_dict()
+
+
+def test_a_whole_learning_rate_is_a_number_like_others():
+    def weights(rate):
+        model = make_autoencoder("II", (4, 4, 1))
+        settings = FitSettings(steps=2, batch_size=8, learning_rate=rate)
+        magnet.train_autoencoders([model], np.zeros([8, 4, 4, 1], np.float32), settings)
+        return model.get_weights()
+
+    for one, other in zip(weights(1), weights(1.0), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -86,3 +86,11 @@ def test_other_settings_are_refused():
     for given in ({"loss": "dlr"}, {"target": 1}, {"stop_early": False}, {"restarts": 2}):
         with pytest.raises(ConfigError):
             ExpectedErrorPGD(ThreatModel(eta=0.1), **given)
+
+
+def test_an_error_of_all_images_is_one_up_to_rounding():
+    table = PayoffTable(pixels(0.9, 0.9), np.zeros(2, np.int32))
+    up = UniversalPerturbation(ThreatModel(eta=0.3), np.full((1, 1, 1), 0.05))
+    table.add({"one": above, "other": above}, {"up": up})
+    found = three_attackers(table, {"one": 0.5, "other": 0.5000004}, ["up"])
+    assert found.table.error == found.per_image.error == found.clean.error == 1.0

@@ -117,3 +117,14 @@ def test_mistakes_are_told_in_one_line(run, tmp_path, arguments, message):
     assert status == 1
     assert message in said and said.count("\n") == 1
     assert (tmp_path / "taken/record.json").read_text() == "mine"
+
+
+def test_a_single_net_is_held_to_the_same_alpha(run, models, tmp_path):
+    given = ["--attacks=fgsm@*", "--alpha=0.5", "--output=out"]
+    status, _, said = run(*models, *TINY, *given)
+    assert status == 0, said
+    record = json.loads((tmp_path / "out/record.json").read_text())
+    known = {one["strategy"]: one for one in record["strategies"]}
+    pure = known["best pure net"]
+    name = max(pure["p"], key=pure["p"].get)
+    assert known[name]["selection"]["table"] == pytest.approx(pure["selection"]["table"])

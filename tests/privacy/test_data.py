@@ -6,6 +6,7 @@ import scipy.io
 
 from mmtf.errors import ConfigError
 from mmtf.privacy import FILTERS, PrivacyData, load_data
+from mmtf.privacy.tfds_labels import _classes
 
 
 def arrays(count=20):
@@ -80,3 +81,37 @@ def test_filters_start_with_d_finite_outputs(name, monkeypatch):
 def six(data):
     parts = [(f"x_{p}", f"target_{p}", f"private_{p}") for p in ("train", "test")]
     return [getattr(data, name) for names in parts for name in names]
+
+
+@pytest.mark.parametrize("label", ["target", "private"])
+def test_one_class_is_refused_whatever_its_number(tmp_path, label):
+    np.savez(tmp_path / "mine.npz", **{**arrays(), label: np.ones(20, int)})
+    with pytest.raises(ConfigError, match="two classes"):
+        load_data(str(tmp_path / "mine.npz"))
+
+
+@pytest.mark.parametrize("kind", ["cut", "single"])
+def test_a_damaged_npz_is_told(tmp_path, kind):
+    path = tmp_path / "mine.npz"
+    if kind == "cut":
+        np.savez(path, **arrays())
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        with open(path, "wb") as target:
+            np.save(target, np.zeros(3))
+    with pytest.raises(ConfigError, match="a NumPy .npz file"):
+        load_data(str(path))
+
+
+@pytest.mark.parametrize("value", [{"Male": True}, b"text"])
+def test_features_that_are_no_numbers_are_refused(value):
+    column = np.asarray([value, value])
+    with pytest.raises(ConfigError, match="one number for each example"):
+        _classes(column, column)
+
+
+def test_principal_components_are_at_most_as_many_as_examples():
+    few = PrivacyData("few", *(part[:20] for part in six(load_data("digits"))))
+    with pytest.raises(ConfigError, match="dimensions from 1 to 20"):
+        FILTERS["linear"](few, 30)
+    assert FILTERS["linear"](few, 30, start="random").output_shape == (None, 30)

@@ -218,3 +218,10 @@ def _contrast(one: str, other: str) -> float:
 
     high, low = sorted((luminance(one), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_the_headline_names_all_balls_of_a_union():
+    given = {"models": ["net"], "attacks": ["none", "pgd"], "etas": [0.3]}
+    record = records.record_of(**given, unions={"0.3": {"l2": 2.0}})
+    told = Page(evaluation_html(record)).texts("p", **{"class": "headline"})[0]
+    assert "or an image by a Euclidean distance of at most eta 2." in told

@@ -203,3 +203,11 @@ def test_a_game_is_trained_measured_and_told(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     text = (tmp_path / "page.md").read_text()
     assert "game undefended, net strided_cnn, trained at eta 0.3, 60 steps" in text
+
+
+def test_a_trial_may_be_written_beside_the_records(tmp_path):
+    committed, page = (tmp_path / "brackets", tmp_path / "page.md"), str(tmp_path / "own.md")
+    brackets.refuse_trial(True, str(tmp_path / "brackets_trial"), page, committed)
+    for inside in ("brackets", "brackets/trial"):
+        with pytest.raises(ConfigError, match="--output=FOLDER"):
+            brackets.refuse_trial(True, str(tmp_path / inside), page, committed)

@@ -199,3 +199,12 @@ def test_all_defenses_on_digits(tmp_path):
     assert min(errors.values()) < errors["undefended"]
     again = run(*flags)
     assert again.returncode == 0 and again.stderr.count("is there") == len(GAMES_SHOWN)
+
+
+def test_a_null_is_not_a_count(folder):
+    """As mmtf.run writes it where too few steps were timed."""
+    one = record("near", 20, eta=0.6)
+    one["training"]["processor_seconds_per_step"] = None
+    (folder / "zz.json").write_text(json.dumps(one))
+    (same,) = defenses_in(folder)["mnist", 0.6]
+    assert same.cost == pytest.approx(4.0)

@@ -91,3 +91,9 @@ def test_errors():
         certified_of(np.ones([2, 3]), np.ones([2, 4]), 1.0)
     with pytest.raises(ConfigError, match="counts .N, C., C > 1"):
         voted(np.ones([2, 1]))
+
+
+def test_no_radius_is_negative():
+    found = certified_of(np.array([[5, 0]]), np.array([[5, 0]]), 1.0)
+    assert found.label[0] == ABSTAIN
+    assert largest_radius(1.0, 5) == found.radius[0] == 0.0
