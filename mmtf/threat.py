@@ -152,6 +152,7 @@ class ThreatModel:
         low, high = self.box
         x = np.asarray(x)
         require(x.dtype == np.float32, "float32 images", x.dtype.name)
+        require(x.size > 0, "at least one image", x.shape)
         self.require_shape(x.shape[1:])
         self.require_in_box(x)
         least, most = float(x.min()), float(x.max())
@@ -170,7 +171,8 @@ class ThreatModel:
         if not x.size:
             return
         least, most = float(np.min(x)), float(np.max(x))
-        if not (low <= least and most <= high):
+        # Rounded as in `clip_box`.
+        if not (np.float32(low) <= np.float32(least) and np.float32(most) <= np.float32(high)):
             raise ConfigError(
                 f"Expected images in the box [{low:g}, {high:g}]. Received: pixels from {least:g} "
                 f"to {most:g}. Scale them to the box, or give ThreatModel(box=...)."

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf.bounds.balls import as_ball
+from mmtf.data.pixels import as_kept
 from mmtf.errors import ConfigError
+from mmtf.fit import examples
 from mmtf.norms import l2 as room
 from mmtf.threat import ThreatModel
 
@@ -258,3 +261,15 @@ def test_epsilon_is_the_same_distance_on_both_scales(rng):
 def test_an_impossible_epsilon_is_refused(epsilon):
     with pytest.raises(ConfigError, match="epsilon > 0 and finite"):
         ThreatModel.from_epsilon(epsilon)
+
+
+def test_images_clipped_to_a_box_that_float32_rounds_are_in_it():
+    threat = ThreatModel(eta=0.1, box=(-0.1, 0.1))
+    x = threat.clip_box(tf.constant([[-9.0, 9.0], [0.0, 9.0]])).numpy()
+    threat.require_in_box(x)
+    assert as_ball(threat).contains(x, x).all()
+    as_ball(threat).region(x)
+    assert as_kept(x, (-0.1, 0.1), "it").max() == 1.0
+    examples.require_images(x, (-0.1, 0.1))
+    with pytest.raises(ConfigError, match="in the box"):
+        threat.require_in_box(1.01 * x)

@@ -128,7 +128,10 @@ def as_ball(threat: Any) -> Ball:
             f"Expected threat=mmtf.ThreatModel(eta=...) or mmtf.bounds.Ball(eta=..., norm='l1') "
             f"for a bound. Received: {shown(threat)}."
         )
-    return Ball(eta=threat.eta, norm=threat.norm, box=threat.box)
+    # Attacks clip in float32, which may round an end of the box outwards.
+    low, high = threat.box
+    box = (min(low, float(np.float32(low))), max(high, float(np.float32(high))))
+    return Ball(eta=threat.eta, norm=threat.norm, box=box)
 
 
 def minimum(norm: str, a: Tensor, region: Region) -> Tensor:

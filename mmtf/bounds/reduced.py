@@ -188,7 +188,7 @@ def _composed(graph, start, a, places, stable):
     rows = tf.shape(a)[0]
     parts = [tf.reshape(found[INPUT], [rows, -1]), constant[:, None]]
     for index in graph.activations():
-        if index >= start:
+        if index > start:  # the row's own node, if an activation, is still one of its units
             break
         size = math.prod(graph.nodes[index].shape)
         coefficients = passed.get(index)

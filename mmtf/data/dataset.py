@@ -14,7 +14,7 @@ from mmtf.data.labels import class_numbers
 from mmtf.data.pixels import as_kept
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource, Inputs
 from mmtf.data.splits import holdout_rows
-from mmtf.errors import ConfigError, require, require_int, require_text
+from mmtf.errors import ConfigError, require, require_choice, require_int, require_text
 from mmtf.storage.digest import sha256
 
 
@@ -135,7 +135,9 @@ class Dataset:
         """
         from mmtf.data.pipelines import read_splits
 
-        require(shuffle_buffer is None or shuffle_buffer > 0, "shuffle_buffer > 0", shuffle_buffer)
+        if shuffle_buffer is not None:
+            require_int("shuffle_buffer", shuffle_buffer)
+        require_choice("in_memory", in_memory, (None, True, False))
         parts, note = read_splits(train, test, pixels, in_memory, shuffle_buffer)
         return cls(
             name=name,

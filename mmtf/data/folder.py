@@ -10,7 +10,7 @@ from mmtf.data.dataset import Dataset
 from mmtf.data.errors import DataError
 from mmtf.data.image_files import CHANNELS, ImageFiles, files_by_class, read_files
 from mmtf.data.sources import MEMORY_LIMIT_BYTES, ImageSource
-from mmtf.errors import require, require_choice
+from mmtf.errors import require, require_choice, require_number, require_seed
 
 TEST_NAMES = ("test", "validation", "val")
 
@@ -62,10 +62,12 @@ def load_folder(
     if color is not None:
         require_choice("color", color, CHANNELS)
     if image_size is not None:
-        sizes = [isinstance(one, int) and not isinstance(one, bool) for one in image_size]
-        good = len(sizes) == 2 and all(sizes) and min(image_size) > 0
+        pair = isinstance(image_size, tuple | list) and len(image_size) == 2
+        good = pair and all(type(one) is int and one > 0 for one in image_size)
         require(good, "image_size=(height, width), integers > 0", image_size)
-    require(0 < test_share < 1, "0 < test_share < 1", test_share)
+    require_number("test_share", test_share, above=0, below=1)
+    require_seed(seed)
+    require_choice("in_memory", in_memory, (None, True, False))
     path = os.path.expanduser(path)
     train, test, names, note = _splits(path, test_share, seed)
     limit = {None: MEMORY_LIMIT_BYTES, True: 2**62, False: -1}[in_memory]

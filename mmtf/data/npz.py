@@ -2,13 +2,14 @@
 
 import os
 import zipfile
+import zlib
 
 import numpy as np
 import sklearn.model_selection
 
 from mmtf.data.dataset import Dataset
 from mmtf.data.errors import DataError
-from mmtf.errors import require
+from mmtf.errors import require_number, require_seed
 
 # Names of arrays, as in the .npz files of Keras and in those of MedMNIST.
 KEYS = (
@@ -44,7 +45,8 @@ def load_npz(
     Raises:
       DataError: no such file, none of these arrays, or arrays that cannot be used.
     """
-    require(0 < test_share < 1, "0 < test_share < 1", test_share)
+    require_number("test_share", test_share, above=0, below=1)
+    require_seed(seed)
     arrays = _arrays(os.path.expanduser(path))
     note, found = "", next((keys for keys in KEYS if set(keys) <= set(arrays)), None)
     whole = next((keys for keys in WHOLE if set(keys) <= set(arrays)), None)
@@ -87,7 +89,7 @@ def _arrays(path: str) -> dict[str, np.ndarray]:
             return {key: opened[key] for key in opened.files}
     except FileNotFoundError as error:
         raise DataError(f"Expected a .npz file. Received: {path}, which is not there.") from error
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(
             f"Expected a .npz file of numeric arrays. Received: {path} "
             f"({type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''})."
@@ -105,4 +107,6 @@ def _column(labels: np.ndarray) -> np.ndarray:
 def _count(labels: list[np.ndarray]) -> int:
     if labels[0].ndim == 2:
         return labels[0].shape[1]
+    if not all(np.issubdtype(one.dtype, np.integer) for one in labels):
+        return 2  # any number: the Dataset refuses such labels
     return int(max((one.max() for one in labels if one.size), default=0)) + 1

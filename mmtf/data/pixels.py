@@ -63,7 +63,7 @@ def as_kept(images: np.ndarray, pixels: Any, where: str) -> np.ndarray:
     least, most = float(images.min()), float(images.max())
     if np.isnan(least) or np.isnan(most):
         raise DataError(f"Expected finite pixels in {where}. Received: NaN.")
-    if least < low or most > high:
+    if np.float32(least) < np.float32(low) or np.float32(most) > np.float32(high):
         raise DataError(
             f"Expected float pixels of {where} in [{low:g}, {high:g}]. Received: [{least:g}, "
             f"{most:g}]. Give their range, pixels=(0, 1) or pixels=(0, 255)."

@@ -7,7 +7,14 @@ import tensorflow as tf
 
 from mmtf.classifiers.admission import logits_on, tell
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.errors import ConfigError, require, require_int, require_number, require_seed
+from mmtf.errors import (
+    ConfigError,
+    require,
+    require_int,
+    require_number,
+    require_range,
+    require_seed,
+)
 from mmtf.games.base import Game
 from mmtf.games.players import Players
 from mmtf.kernels.keras_internals import layers_of
@@ -32,7 +39,11 @@ def make_classifier(model: Any, game: Game, bounds: Any) -> Classifier:
       ConfigError: another model or game, bounds that contradict each other, or a Classifier with a
         preprocessing.
     """
-    require(hasattr(game, "make_players"), "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    is_game = hasattr(game, "make_players") and not isinstance(game, type)
+    require(is_game, "a game, as mmtf.games.MinimaxGrad(threat)", game)
+    if bounds is not None:
+        require_range("bounds", bounds)
+        bounds = tuple(bounds)
     box = tuple(game.threat.box)
     given = model if isinstance(model, Classifier) else None
     if given is not None:

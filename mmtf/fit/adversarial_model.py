@@ -193,7 +193,8 @@ class AdversarialModel(PlainModel):
     def enter_round(self, number: int) -> None:
         """Begins round `number` of a game in rounds, unless it is the current one."""
         if number != int(self._compiled.round.numpy()):
-            self.game.begin_round(self.players, number)
+            if number:
+                self.game.begin_round(self.players, number)
             self._compiled.round.assign(number)
 
     @property

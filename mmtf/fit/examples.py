@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.errors import ConfigError
+from mmtf.errors import ConfigError, require
 
 
 def labels_of(y: Any, classes: int) -> tf.Tensor:
@@ -70,6 +70,12 @@ def checked(x: Any, y: Any, bounds: tuple[float, float], classes: int) -> Any:
         hard = tf.reduce_all((tf.reduce_max(rows, -1) == 1.0) & (tf.reduce_sum(rows, -1) == 1.0))
         text = "Expected one-hot labels, one 1 in each row. Received: others, with greatest value"
         tests.append(tf.debugging.Assert(hard, [text, tf.reduce_max(rows)]))
+    else:
+        numbers = labels_of(y, classes)
+        known = tf.reduce_all((numbers >= 0) & (numbers < classes))
+        text = f"Expected labels from 0 to {classes - 1}. Received: labels from"
+        ends = [tf.reduce_min(numbers), tf.reduce_max(numbers)]
+        tests.append(tf.debugging.Assert(known, [text, *ends]))
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
         text = f"Expected examples for each of the {replicas} replicas in every batch; drop the "
@@ -86,17 +92,23 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except tf.errors.InvalidArgumentError as error:
         found = re.search(r"\[(Expected [^\]]*)\]((?: \[[^\]]*\])*)", str(error))
-        if found is None:
+        eager = re.search(r"Summarized data: b.(Expected .*).\n([\s\S]*)", str(error))
+        if found is not None:
+            told, values = found[1], re.findall(r"\[([^\]]*)\]", found[2])
+        elif eager is not None:
+            told, values = eager[1], eager[2].split()
+        else:
             raise
-        values = " to ".join(re.findall(r"\[([^\]]*)\]", found[2]))
-        raise ConfigError(f"{found[1]} {values}.") from error
+        raise ConfigError(f"{told} {' to '.join(values)}.") from error
 
 
 def require_images(x: Any, bounds: tuple[float, float]) -> None:
     """Raises ConfigError unless all pixels of a batch of images lie in `bounds`."""
     pixels = np.asarray(x)
+    require(pixels.size > 0, "at least one image", pixels.shape)
     least, most = float(pixels.min()), float(pixels.max())
-    if not (bounds[0] <= least and most <= bounds[1]):
+    low, high = np.float32(bounds[0]), np.float32(bounds[1])  # as `checked` compares
+    if not (low <= np.float32(least) and np.float32(most) <= high):
         raise ConfigError(f"{_range_text(bounds)} {least:g} to {most:g}.")
 
 

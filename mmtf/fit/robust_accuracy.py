@@ -86,7 +86,9 @@ class RobustAccuracy(keras.callbacks.Callback):
         box = self._attack.threat.box
         own: Any = getattr(self.model, "classifier", None)
         scaled = own is not None and own.bounds != BOX
-        bounds = self.bounds or (own.bounds if scaled else box)
+        bounds = tuple(self.bounds or (own.bounds if scaled else box))
+        told = "bounds that are the box, or a threat model with box (-1, 1)"
+        require(bounds == box or box == BOX, told, bounds)
         if own is None or self.bounds is not None:
             own = Classifier(self.model, bounds=BOX if bounds == box else bounds)
         self._classifier = own.at("float32")

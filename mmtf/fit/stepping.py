@@ -157,14 +157,12 @@ class Stepping:
     def _clean_pass(self, x, y, images, weights, seed):
         """Computes what is asked for on clean images: moving statistics, metrics."""
         owner = self._owner
-        statistics = owner.statistics == "clean"
-        if statistics:
-            with seeded_dropout(owner.model, seed=seed):
-                logits = self.players.classifier(images, training=True)
-        elif owner.clean_metrics:
-            logits = self.players.classifier(images, training=False)
         if owner.clean_metrics:
+            logits = self.players.classifier(images, training=False)
             owner.compute_metrics(x, y, logits, weights)
+        if owner.statistics == "clean":
+            with seeded_dropout(owner.model, seed=seed):
+                self.players.classifier(images, training=True)
 
     def _score(self, outputs, y):
         if self._scores is None:

@@ -66,9 +66,11 @@ class Sensitivity(Solver):
 
     def step(self, f: Objective, f_max: Objective | None = None) -> dict[str, tf.Tensor]:
         u, v = self.read()
+        ascent = None
         if self.order == "sequential":
             _, ascent = differentiate(f_max or f, u, v, v)
-            self.maximize(self.reduce(ascent))
+            ascent = self.reduce(ascent)
+            self.maximize(ascent)
             u, v = self.read()
         gamma = self.gamma(self.descent.iterations) if callable(self.gamma) else self.gamma
         gamma = tf.cast(gamma, u[0].dtype)
@@ -79,7 +81,7 @@ class Sensitivity(Solver):
         descent = self.reduce(descent)
         self.minimize(descent)
         penalty = gamma / 2 * dot(sensitivity, sensitivity)
-        return self.metrics(value, descent, sensitivity, penalty)
+        return self.metrics(value, descent, sensitivity if ascent is None else ascent, penalty)
 
 
 def _nested(f, f_max, u, v, gamma, reduce):

@@ -153,3 +153,12 @@ def test_wrong_arguments(residual):
     smooth = keras.Sequential([keras.Input((3,)), L.Dense(3, activation="tanh"), L.Dense(3)])
     with pytest.raises(ConfigError, match="ReLU activations for bab. Received: layer 'dense"):
         BOUNDS["bab"](smooth)(np.zeros([1, 3], np.float32), np.array([0]), Ball(eta=0.1))
+
+
+@pytest.mark.parametrize("name", ["bab", "milp"])
+def test_activations_at_the_end_and_after_one_another(name):
+    for end in ([L.ReLU()], [L.LeakyReLU(0.5), L.ReLU()]):
+        model = keras.Sequential([keras.Input((1,)), L.Dense(2), *end])
+        model.set_weights([np.array([[0.0, 2.0]]), np.array([1.5, 0.0])])
+        found = BOUNDS[name](model)(np.zeros([1, 1]), np.array([0]), Ball(eta=1.0))
+        assert found[0, 1] <= -0.5 + SLACK  # at x = 1 the logits are 1.5 and 2

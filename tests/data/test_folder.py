@@ -238,3 +238,18 @@ def test_an_evaluation_reads_one_batch_after_the_other(folder, monkeypatch, line
     assert (found.error == expected.error).all() and found.error.iloc[-1] > 0
     # All that is read at once but batches: the first 16 images, which tell what preprocess does.
     assert taken.count(2) >= 3 * len(attacks) and set(taken) <= {1, 2, 4, 6}
+
+
+def test_a_wrong_seed_or_share_is_told_as_such(folder, tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros([9, 2, 2, 1], np.uint8), y=np.arange(9) % 3)
+    for name in (f"folder:{folder}", f"npz:{tmp_path / 'x.npz'}"):
+        with pytest.raises(ConfigError, match="Expected seed in"):
+            load_data(f"{name},seed=-1")
+    with pytest.raises(ConfigError, match="test_share"):
+        load_folder(folder, test_share="0.2")
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 64}, {"in_memory": "no"}])
+def test_options_of_another_type_are_refused(folder, wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        load_folder(folder, **wrong)

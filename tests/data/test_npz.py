@@ -74,3 +74,23 @@ def test_files_that_cannot_be_used_are_told_in_one_line(tmp_path):
         load_data(f"npz:{other},pixels=1")
     with pytest.raises(DataError, match="Expected npz:PATH"):
         load_data("npz:")
+
+
+def test_a_damaged_compressed_file_is_told(tmp_path):
+    path = save(tmp_path / "damaged.npz", x=IMAGES, y=LABELS)
+    with open(path, "rb") as source:
+        content = bytearray(source.read())
+    # The first member is at 0: 30 bytes, its name, an extra field, then the data.
+    name, extra = (int.from_bytes(content[at : at + 2], "little") for at in (26, 28))
+    content[30 + name + extra] = 0xFF  # no such kind of deflate block
+    with open(path, "wb") as target:
+        target.write(content)
+    with pytest.raises(DataError, match="a .npz file of numeric arrays") as told:
+        load_npz(path)
+    assert "\n" not in str(told.value)
+
+
+def test_labels_that_are_text_are_told(tmp_path):
+    path = save(tmp_path / "text.npz", x=IMAGES, y=np.array(["cat", "dog"] * 10))
+    with pytest.raises(DataError, match="integer labels"):
+        load_npz(path)

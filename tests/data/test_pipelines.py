@@ -304,3 +304,9 @@ def test_an_evaluation_of_a_stream_has_the_figures_of_an_array(monkeypatch, line
     found = mmtf.evaluate(classifier, attacks, streamed(test=test), **options)
     columns = ["attack", "error", "ci_low", "n", "in_doubt"]
     assert found[columns].equals(expected[columns]) and found.error.iloc[1] > found.error.iloc[0]
+
+
+@pytest.mark.parametrize("wrong", [{"shuffle_buffer": "8"}, {"in_memory": "no"}])
+def test_options_of_another_type_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        made(**wrong)

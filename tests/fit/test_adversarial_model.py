@@ -451,3 +451,57 @@ def test_the_attackers_optimizer_is_an_argument():
     assert any((a != b).any() for a, b in itertools.zip_longest(before, after))
     ascent = nets.compiled("minimax_attnet", rate=1e-3).players.updaters["solver"].ascent
     assert float(ascent.learning_rate) == pytest.approx(1e-2)  # attacker_rate is 10
+
+
+def test_clean_metrics_are_without_dropout_beside_clean_statistics():
+    x, y = nets.data()
+    model = nets.compiled(
+        "lwa",
+        nets.net(dropout=0.5),
+        options={"clean_metrics": True, "statistics": "clean"},
+        optimizer=keras.optimizers.SGD(0.0),
+        metrics=[keras.metrics.SparseCategoricalCrossentropy(name="entropy", from_logits=True)],
+        run_eagerly=True,
+    )
+    found = model.fit(x, y, batch_size=20, verbose=0).history["entropy"][0]
+    right = model.evaluate(x, y, verbose=0, return_dict=True)["entropy"]
+    assert found == pytest.approx(right, rel=1e-5)
+
+
+def test_a_second_fit_does_not_begin_round_0():
+    x, y = nets.data()
+    game, begun = mmtf.games.AdvFGSM(nets.THREAT, rounds=1), []
+    begin = game.begin_round
+    game.begin_round = lambda players, number: (begun.append(number), begin(players, number))
+    model = nets.compiled(game, options={"epochs_per_round": 1}, run_eagerly=True)
+    for _ in range(2):
+        model.fit(x, y, epochs=2, batch_size=20, verbose=0)
+    assert begun == [1, 1]
+
+
+def test_wrong_data_end_in_one_line_when_run_eagerly():
+    x, _ = nets.data()
+    with pytest.raises(ConfigError, match="one-hot labels.* 0.33") as raised:
+        nets.compiled(run_eagerly=True).fit(x, np.full([20, 3], 1 / 3, np.float32), verbose=0)
+    assert "\n" not in str(raised.value)
+
+
+def test_labels_beyond_the_classes_end_in_one_line():
+    x, y = nets.data()
+    with pytest.raises(ConfigError, match="labels from 0 to 2. Received: labels from 1 to 3"):
+        nets.compiled().fit(x, y + 1, verbose=0)
+
+
+def test_a_class_of_a_game_and_one_number_as_bounds_are_refused():
+    with pytest.raises(ConfigError, match="a game, as"):
+        mmtf.AdversarialModel(nets.net(), mmtf.games.LWA)
+    with pytest.raises(ConfigError, match="bounds = .low, high."):
+        mmtf.AdversarialModel(nets.net(), mmtf.games.LWA(nets.THREAT), bounds=255)
+
+
+def test_no_images_end_in_one_line():
+    x, y = nets.data()
+    with pytest.raises(ConfigError, match="at least one image"):
+        nets.compiled().fit(x[:0], y[:0], verbose=0)
+    with pytest.raises(ConfigError, match="at least one image"):
+        nets.THREAT.require_images(x[:0])

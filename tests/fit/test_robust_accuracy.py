@@ -153,3 +153,18 @@ def test_mistakes_end_in_one_line(case):
     with pytest.raises(ConfigError, match=message) as raised:
         make()
     assert "\n" not in str(raised.value)
+
+
+def test_bounds_are_the_box_or_stand_beside_the_default_box():
+    x, y = DATA
+    images, threat = (x + 1) / 2, mmtf.ThreatModel(eta=0.15, box=(0.0, 1.0))
+
+    def begun(bounds, data):
+        callback = mmtf.RobustAccuracy("none", threat=threat, bounds=bounds, data=data)
+        callback.set_model(nets.net())
+        callback.on_train_begin()
+        return callback
+
+    assert begun([0, 1], (images, y))._classifier.bounds == (-1.0, 1.0)  # nothing is rescaled
+    with pytest.raises(ConfigError, match="threat model with box"):
+        begun((0, 255), (255 * images, y))

@@ -95,3 +95,10 @@ def test_refuses_other_choices(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"Expected {name} to be one of .* Received: '{value}'"):
         Sensitivity(**wrong)
+
+
+def test_v_norm_is_that_of_the_step_of_v():
+    u, v = keras.Variable(0.0), keras.Variable(2.0)
+    solver = Sensitivity(u_optimizer=0.0, v_optimizer=1.0, order="sequential").build([u], [v])
+    metrics = solver.step(lambda u, v: u[0] + v[0] ** 2 / 2)
+    assert float(v.numpy()) == 4.0 and float(metrics["v_norm"]) == 2.0
