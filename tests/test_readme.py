@@ -12,6 +12,7 @@ from scripts import (
     brackets_page,
     collapse,
     gradient_games,
+    images_seen,
     network_games,
     peer_defenses_html,
     peer_defenses_page,
@@ -72,6 +73,11 @@ def test_the_page_of_brackets_is_that_of_its_records():
 
 def test_the_measured_collapse_is_that_of_its_record():
     assert collapse.PAGE.read_text() == rendered(collapse.PAGE, collapse.blocks())
+
+
+def test_the_errors_against_images_seen_are_those_of_their_records():
+    found = images_seen.records()
+    assert images_seen.PAGE.read_text() == rendered(images_seen.PAGE, images_seen.blocks(found))
 
 
 def test_the_page_of_defenses_is_that_of_its_records():
