@@ -11,7 +11,7 @@ import numpy as np
 from mmtf.classifiers.classifier import Classifier
 from mmtf.data.dataset import Dataset
 from mmtf.data.sources import ImageSource
-from mmtf.evaluation.fitted import FittedAttack
+from mmtf.evaluation.fitted import FittedAttack, is_targeted
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
 from mmtf.evaluation.proved import Proved, with_proved
@@ -108,7 +108,7 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
     attack = column.fit(row.classifier, examples.dataset)
     fitting = time.monotonic() - began
     x, y, rows = examples.x, examples.y, None
-    if options.skip_certified and examples.proved and _aims_anywhere(attack):
+    if options.skip_certified and examples.proved and not is_targeted(attack):
         rows = np.flatnonzero(~examples.proved.certified(row.classifier, attack.threat))
         if not len(rows):
             return with_proved(None, rows, x, options.keep, options.distances)
@@ -132,12 +132,6 @@ def _measure(row, name, column, batches, examples, options, show) -> Result:
         found = with_proved(found, rows, examples.x, options.keep)
     seconds = float("nan") if resumed or found.seconds is None else fitting + found.seconds
     return dataclasses.replace(found, seconds=seconds, peak_memory_mib=peak_memory_mib())
-
-
-def _aims_anywhere(attack) -> bool:
-    """Whether an attack wants any misclassification, and not one as a certain class."""
-    inner = getattr(attack, "attack", None)  # of a transferred or averaged attack
-    return getattr(attack, "target", None) is None and (inner is None or _aims_anywhere(inner))
 
 
 def _entry(row, column, examples, options) -> cache.Entry:

@@ -94,11 +94,18 @@ def as_fitted(attack: Any) -> FittedAttack:
     return attack if isinstance(attack, FittedAttack) else ComputedAttack(attack)
 
 
-def _identity(attack: Attack) -> str:
+def is_targeted(attack: Any) -> bool:
+    """Whether an attack, or the one that it or a column of a table has within it, has a target."""
+    if getattr(attack, "target", None) is not None:
+        return True
     inner = getattr(attack, "attack", None)
+    return inner is not None and is_targeted(inner)
+
+
+def _identity(attack: Attack) -> str:
     if isinstance(attack, Transfer):
         source = as_classifier(attack.source).fingerprint
-        return f"Transfer({source}, {inner!r})" + source_of(type(inner))
+        return f"Transfer({source}, {_identity(attack.attack)})"
     kept_arguments(attack)  # all of them are in its text
     told = repr(attack) + source_of(type(attack))
     # The text of a network or of a large array does not tell its values.
@@ -106,4 +113,5 @@ def _identity(attack: Attack) -> str:
         told += sha256(*parts_of(attack.network))
     if isinstance(attack, UniversalPerturbation):
         told += sha256(attack.perturbation)
+    inner = getattr(attack, "attack", None)
     return told + _identity(inner) if isinstance(inner, Attack) else told

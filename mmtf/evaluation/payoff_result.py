@@ -16,7 +16,7 @@ from mmtf.bounds.certificates import Certificates
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.certified_radius import CertifiedRadii
-from mmtf.evaluation.fitted import FittedAttack
+from mmtf.evaluation.fitted import FittedAttack, is_targeted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
@@ -102,20 +102,13 @@ def table_findings(
     """
     kinds: dict[tuple, dict] = {}
     for (defense, attack, eta), errors in wrong.items():
-        if attack in columns[eta] and not _is_targeted(columns[eta][attack]):
+        if attack in columns[eta] and not is_targeted(columns[eta][attack]):
             threat = columns[eta][attack].threat
             # The balls of one kind are nested: they differ in their radius alone.
             weights = np.asarray(threat.weights).tobytes()
             kind = kinds.setdefault((threat.norm, threat.box, weights), {})
             kind[defense, attack, threat.radius] = errors
     return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
-
-
-def _is_targeted(column: FittedAttack) -> bool:
-    attack = getattr(column, "attack", None)
-    while attack is not None and getattr(attack, "target", None) is None:
-        attack = getattr(attack, "attack", None)  # of a transferred or averaged attack
-    return attack is not None
 
 
 def paired_tests(

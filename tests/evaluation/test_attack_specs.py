@@ -14,12 +14,10 @@ from mmtf.attacks import (
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import make_attacks
-from mmtf.evaluation.cells import _aims_anywhere
-from mmtf.evaluation.fitted import as_fitted
+from mmtf.evaluation.fitted import as_fitted, is_targeted
 from mmtf.evaluation.fitted_universal import FittedUniversal
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff import payoff_matrix
-from mmtf.evaluation.payoff_result import _is_targeted
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.3)
@@ -143,8 +141,7 @@ def test_a_target_is_seen_within_another_attack():
     aimed, free = PGD(THREAT, target=0, stop_early=False), PGD(THREAT, stop_early=False)
     for attack, targeted in ((aimed, True), (free, False)):
         for one in (attack, ExpectationOverTransformation(attack, samples=2)):
-            assert _aims_anywhere(one) is not targeted
-            assert _is_targeted(as_fitted(one)) is targeted
+            assert is_targeted(one) is is_targeted(as_fitted(one)) is targeted
 
 
 @pytest.mark.parametrize(
