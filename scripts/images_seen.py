@@ -23,7 +23,7 @@ PAGE = DOCS / "reproduction.md"
 FIGURE = FIGURES / "images_seen.png"
 TITLES = {"undefended": "undefended", "lwa": "LWA", "minimax_grad": "Minimax-Grad"}
 ATTACKS = {"none": "no attack", "fgsm_curr": "FGSM", "pgd_curr": "PGD-10"}
-# Rows of the table: points of the curves nearest to these numbers of steps.
+# Steps of the table's rows; a run without a point there has empty cells.
 ROWS = (2000, 4000, 6000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
 
 
@@ -102,8 +102,10 @@ def _sentences(record: dict[str, Any]) -> str:
             f"The paper's clean error, {printed:.3f}, "
             f"{'is below the interval of every point' if printed < low else 'is reached'}. "
         )
-    seconds = steps * record["training"]["processor_seconds_per_step"]
-    return f"{told}Training took {seconds:,.0f} processor seconds."
+    per_step = record["training"]["processor_seconds_per_step"]
+    if per_step is None:  # too few steps were timed
+        return told.rstrip()
+    return f"{told}Training took {steps * per_step:,.0f} processor seconds."
 
 
 def draw(found: list[dict[str, Any]]) -> None:
