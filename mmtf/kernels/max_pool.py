@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+_NEGATIVE_ZERO = 0x8000  # in bfloat16; equal to zero as a number, not in its bits
+
 
 def max_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding: str) -> tf.Tensor:
     """tf.nn.max_pool2d(x, size, strides, padding) for CPUs; equal to the bit, derivatives included.
@@ -53,12 +55,18 @@ def max_pool(x: tf.Tensor, size: Sequence[int], strides: Sequence[int], padding:
 @tf.function(jit_compile=True, autograph=False)
 def _gather(x, y, direction, size, strides, padding):
     """`direction` at the first maximum of each window; compiled into one pass over the arrays."""
-    pixels = window_views(x, size, strides, padding, x.dtype.min)
+    outside = x.dtype.min
+    if x.dtype == tf.bfloat16:
+        # XLA converts bfloat16 to float32 on CPUs, even to compare and copy it: compare the bits.
+        outside = tf.bitcast(tf.constant(outside, x.dtype), tf.uint16)
+        x, y, direction = (tf.bitcast(one, tf.uint16) for one in (x, y, direction))
+        x, y = (tf.where(one == _NEGATIVE_ZERO, tf.zeros_like(one), one) for one in (x, y))
+    pixels = window_views(x, size, strides, padding, outside)
     values = window_views(direction, size, strides, padding, 0)
     found = tf.zeros_like(y)
     for pixel, value in reversed(list(zip(pixels, values, strict=True))):
         found = tf.where(pixel == y, value, found)
-    return found
+    return tf.bitcast(found, tf.bfloat16) if found.dtype == tf.uint16 else found
 
 
 def xla_max_pool(

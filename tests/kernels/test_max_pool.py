@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from derivatives import derivatives
 
+from mmtf.kernels import max_pool as max_pools
 from mmtf.kernels.max_pool import max_pool, xla_max_pool
 
 CPU_SHAPES = [
@@ -44,6 +45,16 @@ def test_up_to_the_third_derivative_it_is_tensorflows_to_the_bit(
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(mine, other)
     assert np.abs(ours[2]).max() > 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_zeros_of_both_signs_are_equal(dtype):
+    x = tf.constant([-0.0, 0.0, -1.0, 0.0], dtype, shape=(1, 2, 2, 1))
+    direction = tf.constant([1.0, 2.0, 3.0, 4.0], dtype, shape=(1, 2, 2, 1))
+    for zero in (-0.0, 0.0):  # which of them a kernel returns as the maximum is not documented
+        y = tf.constant([[[[zero]]]], dtype)
+        found = max_pools._gather(x, y, direction, (2, 2), (2, 2), "SAME")
+        assert float(tf.squeeze(found)) == 1.0
 
 
 def test_images_of_unknown_size_are_pooled_by_tensorflow(rng):
