@@ -79,7 +79,7 @@ export -> classifiers.export
 flagged -> cli.flags
 games.base Turn=StepContext@games.players
 lock -> storage.lock
-lookup -> registry Members=Registry options_of=resolve_kwargs
+lookup -> registry Members=Registry options_of=resolve_kwargs@arguments
 nets.architecture -> classifiers.fingerprint
 nets.attack_conv -> nets.conv_attacker
 nets.attack_mlp -> nets.mlp_attacker

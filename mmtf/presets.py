@@ -5,13 +5,14 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from mmtf.arguments import keyword_options, resolve_kwargs
 from mmtf.attacks import ATTACKS
 from mmtf.config import SCHEDULES, RunConfig, Schedule, flat, without_added_defaults
 from mmtf.errors import require, require_choice, require_names
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
 from mmtf.preset_table import ANY, COMPUTED, NETWORK, PRESETS, Preset
-from mmtf.registry import is_place, keyword_options, label_of, resolve_kwargs
+from mmtf.registry import is_place, label_of
 
 
 def base_name(dataset: str) -> str:

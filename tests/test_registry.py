@@ -1,4 +1,4 @@
-"""Registry found by name; options checked against a signature."""
+"""Registered names and places of one's own."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from mmtf.attacks import ATTACKS
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
 from mmtf.nets import NETS
-from mmtf.registry import Registry, resolve_kwargs, source_of
+from mmtf.registry import Registry, source_of
 
 
 def test_members_are_imported_only_when_asked_for():
@@ -40,32 +40,6 @@ def test_every_public_name_leads_somewhere(name):
 def test_an_unknown_public_name():
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         mmtf.trian  # noqa: B018 (the access is the test)
-
-
-def function(threat, *, gamma=1.0, steps=2, seed=0):
-    """Stands for a game or net."""
-
-
-class Player:
-    def __init__(self, threat, *, rounds=3):
-        """Stands for a class."""
-
-
-def test_options_are_the_defaults_and_what_was_given():
-    assert resolve_kwargs("f", function, {}) == {"gamma": 1.0, "steps": 2, "seed": 0}
-    given = {"gamma": 0.0, "steps": None}  # None stands for the default, 0 does not
-    assert resolve_kwargs("f", function, given, ("seed",)) == {"gamma": 0.0, "steps": 2}
-    assert resolve_kwargs("Player", Player, {"rounds": 1}) == {"rounds": 1}
-
-
-@pytest.mark.parametrize("option", ["threat", "seed", "gama"])
-def test_unknown_options_are_refused(option):
-    with pytest.raises(ConfigError, match=rf"option of f \(gamma, steps\). Received: '{option}'"):
-        resolve_kwargs("f", function, {option: 1}, ("seed",))
-
-
-def test_unknown_options_left_alone_are_no_error():
-    assert resolve_kwargs("Player", Player, {"gamma": None}) == {"rounds": 3}
 
 
 OWN = """

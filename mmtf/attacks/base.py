@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 from tensorflow import Tensor
 
+from mmtf.arguments import kept_arguments
 from mmtf.attacks.queries import checked_inputs, misclassified_fn
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import ConfigError
-from mmtf.registry import kept_arguments
 from mmtf.threat import ThreatModel, require_threat
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from absl import flags
 
+from mmtf.arguments import keyword_options
 from mmtf.cli.settings import SETTINGS, Setting
 from mmtf.errors import ConfigError, require
 from mmtf.games import GAMES
 from mmtf.nets import NETS, RUN_ARGUMENTS
 from mmtf.radius import Radius, as_radius, eta_of, parse_radius, radius_text
-from mmtf.registry import keyword_options
 
 # --helpshort shows flags as those of the command that calls define_settings, not of this module.
 flags.disclaim_key_flags()

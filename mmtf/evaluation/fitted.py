@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtf.arguments import kept_arguments
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.transfer import Transfer
@@ -12,7 +13,7 @@ from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.fingerprint import parts_of
 from mmtf.data.dataset import Dataset
 from mmtf.errors import require
-from mmtf.registry import kept_arguments, source_of
+from mmtf.registry import source_of
 from mmtf.storage.digest import sha256
 from mmtf.threat import ThreatModel
 

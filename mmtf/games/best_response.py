@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.arguments import resolve_kwargs
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require_choice, require_seed
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
-from mmtf.registry import resolve_kwargs
 from mmtf.threat import ThreatModel
 
 LOSSES = {name: losses.LOSSES[name] for name in ("cross_entropy", "margin")}

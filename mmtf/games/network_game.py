@@ -8,12 +8,12 @@ import keras
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.arguments import resolve_kwargs
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import require, require_choice, require_number
 from mmtf.games.base import Game, regularization
 from mmtf.games.players import Batch, Players, StepContext
 from mmtf.nets import ATTACK_NETS
-from mmtf.registry import resolve_kwargs
 from mmtf.solvers import SOLVERS
 from mmtf.solvers.base import Solver
 from mmtf.solvers.sensitivity import ORDERS

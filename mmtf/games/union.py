@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf import losses
+from mmtf.arguments import keyword_options
 from mmtf.attacks.loop import restart_seed
 from mmtf.attacks.queries import where_per_example
 from mmtf.classifiers.classifier import Classifier
@@ -19,7 +20,6 @@ from mmtf.games.players import Batch, Players, StepContext
 from mmtf.games.union_attackers import make_attackers
 from mmtf.games.union_rules import RULES, Tally, chosen_by
 from mmtf.nets import ATTACK_NETS
-from mmtf.registry import keyword_options
 from mmtf.solvers.base import cross_replica_sum
 from mmtf.threat import ThreatModel
 

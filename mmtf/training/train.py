@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from mmtf.arguments import kept_arguments
 from mmtf.classifiers.classifier import BOX, Classifier
 from mmtf.classifiers.fingerprint import architecture
 from mmtf.classifiers.state import constants_of
@@ -15,7 +16,6 @@ from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
 from mmtf.errors import require
 from mmtf.games.base import Game
-from mmtf.registry import kept_arguments
 from mmtf.runtime.devices import default_strategy, resolve_jit
 from mmtf.storage.digest import sha256
 from mmtf.training.admission import (

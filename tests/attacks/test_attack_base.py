@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf import losses
+from mmtf.arguments import kept_arguments
 from mmtf.attacks import ATTACKS, ExpectationOverTransformation, UniversalPerturbation
 from mmtf.attacks.autoattack import AutoAttack
 from mmtf.attacks.base import Attack
@@ -17,7 +18,6 @@ from mmtf.attacks.iterated import IFGSM, PGD
 from mmtf.attacks.queries import input_gradient
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.errors import ConfigError
-from mmtf.registry import kept_arguments
 from mmtf.threat import ThreatModel
 
 
