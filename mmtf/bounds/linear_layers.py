@@ -3,6 +3,7 @@
 The weights are read whenever an operation is computed, so a later training step is seen.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 from mmtf.bounds.affine import Affine
 from mmtf.bounds.functions import single
 from mmtf.bounds.supported import unsupported
+from mmtf.kernels import optimized
 
 Shapes = list[tuple[int, ...]]
 layers = keras.layers
@@ -39,7 +41,9 @@ def linear_of(layer: Any, shapes: Shapes, dtype: str = "float64") -> Affine:
 
     def apply(change: Callable, x: tf.Tensor) -> tf.Tensor:
         values = [change(tf.cast(kernel.value, dtype)) for kernel in kernels]
-        return _in_channels_last(first, lambda z: twin.stateless_call(values, [], z)[0], x)
+        # Bounds in float32 are those of training, whose gradients pass through the inputs.
+        with optimized(twin, "inference") if dtype == "float32" else contextlib.nullcontext():
+            return _in_channels_last(first, lambda z: twin.stateless_call(values, [], z)[0], x)
 
     def bias():
         value = tf.cast(layer.bias.value, dtype)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.kernels.bilinear import Bilinear
-from mmtf.kernels.conv_rows import has_few_channels
+from mmtf.kernels.conv_rows import from_blocks, has_few_channels
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.kernels.patching import kernel_tensor, patched
 
@@ -36,6 +36,7 @@ def block_convolutions(model: Any) -> AbstractContextManager[None]:
         (layer, "convolution_op", _operation(layer))
         for layer in layers_of(model)
         if has_few_channels(layer)
+        and layer.strides == (1, 1)
         and min(layer.kernel_size) > 1
         and max(layer.kernel_size) <= MAX_KERNEL_SIZE
     )
@@ -99,7 +100,7 @@ def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -
             tf.pad(seen[:, :, :, place], [[0, 0], [i, 1 - i], [j, 1 - j], [0, 0]])
             for place, (i, j) in enumerate(corners)
         ])  # fmt: skip
-        image = _from_blocks(total, block)
+        image = from_blocks(total, block)
         return image[:, before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
 
     def spread(kernel):
@@ -130,7 +131,7 @@ def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -
 
     def forward(x, kernel):
         y = tf.reshape(windows(x) @ spread(kernel), [-1, *count, columns])
-        return _from_blocks(y, block)[:, : out[0], : out[1]]
+        return from_blocks(y, block)[:, : out[0], : out[1]]
 
     def to_inputs(upstream, kernel):
         seen = _product(by_block(upstream), spread(kernel), adj_y=True)
@@ -155,16 +156,6 @@ def _to_blocks(x: tf.Tensor, block: Sequence[int]) -> tf.Tensor:
     x = tf.reshape(x, [-1, height // a, a, width // b, b, channels])
     return tf.reshape(
         tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, height // a, width // b, a * b * channels]
-    )
-
-
-def _from_blocks(x: tf.Tensor, block: Sequence[int]) -> tf.Tensor:
-    """The inverse of `_to_blocks`."""
-    _, height, width, channels = x.shape
-    a, b = block
-    x = tf.reshape(x, [-1, height, width, a, b, channels // (a * b)])
-    return tf.reshape(
-        tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, height * a, width * b, channels // (a * b)]
     )
 
 

@@ -64,7 +64,7 @@ def _convolution(layer: keras.layers.Conv2D) -> Callable:
         if None in inputs.shape[1:]:
             return type(layer).convolution_op(layer, inputs, kernel)
         if by_rows and product is None:
-            return few_channel_conv(inputs, kernel, padding, fused=True)
+            return few_channel_conv(inputs, kernel, padding, layer.strides, fused=True)
         make = product or functools.partial(conv2d_of, strides=layer.strides, padding=padding)
         return make(inputs.shape[1:], kernel.shape)(inputs, kernel, fused=True)
 

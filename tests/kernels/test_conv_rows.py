@@ -38,7 +38,27 @@ def test_both_gradients_are_those_of_tensorflow(height, channels, taps, padding,
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=NOISE)
 
 
-def test_it_can_be_differentiated_again(rng):
+@pytest.mark.parametrize("height, channels, taps, padding", CASES[::2] + CASES[1::4])
+@pytest.mark.parametrize("strides", [(2, 2), (3, 1), (2, 4)])
+def test_so_are_those_with_strides(height, channels, taps, padding, strides, rng):
+    x = tf.constant(rng.uniform(-1, 1, (2, height, 8, channels)), tf.float32)
+    kernel = tf.constant(rng.uniform(-1, 1, (taps, max(taps - 1, 1), channels, 8)), tf.float32)
+    found = []
+    for convolve in (
+        lambda x, kernel: few_channel_conv(x, kernel, padding, strides),
+        lambda x, kernel: tf.nn.conv2d(x, kernel, strides, padding),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            out = convolve(x, kernel)
+            total = tf.reduce_sum(tf.sin(out))
+        found.append([out, *tape.gradient(total, [x, kernel])])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=NOISE)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_it_can_be_differentiated_again(strides, rng):
     """The penalty of Eq. 8, d/dk ||dl/dx||^2, and its gradient in x."""
     x = tf.constant(rng.uniform(-1, 1, (2, 6, 6, 1)), tf.float32)
     kernel = tf.constant(rng.uniform(-1, 1, (3, 3, 1, 4)), tf.float32)
@@ -52,8 +72,8 @@ def test_it_can_be_differentiated_again(rng):
             penalty = tf.reduce_sum(tf.square(inner.gradient(total, x)))
         return outer.gradient(penalty, [x, kernel])
 
-    ours = penalty_gradients(few_channel_conv)
-    theirs = penalty_gradients(lambda x, k, padding: tf.nn.conv2d(x, k, 1, padding))
+    ours = penalty_gradients(lambda x, k, padding: few_channel_conv(x, k, padding, strides))
+    theirs = penalty_gradients(lambda x, k, padding: tf.nn.conv2d(x, k, strides, padding))
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=NOISE)
 
@@ -71,7 +91,14 @@ def input_gradient(model, x):
     return found, "ReverseV2" in used
 
 
-@pytest.mark.parametrize("name, shape", [("mnist_cnn", (28, 28, 1)), ("cifar_cnn", (24, 24, 3))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("mnist_cnn", (28, 28, 1)),
+        ("cifar_cnn", (24, 24, 3)),
+        ("strided_cnn", (28, 28, 1)),
+    ],
+)
 def test_in_a_net_and_only_inside_the_context(name, shape, rng):
     net = NETS[name](image_shape=shape, num_classes=5, init="keras")
     x = tf.constant(rng.uniform(-1, 1, (3, *shape)), tf.float32)
@@ -90,7 +117,7 @@ def test_in_a_net_and_only_inside_the_context(name, shape, rng):
 def test_functions_and_other_convolutions_stay():
     with fast_input_gradients(lambda x, training: x):
         pass
-    layer = keras.layers.Conv2D(2, 3, strides=2)
+    layer = keras.layers.Conv2D(2, 3, dilation_rate=2)
     net = keras.Sequential([keras.Input((6, 6, 1)), layer])
     with fast_input_gradients(net):
         assert "convolution_op" not in vars(layer)
