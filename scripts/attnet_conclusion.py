@@ -18,6 +18,7 @@ from scripts.attnet_hypotheses import (
     LONGER,
     NETS,
     TOLERANCE,
+    WIDTH,
     Protocol,
     found,
     key_of,
@@ -108,6 +109,12 @@ def _common(cells: list[dict]) -> str:
     if low.k < high.k:
         above = f"k > {low.k:g}" if high.k == math.inf else f"{low.k:g} < k < {high.k:g}"
         return f"If AttNet's error grows with k, the measured errors leave {above}."
+    if low.k == math.inf:
+        whole = math.ceil(WIDTH / low.eta)
+        return (
+            f"No k fits {TITLES[low.net]} at {low.eta:g}: the ball is the whole box from "
+            f"k = {whole} on, and AttNet's error is not the printed one there."
+        )
     return (
         "If AttNet's error grows with k, no k between the measured ones does either: "
         f"{TITLES[low.net]} at {low.eta:g} asks for k > {low.k:g}, {TITLES[high.net]} at "

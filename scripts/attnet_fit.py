@@ -9,6 +9,7 @@ from scripts.attnet_hypotheses import (
     KS,
     NETS,
     TOLERANCE,
+    WIDTH,
     Protocol,
     found,
     key_of,
@@ -154,7 +155,8 @@ class Needed:
     """The k that a printed error asks for: low < k < high.
 
     Attributes:
-      low: the largest measured k with an error below the printed one by more than the tolerance.
+      low: the largest measured k with an error below the printed one by more than the tolerance;
+        infinite where its ball already holds the whole box.
       high: the smallest with one above it by more than that.
     """
 
@@ -164,6 +166,8 @@ class Needed:
     @property
     def text(self) -> str:
         """The interval, for a table."""
+        if self.low.k == math.inf:
+            return "no k"
         low = f"{self.low.k:g} < " if self.low.k > 0 else ""
         high = f" < {self.high.k:g}" if self.high.k < math.inf else ""
         return f"{low}k{high}" if low or high else "any measured"
@@ -182,7 +186,7 @@ def needed(cells: Iterable[dict], net: str, eta: float) -> Needed:
     for k in KS:
         error = fit_of(cells, Protocol(k=k)).errors.get((net, eta), aim)
         if error < aim - TOLERANCE:
-            low = max(low, k)
+            low = max(low, k if k * eta < WIDTH else math.inf)
         elif error > aim + TOLERANCE:
             high = min(high, k)
     return Needed(Bound(low, net, eta), Bound(high, net, eta))

@@ -17,6 +17,7 @@ KS = (1, 2, 3, 4, 5, 6, 7, 8)
 # A hypothesis fits if none of its errors is further from the printed one. The attack networks of
 # two seeds differ by a few hundredths.
 TOLERANCE = 0.1
+WIDTH = 2.0  # of the box: a ball of this radius around any image holds it
 # Net and radius of the long single-step training: the largest radius overfits the earliest.
 LONG = ("lwa", 0.4)
 # Twice the width of the box: the ball then never binds.

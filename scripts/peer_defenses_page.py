@@ -29,6 +29,7 @@ from scripts.peer_defenses_ranking import (
 PAGE = DOCS / "which_defense.md"
 TITLE = "Which defense should I use?"
 MEASURED_BY = __name__.removesuffix("_page")
+STRONGEST = "autoattack"
 # A defense whose worst error is at most this far above the best is named if it trains fastest.
 NEAR = 0.05
 
@@ -52,8 +53,9 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
         equal = [one.name for one in met if one is not best and p_of[one.name] >= LEVEL]
         text = (
             f"**{title(dataset, eta)}.** `{best.name}` errs on the "
-            f"fewest of {best.n:,} images under the worst of the attacks: {percent(best.worst)} "
-            f"(95 % interval {100 * low:.1f} to {percent(high)}), and on "
+            f"fewest of {best.n:,} images under the worst of the attacks"
+            f"{'' if STRONGEST in columns(group) else f' ({STRONGEST} was not run)'}: "
+            f"{percent(best.worst)} (95 % interval {100 * low:.1f} to {percent(high)}), and on "
             f"{percent(best.errors[CLEAN])} without an attack."
         )
         if equal:
@@ -73,6 +75,10 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
                 text += f" For a guarantee, `{sure.name}`: at most {percent(sure.certified)} "
                 text += "whatever the attack."
         masked = [one.name for one in group if _hides(one)]
+        over = [one.name for one in group if one.collapsed]
+        if over:
+            text += f" The training of {listed(over)} collapsed (catastrophic overfitting, which "
+            text += "was reported): the table has the nets that came of it."
         if masked:
             text += f" Do not judge {listed(masked)} by FGSM, whose error is less than a third of "
             text += "the worst case."
@@ -82,7 +88,7 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
 
 def _hides(one: Defense) -> bool:
     fgsm = one.errors.get("fgsm")
-    return fgsm is not None and one.worst >= 0.2 and fgsm < one.worst / 3
+    return fgsm is not None and fgsm < one.worst / 3
 
 
 def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
@@ -94,12 +100,15 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
     parts = [
         f"# {TITLE}",
         "\n\n".join(answers(groups)),
-        "Errors in percent, ranked by the worst case over the attacks that were run; after `>=` a "
-        "rank may be too high. `certified`: the error that IBP and CROWN-IBP prove; -: bounds do "
-        "not support the net. `p`: McNemar's test "
-        "against the first row, corrected by Holm; below 0.05 the two differ. `core s`: seconds "
-        f"of one processor core that the training took. `steps`: of the training{own}. Each net "
-        f"was trained once. {not_met(groups)}".rstrip(),
+        "Errors in percent, ranked by the worst case over the attacks that were run; a net with "
+        "`>=` may belong further down. `certified`: an upper bound of the error, proved by IBP and "
+        "CROWN-IBP; -: bounds do not support the net. `p`: McNemar's test "
+        "against the first row, corrected by Holm; below 0.05 the two differ. `core s`: the "
+        "processor seconds of a step times the number of steps; where a training was not timed, "
+        "those of a step of the same game and net at another radius. For little time: the "
+        f"cheapest defense at most {100 * NEAR:g} points above the best. `steps`: of the "
+        f"training{own}. Each net was trained once. Nets and steps differ between rows: the "
+        f"ranking is of trained nets, not of objectives alone. {not_met(groups)}".rstrip(),
     ]
     for (dataset, eta), group in groups.items():
         parts += [f"## {dataset}, eta {eta:g}", markdown(group)]
@@ -108,7 +117,8 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
         commands([one.record for group in groups.values() for one in group], MEASURED_BY),
         f"{first['note']}. Attacks: {attacks} (a table without the column of an attack did not "
         "run it), and, `from undefended`, the same attacks on the undefended net, whose images are "
-        "shown to the net of the row; PGD has 40 steps and "
+        "shown to the net of the row. AutoAttack was run on the nets with an error in its column; "
+        "a command without `--finalists` runs it on six. PGD has 40 steps and "
         f"{first['attacks'].get('pgd', {}).get('restarts', 1)} random starts. Images that cheap "
         "bounds prove robust were not attacked. What each defense minimizes: "
         "[Defenses](defenses.md). A table to sort and filter: results/peer_defenses/index.html.",

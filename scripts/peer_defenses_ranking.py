@@ -87,6 +87,11 @@ class Defense:
         return self.record["training"]["steps"]
 
     @property
+    def collapsed(self) -> bool:
+        """Whether the training reported a collapse, catastrophic overfitting."""
+        return bool(self.record["training"].get("checks", {}).get("collapses"))
+
+    @property
     def cost(self) -> float | None:
         """Processor seconds of the training, of all cores; None: not counted."""
         return None if self.per_step is None else self.per_step * self.steps

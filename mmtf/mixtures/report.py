@@ -150,13 +150,14 @@ def verdict(entries: Sequence[Mapping[str, Any]]) -> str:
     own = f"under the adaptive attacker the mixture has {right:.3f} and that net {left:.3f}"
     gain, kept = before - after, left - right
     if gain <= 0:
-        return f"The mixture gains nothing. {words}; {own}."
-    if kept <= 0:
-        return f"The mixture loses its gain to the adaptive attacker. {words}; {own}."
-    lost = 1 - kept / gain
-    if lost >= 0.005:  # printed as at least 1 %
-        return f"The mixture loses {lost:.0%} of its gain to the adaptive attacker. {words}; {own}."
-    return f"The mixture keeps its gain under the adaptive attacker. {words}; {own}."
+        found = "gains nothing"
+    elif kept <= 0:
+        found = "loses its gain to the adaptive attacker"
+    elif (lost := 1 - kept / gain) >= 0.005:  # printed as at least 1 %
+        found = f"loses {lost:.0%} of its gain to the adaptive attacker"
+    else:
+        found = "keeps its gain under the adaptive attacker"
+    return f"In this run the mixture {found}. {words}; {own}."
 
 
 def growth_verdict(

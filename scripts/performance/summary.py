@@ -122,10 +122,11 @@ def _robustness(records: list[dict]) -> list[str]:
             ours, art, constant = (by[who] for who in ("mmtf", "art_scheduled", "art"))
             missed = "misses" if not constant["met"] else "meets"
             beside_art.append(
-                f"**Compared with ART** ({ours['precision']}; {cpu}; one seed): the same errors "
-                f"after {ours['seconds']:.0f} s of Minimax-Grad with its penalty on all examples, "
-                f"after {art['seconds']:.0f} s of ART's FGSM training with mmtf's learning rates; "
-                f"at a constant rate ART {missed} them in {constant['seconds']:,.0f} s."
+                f"**Compared with ART** ({ours['precision']}; {cpu}; one seed): both errors are "
+                f"met at the end of {ours['seconds']:.0f} s of Minimax-Grad with its penalty on "
+                f"all examples, and of {art['seconds']:.0f} s of ART's FGSM training with mmtf's "
+                f"learning rates; at a constant rate ART {missed} them in "
+                f"{constant['seconds']:,.0f} s."
             )
     return default_lines + beside_art
 

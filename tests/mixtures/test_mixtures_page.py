@@ -15,11 +15,19 @@ def test_the_page_is_that_of_its_record():
 @pytest.mark.parametrize(
     ("pure", "mixed", "words"),
     [
-        ((0.5, 0.6), (0.3, 0.6), "The mixture loses its gain to the adaptive attacker."),
-        ((0.5, 0.6), (0.3, 0.7), "The mixture loses its gain to the adaptive attacker."),
-        ((0.5, 0.6), (0.3, 0.55), "The mixture loses 75% of its gain"),
-        ((0.5, 0.6), (0.3, 0.4), "The mixture keeps its gain"),
-        ((0.5, 0.6), (0.5, 0.4), "The mixture gains nothing."),
+        (
+            (0.5, 0.6),
+            (0.3, 0.6),
+            "In this run the mixture loses its gain to the adaptive attacker.",
+        ),
+        (
+            (0.5, 0.6),
+            (0.3, 0.7),
+            "In this run the mixture loses its gain to the adaptive attacker.",
+        ),
+        ((0.5, 0.6), (0.3, 0.55), "In this run the mixture loses 75% of its gain"),
+        ((0.5, 0.6), (0.3, 0.4), "In this run the mixture keeps its gain"),
+        ((0.5, 0.6), (0.5, 0.4), "In this run the mixture gains nothing."),
         ((0.5, None), (0.3, None), "the adaptive attacker was not run"),
     ],
 )

@@ -72,6 +72,17 @@ def test_every_hypothesis_is_measured_and_no_cell_twice():
     assert any(keys.count(key) > 1 for key in keys)  # shared cells, which are measured once
 
 
+def test_no_k_is_needed_where_the_whole_box_is_not_enough():
+    def error_at(net, eta, k):
+        return 0.5 if (net, eta) == ("minimax_grad", 0.4) else printed(net, eta)
+
+    cells = [one for one in cells_of(error_at) if one["run"] != "undefended"]
+    assert needed(cells, "minimax_grad", 0.4).text == "no k"  # 5 x 0.4 is the width of the box
+    assert needed(cells, "minimax_grad", 0.3).text == "any measured"
+    text = "\n".join(page.conclusion(record_of(cells)))
+    assert "No k fits Minimax-Grad at 0.4: the ball is the whole box from k = 5 on" in text
+
+
 @pytest.mark.parametrize(
     "protocol",
     [
