@@ -186,7 +186,7 @@ def _sorted(logits, needed, name, wanted=None):
             f"Expected at least {needed} classes for the loss {name}. Received: {classes}. Use the "
             "loss cross_entropy, or one of the attacks apgd, fab and square."
         )
-    return tf.math.top_k(tf.cast(logits, tf.float32), min(wanted or needed, classes)).values
+    return tf.math.top_k(full_precision(logits), min(wanted or needed, classes)).values
 
 
 def full_precision(logits: tf.Tensor) -> tf.Tensor:

@@ -55,6 +55,20 @@ def test_the_sign_of_the_margin_is_the_error(batch):
     assert 0 < errors.mean() < 1
 
 
+def test_losses_of_float64_logits_are_float64(batch):
+    logits, labels = tf.constant(batch[0], tf.float64), tf.constant(batch[1])
+    targets = (labels + 1) % 7
+    found = [loss(logits, labels) for loss in losses.LOSSES.values()]
+    found += [losses.loss_to_target(name)(logits, targets) for name in losses.LOSSES]
+    found += [losses.targeted_dlr(logits, labels, targets), losses.kl_divergence(logits, logits)]
+    found += [losses.smoothed_cross_entropy(logits, labels, 0.1)]
+    assert {one.dtype for one in found} == {tf.float64}
+    wrong, true = wrong_and_true(batch[0].astype(np.float64), batch[1])
+    ranked = -np.sort(-batch[0].astype(np.float64), -1)
+    expected = (wrong - true) / (ranked[:, 0] - ranked[:, 2])
+    np.testing.assert_allclose(losses.dlr(logits, labels), expected, rtol=1e-10)
+
+
 def test_half_precision_logits_are_judged_in_float32():
     logits = tf.cast([[0.0, 3.0]], tf.bfloat16)
     for loss in (losses.cross_entropy, losses.margin):

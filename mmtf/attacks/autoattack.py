@@ -1,6 +1,7 @@
 """AutoAttack: the standard ensemble of parameter-free attacks (Croce & Hein 2020a)."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 from tensorflow import Tensor
@@ -47,7 +48,7 @@ class AutoAttack(Attack):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_int("queries", self.queries)
-        given = {"steps": self.steps, "targets": self.targets}
+        given: dict[str, Any] = {"steps": self.steps, "targets": self.targets}
         self.parts = (
             APGD(self.threat, steps=self.steps),
             APGDTargeted(self.threat, **given),

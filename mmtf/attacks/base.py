@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.arguments import kept_arguments
-from mmtf.attacks.queries import checked_inputs, misclassified_fn
+from mmtf.attacks.queries import checked_inputs, misclassified_fn, require_labels
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import ConfigError
 from mmtf.threat import ThreatModel, require_threat
@@ -85,11 +85,11 @@ class Attack:
           float32 [N, H, W, C], the adversarial examples.
 
         Raises:
-          ConfigError: images, labels or seed of another type or shape, images outside of the box
-            (not checked inside a tf.function); see also `supports`.
+          ConfigError: images, labels or seed of another type or shape; images outside of the box
+            or labels that are no classes (not checked inside a tf.function); see also `supports`.
         """
         classifier = self._subject(classifier)
-        images, labels, seed = self._inputs(x, y, seed)
+        images, labels, seed = self._inputs(classifier, x, y, seed)
         self.supports(classifier, images)
         return self.run(classifier, images, labels, seed)
 
@@ -206,11 +206,12 @@ class Attack:
         arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{type(self).__name__}({arguments})"
 
-    def _inputs(self, x, y, seed):
+    def _inputs(self, classifier, x, y, seed):
         """Images, labels and seed as tensors, checked."""
         images, labels, seed = checked_inputs(x, y, seed)
         if tf.executing_eagerly():
             self.threat.require_in_box(images)
+            require_labels(labels, getattr(classifier, "num_classes", None))
         return images, labels, seed
 
     def _subject(self, classifier):

@@ -78,10 +78,13 @@ class Criterion:
             )
             ahead = tf.random.stateless_uniform(tf.shape(y), own, 1, classes, tf.int32)
             return (y + tf.cast(ahead, y.dtype)) % classes
-        require(
-            self.target < classes, f"a target below {classes}, the number of classes", self.target
-        )
+        self.require_target(classes)
         return tf.fill(tf.shape(y), tf.cast(self.target, y.dtype))
+
+    def require_target(self, classes: int) -> None:
+        """Raises ConfigError if the target is a class that a classifier of `classes` has not."""
+        known = not isinstance(self.target, numbers.Integral) or self.target < classes
+        require(known, f"a target below {classes}, the number of classes", self.target)
 
     def loss(self, name: str) -> losses.Loss:
         """The loss to maximize, (logits, labels) -> [N], for a name in `losses.LOSSES`."""
@@ -128,7 +131,7 @@ class TargetableAttack(Attack):
 
     def __call__(self, classifier: Any, x: Any, y: Any, *, seed: Any = (0, 0)) -> Tensor:
         classifier = self._subject(classifier)
-        x, y, seed = self._inputs(x, y, seed)
+        x, y, seed = self._inputs(classifier, x, y, seed)
         self.supports(classifier, x)
         labels = self.criterion.labels(classifier, x, y, seed)
         return self.criterion.keep_own(self.run(classifier, x, labels, seed), x, y, labels)
@@ -139,6 +142,8 @@ class TargetableAttack(Attack):
         return self.criterion.labels(self._subject(classifier), x, y, seed)
 
     def supports(self, classifier: Any, x: Any) -> None:
+        if isinstance(self.target, numbers.Integral):
+            self.criterion.require_target(count_classes(classifier, x))
         if self.loss == "dlr":
             losses.require_classes(self.maximized, count_classes(classifier, x))
 

@@ -11,8 +11,9 @@ from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.config import NORMS
 from mmtf.errors import require, require_int
+from mmtf.storage.digest import sha256
 
-# Attribute of a Classifier in which `mean_of` caches its results.
+# Prefix of the attributes of a Classifier in which `mean_of` caches its results.
 KEPT = "__mmtf_means__"
 
 
@@ -68,11 +69,48 @@ class ExpectationOverTransformation(Attack):
         return loop.run(self.attack, mean_of(classifier, self.samples), x, labels, seed)
 
 
+class _Mean(Classifier):
+    """The mean prediction log(mean softmax) over calls of a classifier, and its rules of rejection.
+
+    The rejection is the mean over as many calls, too.
+
+    Args:
+      classifier: a Classifier.
+      samples: number of calls averaged, > 0.
+    """
+
+    def __init__(self, classifier: Classifier, samples: int):
+        super().__init__(classifier, name=f"mean of {samples} x {classifier.name}")
+        self.rejects = classifier.rejects
+        self.base, self.samples = classifier, samples
+
+    def __call__(self, x: Any, training: bool = False) -> Tensor:
+        """Returns log(mean softmax), float32 [N, classes], for images in [-1, 1]."""
+        # Separate calls, not one large batch: a defense may draw once per batch.
+        draws = [self.base(x, training=training) for _ in range(self.samples)]
+        logs = tf.nn.log_softmax(tf.cast(tf.stack(draws), tf.float32))
+        return tf.reduce_logsumexp(logs, 0) - math.log(self.samples)
+
+    def rejection(self, x: Any) -> Tensor:
+        """The mean of `Classifier.rejection` over the calls, float32 [N, rules]."""
+        draws = [self.base.rejection(x) for _ in range(self.samples)]
+        return tf.reduce_mean(tf.stack(draws), 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the classifier's fingerprint and the number of calls."""
+        return sha256(self.base.fingerprint, f"mean of {self.samples}")
+
+    def at(self, precision: str | None) -> Classifier:
+        """Returns the mean of the classifier in another precision."""
+        return mean_of(self.base.at(precision), self.samples)
+
+
 def mean_of(classifier: Any, samples: int) -> Classifier:
     """Classifier whose logits are log(mean softmax) over `samples` calls of a classifier.
 
-    The result is cached with the classifier, so that programs compiled for it are reused for every
-    batch.
+    It has the classifier's rules of rejection, averaged over as many calls. The result is cached
+    with the classifier, so that programs compiled for it are reused for every batch.
 
     Args:
       classifier: a Classifier, a Keras model or a function.
@@ -82,14 +120,7 @@ def mean_of(classifier: Any, samples: int) -> Classifier:
       A Classifier; the same object for the same arguments.
     """
     classifier = as_classifier(classifier)
-    kept = vars(classifier).setdefault(KEPT, {})
-    if samples not in kept:
-
-        def mean(x, training=False):
-            # Separate calls, not one large batch: a defense may draw once per batch.
-            draws = [classifier(x, training=training) for _ in range(samples)]
-            logs = tf.nn.log_softmax(tf.cast(tf.stack(draws), tf.float32))
-            return tf.reduce_logsumexp(logs, 0) - math.log(samples)
-
-        kept[samples] = Classifier(mean, name=f"mean of {samples} x {classifier.name}")
-    return kept[samples]
+    kept, key = vars(classifier), f"{KEPT}{samples}"
+    if key not in kept or kept[key].base is not classifier:  # that of a copied classifier
+        kept[key] = _Mean(classifier, samples)
+    return kept[key]

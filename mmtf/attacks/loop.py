@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from mmtf.attacks.base import Attack
-from mmtf.attacks.queries import program, where_per_example
+from mmtf.attacks.queries import program, require_labels, where_per_example
 from mmtf.classifiers.classifier import Classifier, as_classifier
 
 # The batch is compacted once the share of examples still to be attacked is below this. Compacting
@@ -87,9 +87,9 @@ def run(attack: Attack, classifier: Any, x: Any, y: Any, seed: Any) -> Tensor:
     """
     if attack.compiles_itself or not tf.executing_eagerly():
         return attack(classifier, x, y, seed=seed)
-    whole = as_classifier(classifier).compiled(
-        attack.key(), lambda model, x, y, own: attack(model, x, y, seed=own)
-    )
+    subject = as_classifier(classifier)
+    require_labels(y, subject.num_classes)  # the program does not look at values
+    whole = subject.compiled(attack.key(), lambda model, x, y, own: attack(model, x, y, seed=own))
     return whole(x, y, tf.convert_to_tensor(seed))
 
 

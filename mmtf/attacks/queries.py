@@ -86,6 +86,21 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return tf.reduce_sum(a * b, list(range(1, a.shape.rank)))
 
 
+def require_labels(y: Any, classes: int | None) -> None:
+    """Raises ConfigError for a label below 0, or that a classifier of `classes` does not have.
+
+    Args:
+      y: int [N].
+      classes: number of classes; None: unknown.
+    """
+    y = np.asarray(y)
+    if y.size:
+        low, high = int(y.min()), int(y.max())
+        wanted = "labels >= 0" if classes is None else f"labels from 0 to {classes - 1}"
+        right = low >= 0 and (classes is None or high < classes)
+        require(right, f"{wanted}, the numbers of the classes", f"labels from {low} to {high}")
+
+
 def checked_inputs(x: Any, y: Any, seed: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Returns images (NumPy's as float32), labels (int32) and seed as tensors.
 

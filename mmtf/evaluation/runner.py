@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack
 from mmtf.attacks.loop import Iteration, run, watching
-from mmtf.attacks.queries import misclassified_fn
+from mmtf.attacks.queries import misclassified_fn, require_labels
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require
@@ -59,7 +59,7 @@ def measure(
 
     Raises:
       BrokenConstraint: an adversarial image lies outside the ball or the box, or holds NaN.
-      ConfigError: there are no examples, or images lie outside the box.
+      ConfigError: there are no examples, images lie outside the box, or a label is no class.
     """
     began, spent = time.monotonic(), 0.0
     found: dict[str, list[np.ndarray]] = collections.defaultdict(list)
@@ -150,6 +150,7 @@ def _parts(
         attack.threat.require_in_box(x)
     size = batch_size or default_batch_size(tuple(x.shape[1:]))
     classifier = as_classifier(classifier)
+    require_labels(y, classifier.num_classes)
     for number, start in enumerate(range(0, len(x), size)):
         images = np.asarray(x[start : start + size], np.float32)
         labels = tf.constant(y[start : start + size])

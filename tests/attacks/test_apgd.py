@@ -8,7 +8,8 @@ from mmtf.attacks.apgd import APGD, APGDTargeted, checkpoints
 from mmtf.attacks.criteria import wrong_classes
 from mmtf.attacks.iterated import PGD
 from mmtf.errors import ConfigError
-from mmtf.losses import dlr, targeted_dlr
+from mmtf.evaluation.attack_specs import make_attacks
+from mmtf.losses import dlr, margin, targeted_dlr
 from mmtf.threat import ThreatModel
 
 
@@ -53,6 +54,34 @@ def test_targets_add_what_one_direction_misses(smooth, rng):
     ]
     assert (fallen[1] >= fallen[0]).all()  # the second target is tried on those left standing
     np.testing.assert_array_equal(fallen[1], fallen[2])  # three classes have two wrong ones
+
+
+@pytest.mark.parametrize("compile_it", [False, True])
+def test_targets_going_on_keep_the_best_image(compile_it, smooth, rng):
+    """Without early stopping no later target takes back what an earlier one found."""
+    threat = ThreatModel(eta=0.2)
+    x = tf.constant(rng.uniform(-1, 1, (100, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    found = []
+    for count in (1, 2):
+        attack = APGDTargeted(threat, steps=8, targets=count, stop_early=False)
+        z = (tf.function(attack) if compile_it else attack)(smooth, x, y)
+        assert not threat.violations(z, x).any()
+        found.append(margin(smooth(z, training=False), y).numpy())
+    assert (found[1] >= found[0]).all() and 5 < (found[1] > found[0]).sum() < 95
+
+
+def test_targets_of_a_mean(smooth, rng):
+    threat = ThreatModel(eta=0.2)
+    x = tf.constant(rng.uniform(-1, 1, (100, 4, 4, 1)).astype(np.float32))
+    y = tf.argmax(smooth(x, training=False), 1, tf.int32)
+    options = {"steps": 8, "targets": 2}
+    averaged = make_attacks({"apgd_targeted": options}, threat, eot_samples=2)["apgd_targeted"]
+    assert "stop_early=False" in repr(averaged)
+    fallen = wrong(smooth, averaged(smooth, x, y), y)
+    early = wrong(smooth, APGDTargeted(threat, **options)(smooth, x, y), y)
+    # The same steps on the same losses; the largest loss is a success where any is.
+    assert np.mean(fallen) >= np.mean(early) - 0.01 > 0.1
 
 
 @pytest.mark.parametrize("classes", [3, 4, 5])

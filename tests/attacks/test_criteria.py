@@ -148,6 +148,9 @@ def test_targets_that_cannot_be_are_refused(three, batch):
     message = "Expected a target below 3, the number of classes. Received: 3"
     with pytest.raises(ConfigError, match=message):
         ATTACKS["pgd"](LINF, target=3)(three, *batch)
+    for name, threat in (("fgsm", LINF), ("square", LINF), ("carlini_wagner", L2)):
+        with pytest.raises(ConfigError, match="a target below 3, .* Received: 99"):
+            ATTACKS[name](threat, target=99).supports(three, batch[0])  # before any cell
 
 
 def test_dlr_with_a_target(linear):

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf.attacks.eot import mean_of
 from mmtf.attacks.iterated import PGD
 from mmtf.attacks.selective import Selective
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation import measure
+from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.6)
@@ -44,6 +46,17 @@ def test_it_finds_what_plain_pgd_does_not():
     assert (found.wrong.tolist(), found.accepted.tolist()) == ([True], [True])
     a, b = found.images[0].ravel()
     assert abs(b) <= 0.1 and a + b > 0.65
+
+
+def test_the_mean_of_a_classifier_has_its_rules():
+    classifier = Fenced(0.65)
+    mean = mean_of(classifier, 2)
+    assert mean.rejects and mean.at("float32") is mean and not mean_of(classifier.logits, 2).rejects
+    z = tf.constant([[0.4, 0.0], [0.2, 0.4]], shape=[2, 1, 2, 1])
+    np.testing.assert_array_equal(mean.rejection(z), classifier.rejection(z))
+    averaged = make_attacks({"selective": {"steps": 60}}, THREAT, eot_samples=2)["selective"]
+    found = measure(classifier, averaged, X, Y, name="selective")
+    assert (found.wrong.tolist(), found.accepted.tolist()) == ([True], [True])
 
 
 def test_it_claims_nothing_where_nothing_can_be_found():

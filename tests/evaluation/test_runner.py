@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.attacks import ATTACKS, ExpectationOverTransformation
+from mmtf.attacks import ATTACKS, ExpectationOverTransformation, Transfer
 from mmtf.attacks.base import Attack
 from mmtf.errors import ConfigError
 from mmtf.evaluation import (
@@ -132,6 +132,26 @@ def test_a_cheating_attack_is_caught(norm, delta, model):
     attack = Cheat(ThreatModel(eta=ETA, norm=norm), delta=delta, row=2)
     with pytest.raises(BrokenConstraint, match=r"Cheat\(.* returned 1 of 4 images outside"):
         measure(model, attack, x, y, name="cheat")
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_are_no_classes_are_refused(label):
+    """They would be errors of the classifier, or a traceback of TensorFlow's."""
+    net, threat = dense(), ThreatModel(eta=ETA)
+    x, y = np.zeros((4, 2, 2, 1), np.float32), np.array([0, 1, label, 2])
+    attacks = [ATTACKS[name](threat) for name in ("none", "fgsm", "apgd")]
+    attacks += [Transfer(net, attacks[1]), Transfer(net, attacks[2])]
+    for attack in attacks[1:]:
+        with pytest.raises(ConfigError, match="Expected labels .*, the numbers of the classes"):
+            attack(net, x, y)
+    for attack in attacks:
+        for measured in (measure, perturb):
+            named = {"name": "none"} if measured is measure else {}
+            with pytest.raises(ConfigError, match=f"Received: .labels from .*{label}"):
+                measured(net, attack, x, np.sort(y) if label < 0 else y, **named)
+    if label < 0:  # what a function has for classes is not known
+        with pytest.raises(ConfigError, match="Expected labels >= 0"):
+            attacks[2](lambda x, training=False: net(x), x, y)
 
 
 def test_leaving_the_box_is_caught(model):
