@@ -1,17 +1,18 @@
 """The arguments of functions and constructors: which there are, their defaults and values."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mmtf.errors import ConfigError, require
 
 
-def kept_arguments(made: Any) -> dict[str, Any]:
+def kept_arguments(made: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """The arguments of an object's constructor, from its attributes `name` or `_name`.
 
     Args:
-      made: an attack or a game.
+      made: an attack, a game or a classifier.
+      without: arguments to leave out.
 
     Returns:
       Name -> value, without *args and **kwargs.
@@ -27,7 +28,9 @@ def kept_arguments(made: Any) -> dict[str, Any]:
     """
     parameters = list(inspect.signature(type(made).__init__).parameters.values())[1:]
     names = [
-        one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        one.name
+        for one in parameters
+        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) and one.name not in without
     ]
     found = {}
     for name in names:

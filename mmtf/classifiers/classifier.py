@@ -1,7 +1,9 @@
 """`Classifier`: the interface through which attacks, games and evaluations call a model."""
 
 import contextlib
+import copy
 import functools
+import types
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
@@ -9,7 +11,12 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.adapted import as_keras_model
-from mmtf.classifiers.fingerprint import parts_of
+from mmtf.classifiers.fingerprint import (
+    own_fingerprint,
+    parts_of,
+    preprocessed_digest,
+    subclass_parts,
+)
 from mmtf.classifiers.outputs import Output, choose, symbolic_output, two_logits
 from mmtf.classifiers.precision import computing_in
 from mmtf.classifiers.unwrapping import End, squashing_end, taken_off
@@ -155,14 +162,20 @@ class Classifier:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of layers, current weights, constants, bounds and the preprocessing's name.
+        """Hash of layers, current weights, constants, bounds and preprocessing; caches' key.
+
+        Of the preprocessing its name counts, and its attribute `fingerprint` or what it makes of a
+        few fixed images; of a subclass without a `fingerprint` of its own its source file and the
+        arguments of its constructor, too.
 
         Raises:
-          ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`.
+          ConfigError: `model` is neither a Keras model nor has an attribute `fingerprint`; or a
+            preprocessing without one is random or takes no images of the model's shape; or an
+            argument of a subclass is not kept, or has no value that can be told.
         """
         parts: list[Any]
         if self.keras_model is None:
-            own = getattr(self.model, "fingerprint", None)
+            own = own_fingerprint(self.model)
             told = "a Keras model, or a function with an attribute `fingerprint`: a text that "
             told += "changes with it, by which results are kept"
             require(own is not None, told, self.model)
@@ -172,9 +185,13 @@ class Classifier:
         if self.bounds != BOX or self.preprocessing is not None:
             named = getattr(self.preprocessing, "__qualname__", repr(self.preprocessing))
             parts.append(repr((self.bounds, named)))
+        if self.preprocessing is not None:
+            own = own_fingerprint(self.preprocessing)
+            shape = getattr(self.model, "input_shape", None)
+            parts.append(preprocessed_digest(self.inputs_of, shape) if own is None else str(own))
         if self.output is not None:
             parts.append(f"output {self.output!r}")
-        return sha256(*parts)
+        return sha256(*parts, *subclass_parts(self))
 
     def as_keras(self) -> keras.Model:
         """Returns a Keras model with the same weights that gives logits of images in [-1, 1].
@@ -209,17 +226,13 @@ class Classifier:
         return [(1.0, self)]
 
     def at(self, precision: str | None) -> "Classifier":
-        """Returns this classifier in another precision; the same object on every call."""
+        """Returns this classifier in another precision; the same object on every call.
+
+        A subclass stays what it is; one that calls other classifiers overrides this.
+        """
         if precision not in self._siblings:
-            other = Classifier(
-                self.model,
-                name=self.name,
-                bounds=self.bounds,
-                preprocessing=self.preprocessing,
-                precision=precision,
-                output=self.output,
-            )
-            other._siblings = self._siblings
+            other = copy.copy(self)
+            other.precision, other._compiled = precision, {}
             self._siblings[precision] = other
         return self._siblings[precision]
 
@@ -259,7 +272,8 @@ class Classifier:
 def as_classifier(model: Any) -> Classifier:
     """Returns a Classifier unchanged; wraps another model with the default arguments.
 
-    The Classifier is stored on the model, so that later calls reuse its compiled functions.
+    The Classifier is stored on the model, or on the object of a bound method, so that later calls
+    reuse its compiled functions.
 
     Args:
       model: a Classifier, a Keras model, or a callable(images, training=False) -> logits. The
@@ -275,13 +289,20 @@ def as_classifier(model: Any) -> Classifier:
     """
     if isinstance(model, Classifier):
         return model
-    try:
-        kept = vars(model)
-    except TypeError:  # no attributes of its own: a bound method, a built-in
+    owner, key = model, KEPT
+    if isinstance(model, types.MethodType):  # its attributes are those of all objects' function
+        owner, key = model.__self__, f"{KEPT}{model.__func__.__qualname__}"
+    attributes = getattr(owner, "__dict__", None)
+    if not isinstance(attributes, dict):  # none of its own: a built-in, a class
         return Classifier(model)
-    if KEPT not in kept:
-        kept[KEPT] = Classifier(model, name=getattr(model, "name", "model"))
-    return kept[KEPT]
+    kept = attributes.get(key)
+    if kept is not None:
+        # Copied attributes, as by `functools.wraps`, hold another's; a bound method is made anew.
+        same = kept.model is model if owner is model else kept.model == model
+        if same:
+            return kept
+    attributes[key] = Classifier(model, name=getattr(model, "name", "model"))
+    return attributes[key]
 
 
 def _call(classifier, function, *tensors):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.detectors import Detector, reconstructed
+from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.errors import ConfigError, require
 from mmtf.storage.digest import sha256
 
@@ -129,7 +130,8 @@ class Guarded(Classifier):
             parts += [np.asarray(weight) for weight in one.get_weights()]
         places = [models.index(one.autoencoder) for one in self.detectors]
         told = [one.settings() for one in self.detectors]
-        return sha256(*parts, repr((self.reformer is not None, places, told)))
+        own = repr((self.reformer is not None, places, told))
+        return sha256(*parts, own, *subclass_parts(self))
 
     def as_keras(self) -> keras.Model:
         """Raises ConfigError: a Keras model of logits alone would not reject.

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.errors import ConfigError, require_int, require_number, require_seed
 from mmtf.storage.digest import sha256
 
@@ -93,7 +94,8 @@ class Smoothed(Classifier):
     @property
     def fingerprint(self) -> str:
         """Hash of the base classifier's fingerprint and of what determines the draws."""
-        return sha256(self.base.fingerprint, repr((self.sigma, self.samples, self.seed)))
+        own = repr((self.sigma, self.samples, self.seed))
+        return sha256(self.base.fingerprint, own, *subclass_parts(self))
 
     def as_keras(self) -> keras.Model:
         """Raises ConfigError: no Keras layer draws this noise; see `mmtf.smoothing.save_smoothed`.

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier
+from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.classifiers.guarded import Guarded
 from mmtf.errors import require
 from mmtf.evaluation.results import Result
@@ -58,7 +59,7 @@ class Pack(Guarded):
     @property
     def fingerprint(self) -> str:
         """Hash of the members' fingerprints."""
-        return sha256(*(one.fingerprint for one in self.members))
+        return sha256(*(one.fingerprint for one in self.members), *subclass_parts(self))
 
 
 def judged(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier, as_classifier
+from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.errors import require, require_names, require_seed
 from mmtf.storage.digest import sha256
 
@@ -129,9 +130,8 @@ class Mixture(Classifier):
     @property
     def fingerprint(self) -> str:
         """Hash of the nets' fingerprints and their probabilities."""
-        return sha256(
-            *(part for weight, net in self._used for part in (repr(weight), net.fingerprint))
-        )
+        nets = [part for weight, net in self._used for part in (repr(weight), net.fingerprint)]
+        return sha256(*nets, *subclass_parts(self))
 
     def as_keras(self) -> keras.Model:
         """Returns the Keras model that draws one net per image in each call.
