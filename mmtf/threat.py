@@ -12,6 +12,7 @@ from mmtf.errors import ConfigError, require, require_choice, require_range
 from mmtf.norms import l1, l2, linf
 from mmtf.norms.sizes import LINF_SLACK, norms_of, slack
 from mmtf.radius import (
+    LONGEST_TEXT,
     PIXELS,
     Box,
     Radius,
@@ -132,7 +133,9 @@ class ThreatModel:
         require(fits, f"eta that broadcasts over images of the shape {known}", f"shape {shape}")
 
     def __repr__(self) -> str:
-        eta = self.eta if np.ndim(self.radii) < 2 else radius_text(self.eta)
+        # In full, as it is part of cache keys; the text of a large array has a digest.
+        full = np.ndim(self.radii) < 2 or np.size(self.radii) <= LONGEST_TEXT
+        eta = self.eta if full else radius_text(self.eta)
         return f"{type(self).__name__}(eta={eta!r}, norm={self.norm!r}, box={self.box!r})"
 
     def describe(self) -> str:

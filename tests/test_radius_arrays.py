@@ -55,6 +55,22 @@ def test_a_radius_survives_repr_config_and_json():
     assert RunConfig(eta="8/255").to_dict()["eta"] == 8 / 255
 
 
+def test_radii_of_other_values_or_another_shape_have_another_repr():
+    numbers = np.linspace(0.1, 0.2, 8)
+    for shape, other in (((8, 1, 1), (1, 8, 1)), ((2, 2, 2), (1, 4, 2))):
+        one, two = (ThreatModel(eta=numbers.reshape(own)) for own in (shape, other))
+        near = ThreatModel(eta=(numbers * (1 + 1e-9)).reshape(shape))
+        assert len({repr(one), repr(two), repr(near)}) == 3
+        assert eval(repr(one)) == one  # noqa: S307
+    many = np.linspace(0.1, 0.2, 32)
+    large = [ThreatModel(eta=many.reshape(own)) for own in ((32, 1, 1), (1, 32, 1))]
+    large.append(ThreatModel(eta=(many * (1 + 1e-9)).reshape(32, 1, 1)))
+    assert len({repr(one) for one in large}) == 3 and max(len(repr(one)) for one in large) < 100
+    # Cached results of these are found by their text.
+    assert repr(ThreatModel(eta=0.3)) == "ThreatModel(eta=0.3, norm='linf', box=(-1.0, 1.0))"
+    assert repr(ThreatModel(eta=ETA)).startswith("ThreatModel(eta=(0.1, 0.0, 0.3), ")
+
+
 @pytest.mark.parametrize(
     "eta, message",
     [

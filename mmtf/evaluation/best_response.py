@@ -126,7 +126,7 @@ class FittedAttNet(FittedAttack):
         return about.get("seconds", 0.0) if about else 0.0
 
     def __repr__(self) -> str:
-        return f"FittedAttNet({self.threat!r}, {self.recipe!r})"
+        return f"FittedAttNet({self.threat!r}, {self.recipe!r}, seed={self._seed})"
 
     def _entry(self, classifier, dataset) -> cache.Entry:
         return _entry(self._cache_dir, classifier, dataset, self.threat, self.recipe, self._seed)

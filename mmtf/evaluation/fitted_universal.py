@@ -73,7 +73,7 @@ class FittedUniversal(FittedAttack):
         return self._entry(classifier, dataset).is_kept()
 
     def __repr__(self) -> str:
-        return f"FittedUniversal({self.threat!r}, {self.recipe!r})"
+        return f"FittedUniversal({self.threat!r}, {self.recipe!r}, seed={self._seed})"
 
     def _entry(self, classifier, dataset) -> cache.Entry:
         if self._cache_dir is None:

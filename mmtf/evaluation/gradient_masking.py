@@ -178,6 +178,9 @@ def _findings_of_pgd(name, classifier, x, y, threat, seed, size, progress) -> It
         )
         return found.wrong
 
+    if classifier.rejects:
+        # Judged by the class alone: PGD ignores the rules, and a rejected image counts as right.
+        classifier = Classifier(classifier, name=classifier.name)
     low, high = threat.box
     whole = ThreatModel(eta=high - low, box=threat.box)
     error = float(np.mean(wrong_after(whole, UNBOUNDED_STEPS)))
@@ -232,34 +235,40 @@ def _largest(classifier, loss, x, y):
     return gradient.reshape(len(gradient), -1).max(1)
 
 
-def masking_in_table(wrong: Mapping[tuple[str, str, float], np.ndarray]) -> list[Finding]:
+def masking_in_table(
+    wrong: Mapping[tuple[str, str, float], np.ndarray], names: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Checks a table of results for signs of masked gradients.
 
     Args:
       wrong: (defense, attack, eta) -> bool [N], the examples that the defense misclassifies.
+      names: attack -> its name in `mmtf.attacks.ATTACKS`, with `@<source>` if it is transferred;
+        None: the attacks have these names.
 
     Returns:
       The signs found, an empty list if there are none.
     """
+    known = {key[1]: key[1] for key in wrong} | dict(names or {})
     findings = []
     for defense in dict.fromkeys(key[0] for key in wrong):
         own = {key[1:]: value for key, value in wrong.items() if key[0] == defense}
         for eta in sorted({eta for _, eta in own}):
             here = {attack: value for (attack, at), value in own.items() if at == eta}
-            white = [value for name, value in here.items() if name in ITERATED]
-            strong = white + [value for name, value in here.items() if name in ENSEMBLES]
-            others = [name for name in here if name in SINGLE_STEP or _is_black_box(name)]
+            white = [value for name, value in here.items() if known[name] in ITERATED]
+            strong = white + [value for name, value in here.items() if known[name] in ENSEMBLES]
+            black_box = [name for name in here if _is_black_box(known[name])]
+            others = [name for name in here if known[name] in SINGLE_STEP or name in black_box]
             for name in others:
                 # All iterated attacks together: a single weak one must not raise the sign.
-                rivals = white if name in BLACK_BOX else strong
+                rivals = white if known[name] in BLACK_BOX else strong
                 if not rivals:
                     continue
                 a, b = here[name], np.logical_or.reduce(rivals)
                 if _beats(a, b):
                     value = f"{name} {np.mean(a):.4f} > {np.mean(b):.4f} at eta {eta:g}"
-                    check = "black_box_wins" if _is_black_box(name) else "single_step_wins"
+                    check = "black_box_wins" if name in black_box else "single_step_wins"
                     findings.append(Finding(defense, check, value))
-        for attack in dict.fromkeys(attack for attack, _ in own if "@" not in attack):
+        for attack in dict.fromkeys(attack for attack, _ in own if "@" not in known[attack]):
             etas = sorted(eta for name, eta in own if name == attack)
             for small, large in zip(etas, etas[1:], strict=False):
                 a, b = own[attack, small], own[attack, large]

@@ -25,6 +25,7 @@ from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.payoff_result import (
     Matrix,
     classifier_findings,
+    one_kind,
     paired_tests,
     table_findings,
 )
@@ -32,7 +33,7 @@ from mmtf.evaluation.progress import cells_progress
 from mmtf.evaluation.results import Result, worst
 from mmtf.evaluation.runner import BrokenConstraint
 from mmtf.evaluation.unions import balls_of, make_attacks_in
-from mmtf.evaluation.verdict import misclassified
+from mmtf.evaluation.verdict import accepted, misclassified
 from mmtf.radius import Radius, as_radius, largest, radius_text
 from mmtf.reports.errors import HEADING, error_text
 from mmtf.threat import ThreatModel
@@ -133,13 +134,19 @@ def attack_classifier(
     for column in columns.values():
         column.supports(classifier, examples.x[:1])
     clean = misclassified(classifier, examples.x, examples.y, options.batch_size)
+    kept = accepted(classifier, examples.x, options.batch_size)
     progress = cells_progress([classifier], list(columns.values()), dataset, options)
     measured, row = cell_measurer(examples, options, progress), Row(None, None, classifier)
     results = [measured(row, name, column) for name, column in columns.items()]
+
+    def over(names: Collection[str]) -> Result:
+        alone = one_kind(columns[name].threat for name in columns if name in names)
+        here = [one for one in results[: len(columns)] if one.attack in names]
+        return worst(here, clean, kept, one_length=alone)
+
     for name, part in (unions or {}).items():
-        overall = worst([one for one in results[: len(columns)] if one.attack in part], clean)
-        results.append(dataclasses.replace(overall, attack=name))
-    return [*results, worst(results[: len(columns)], clean)]
+        results.append(dataclasses.replace(over(part), attack=name))
+    return [*results, over(columns)]
 
 
 def measure_matrix(
@@ -187,6 +194,7 @@ def measure_matrix(
         if options.checks:
             findings += classifier_findings(name, classifier, examples, threat, options, progress)
         clean[name] = misclassified(classifier, examples.x, examples.y, options.batch_size)
+        kept = accepted(classifier, examples.x, options.batch_size)
         for eta, row in columns.items():
             here, where = [], Row(name, eta, classifier)
             for attack, column in row.items():
@@ -204,7 +212,8 @@ def measure_matrix(
                     continue
                 here.append(cell)
                 say(f"{label}: {HEADING} {error_text(cell.error)}")
-            overall = worst(here, clean[name])
+            alone = one_kind(row[one.attack].threat for one in here)
+            overall = worst(here, clean[name], kept, one_length=alone)
             cells += [*here, dataclasses.replace(overall, defense=name, eta=eta)]
             wrong |= {(name, one.attack, eta): one.wrong for one in (*here, overall)}
     if options.checks:

@@ -6,7 +6,7 @@ misclassified.
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mmtf.bounds.certificates import Certificates
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.certified_radius import CertifiedRadii
-from mmtf.evaluation.fitted import FittedAttack, is_targeted
+from mmtf.evaluation.fitted import FittedAttack, is_targeted, registered_name
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
@@ -101,14 +101,24 @@ def table_findings(
       columns: radius -> name of an attack -> the attack, whose own threat model counts.
     """
     kinds: dict[tuple, dict] = {}
+    names: dict[str, str] = {}
     for (defense, attack, eta), errors in wrong.items():
         if attack in columns[eta] and not is_targeted(columns[eta][attack]):
-            threat = columns[eta][attack].threat
-            # The balls of one kind are nested: they differ in their radius alone.
-            weights = np.asarray(threat.weights).tobytes()
-            kind = kinds.setdefault((threat.norm, threat.box, weights), {})
-            kind[defense, attack, threat.radius] = errors
-    return [finding for kind in kinds.values() for finding in masking_in_table(kind)]
+            column = columns[eta][attack]
+            names[attack] = registered_name(attack, column)
+            kind = kinds.setdefault(_kind_of(column.threat), {})
+            kind[defense, attack, column.threat.radius] = errors
+    return [finding for kind in kinds.values() for finding in masking_in_table(kind, names)]
+
+
+def one_kind(threats: Iterable[ThreatModel]) -> bool:
+    """Whether the balls differ in their radius alone, so that sizes in them can be compared."""
+    return len({_kind_of(threat) for threat in threats}) <= 1
+
+
+def _kind_of(threat):
+    """The norm, the box and the weights: balls of one kind are nested."""
+    return threat.norm, threat.box, np.asarray(threat.weights).tobytes()
 
 
 def paired_tests(

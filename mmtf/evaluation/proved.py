@@ -32,9 +32,12 @@ class Proved:
     def certified(self, classifier: Classifier, threat: Any) -> np.ndarray:
         """bool [N]: the examples that are certified in the ball of `threat`.
 
-        None are if the classifier has a layer that bounds do not support, or the constraint is no
-        ball.
+        None are if the classifier is no Keras model, has a layer that bounds do not support or
+        rejects images, or the constraint is no ball.
         """
+        # Bounds prove the class of an image, not that the image is accepted.
+        if classifier.keras_model is None or classifier.rejects:
+            return np.zeros(len(self._y), bool)
         key = classifier.fingerprint, repr(threat)
         if key not in self._found:
             self._found[key] = self._certify(classifier, threat)

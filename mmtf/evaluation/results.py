@@ -125,7 +125,13 @@ class Result:
         return found
 
 
-def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
+def worst(
+    results: Sequence[Result],
+    clean: np.ndarray,
+    clean_accepted: np.ndarray | None = None,
+    *,
+    one_length: bool = True,
+) -> Result:
     """Takes the per-example worst case over `results` and the unperturbed images.
 
     An example counts as an error if it is misclassified under any attack or without one: the
@@ -135,6 +141,9 @@ def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
     Args:
       results: all on the same N examples.
       clean: bool [N], > 0 examples: which unperturbed images are misclassified.
+      clean_accepted: bool [N], which unperturbed images are accepted; None: the classifier never
+        rejects.
+      one_length: whether all distances are lengths in one norm; else there is no `distance`.
 
     Raises:
       ConfigError: the numbers of examples differ, or are 0.
@@ -149,10 +158,11 @@ def worst(results: Sequence[Result], clean: np.ndarray) -> Result:
     distances = [one.distance for one in results if one.distance is not None]
     total = float(sum(seconds)) if len(seconds) == len(results) else None
     smallest = None
-    if len(distances) == len(results):
+    if one_length and len(distances) == len(results):
         smallest = np.fmin.reduce([np.where(clean, 0.0, np.nan), *distances])
-    accepted = [one.accepted for one in results if one.accepted is not None]
-    # An example rejected under any attack fails under it (reject = wrong).
+    outcomes = [clean_accepted, *(one.accepted for one in results)]
+    accepted = [one for one in outcomes if one is not None]
+    # An example rejected under any attack, or without one, fails under it (reject = wrong).
     kept = np.logical_and.reduce(accepted) if accepted else None
     return Result("worst", wrong, total, distance=smallest, accepted=kept)
 

@@ -12,7 +12,7 @@ from mmtf.config import NORMS
 from mmtf.errors import require
 from mmtf.evaluation.attack_specs import make_attacks
 from mmtf.evaluation.fitted import FittedAttack
-from mmtf.radius import Radius, radius_entry
+from mmtf.radius import Radius, radius_entry, radius_text
 from mmtf.threat import ThreatModel
 
 CLEAN = "none"
@@ -32,15 +32,20 @@ def balls_of(
       Radius (`radius_entry`) -> the ThreatModels.
 
     Raises:
-      ConfigError: a radius or norm is not possible, or the numbers of radii differ.
+      ConfigError: a radius or norm is not possible, the numbers of radii differ, or two radii have
+        one text, by which tables tell their columns apart.
 
     Example:
       >>> [ball.norm for ball in balls_of([0.3], "linf", {"l2": [3.0]})[0.3]]
       ['linf', 'l2']
     """
     found = {radius_entry(eta): [ThreatModel(eta=eta, norm=norm)] for eta in etas}
+    wanted = "radii of different texts, which name their columns"
+    require(len(found) == len(etas), wanted, [radius_text(eta) for eta in etas])
+    require(isinstance(others or {}, Mapping), "others as a dict, norm -> radii", others)
     for other, radii in (others or {}).items():
         require(other != norm, f"other norms than {norm} beside it", other)
+        require(isinstance(radii, list | tuple), f"{other} radii as a list", radii)
         count = len(found)
         fits = len(radii) in (1, count)
         require(fits, f"one {other} radius, or one for each of {count} radii", len(radii))

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from mmtf.config import NORMS
 from mmtf.reports.measured import Measured
 
 ABOUT = (
@@ -13,6 +14,7 @@ ABOUT = (
 )
 SINGLE_STEP = {"fgsm", "fgm", "gradient_step"}
 ITERATED = {"ifgsm", "pgd", "apgd", "apgd_targeted", "fab", "carlini_wagner"}
+MANY = ITERATED | {"autoattack"}
 # Checks that run PGD or compare gradients: they say little where gradients vanish.
 NEED_GRADIENTS = ("bounded_without_bound", "rough_loss", "more_steps_weaker")
 
@@ -91,18 +93,32 @@ def outcome(measured: Measured, defense: str, check: str) -> tuple[bool, str]:
     if own:
         return True, "sign: " + "; ".join(own)
     names = {a for a in measured.attacks if any(measured.at(defense, a, e) for e in measured.etas)}
-    strong = names & (ITERATED | {"autoattack"})
-    # AutoAttack contains Square, so the two are not compared.
-    met = ("square" in names and names & ITERATED) or (strong and any("@" in one for one in names))
+    balls = _by_ball(names)
     if check == "larger_eta_weaker" and len(measured.etas) < 2:
         return False, "not run: one radius"
-    if check == "black_box_wins" and not met:
+    if check == "black_box_wins" and not any(map(_has_black_box_and_rival, balls)):
         return False, "not run: needs square or a transferred attack, and one of many steps"
-    if check == "single_step_wins" and not (names & SINGLE_STEP and strong):
+    if check == "single_step_wins" and not any(one & SINGLE_STEP and one & MANY for one in balls):
         return False, "not run: needs an attack of one step and one of many"
     if check in NEED_GRADIENTS and any(one["check"] == "zero_gradient" for one in signs):
         return False, "says nothing without gradients"
     return False, "no sign"
+
+
+def _by_ball(names: set[str]) -> list[set[str]]:
+    """The attacks in each ball of a union; those in further balls end in their norm: `pgd_l2`."""
+    found = []
+    for norm in NORMS:
+        here = {name for name in names if name.endswith(f"_{norm}")}
+        found.append({name.removesuffix(f"_{norm}") for name in here})
+        names = names - here
+    return [names, *found]
+
+
+def _has_black_box_and_rival(names: set[str]) -> bool:
+    # AutoAttack contains Square, so the two are not compared.
+    transferred = any("@" in name for name in names)
+    return bool(("square" in names and names & ITERATED) or (transferred and names & MANY))
 
 
 def summary(measured: Measured) -> str:

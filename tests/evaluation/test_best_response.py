@@ -94,6 +94,11 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(tmp_path, monkeypa
     assert len(count) == 5
 
 
+def test_the_seed_is_part_of_the_identity():
+    seeds = [FittedAttNet(THREAT, RECIPE, seed=seed).identity() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
 def test_a_broken_file_in_the_cache_is_trained_again(tmp_path, capsys):
     model, options = classifier(), {"cache_dir": str(tmp_path), "progress": False}
     first = best_response(model, data(), THREAT, RECIPE, **options)

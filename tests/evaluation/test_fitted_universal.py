@@ -78,6 +78,9 @@ def test_the_cache_is_keyed_by_weights_recipe_threat_and_seed(
 def test_repr_says_how(data):
     text = repr(FittedUniversal(THREAT, RECIPE))
     assert "eta=0.3" in text and "images=30" in text
+    # Cells of two seeds are two.
+    seeds = [FittedUniversal(THREAT, RECIPE, seed=seed).identity() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
 
 
 def test_what_a_fresh_attack_owes():

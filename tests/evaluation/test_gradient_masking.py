@@ -1,15 +1,23 @@
 """Each sign is raised by the defense it is meant for, and by no honest one."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf.attacks import FGSM, PGD, ExpectationOverTransformation, Transfer
+from mmtf.classifiers.detectors import ReconstructionDetector
+from mmtf.classifiers.guarded import Guarded
+from mmtf.evaluation import measure
+from mmtf.evaluation.fitted import as_fitted
 from mmtf.evaluation.gradient_masking import (
     MEANINGS,
     Finding,
     masking_in_classifier,
     masking_in_table,
 )
+from mmtf.evaluation.payoff_result import table_findings
+from mmtf.evaluation.unions import balls_of, make_attacks_in
 from mmtf.threat import ThreatModel
 
 THREAT = ThreatModel(eta=0.2)
@@ -110,6 +118,43 @@ def test_a_black_box_that_wins():
     # So are images made on another classifier.
     (sign,) = masking_in_table({("d", "pgd", 0.1): few, ("d", "fgsm@other", 0.1): many})
     assert sign.value.startswith("fgsm@other 0.19")
+
+
+def test_a_black_box_that_wins_in_a_further_ball():
+    """Columns are told by their attack: those of further balls, and of Python, have other names."""
+    balls = balls_of([0.3], "linf", {"l2": [3.0]})[0.3]
+    made = make_attacks_in(balls, {"pgd": {}, "square": {}})
+    columns = {name: as_fitted(one) for name, one in made.items()}
+    broken = {"pgd": 50, "square": 2, "pgd_l2": 2, "square_l2": 60}
+    wrong = {("d", name, 0.3): np.arange(100) < count for name, count in broken.items()}
+    (sign,) = table_findings(wrong, {0.3: columns})
+    assert (sign.check, sign.value[:9]) == ("black_box_wins", "square_l2")
+    ball = THREAT
+    mine = {
+        "long": ExpectationOverTransformation(PGD(ball, steps=2, stop_early=False), samples=2),
+        "step": FGSM(ball),
+        "moved": Transfer(lambda x, training: x, FGSM(ball)),
+    }
+    columns = {name: as_fitted(one) for name, one in mine.items()}
+    broken = {"long": 5, "step": 19, "moved": 30}
+    wrong = {("d", name, 0.2): np.arange(100) < count for name, count in broken.items()}
+    found = table_findings(wrong, {0.2: columns})
+    assert [sign.check for sign in found] == ["single_step_wins", "black_box_wins"]
+
+
+def test_a_rejected_image_is_no_sign(linear, rng):
+    """Unbounded PGD leaves what a detector of large changes accepts: right, and no masking."""
+    x = rng.uniform(-0.2, 0.2, (60, 4, 4, 1)).astype(np.float32)
+    honest = linear(np.eye(16)[:, :3])
+    y = np.argmax(honest(x, training=False), 1).astype(np.int32)
+    pixels = keras.Input((4, 4, 1))
+    smaller = keras.Model(pixels, keras.layers.Rescaling(0.5, offset=0.25)(pixels))
+    guard = ReconstructionDetector(autoencoder=smaller, threshold=0.12, p=1)
+    guarded = Guarded(honest, detectors=[guard])
+    assert guarded.accepts(x).numpy().all()
+    whole = measure(guarded, PGD(ThreatModel(eta=2.0), steps=40), x, y, name="pgd")
+    assert whole.error < 0.9 and not whole.accepted.all()
+    assert masking_in_classifier("d", guarded, x, y, THREAT) == []
 
 
 def test_a_single_step_that_wins():

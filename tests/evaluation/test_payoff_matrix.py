@@ -10,7 +10,8 @@ from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation import cells
 from mmtf.evaluation.options import EvalOptions
-from mmtf.evaluation.payoff import payoff_matrix
+from mmtf.evaluation.payoff import attack_classifier, payoff_matrix
+from mmtf.evaluation.unions import balls_of, make_attacks_in
 from mmtf.storage import cache
 
 
@@ -75,6 +76,22 @@ def test_cells_are_kept_by_what_they_were_made_of(data, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "source_digest", lambda: "of another mmtf")
     matrix({"d": net}, {"fgsm": {}}, data, **kept)
     assert len(list(tmp_path.iterdir())) == 7
+
+
+def test_worst_has_no_distance_where_norms_differ(data):
+    net, options = linear([1.0] * 4), EvalOptions(checks=False, distances=True)
+    given = {"etas": [0.2], "options": options, "say": lambda line: None}
+    attacks = {"pgd": {"steps": 2}}
+    *each, worst = payoff_matrix({"d": net}, attacks, data, others={"l2": [1.0]}, **given).cells
+    assert all("median_distance" in one.to_dict() for one in each) and len(each) == 2
+    assert worst.distance is None and "median_distance" not in worst.to_dict()
+    one, worst = payoff_matrix({"d": net}, attacks, data, **given).cells
+    assert np.nanmax(worst.distance) == np.nanmax(one.distance) > 0
+    balls = balls_of([0.2], "linf", {"l2": [1.0]})[0.2]
+    made = make_attacks_in(balls, attacks)
+    parts = {"linf": ["pgd"], "both": ["pgd", "pgd_l2"]}
+    *_, alone, both, worst = attack_classifier(net, made, data, options, parts)
+    assert alone.distance is not None and both.distance is None is worst.distance
 
 
 class Broken:

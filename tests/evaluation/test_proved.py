@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mmtf
 from mmtf.attacks.iterated import PGD
@@ -82,6 +83,32 @@ def test_all_certified_needs_no_attack_at_all():
     options = dataclasses.replace(options, distances=True)
     found = attack_classifier(model, {"pgd": attack}, only, options)
     assert np.isnan(found[0].distance).all() and len(found[0].distance) == found[0].n
+
+
+class Dark(mmtf.Classifier):
+    """Rejects images of a mean above that of about half of the digits; has a Keras model."""
+
+    rejects = True
+
+    def rejection(self, x):
+        return tf.reduce_mean(x, [1, 2, 3])[:, None] + 0.4
+
+    def at(self, precision):
+        return self
+
+
+def test_what_bounds_do_not_reach_is_attacked(model):
+    """A rule of rejection, which is not part of the bounds, and a function."""
+    data = mmtf.load_data("digits")
+    for subject in (Dark(model), lambda x, training=False: model(x, training=training)):
+        found = [
+            attack_classifier(subject, {"pgd": PGD(THREAT, steps=5)}, data, options)
+            for options in (OPTIONS, dataclasses.replace(OPTIONS, skip_certified=True))
+        ]
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one.wrong, other.wrong)
+            np.testing.assert_array_equal(one.failed, other.failed)
+    assert 0 < Dark(model).accepts(data.test(60)[0]).numpy().sum() < 60
 
 
 def _constant():

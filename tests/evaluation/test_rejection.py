@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.attacks import ATTACKS
+from mmtf.attacks.base import Attack
 from mmtf.classifiers.classifier import Classifier
 from mmtf.evaluation import misclassified
 from mmtf.evaluation.options import EvalOptions
@@ -61,6 +62,25 @@ def test_a_rejected_image_is_right_and_wrong(data, tmp_path):
     (line,) = rejection_lines({"cells": [told]}, 0.1)
     assert line.startswith("half rejects 50.0 % under none; if that counts as wrong, its error is ")
     assert "0.7500 (25.0 %)" in line
+
+
+class Darken(Attack):
+    """Lowers every pixel by eta."""
+
+    def run(self, classifier, x, labels, seed):
+        return self.threat.project(x - self.threat.eta, x)
+
+
+def test_worst_counts_the_rejection_of_the_image_itself(data):
+    """Darker images are accepted, whose unperturbed ones were not; `none` need not be there."""
+    threat = ThreatModel(eta=0.6)
+    dark = {"dark": Darken(threat)}
+    alone = attack_classifier(HalfOpen(), dark, data)
+    beside = attack_classifier(HalfOpen(), {"none": ATTACKS["none"](threat), **dark}, data)
+    assert alone[0].accepted.all()
+    for *_, worst in (alone, beside):
+        assert worst.failed.tolist() == [False, True, True, True]
+        assert worst.wrong.tolist() == [False, False, True, True]
 
 
 def test_a_target_is_not_reached_by_a_rejected_image(data):

@@ -8,6 +8,7 @@ import pytest
 from mmtf.bounds.certificates import STATUSES, Certificates
 from mmtf.errors import ConfigError
 from mmtf.evaluation.unions import balls_of, make_attacks_in, union
+from mmtf.radius import as_radius
 
 
 def certificates(statuses, stages):
@@ -28,6 +29,22 @@ def test_radii_are_paired_in_their_order():
         balls_of([0.1, 0.3], "linf", {"l2": [1.0, 2.0, 3.0]})
     with pytest.raises(ConfigError, match="other norms than l2"):
         balls_of([0.1], "l2", {"l2": [1.0]})
+    for others in ({"l2": 3.0}, {"l2": "3.0"}):
+        with pytest.raises(ConfigError, match="l2 radii as a list"):
+            balls_of([0.1], "linf", others)
+    with pytest.raises(ConfigError, match="others as a dict"):
+        balls_of([0.1], "linf", ["l2"])
+
+
+def test_radii_of_one_text_are_refused():
+    """They would share one column."""
+    one = np.linspace(0.1, 0.2, 8).reshape(8, 1, 1)
+    radii = [as_radius("eta", value) for value in (one, one.reshape(1, 8, 1))]
+    assert [len(balls_of([radius], "linf")) for radius in radii] == [1, 1]
+    with pytest.raises(ConfigError, match="radii of different texts"):
+        balls_of(radii, "linf")
+    with pytest.raises(ConfigError, match="radii of different texts"):
+        balls_of([(0.1, 0.2), (0.1, 0.2 + 1e-9)], "linf")
 
 
 def test_attacks_run_where_they_can():

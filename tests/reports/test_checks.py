@@ -27,6 +27,7 @@ def sign(check, **entries):
         (["square", "pgd"], [0.3], [], "black_box_wins", (False, "no sign")),
         (["pgd@other", "autoattack"], [0.3], [], "black_box_wins", (False, "no sign")),
         (["fgsm", "autoattack"], [0.3], [], "single_step_wins", (False, "no sign")),
+        (["pgd", "fgm_l2", "pgd_l2"], [0.3], [], "single_step_wins", (False, "no sign")),
     ],
 )
 def test_an_outcome_is_told(attacks, etas, signs, check, told):
@@ -40,6 +41,7 @@ def test_an_outcome_is_told(attacks, etas, signs, check, told):
         (["square", "autoattack"], "black_box_wins"),
         (["pgd"], "black_box_wins"),
         (["fgsm", "square"], "single_step_wins"),
+        (["pgd", "square_l2"], "black_box_wins"),  # in different balls
     ],
 )
 def test_a_check_that_did_not_run_is_not_passed(attacks, check):
