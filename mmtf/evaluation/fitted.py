@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 
 from mmtf.arguments import kept_arguments
-from mmtf.attacks import ATTACKS
 from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
-from mmtf.attacks.eot import ExpectationOverTransformation
 from mmtf.attacks.transfer import Transfer
 from mmtf.attacks.universal import UniversalPerturbation
 from mmtf.classifiers.classifier import Classifier, as_classifier
@@ -103,21 +101,6 @@ def is_targeted(attack: Any) -> bool:
         return True
     inner = getattr(attack, "attack", None)
     return inner is not None and is_targeted(inner)
-
-
-def registered_name(name: str, attack: Any) -> str:
-    """The name in `mmtf.attacks.ATTACKS` of an attack's class, of a column of any name.
-
-    Args:
-      name: of the column; returned for attacks of other classes.
-      attack: an attack or a column of a table. An averaged attack has the name of the one within
-        it, a transferred one `<attack>@<source>`.
-    """
-    if isinstance(attack, Transfer):
-        return f"{registered_name(name, attack.attack)}@{as_classifier(attack.source).name}"
-    if isinstance(attack, ComputedAttack | ExpectationOverTransformation):
-        return registered_name(name, attack.attack)
-    return next((known for known in ATTACKS if type(attack) is ATTACKS[known]), name)
 
 
 def _identity(attack: Attack) -> str:

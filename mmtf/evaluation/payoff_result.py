@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mmtf.attacks.eot import mean_of
+from mmtf.attacks import ATTACKS
+from mmtf.attacks.eot import ExpectationOverTransformation, mean_of
+from mmtf.attacks.transfer import Transfer
 from mmtf.bounds.certificates import Certificates
-from mmtf.classifiers.classifier import Classifier
+from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.evaluation.cells import Examples
 from mmtf.evaluation.certified_radius import CertifiedRadii
-from mmtf.evaluation.fitted import FittedAttack, is_targeted, registered_name
+from mmtf.evaluation.fitted import ComputedAttack, FittedAttack, is_targeted
 from mmtf.evaluation.gradient_masking import Finding, masking_in_classifier, masking_in_table
 from mmtf.evaluation.options import EvalOptions
 from mmtf.evaluation.progress import CellsProgress
@@ -105,7 +107,7 @@ def table_findings(
     for (defense, attack, eta), errors in wrong.items():
         if attack in columns[eta] and not is_targeted(columns[eta][attack]):
             column = columns[eta][attack]
-            names[attack] = registered_name(attack, column)
+            names[attack] = _registered_name(attack, column)
             kind = kinds.setdefault(_kind_of(column.threat), {})
             kind[defense, attack, column.threat.radius] = errors
     return [finding for kind in kinds.values() for finding in masking_in_table(kind, names)]
@@ -114,6 +116,18 @@ def table_findings(
 def one_kind(threats: Iterable[ThreatModel]) -> bool:
     """Whether the balls differ in their radius alone, so that sizes in them can be compared."""
     return len({_kind_of(threat) for threat in threats}) <= 1
+
+
+def _registered_name(name, attack) -> str:
+    """The name in ATTACKS of an attack's class, whatever its column is called; else the column's.
+
+    An averaged attack has the name of the one within it, a transferred one `<attack>@<source>`.
+    """
+    if isinstance(attack, Transfer):
+        return f"{_registered_name(name, attack.attack)}@{as_classifier(attack.source).name}"
+    if isinstance(attack, ComputedAttack | ExpectationOverTransformation):
+        return _registered_name(name, attack.attack)
+    return next((known for known in ATTACKS if type(attack) is ATTACKS[known]), name)
 
 
 def _kind_of(threat):

@@ -19,6 +19,8 @@ CHEAP_VERIFIERS = ("ibp", "crown_ibp")
 class Proved:
     """Finds, once for each classifier and ball, the examples that need no attack.
 
+    The classifiers must not change meanwhile.
+
     Args:
       x: images in the box, float32 [N, ...].
       y: labels, int [N].
@@ -27,7 +29,7 @@ class Proved:
     def __init__(self, x: np.ndarray, y: np.ndarray):
         self._x, self._y = x, y
         self._found: dict[Any, np.ndarray] = {}
-        self._graphs: dict[str, Graph | None] = {}
+        self._graphs: dict[Classifier, Graph | None] = {}
 
     def certified(self, classifier: Classifier, threat: Any) -> np.ndarray:
         """bool [N]: the examples that are certified in the ball of `threat`.
@@ -38,7 +40,7 @@ class Proved:
         # Bounds prove the class of an image, not that the image is accepted.
         if classifier.keras_model is None or classifier.rejects:
             return np.zeros(len(self._y), bool)
-        key = classifier.fingerprint, repr(threat)
+        key = classifier, repr(threat)
         if key not in self._found:
             self._found[key] = self._certify(classifier, threat)
         return self._found[key]
@@ -54,13 +56,12 @@ class Proved:
         return certify(graph, self._x, self._y, ball, CHEAP_VERIFIERS).status == "certified"
 
     def _graph(self, classifier):
-        name = classifier.fingerprint
-        if name not in self._graphs:
+        if classifier not in self._graphs:
             try:
-                self._graphs[name] = Graph(classifier)
+                self._graphs[classifier] = Graph(classifier)
             except ConfigError:
-                self._graphs[name] = None
-        return self._graphs[name]
+                self._graphs[classifier] = None
+        return self._graphs[classifier]
 
 
 def with_proved(

@@ -97,10 +97,25 @@ class Dark(mmtf.Classifier):
         return self
 
 
+class Faint(mmtf.Classifier):
+    """Keeps no argument under its name, and so has no fingerprint."""
+
+    def __init__(self, model, factor):
+        super().__init__(model)
+        self.scale = factor
+
+    def __call__(self, x, training=False):
+        return super().__call__(self.scale * x, training=training)
+
+
 def test_what_bounds_do_not_reach_is_attacked(model):
-    """A rule of rejection, which is not part of the bounds, and a function."""
+    """A rule of rejection, which is no part of the bounds; a function; what has no fingerprint."""
     data = mmtf.load_data("digits")
-    for subject in (Dark(model), lambda x, training=False: model(x, training=training)):
+
+    def function(x, training=False):
+        return model(x, training=training)
+
+    for subject in (Dark(model), function, Faint(model, 0.9)):
         found = [
             attack_classifier(subject, {"pgd": PGD(THREAT, steps=5)}, data, options)
             for options in (OPTIONS, dataclasses.replace(OPTIONS, skip_certified=True))
