@@ -24,6 +24,7 @@ from mmtf.radius import as_radius, require_norm
 from mmtf.runtime import PRECISIONS
 from mmtf.schedule import Schedule as Schedule
 from mmtf.schedule import setting
+from mmtf.storage.plain_json import plain_json
 
 NORMS = ("linf", "l2", "l1")
 INITIALIZERS = ("keras", "tutorial")
@@ -147,8 +148,14 @@ class RunConfig:
         require_choice("schedule", self.schedule_name, SCHEDULES)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a dict of JSON types; `from_dict` is the inverse."""
+        """The settings as a dict of JSON types; `from_dict` is the inverse.
+
+        Options of a user's own game or net that JSON has no type for are as `plain_json` names
+        them, and stay so.
+        """
         as_dict = dataclasses.asdict(self)
+        for name in ("game_options", "net_options"):
+            as_dict[name] = plain_json(as_dict[name])
         as_dict["attacks"] = list(self.attacks)
         as_dict["schedule"] = self.schedule.to_dict()
         if not isinstance(self.eta, float):

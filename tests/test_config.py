@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mmtf.config import RunConfig, Schedule, differences
@@ -35,6 +37,23 @@ def test_json_round_trip():
     again = RunConfig.from_dict(json.loads(json.dumps(CONFIG.to_dict())))
     assert again == CONFIG
     assert again.schedule == CONFIG.schedule and again.attacks == ("none", "pgd")
+
+
+def test_options_become_json_types():
+    options = {"widths": (8, 16), "activation": math.tanh, "rate": np.float32(0.5), "by": {1: 2}}
+    config = RunConfig(
+        game="union", game_options={"attackers": ("fgsm", "pgd")}, net="my:net", net_options=options
+    )
+    written = config.to_dict()
+    assert json.loads(json.dumps(written)) == written
+    assert written["game_options"] == {"attackers": ["fgsm", "pgd"]}
+    assert written["net_options"] == {
+        "widths": [8, 16],
+        "activation": "math.tanh",
+        "rate": 0.5,
+        "by": {"1": 2},
+    }
+    assert RunConfig.from_dict(written).to_dict() == written
 
 
 def test_from_dict_refuses_other_settings():

@@ -13,10 +13,11 @@ ROOT = pathlib.Path(mmtf.__file__).parent
 # are given, so that an evaluation can hand its own to them.
 LAYERS = [
     ["errors", "_moved", "_presets_0_1", "preset_table"],
+    ["arguments"],
     ["radius", "registry", "runtime", "schedule", "stats"],
+    ["storage"],
     ["config", "norms"],
     ["threat"],
-    ["storage"],
     ["functional", "losses", "kernels"],
     ["data"],
     ["nets", "classifiers"],

@@ -91,6 +91,12 @@ def adam_slots(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[Any, An
     return optimizer._momentums[index], optimizer._velocities[index]
 
 
+def variables_trained_by(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """The variables that an optimizer was built for; none before."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return list(inner._trainable_variables)
+
+
 def make_global_seed_generator() -> None:
     """Creates Keras' global seed generator, used by layers without their own, if it is missing.
 

@@ -1,8 +1,6 @@
 """Checkpoints of a run: written atomically; restoring skips damaged ones."""
 
-import dataclasses
 import glob
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,14 +9,17 @@ from typing import Any
 import tensorflow as tf
 
 from mmtf.classifiers.state import derive
-from mmtf.config import differences
+from mmtf.config import differences, flat
 from mmtf.errors import ConfigError, RunError, reason_of
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Players
 from mmtf.storage.files import read_json, write_json
+from mmtf.storage.plain_json import plain_json as plain_json
 
 RUN = "run.json"
 NOT_RECORDED = "not recorded"
+# What an older mmtf recorded for any function or class: which one cannot be told.
+NAMELESS = ("function", "builtin_function_or_method", "type")
 
 
 class CheckpointError(RunError):
@@ -161,7 +162,10 @@ class Checkpoints:
         if self._run is None or run is None:
             return
         # Settings that an older mmtf did not record cannot be compared.
-        changed = differences({name: self._run[name] for name in self._run if name in run}, run)
+        ours = flat({name: self._run[name] for name in self._run if name in run})
+        theirs = flat(run)
+        ours |= {name: theirs[name] for name in ours if theirs.get(name) in NAMELESS}
+        changed = differences(ours, theirs)
         if changed:
             raise ConfigError(
                 f"Expected checkpoints of this run in {self.folder}. Received those of another: "
@@ -187,24 +191,6 @@ def _refuse_others(folder: str, kept: list[str]) -> None:
             f"Expected a checkpoint folder that is new or was written by mmtf. Received: {folder} "
             f"with {', '.join(others)}. Give another folder."
         )
-
-
-def plain_json(values: Any) -> Any:
-    """Converts `values` to JSON types: NumPy numbers to Python numbers, dataclasses to dicts.
-
-    Other objects become the name of their type.
-
-    Example:
-      >>> plain_json({"seed": tf.constant(3).numpy(), "bounds": (0, 1), "net": object()})
-      {'seed': 3, 'bounds': [0, 1], 'net': 'object'}
-    """
-
-    def plain(value):
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return dataclasses.asdict(value)
-        return value.item() if hasattr(value, "item") else type(value).__name__
-
-    return json.loads(json.dumps(values, default=plain))
 
 
 def trackables(players: Players) -> dict[str, Any]:

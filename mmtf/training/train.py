@@ -6,26 +6,24 @@ from typing import Any
 
 import keras
 
-from mmtf.arguments import kept_arguments
 from mmtf.classifiers.classifier import BOX, Classifier
-from mmtf.classifiers.fingerprint import architecture
-from mmtf.classifiers.state import constants_of
-from mmtf.config import Schedule, without_added_defaults
+from mmtf.config import Schedule
 from mmtf.data.batches import Batches
 from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
 from mmtf.errors import require
 from mmtf.games.base import Game
 from mmtf.runtime.devices import default_strategy, resolve_jit
-from mmtf.storage.digest import sha256
+from mmtf.storage.plain_json import plain_json
 from mmtf.training.admission import (
     make_classifier,
     refuse_mirrored,
     usable_precision,
     validate_model,
 )
-from mmtf.training.checkpoints import Checkpoints, plain_json
-from mmtf.training.examples import training_examples, weights_of
+from mmtf.training.checkpoints import Checkpoints
+from mmtf.training.examples import training_examples
+from mmtf.training.identity import identity_of
 from mmtf.training.loop import fit
 from mmtf.training.monitor import deploy_average, make_monitor, refuse_options
 from mmtf.training.options import TrainOptions
@@ -133,7 +131,7 @@ def train(
             seed=options.seed,
             workers=workers,
         )
-    identity = _identity(trainer, dataset, schedule, options, examples.digest)
+    identity = identity_of(trainer, dataset, schedule, options, examples.digest)
     checkpoints, first = _checkpoints(trainer, monitor, identity, options, workers)
     bar = options.progress if isinstance(options.progress, Progress) else None
     if options.progress and bar is None:
@@ -230,45 +228,6 @@ def _checkpoints(trainer, monitor, identity, options, workers):
         advice += "of checkpoints, on a disk that all of them reach."
         workers.require_same(same, advice)
     return checkpoints, first
-
-
-def _identity(trainer, dataset, schedule, options, extra) -> dict:
-    """The settings that must be the same when a run is resumed from a checkpoint."""
-    game, classifier = trainer.game, trainer.players.classifier
-    identity = {
-        "game": _game_identity(game),
-        "schedule": schedule.to_dict(),
-        "seed": options.seed,
-        "model": architecture(classifier.model),
-        "dataset": {
-            "name": dataset.name,
-            "preprocess": getattr(dataset.preprocess, "__qualname__", ""),
-            "images": dataset.raw_digest,
-        },
-    }
-    constants = constants_of(classifier.model)
-    if constants:
-        identity["constants"] = sha256(*(part for item in constants.items() for part in item))[:16]
-    if classifier.output is not None:
-        identity["output"] = classifier.output
-    if not _takes_the_box(classifier):
-        named = getattr(classifier.preprocessing, "__qualname__", "")
-        identity["pixels"] = {"bounds": list(classifier.bounds), "preprocessing": named}
-    if extra:
-        identity["extra"] = extra
-    weights = weights_of(dataset, options)
-    if weights is not None:
-        identity["weights"] = sha256(weights)
-    return identity
-
-
-def _game_identity(game) -> dict:
-    """Class and settings of a game; of a game within a game (`AWP`), too."""
-    settings = kept_arguments(game)
-    for name, value in settings.items():
-        if isinstance(value, Game):
-            settings[name] = _game_identity(value)
-    return {"class": type(game).__name__, **without_added_defaults(settings)}
 
 
 def _takes_the_box(classifier) -> bool:

@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 
 import mmtf
 from mmtf.config import Schedule
+from mmtf.defenses.awp import AWP
+from mmtf.errors import ConfigError
 from mmtf.games.best_defense import BestDefense
 from mmtf.nets import ATTACK_NETS
 
@@ -43,3 +46,50 @@ def test_it_learns_to_read_the_attacked_images_and_leaves_the_attacker_alone():
     np.testing.assert_array_equal(attacker.get_weights()[0], pattern)
     # Clean images have the pattern's sign the other way round: the response fits this attacker.
     assert (np.argmax(trained.classifier(x), -1) != y).mean() > 0.9
+
+
+@pytest.mark.parametrize("wrap", [lambda game: game, AWP])
+def test_checkpoints_of_another_attacker_are_refused(tmp_path, wrap):
+    data = mmtf.load_data("digits")
+
+    def attacker(seed):
+        return ATTACK_NETS["mlp"](THREAT, image_shape=(28, 28, 1), num_classes=10, seed=seed)
+
+    def play(against):
+        mmtf.train(
+            wrap(BestDefense(THREAT, attacker=against)),
+            data,
+            schedule=Schedule(steps=2, batch_size=8),
+            precision="float32",
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+        )
+
+    play(attacker(1))
+    other = attacker(2)
+    before = other.get_weights()
+    with pytest.raises(ConfigError, match=r"those of another: networks\.\S*attacker"):
+        play(other)
+    for ours, theirs in zip(other.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    play(attacker(1))  # the same weights in layers of other names
+
+
+def test_checkpoints_of_a_game_that_trains_the_network_it_was_given_go_on(tmp_path):
+    class Both(BestDefense):
+        def make_players(self, classifier, make_optimizer, *shape, **options):
+            players = super().make_players(classifier, make_optimizer, *shape, **options)
+            variables = self.attacker.trainable_variables
+            players.updaters["attacker"] = make_optimizer(variables, player="attacker")
+            return players
+
+    shape = {"image_shape": (28, 28, 1), "num_classes": 10}
+    for seed in (1, 2):
+        trained = mmtf.train(
+            Both(THREAT, attacker=ATTACK_NETS["mlp"](THREAT, seed=seed, **shape)),
+            mmtf.load_data("digits"),
+            schedule=Schedule(steps=1, batch_size=8),
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+        )
+    assert trained.steps == 1

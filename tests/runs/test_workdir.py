@@ -57,6 +57,20 @@ def test_the_same_config_enters_again(tmp_path):
             pass
 
 
+def test_options_of_a_users_net_enter_again(tmp_path):
+    options = {"widths": (8, 16), "activation": os.path.join}
+    config = dataclasses.replace(CONFIG, net="mynet:net", net_options=options)
+    with Workdir(str(tmp_path), config) as workdir:
+        os.mkdir(workdir.checkpoint_dir)
+        for name in ("checkpoint", "run.json"):
+            (tmp_path / "checkpoints" / name).touch()
+    with Workdir(str(tmp_path), config):
+        pass
+    other = {"widths": (8, 16), "activation": os.path.split}
+    with pytest.raises(ConfigError, match=r"net_options.activation: '\w+.join' -> '\w+.split'"):
+        Workdir(str(tmp_path), dataclasses.replace(config, net_options=other)).__enter__()
+
+
 def test_a_second_handle_is_refused_while_the_first_is_open(tmp_path):
     with Workdir(str(tmp_path), CONFIG):
         with pytest.raises(ConfigError, match="no other process uses"):

@@ -1,6 +1,7 @@
 """`mmtf.train` with a user's own Keras model."""
 
 import dataclasses
+import json
 import os
 
 import keras
@@ -259,6 +260,62 @@ def test_checkpoints_from_before_an_option_go_on_as_everything_was_then(tmp_path
     play()
     with pytest.raises(ConfigError, match="game.penalty_every: '.absent.' -> 2"):
         play(penalty_every=2)
+
+
+@pytest.mark.parametrize("name", ["weights", "bounds", "output", "extra"])
+def test_settings_that_only_the_second_call_gives_are_refused(tmp_path, name):
+    data, net = tiny.tiny_data(), tiny.tiny_net()
+    given = {
+        "weights": {"class_weight": {0: 50.0}},
+        "bounds": {"model": mmtf.Classifier(tiny.tiny_net(), bounds=(0, 255))},
+        "output": {"model": mmtf.Classifier(tiny.tiny_net(), output=0)},
+        "extra": {"extra_data": tiny.tiny_data(8)},
+    }
+
+    def play(model, **options):
+        return mmtf.train(
+            mmtf.games.GAMES["undefended"](THREAT),
+            data,
+            schedule=Schedule(steps=4, batch_size=8),
+            model=model,
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+            **options,
+        )
+
+    play(net)
+    with pytest.raises(ConfigError, match=f"Received those of another: [^;]*{name}"):
+        play(**{"model": tiny.tiny_net(), **given[name]})
+    tiny.assert_same(play(tiny.tiny_net()).model.get_weights(), net.get_weights())
+
+
+def test_settings_that_an_older_version_did_not_record_are_not_compared(tmp_path):
+    record = tmp_path / "run.json"
+
+    def play(game, **options):
+        return mmtf.train(
+            game(THREAT, tiny.tiny_net),
+            tiny.tiny_data(),
+            schedule=Schedule(steps=2, batch_size=8),
+            model=tiny.tiny_net(),
+            checkpoint_dir=str(tmp_path),
+            progress=False,
+            **options,
+        )
+
+    class Mine(mmtf.games.GAMES["lwa"]):
+        def __init__(self, threat, function):
+            super().__init__(threat)
+            self.function = function
+
+    play(Mine)
+    old = json.loads(record.read_text())
+    for name in ("networks", "constants", "output", "pixels", "extra", "weights"):
+        del old["run"][name]
+    assert old["run"]["game"]["function"] == "tiny.tiny_net"
+    old["run"]["game"]["function"] = "function"
+    record.write_text(json.dumps(old))
+    play(Mine, class_weight={0: 2.0})
 
 
 def test_a_users_game_without_its_arguments_as_attributes_is_kept(tmp_path):
