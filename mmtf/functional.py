@@ -77,6 +77,9 @@ def substitute(
 class RememberingScope(keras.StatelessScope):
     """A `keras.StatelessScope` that records which variables were assigned inside it.
 
+    Inside another one it begins with what was assigned there: of two passes of a model, the second
+    continues the moving averages of the first.
+
     Attributes:
       updated: id of a variable -> the variable.
     """
@@ -84,6 +87,14 @@ class RememberingScope(keras.StatelessScope):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.updated: dict[int, keras.Variable] = {}
+
+    def __enter__(self) -> "RememberingScope":
+        super().__enter__()
+        outer = self.original_scope
+        for variable in outer.updated.values() if isinstance(outer, RememberingScope) else ():
+            value = outer.get_current_value(variable)
+            self.state_mapping.setdefault(id(variable), value)  # given values come first
+        return self
 
     def add_update(self, update: tuple[keras.Variable, Any]) -> None:
         """Records an assignment; Keras calls it with (variable, value)."""

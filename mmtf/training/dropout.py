@@ -22,7 +22,8 @@ def seeded_dropout(
     Their own states are neither read nor changed, so that masks do not depend on earlier calls.
     Other variables that layers update in the forward pass (moving statistics, kernels that are
     normalized in place) keep their updates. Layers that draw from Keras' global generator are
-    seeded, too, if it exists (`mmtf.kernels.keras_internals.make_global_seed_generator`).
+    seeded, too, if it exists (`mmtf.kernels.keras_internals.make_global_seed_generator`). Used
+    within itself, it starts the generators anew and continues the other variables.
 
     Args:
       models: the models that are called inside.

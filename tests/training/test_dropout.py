@@ -1,5 +1,7 @@
 """What a forward pass in training draws and leaves behind."""
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
@@ -57,3 +59,31 @@ def test_draws_follow_the_seed_alone(make, x):
     np.testing.assert_array_equal(call(0, 1), first)
     for other in ((0, 2), (1, 1)):
         assert np.abs(call(*other) - first).max() > 0.1
+
+
+@pytest.mark.parametrize("nested", [0, 1, 2])
+def test_moving_averages_take_every_pass_in_scopes_within_a_scope(nested):
+    """Of ones with momentum 0.5: 1 - 0.5^3 after three passes."""
+    normalize = keras.layers.BatchNormalization(momentum=0.5)
+    model = keras.Sequential([keras.Input((1,)), normalize])
+    seed, ones = tf.constant([0, 1]), tf.ones([4, 1])
+
+    @tf.function(autograph=False)
+    def three():
+        with seeded_dropout(model, seed=seed):
+            for number in range(3):
+                inner = seeded_dropout(model, seed=seed) if number >= 3 - nested else nullcontext()
+                with inner:
+                    model(ones, training=True)
+
+    three()
+    assert normalize.moving_mean.numpy() == [0.875]
+
+
+def test_masks_in_a_scope_within_a_scope_follow_the_seed(x):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dropout(0.5)])
+    seed = tf.constant([0, 1])
+    with seeded_dropout(model, seed=seed):
+        first = model(x, training=True)
+        with seeded_dropout(model, seed=seed):
+            np.testing.assert_array_equal(model(x, training=True), first)
