@@ -13,6 +13,7 @@ from mmtf.attacks.iterated import PGD, IteratedAttack
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.errors import ConfigError, require_int
 from mmtf.games.players import Batch, Players, StepContext
+from mmtf.kernels.keras_internals import new_of_same_config
 from mmtf.threat import ThreatModel, require_threat
 
 
@@ -244,11 +245,18 @@ def regularization(model: keras.Model) -> tf.Tensor | float:
     return tf.add_n(model.losses) if model.losses else 0.0
 
 
-def reset_optimizer(optimizer: Any) -> None:
-    """Sets all state of an optimizer but its learning rate to zero, as at the start of a round."""
-    for variable in optimizer.variables:
-        if not variable.path.endswith("learning_rate"):
-            variable.assign(tf.zeros_like(variable))
+def reset_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+    """Sets all state of an optimizer but its learning rate to that before the first step.
+
+    Some of it is not zero there: Adagrad's and FTRL's accumulators, the product of Nadam.
+    """
+    pairs = zip(_state(optimizer), _state(new_of_same_config(optimizer)), strict=True)
+    for variable, initial in pairs:
+        variable.assign(tf.convert_to_tensor(initial))
+
+
+def _state(optimizer):
+    return [one for one in optimizer.variables if not one.path.endswith("learning_rate")]
 
 
 def steepest_attack(threat: ThreatModel, steps: int) -> Attack:

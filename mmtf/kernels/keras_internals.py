@@ -12,6 +12,8 @@ from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
+from mmtf.kernels.patching import patched
+
 
 def layers_of(model: Any, *, include_self: bool = False) -> list[keras.layers.Layer]:
     """All layers inside a model or layer, at any depth.
@@ -95,6 +97,19 @@ def variables_trained_by(optimizer: keras.optimizers.Optimizer) -> list[keras.Va
     """The variables that an optimizer was built for; none before."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(inner._trainable_variables)
+
+
+def new_of_same_config(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """An optimizer of the same class and config, but for the learning rate, before its first step.
+
+    It is built for the same variables where the given one is built.
+    """
+    rate: Any = 0.5
+    with patched([(optimizer, "_learning_rate", rate)]):  # not every schedule has a config
+        made = type(optimizer).from_config(optimizer.get_config())
+    if optimizer.built:
+        made.build(variables_trained_by(optimizer))
+    return made
 
 
 def make_global_seed_generator() -> None:

@@ -12,6 +12,7 @@ from mmtf.attacks.single_step import FGSM
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.games import GAMES
+from mmtf.games.base import reset_optimizer
 from mmtf.games.players import Batch, StepContext
 from mmtf.presets import schedule_of
 from mmtf.threat import ThreatModel
@@ -179,6 +180,42 @@ def test_cat_and_mouse_perturbs_every_other_example_by_the_frozen_classifier():
     np.testing.assert_array_equal(z[:3], x[0::2])
     np.testing.assert_allclose(z[3:], expected, atol=1e-6)
     assert (FGSM(THREAT)(net, x[1::2], y[1::2]).numpy() != expected.numpy()).any()
+
+
+OPTIMIZERS = {
+    "sgd": keras.optimizers.SGD(0.1, momentum=0.9),
+    "rmsprop": keras.optimizers.RMSprop(momentum=0.5, centered=True),
+    "adam": keras.optimizers.Adam(amsgrad=True),
+    "adamw": keras.optimizers.AdamW(),
+    "adadelta": keras.optimizers.Adadelta(),
+    "adagrad": keras.optimizers.Adagrad(initial_accumulator_value=0.3),
+    "adamax": keras.optimizers.Adamax(),
+    "adafactor": keras.optimizers.Adafactor(),
+    "nadam": keras.optimizers.Nadam(),
+    "ftrl": keras.optimizers.Ftrl(0.1),
+    "lion": keras.optimizers.Lion(),
+    "lamb": keras.optimizers.Lamb(keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_new_round_starts_an_optimizer_as_it_was_built(name):
+    """But for its learning rate, which a callback may have set."""
+    optimizer = OPTIMIZERS[name]
+    variables = [keras.Variable(np.ones([2, 3])), keras.Variable(np.ones([3]))]
+    optimizer.build(variables)
+    built = [one.numpy() for one in optimizer.variables]
+    if name != "lamb":  # which has a schedule
+        optimizer.learning_rate.assign(0.05)
+    for _ in range(3):
+        optimizer.apply([tf.fill([2, 3], 2.0), tf.constant([1.0, -1.0, 3.0])], variables)
+    moved = [one.numpy() for one in optimizer.variables]
+    assert any((a != b).any() for a, b in zip(built[2:], moved[2:], strict=True))
+    reset_optimizer(optimizer)
+    assert int(optimizer.iterations) == 0
+    for before, variable in zip(built, optimizer.variables, strict=True):
+        rate = variable.path.endswith("learning_rate")
+        np.testing.assert_array_equal(variable, np.float32(0.05) if rate else before)
 
 
 def test_round_zero_is_undefended():

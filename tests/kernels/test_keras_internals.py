@@ -16,13 +16,16 @@ from mmtf.kernels.keras_internals import (
     input_tensors_of,
     layers_of,
     make_global_seed_generator,
+    new_of_same_config,
     producer_of,
+    variables_trained_by,
 )
 
 ROOT = pathlib.Path(keras_internals.__file__).parents[2]
 PRIVATE = (
     r"keras\.src|_flatten_layers|_keras_history|_inbound_nodes|_get_variable_index"
     r"|_momentums|_velocities|_outputs_struct|_nodes_by_depth|[.\"']_functional\b"
+    r"|\._trainable_variables|[.\"']_learning_rate\b"
 )
 
 
@@ -38,6 +41,8 @@ def test_keras_has_the_private_names():
         "_get_variable_index": optimizer,
         "_momentums": optimizer,
         "_velocities": optimizer,
+        "_trainable_variables": optimizer,
+        "_learning_rate": optimizer,
     }
     gone = [name for name, owner in names.items() if not hasattr(owner, name)]
     assert not gone, f"Keras {keras.__version__} lacks {gone}: see {keras_internals.__file__}"
@@ -96,6 +101,27 @@ def test_the_slots_of_adam():
         # Of zero at the start: (1 - b) times the gradient, and times its square.
         np.testing.assert_allclose(m, 0.1 * gradient, rtol=1e-6)
         np.testing.assert_allclose(v, 0.01 * gradient**2, rtol=1e-5)
+
+
+class Halving(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule without a config, as users write them."""
+
+    def __call__(self, step):
+        return 0.5 ** tf.cast(step, tf.float32)
+
+
+@pytest.mark.parametrize("rate", [0.1, Halving()])
+def test_an_optimizer_is_made_anew_for_the_same_variables(rate):
+    variables = [keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])]
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    assert variables_trained_by(optimizer) == [] and not new_of_same_config(optimizer).built
+    optimizer.build(variables)
+    optimizer.apply([tf.constant([1.0, -2.0]), tf.constant([[4.0]])])
+    before = float(optimizer.learning_rate)
+    made = new_of_same_config(optimizer)
+    assert list(map(id, variables_trained_by(made))) == list(map(id, variables))
+    assert made.momentum == 0.9 and int(made.iterations) == 0 and int(optimizer.iterations) == 1
+    assert float(optimizer.learning_rate) == before
 
 
 def test_the_global_seed_generator_is_the_one_that_keras_draws_from():
