@@ -66,10 +66,19 @@ class AWP(Game):
         self.rounds = game.rounds
         self.metrics = game.metrics
         self.batch_divisor = game.batch_divisor
+        # What a game declares, admission asks of the outer one.
+        self.input_gradients = game.input_gradients
+        self.trains_classifier = game.trains_classifier
+        self.smooths_labels = game.smooths_labels
+        self.penalty_every = getattr(game, "penalty_every", 1)
 
     @property
     def single_step(self) -> bool:
         return self.game.single_step
+
+    @property
+    def trains_networks(self) -> bool:
+        return self.game.trains_networks
 
     def make_players(
         self,

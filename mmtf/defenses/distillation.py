@@ -1,7 +1,7 @@
 """Defensive distillation: a student learns a teacher's probabilities at a high temperature."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -38,7 +38,7 @@ class Distillation(Game):
 
     rounds = 1
     smooths_labels = False
-    input_gradients: ClassVar[bool] = False
+    input_gradients = False
 
     def __init__(self, threat: ThreatModel, *, temperature: float = 50.0):
         super().__init__(threat)

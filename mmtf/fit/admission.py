@@ -97,9 +97,9 @@ def validate_model(classifier: Classifier, game: Game, replicas: int) -> int:
     """
     model, (low, high) = classifier.model, game.threat.box
     size = input_shape_of(model)
-    if game.learns_attacker and None in size:
+    if game.trains_networks and None in size:
         raise ConfigError(
-            f"Expected a model of one image size for {type(game).__name__}, whose attacker is a "
+            f"Expected a model of one image size for {type(game).__name__}, which trains an attack "
             f"network. Received: {size}. Give it keras.Input((height, width, channels))."
         )
     shape = [SIDE if one is None else one for one in size]
@@ -156,7 +156,8 @@ def validate_optimizer(optimizer: Any, game: Game, replicas: int) -> None:
 
     Raises:
       ConfigError: clipping or gradient accumulation on several replicas; loss scaling with a game
-        whose solver does not scale; rounds with loss scaling or moving averages of the weights.
+        that trains attack networks, which does not scale; rounds with loss scaling or moving
+        averages of the weights.
     """
     require(optimizer is not None, "an optimizer, as keras.optimizers.Adam(1e-3)", optimizer)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -168,7 +169,7 @@ def validate_optimizer(optimizer: Any, game: Game, replicas: int) -> None:
             f"no gradient_accumulation_steps on {replicas} replicas",
             inner.gradient_accumulation_steps,
         )
-    if scales and game.learns_attacker:
+    if scales and game.trains_networks:
         raise ConfigError(
             f"Expected an optimizer without loss scaling for {type(game).__name__}. Received: "
             f"{type(optimizer).__name__}. Use mixed_bfloat16 in place of mixed_float16."

@@ -44,10 +44,10 @@ def optimizer_factory(optimizer: Any, attacker_optimizer: Any) -> Callable[..., 
 def _scaled(optimizer, scale):
     """A copy of an optimizer, not built, with a constant learning rate times `scale`."""
     config = copy.deepcopy(optimizer.get_config())
-    if not isinstance(config["learning_rate"], float):
+    if not isinstance(config.get("learning_rate"), float):
         raise ConfigError(
             "Expected compile(attacker_optimizer=...) beside an optimizer whose learning rate is a "
-            f"schedule. Received: {type(optimizer).__name__} alone."
+            f"schedule or another optimizer's. Received: {type(optimizer).__name__} alone."
         )
     config["learning_rate"] *= scale
     config.pop("name", None)

@@ -68,14 +68,19 @@ class Game:
     metrics: tuple[str, ...] = ("risk",)
     batch_divisor: int = 1
     learns_attacker: ClassVar[bool] = False
-    input_gradients: ClassVar[bool] = True
-    trains_classifier: ClassVar[bool] = True
-    smooths_labels: ClassVar[bool] = True
+    input_gradients: bool = True
+    trains_classifier: bool = True
+    smooths_labels: bool = True
 
     @property
     def single_step(self) -> bool:
         """Whether the attacker takes one gradient step, so that training may overfit to it."""
         return getattr(self, "max_steps", 0) == 1
+
+    @property
+    def trains_networks(self) -> bool:
+        """Whether it trains networks beside the classifier, of whatever names."""
+        return self.learns_attacker
 
     def __init__(self, threat: ThreatModel):
         require_threat(threat)

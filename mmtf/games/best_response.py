@@ -52,6 +52,10 @@ class BestResponse(Game):
         self.loss = loss
         self.attacker_seed = attacker_seed
 
+    @property
+    def trains_networks(self) -> bool:
+        return True
+
     def make_players(
         self,
         classifier: Classifier | keras.Model,

@@ -136,6 +136,10 @@ class Union(Game):
         """Whether the defender descends a mixture of all attackers' risks."""
         return self.rule in ("average", "weights") and len(self.parts) > 1
 
+    @property
+    def trains_networks(self) -> bool:
+        return any(one.learned for one in self.parts)
+
     def make_players(
         self,
         classifier: Classifier | keras.Model,

@@ -1,14 +1,18 @@
 """AWP: the length of the perturbation, the gradient at the moved weights, weights restored."""
 
+import keras
 import numpy as np
 import peer_setting
 import pytest
 import tensorflow as tf
 from peer_setting import REPEATABLE, THREAT
 
+import mmtf
 from mmtf import games, losses
+from mmtf.config import Schedule
 from mmtf.defenses.awp import perturbation
 from mmtf.errors import ConfigError
+from mmtf.training.monitor import refuse_options
 
 
 @pytest.mark.parametrize("options", [{"gamma": 0.0}, {"gamma": 0.5, "after": 9}])
@@ -107,6 +111,44 @@ def test_games_with_a_step_of_their_own_are_refused():
         games.AWP(THREAT)
     with pytest.raises(ConfigError, match="defines a step of its own"):
         games.AWP(games.AWP(games.LWA(THREAT)))
+
+
+def test_what_its_game_refuses_is_refused():
+    smoothed = Schedule(steps=1, label_smoothing=0.1)
+    for base in (games.SABR(THREAT), games.Distillation(THREAT)):
+        for game in (base, games.AWP(base)):
+            with pytest.raises(ConfigError, match="minimizes a cross-entropy"):
+                refuse_options(game, smoothed)
+    refuse_options(games.AWP(games.AdvPGD(THREAT)), smoothed)
+
+
+def test_it_declares_what_its_game_declares():
+    names = ("input_gradients", "trains_classifier", "smooths_labels", "trains_networks")
+    union = games.Union(THREAT, attackers="fgsm,mlp")
+    for base in (games.Undefended(THREAT), games.LWA(THREAT), games.SABR(THREAT), union):
+        for name in names:
+            assert getattr(games.AWP(base), name) == getattr(base, name), (base, name)
+    assert games.AWP(games.MinimaxGrad(THREAT, penalty_every=2)).penalty_every == 2
+
+
+def test_clean_training_needs_no_gradients_of_the_images():
+    """A step function: the weights behind it learn, the images have no gradient."""
+    net = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Lambda(lambda x: keras.ops.cast(x > 0, "float32")),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    for wrap in (lambda game: game, games.AWP):
+        mmtf.train(
+            wrap(games.Undefended(THREAT)),
+            mmtf.load_data("digits"),
+            schedule=Schedule(steps=1, batch_size=8),
+            model=net,
+            progress=False,
+        )
 
 
 def test_it_has_the_rounds_and_metrics_of_its_game():

@@ -341,6 +341,17 @@ SCALED = {"optimizer": keras.optimizers.SGD(0.1, loss_scale_factor=8.0)}
 FGSM = mmtf.games.AdvFGSM(nets.THREAT, rounds=1)
 EVERY = mmtf.games.MinimaxGrad(nets.THREAT, penalty_every=2)
 SCHEDULE = keras.optimizers.schedules.CosineDecay(0.1, 10)
+
+
+def union(attackers):
+    return mmtf.games.Union(nets.THREAT, attackers=attackers)
+
+
+def scaled():
+    inner = keras.optimizers.Adam(0.1)
+    return {"optimizer": keras.mixed_precision.LossScaleOptimizer(inner)}
+
+
 REFUSED = {
     "loss by name": (lambda: {"loss": "sparse_categorical_crossentropy"}, "loss=None"),
     "probabilities": (lambda: {"loss": CE()}, "from_logits=True"),
@@ -365,10 +376,27 @@ REFUSED = {
         lambda: {"game": "minimax_attnet", "model": any_size()},
         "one image size",
     ),
+    "any size, union": (lambda: {"game": union("fgsm,mlp"), "model": any_size()}, "one image size"),
+    "loss scale, union": (lambda: {"game": union("fgsm,mlp"), **scaled()}, "loss scaling"),
+    "loss scale, union, awp": (
+        lambda: {"game": mmtf.games.AWP(union("fgsm,mlp")), **scaled()},
+        "loss scaling",
+    ),
+    "any size, best response": (
+        lambda: {"game": mmtf.games.BestResponse(nets.THREAT), "model": any_size()},
+        "one image size",
+    ),
     "seed": (lambda: {"options": {"seed": 2**31}}, "seed"),
     "statistics": (lambda: {"options": {"statistics": "none"}}, "perturbed, clean"),
     "every": (
         lambda: {"game": EVERY, "model": nets.net(keras.layers.BatchNormalization())},
+        "penalty_every=1",
+    ),
+    "every, awp": (
+        lambda: {
+            "game": mmtf.games.AWP(EVERY),
+            "model": nets.net(keras.layers.BatchNormalization()),
+        },
         "penalty_every=1",
     ),
     "a schedule's attacker": (
@@ -393,6 +421,11 @@ def test_what_cannot_be_trained_is_refused_in_one_line(case):
     with pytest.raises(ConfigError, match=message) as raised:
         nets.compiled(**settings)
     assert "\n" not in str(raised.value)
+
+
+def test_a_union_of_computed_attackers_takes_models_of_any_size():
+    x, y = nets.data()
+    nets.compiled(union("fgsm,pgd"), any_size(), run_eagerly=True).fit(x, y, verbose=0)
 
 
 def test_a_softmax_at_the_end_is_taken_off(capsys):
