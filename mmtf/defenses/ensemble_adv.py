@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtf.classifiers.admission import logits_on
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.loading import load_classifier
 from mmtf.defenses.halves import HALVES, logits_of_both
-from mmtf.errors import require, require_choice, require_int
+from mmtf.errors import ConfigError, require, require_choice, require_int
 from mmtf.games.base import Game, steepest_attack
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Batch, Players, StepContext
@@ -39,7 +40,8 @@ class EnsembleAdv(Game):
       halves: `apart`, as the authors do, or `together`, see `mmtf.defenses.halves`.
 
     Raises:
-      ConfigError: there is no static net.
+      ConfigError: there is no static net; or, once the image size is known, a given one takes other
+        images.
     """
 
     metrics = ("risk", "clean_risk")
@@ -80,6 +82,7 @@ class EnsembleAdv(Game):
         for number, path in enumerate(self.static_paths):
             model = load_classifier(path).keras_model
             require(model is not None, "static_paths of Keras models", path)
+            _require_images(model, image_shape, path)
             players.models[f"given_{number}"] = model
         return players
 
@@ -122,3 +125,13 @@ class EnsembleAdv(Game):
         count = len(self.static_paths)
         given = [as_classifier(players.models[f"given_{one}"]).at(None) for one in range(count)]
         return [*trained, *given]
+
+
+def _require_images(model, image_shape, path):
+    """Raises ConfigError if a given net does not give logits of such images."""
+    if None in image_shape:  # `fit` on a model for images of any size
+        return
+    try:
+        logits_on(model, np.zeros([1, *image_shape], np.float32))
+    except ConfigError as error:
+        raise ConfigError(f"static_paths, {path}: {error}") from error

@@ -1,5 +1,6 @@
 """Ensemble adversarial training: rounds, the draw of a source, given nets."""
 
+import keras
 import numpy as np
 import peer_setting
 import pytest
@@ -86,6 +87,18 @@ def test_given_nets_are_sources_and_stay_as_they_are(tmp_path):
     assert any((a != b).any() for a, b in zip(before, net.get_weights(), strict=True))
     for a, b in zip(static.get_weights(), players.models["given_0"].get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1), (2, 2, 3)])
+def test_nets_for_other_images_are_refused(tmp_path, shape):
+    path = str(tmp_path / "static.keras")
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)]
+    keras.Sequential(layers).save(path)
+    game = games.EnsembleAdv(THREAT, static_paths=[path])
+    told = r"static_paths, .*static.keras: Expected a model of images \(2, 2, 1\)"
+    with pytest.raises(ConfigError, match=told) as raised:
+        peer_setting.players_of(game, peer_setting.deep_net())
+    assert "\n" not in str(raised.value)
 
 
 def test_what_is_missing_is_said(tmp_path):
