@@ -75,15 +75,21 @@ class Free(Game):
     def step(self, players: Players, batch: Batch, context: StepContext) -> dict[str, tf.Tensor]:
         kept = players.updaters["perturbation"]
         delta, risks = kept.read(tf.shape(batch.x)[0], batch.x.shape[0], context.replicas), []
-        step_size = self.relative_step * self.threat.radius
         for number in range(self.replays):
             last = number == self.replays - 1
             risk, ascent = self._descend(players, batch, delta, context, last)
-            moved = delta + step_size * self.threat.steepest_step(ascent)
+            moved = self._moved(batch.x, delta, ascent)
             delta = self._ball.project(moved, tf.zeros_like(moved))
             risks.append(risk)
         kept.write(delta, context.replicas)
         return {"risk": tf.add_n(risks) / self.replays}
+
+    def _moved(self, x, delta, ascent):
+        size = self.relative_step * self.threat.radius
+        if self.threat.norm != "l1":  # the step does not depend on the box
+            return self._ball.stepped(delta, ascent, size)
+        z = self.threat.clip_box(x + delta)
+        return delta + (self.threat.stepped(z, ascent, size) - z)
 
     def _descend(self, players, batch, delta, context, last):
         """One step of the optimizer; (this replica's share of the risk, its gradient in delta)."""

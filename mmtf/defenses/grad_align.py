@@ -44,8 +44,11 @@ class GradAlign(Game):
 
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         _, gradient = input_gradient(players.classifier, batch.x, batch.y)
-        step = self.relative_step * self.threat.radius * self.threat.steepest_step(gradient)
-        return Batch(self.threat.project(batch.x + step, batch.x), batch.y)
+        if self.relative_step == 1.0:
+            return Batch(self.threat.linear_maximizer(batch.x, gradient), batch.y)
+        size = self.relative_step * self.threat.radius
+        stepped = self.threat.stepped(batch.x, gradient, size)
+        return Batch(self.threat.project(stepped, batch.x), batch.y)
 
     def objective(
         self, players: Players, clean: Batch, perturbed: Batch, context: StepContext

@@ -65,7 +65,7 @@ class LLR(Game):
             violation = losses.cross_entropy(logits, y) - loss - inner(z - x, slope)
             sign = tf.reshape(tf.sign(violation), [-1] + [1] * (x.shape.rank - 1))
             ascent = sign * (gradient - slope)
-            z = threat.into(z + size * threat.steepest_step(ascent), region)
+            z = threat.into(threat.stepped(z, ascent, size), region)
         return Batch(z, y)
 
     def objective(

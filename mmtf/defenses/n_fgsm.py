@@ -36,5 +36,6 @@ class NFGSM(Game):
     def perturb(self, players: Players, batch: Batch, context: StepContext) -> Batch:
         start = self._noise.random_start(batch.x, context.seed)
         _, gradient = input_gradient(players.classifier, start, batch.y)
-        step = self.relative_step * self.threat.radius * self.threat.steepest_step(gradient)
-        return Batch(self.threat.clip_box(start + step), batch.y)
+        size = self.relative_step * self.threat.radius
+        stepped = self.threat.stepped(start, gradient, size)
+        return Batch(self.threat.clip_box(stepped), batch.y)

@@ -198,8 +198,7 @@ def _rough_share(classifier, x, y, threat, seed, size) -> float:
 
     def rough(x, y, start):
         def after(direction):
-            step = threat.radius * threat.steepest_step(direction)
-            return margin(threat.project(x + step, x), y)
+            return margin(threat.linear_maximizer(x, direction), y)
 
         led = after(_gradient(classifier, losses.margin, x, y))
         found = [

@@ -26,6 +26,26 @@ class Repeatable(ThreatModel):
 REPEATABLE = Repeatable(eta=0.2)
 
 
+class Nearby(ThreatModel):
+    """Starts close to the image."""
+
+    def random_start(self, x, seed):
+        return self.project(x + 1e-3 * tf.sin(40.0 * x), x)
+
+
+def in_l1(kind=ThreatModel):
+    """(threat model of the l1 ball, images, net): a linear net on 12 by 12 pixels in [-0.7, 0.7].
+
+    No pixel can move by more than 1.7, so that steps of one pixel use little of the radius 10.
+    """
+    random = np.random.default_rng(0)
+    x = tf.constant(random.uniform(-0.7, 0.7, [6, 12, 12, 1]), tf.float32)
+    kernel = keras.initializers.RandomNormal(stddev=0.1, seed=1)
+    layers = [keras.Input((12, 12, 1)), keras.layers.Flatten()]
+    net = keras.Sequential([*layers, keras.layers.Dense(3, kernel_initializer=kernel)])
+    return kind(eta=10.0, norm="l1"), Batch(x, tf.constant([0, 1, 2, 0, 1, 2])), net
+
+
 def batch(size=6, classes=3, seed=0):
     random = np.random.default_rng(seed)
     x = random.uniform(-0.7, 0.7, [size, 2, 2, 1]).astype(np.float32)
@@ -85,7 +105,7 @@ def quadratic(size=5):
     return Players({"classifier": net}, {}, Classifier(net)), matrix, examples
 
 
-def players_of(game, net, classes=3):
+def players_of(game, net, classes=3, shape=(2, 2, 1)):
     """Players whose optimizer is plain gradient descent with the rate RATE."""
 
     def make_optimizer(variables=None, scale=1.0, updates=1, player="classifier"):
@@ -93,7 +113,7 @@ def players_of(game, net, classes=3):
         optimizer.build(variables)
         return optimizer
 
-    return game.make_players(net, make_optimizer, (2, 2, 1), classes, 0)
+    return game.make_players(net, make_optimizer, shape, classes, 0)
 
 
 def context_of(size, number=0, weights=None, seed=(0, 1)):

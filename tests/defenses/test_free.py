@@ -76,6 +76,16 @@ def test_pixels_that_the_box_clips_keep_their_perturbation():
     np.testing.assert_allclose(kept(players)[:6], 0.1, rtol=1e-6)  # x + d is 1 for d = 0.1
 
 
+def test_the_first_step_uses_the_radius_of_the_l1_ball():
+    threat, (x, y), net = peer_setting.in_l1()
+    game = games.Free(threat, replays=1)
+    players = peer_setting.players_of(game, net, shape=x.shape[1:])
+    game.step(players, Batch(x, y), CONTEXT)
+    z = threat.clip_box(x + kept(players)[:6])
+    assert threat.size(z - x).min() > 9
+    assert not threat.violations(z, x).any()
+
+
 def test_steps_count_batches_and_the_rate_follows_them():
     declared = []
 

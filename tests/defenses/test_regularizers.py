@@ -70,3 +70,12 @@ def test_llr_finds_the_corner_of_greatest_nonlinearity():
     d = peer_setting.flat(z - examples.x)
     found = np.einsum("ni,ij,nj->n", d, matrix, d) / 2
     assert found.max() == pytest.approx(best, rel=1e-4) and found.mean() > 0.7 * best
+
+
+def test_llr_uses_the_radius_of_the_l1_ball():
+    threat, examples, net = peer_setting.in_l1(peer_setting.Nearby)
+    game = games.LLR(threat)
+    players, context = peer_setting.players_of(game, net), peer_setting.context_of(6)
+    z, _ = game.perturb(players, examples, context)
+    assert threat.size(z - examples.x).min() > 9
+    assert not threat.violations(z, examples.x).any()

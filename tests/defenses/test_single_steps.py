@@ -10,6 +10,7 @@ from peer_setting import THREAT
 import mmtf
 from mmtf import games
 from mmtf.attacks.queries import input_gradient
+from mmtf.attacks.single_step import FGM
 from mmtf.games.players import Batch
 
 CONTEXT = peer_setting.context_of(6)
@@ -44,6 +45,25 @@ def test_n_fgsm_leaves_the_ball_and_not_the_box():
     assert np.abs(start - x).max() > 0.35
     expected = tf.clip_by_value(start + 0.2 * signs(net, start, y), -1.0, 1.0)
     np.testing.assert_allclose(z, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("relative_step", [1.0, 1.25])
+def test_grad_align_uses_the_radius_of_the_l1_ball(relative_step):
+    threat, examples, net = peer_setting.in_l1()
+    game = games.GradAlign(threat, relative_step=relative_step)
+    z, _ = game.perturb(peer_setting.players_of(game, net), examples, CONTEXT)
+    assert threat.size(z - examples.x).min() > 9
+    assert not threat.violations(z, examples.x).any()
+    if relative_step == 1.0:
+        np.testing.assert_allclose(z, FGM(threat)(net, *examples), atol=1e-6)
+
+
+def test_the_step_of_n_fgsm_has_its_length_in_l1():
+    threat, examples, net = peer_setting.in_l1()
+    game = games.NFGSM(threat)
+    z, _ = game.perturb(peer_setting.players_of(game, net), examples, CONTEXT)
+    start = threat.with_radius(20.0).random_start(examples.x, CONTEXT.seed)
+    assert threat.size(z - start).min() > 9 and np.abs(z).max() <= 1.0
 
 
 def test_the_gradients_of_a_linear_model_of_two_classes_are_aligned():
