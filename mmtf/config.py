@@ -21,6 +21,7 @@ from mmtf.errors import (
     require_text,
 )
 from mmtf.radius import as_radius, require_norm
+from mmtf.registry import base_name, is_place
 from mmtf.runtime import PRECISIONS
 from mmtf.schedule import Schedule as Schedule
 from mmtf.schedule import setting
@@ -178,6 +179,16 @@ class RunConfig:
         require_same_names("of a run", values, known)
         schedule = Schedule.from_dict(values["schedule"])
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
+
+
+def is_standardized(dataset: str) -> bool:
+    """Whether `mmtf.load_data` standardizes the images of a dataset one by one, by its name.
+
+    Example:
+      >>> [is_standardized(name) for name in ("cifar10", "cifar10:3.0.2", "mine:cifar10", "mnist")]
+      [True, True, False, False]
+    """
+    return not is_place(dataset) and base_name(dataset) in STANDARDIZED
 
 
 def without_added_defaults(options: Mapping[str, Any]) -> dict[str, Any]:

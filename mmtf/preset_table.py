@@ -20,7 +20,7 @@ class Preset:
     Attributes:
       schedule: the schedule to which it applies, or ANY.
       dataset: the datasets to which it applies: a pattern for `fnmatch`, matched against
-        `mmtf.presets.base_name`.
+        `mmtf.registry.base_name`.
       game: the games to which it applies: a name in `mmtf.games.GAMES`, COMPUTED, NETWORK or ANY.
       values: setting -> value. Settings are named by their path in a RunConfig, such as
         `schedule.steps`.

@@ -12,17 +12,7 @@ from mmtf.errors import require, require_choice, require_names
 from mmtf.games import GAMES
 from mmtf.nets import ATTACK_NETS, NETS, RUN_ARGUMENTS
 from mmtf.preset_table import ANY, COMPUTED, NETWORK, PRESETS, Preset
-from mmtf.registry import is_place, label_of
-
-
-def base_name(dataset: str) -> str:
-    """The name without TFDS' version and config, and without what `Dataset.holdout` adds.
-
-    Example:
-      >>> base_name("cifar10:3.0.2"), base_name("mnist_holdout5000"), base_name("my.data:Small")
-      ('cifar10', 'mnist', 'small')
-    """
-    return label_of(dataset).split(":")[0].split("/")[0].split("_holdout")[0]
+from mmtf.registry import base_name, is_place
 
 
 def preset(name: str, *, schedule: str = ANY, dataset: str = ANY, game: str = ANY) -> Any:

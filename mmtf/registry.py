@@ -219,3 +219,13 @@ def label_of(name: str) -> str:
         return name
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name.partition(":")[2])
     return words.lower()
+
+
+def base_name(dataset: str) -> str:
+    """The name without TFDS' version and config, and without what `Dataset.holdout` adds.
+
+    Example:
+      >>> base_name("cifar10:3.0.2"), base_name("mnist_holdout5000"), base_name("my.data:Small")
+      ('cifar10', 'mnist', 'small')
+    """
+    return label_of(dataset).split(":")[0].split("/")[0].split("_holdout")[0]

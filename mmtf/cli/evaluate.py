@@ -28,7 +28,7 @@ from mmtf.cli.evaluate_flags import (
 from mmtf.cli.models import by_name, given_models, load_model
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.smoothed_flags import noise_of, smooths
-from mmtf.config import STANDARDIZED
+from mmtf.config import is_standardized
 from mmtf.errors import require
 from mmtf.radius import Radius, radius_entry
 from mmtf.runtime import startup
@@ -96,7 +96,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     sources = by_name("transfer_from", surrogates)
     name = chosen_dataset(FLAGS.dataset, paths, classifiers.values())
     require(
-        FLAGS.epsilon is None or FLAGS.preprocess == "box" or name not in STANDARDIZED,
+        FLAGS.epsilon is None or FLAGS.preprocess == "box" or not is_standardized(name),
         "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
         "radius on their scale by --eta",
         name,

@@ -22,7 +22,7 @@ from mmtf.cli.flags import chosen_radius
 from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import CELLS, claimed
 from mmtf.cli.results import Results
-from mmtf.config import STANDARDIZED
+from mmtf.config import is_standardized
 from mmtf.errors import require, require_names, require_seed
 from mmtf.nets import NETS
 from mmtf.runtime import startup
@@ -76,7 +76,7 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
         name or path: load_classifier(path, name, trust_saved_models=FLAGS.trust_saved_models)
         for path, name in beside
     }
-    box = "box" if FLAGS.dataset in STANDARDIZED else None
+    box = "box" if is_standardized(FLAGS.dataset) else None
     data = load_data(FLAGS.dataset, FLAGS.data_dir, preprocess=box)
     recipe = recipe_for(data.image_shape, FLAGS.recipe)
     split = data.holdout(FLAGS.held_out, FLAGS.seed)

@@ -8,7 +8,7 @@ from absl import flags
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.cli.defining import Definer
 from mmtf.cli.flags import define_settings, given_settings, origins, require_options, require_used
-from mmtf.config import CLUSTERS, DISTRIBUTIONS, STANDARDIZED, RunConfig
+from mmtf.config import CLUSTERS, DISTRIBUTIONS, RunConfig, is_standardized
 from mmtf.errors import ConfigError, require, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import NETS
@@ -93,7 +93,7 @@ def chosen_config(
     given = given_settings(values)
     _require_names(given)
     if values.epsilon is not None:
-        pixels = given["dataset"] not in STANDARDIZED
+        pixels = not is_standardized(given["dataset"])
         require(
             pixels,
             "--epsilon with a dataset whose pixels are only scaled; for images that are "

@@ -24,7 +24,7 @@ from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
 from mmtf.cli.smooth_flags import define_flags
 from mmtf.cli.smoothed_flags import noise_of
-from mmtf.config import STANDARDIZED
+from mmtf.config import is_standardized
 from mmtf.errors import require
 from mmtf.runtime import startup
 from mmtf.runtime.console import say
@@ -80,7 +80,7 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
         for one, how in zip(models, settings, strict=True)
     ]
     entries = [report.summary(one) for one in measured]
-    both = name not in STANDARDIZED or FLAGS.preprocess == "box"
+    both = not is_standardized(name) or FLAGS.preprocess == "box"
     given = {"n": FLAGS.n, "n0": FLAGS.n0, "alpha": FLAGS.alpha, "seed": FLAGS.seed}
     given |= {"attack_steps": FLAGS.attack_steps, "attack_draws": FLAGS.attack_draws}
     values = examples.x[:1].size

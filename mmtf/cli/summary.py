@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmtf.config import STANDARDIZED, RunConfig, flat
+from mmtf.config import RunConfig, flat, is_standardized
 from mmtf.games import GAMES
 from mmtf.radius import as_radius, radius_text, radius_title
 from mmtf.registry import label_of
@@ -97,7 +97,7 @@ def _title(config: Mapping[str, Any], dataset: str) -> str:
 
 
 def _radius(eta: Any, norm: str, dataset: str) -> str:
-    return radius_title(as_radius("eta", eta), norm, standardized=dataset in STANDARDIZED)
+    return radius_title(as_radius("eta", eta), norm, standardized=is_standardized(dataset))
 
 
 def _pace(record: Mapping[str, Any]) -> str:

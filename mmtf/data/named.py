@@ -9,7 +9,7 @@ from mmtf.data.digits import load_digits
 from mmtf.data.paths import load_path
 from mmtf.data.tfds_source import load_tfds
 from mmtf.errors import require, require_choice, require_text
-from mmtf.registry import imported, is_file, is_place
+from mmtf.registry import base_name, imported, is_file, is_place
 
 EMBEDDED = "digits"
 
@@ -32,8 +32,8 @@ def load_data(
       data_dir: folder of TFDS (`mmtf.data.tfds_source.load_tfds`).
       preprocess: `box`: x / 127.5 - 1; or `per_image`: each image is standardized by its own mean
         and deviation, clipped and scaled to [-1, 1] (`mmtf.data.standardize_per_image`). None:
-        `per_image` for cifar10, as in App. B of the paper, and `box` for the others; a user's own
-        Dataset keeps its own.
+        `per_image` for cifar10 of any version, as in App. B of the paper, and `box` for the others;
+        a user's own Dataset keeps its own.
 
     Returns:
       The Dataset; `name` is its name.
@@ -50,7 +50,7 @@ def load_data(
     require_text("name", name)
     if is_place(name) and preprocess is None:
         return _of_the_user(name)
-    preprocess = preprocess or OWN.get(name, "box")
+    preprocess = preprocess or OWN.get(base_name(name), "box")
     require_choice("preprocess", preprocess, PREPROCESSING)
     change = PREPROCESSING[preprocess]
     if is_place(name):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import DataError, Dataset
+from mmtf.registry import base_name
 
 DOWNLOAD_HOST = "storage.googleapis.com"
 
@@ -77,7 +78,7 @@ OFFICIAL_TEST_COUNTS = {"mnist": 10_000, "cifar10": 10_000}
 
 
 def _note(name: str, count: int) -> str:
-    official = OFFICIAL_TEST_COUNTS.get(name, count)
+    official = OFFICIAL_TEST_COUNTS.get(base_name(name), count)
     return f"{count:,} of the {official:,} official test images" if count != official else ""
 
 

@@ -6,7 +6,7 @@ import pathlib
 from types import ModuleType
 from typing import Any
 
-from mmtf.config import STANDARDIZED
+from mmtf.config import is_standardized
 from mmtf.errors import ConfigError
 from mmtf.stats.intervals import wilson
 
@@ -85,7 +85,9 @@ def radius_text(eta: float, dataset: str = "mnist") -> str:
       >>> radius_text(0.3), radius_text(0.05, "cifar10")
       ('eta 0.3 (eps 0.15)', 'eta 0.05 (standardized)')
     """
-    return f"eta {eta:g} " + ("(standardized)" if dataset in STANDARDIZED else f"(eps {eta / 2:g})")
+    return f"eta {eta:g} " + (
+        "(standardized)" if is_standardized(dataset) else f"(eps {eta / 2:g})"
+    )
 
 
 def error_curve(

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtf.classifiers import export
-from mmtf.config import STANDARDIZED, RunConfig
+from mmtf.config import RunConfig, is_standardized
 from mmtf.data import Dataset
 from mmtf.distributed.workers import WorkerLost, Workers
 from mmtf.evaluation.options import EvalOptions
@@ -159,7 +159,7 @@ class _Run:
     def describe(self) -> str:
         """A line for the user that says what is about to be trained."""
         data, config = self.dataset, self.config
-        standardized = config.dataset in STANDARDIZED
+        standardized = is_standardized(config.dataset)
         radius = radius_title(config.eta, config.norm, standardized=standardized)
         return (
             f"{GAMES.label(config.game)} on {data.name}, {len(data.train_images):,} training and "

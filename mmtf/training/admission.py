@@ -13,7 +13,8 @@ from mmtf.errors import ConfigError, reason_of, require
 from mmtf.games.base import Game
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.nets import NETS
-from mmtf.presets import base_name, default_net, default_net_options
+from mmtf.presets import default_net, default_net_options
+from mmtf.registry import base_name
 from mmtf.runtime.devices import resolve_precision
 from mmtf.training.gradients import require_gradients, require_weights
 

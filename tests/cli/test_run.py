@@ -201,6 +201,10 @@ MISTAKES = {
         ["--dataset=cifar10", "--epsilon=8/255"],
         "Expected --epsilon with a dataset whose pixels are only scaled",
     ),
+    "no common scale of a version": (
+        ["--dataset=cifar10:3.0.2", "--epsilon=8/255"],
+        "Expected --epsilon with a dataset whose pixels are only scaled",
+    ),
     "idle workers": (["--workers=2"], "Expected --workers with --distribution=multiworker"),
     "argument": (["extra"], "Expected flags only"),
     "dataset": (["--dataset=no_such_dataset"], "knows by name"),

@@ -8,7 +8,13 @@ from mmtf.errors import ConfigError
 
 @pytest.mark.parametrize(
     "name, preprocess",
-    [("cifar10", standardize_per_image), ("mnist", to_unit_box), ("kmnist", to_unit_box)],
+    [
+        ("cifar10", standardize_per_image),
+        ("cifar10:3.0.2", standardize_per_image),
+        ("mnist", to_unit_box),
+        ("mnist:3.0.1", to_unit_box),
+        ("kmnist", to_unit_box),
+    ],
 )
 def test_preprocessing_by_name(monkeypatch, make_dataset, name, preprocess):
     def load(given, change, folder):

@@ -157,4 +157,5 @@ def test_the_folder_comes_from_the_environment(monkeypatch):
 
 def test_a_partial_test_split_is_noted():
     assert tfds_source._note("cifar10", 1000) == "1,000 of the 10,000 official test images"
+    assert tfds_source._note("cifar10:3.0.2", 1000) == tfds_source._note("cifar10", 1000)
     assert tfds_source._note("cifar10", 10_000) == tfds_source._note("other", 7) == ""
