@@ -88,8 +88,9 @@ class Schedule:
         well; "": none.
       extra_share: share of every batch that is drawn from `extra_data`, in (0, 1).
       holdout: number of training images that are held out, >= 0. The accuracy under PGD on them is
-        measured during training, and the weights of the best measurement are the result. 0: none
-        is held out, and the last weights are the result.
+        measured during training, and the weights of the best measurement are the result, in a game
+        in rounds of those in the last round. 0: none is held out, and the last weights are the
+        result.
       check_every: steps between two measurements of the accuracy under PGD, >= 0. 0: a tenth of the
         steps with `holdout`; otherwise, in single-step games, so many that the measurements on 200
         training images cost at most 3 % of the computation.

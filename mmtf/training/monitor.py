@@ -1,5 +1,6 @@
 """Measurements during training and what follows from them: the best weights, a way out."""
 
+import itertools
 import json
 from typing import Any
 
@@ -28,7 +29,8 @@ class Monitor:
     """Measures the classifier every `every` steps, and acts as the schedule says.
 
     The measured weights are those that would be the result: the moving average, if there is one.
-    What it does follows from the measurements so far, which checkpoints hold.
+    What it does follows from the measurements so far, which checkpoints hold. Of a game in rounds
+    the result is the best of the last round.
 
     Args:
       trainer: takes the steps; the monitor may change its game and learning rates.
@@ -55,7 +57,10 @@ class Monitor:
     ):
         reaction = schedule.on_collapse if trainer.game.single_step else ""
         self.every = every
-        self.watch = Watch(reaction, schedule.patience)
+        lengths = trainer.round_lengths[:-1]
+        starts = list(itertools.accumulate(lengths, initial=0))
+        self.watch = Watch(reaction, schedule.patience, starts)
+        self._kept: list[bool | None] = []  # of each measurement, whether its weights were stored
         self._trainer, self._workers = trainer, workers or Workers()
         self._held_out = bool(schedule.holdout)
         self._total = len(examples.y)
@@ -96,7 +101,10 @@ class Monitor:
     def resume(self) -> None:
         """Takes up the measurements of a checkpoint that was read."""
         for one in json.loads(self.history.numpy()):
+            self._kept.append(one.pop("kept", None))
             self.watch.judge(Point(**one))
+        if None in self._kept:
+            self._take_up_older()
         self._factor.assign(self.watch.factor)
         if self.watch.switched:
             self._trainer.play(with_several_steps(self._trainer.game))
@@ -108,7 +116,9 @@ class Monitor:
             fgsm, pgd = (count / self._total for count in counts)
             before = self.watch.best
             found = self.watch.judge(Point(step, fgsm, pgd))
-            self.history.assign(json.dumps(self.watch.to_list()))
+            self._kept.append(found == BEST)
+            pairs = zip(self.watch.to_list(), self._kept, strict=True)
+            self.history.assign(json.dumps([{**one, "kept": kept} for one, kept in pairs]))
             if found == BEST and self._best is not None:
                 self._best.store()
         if found == BEST:
@@ -149,6 +159,17 @@ class Monitor:
             "points": self.watch.to_list(),
             "collapses": [point.step for point in self.watch.collapses],
         }
+
+    def _take_up_older(self):
+        """Makes `best` the measurement whose weights an older mmtf stored: the best of all rounds.
+
+        It is none if that one is of an earlier round.
+        """
+        watch, pairs = self.watch, zip(self.watch.points, self._kept, strict=True)
+        stored = [point for point, kept in pairs if kept]
+        best = stored[-1] if stored else max(watch.points, key=lambda point: point.pgd)
+        same = watch.round_of(best) == watch.round_of(watch.points[-1])
+        watch.best = best if same else None
 
     def _known(self, step):
         return bool(self.watch.points) and self.watch.points[-1].step >= step

@@ -1,5 +1,8 @@
 """What measurements mean, and what follows: the best weights, a collapse and the ways out."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -54,8 +57,23 @@ def test_a_low_accuracy_that_falls_to_a_third_has_collapsed(last, collapses):
 
 
 def test_a_classifier_that_was_never_robust_has_collapsed_as_well():
-    assert judged([(0.1, 0.0), (0.9, 0.05)], reaction="warn")[0] == ["best", "collapse"]
+    assert judged([(0.1, 0.05), (0.9, 0.05)], reaction="warn")[0] == ["best", "collapse"]
     assert judged([(0.1, 0.0), (0.9, 0.5)], reaction="warn")[0] == ["best", "best"]
+
+
+def test_a_new_best_accuracy_under_pgd_is_no_collapse():
+    points = [(0.39, 0.0), (0.51, 0.01), (0.62, 0.03)]
+    assert judged(points, reaction="stop")[0] == ["best", "best", "best"]
+
+
+def test_rounds_are_judged_apart():
+    """Two measurements of an undefended net, then of one that is trained against PGD."""
+    points = [(0.3, 0.3), (0.9, 0.4), (0.9, 0.1), (0.9, 0.05), (0.8, 0.2)]
+    found, watch = judged(points, reaction="restore", starts=[0, 2])
+    assert found == ["best", "best", "best", "collapse", "best"]
+    assert watch.best.step == 5 and [one.step for one in watch.collapses] == [4]
+    assert judged(points[:4], patience=1, starts=[0, 2])[1].stopped
+    assert not judged(points[:4], patience=1, starts=[0, 2, 3])[1].stopped
 
 
 def test_it_is_told_once_unless_the_weights_were_restored():
@@ -161,6 +179,63 @@ def test_early_stopping_keeps_the_best_weights(monkeypatch):
     assert "on 6 held-out training images" in trained.weights
     ended = train(GOOD, monkeypatch, holdout=6, patience=2)
     assert ended.steps == 8 and ended.weights.startswith("the weights of step 4, ")
+
+
+# Rounds of 4 and 8 steps: the net of round 0 is right on more images under PGD.
+ROUNDS = [(5, 3), (5, 3), (4, 2), (5, 2), (4, 2), (4, 1)]
+
+
+def train_in_rounds(game, monkeypatch, measured=0, **options):
+    left = iter(ROUNDS[measured:])
+    monkeypatch.setattr(Robustness, "measure", lambda self: next(left))
+    return mmtf.train(
+        GAMES[game](tiny.THREAT),
+        tiny.tiny_data(),
+        schedule=Schedule(
+            steps=8, first_steps=4, batch_size=8, learning_rate=1e-2, holdout=6, check_every=2
+        ),
+        model=tiny.tiny_net(),
+        progress=False,
+        **options,
+        **F32,
+    )
+
+
+@pytest.mark.parametrize("game", ["pgd_mtl_ibp", "distillation", "ensemble_adv"])
+def test_the_result_is_the_best_of_the_last_round(monkeypatch, game):
+    trained = train_in_rounds(game, monkeypatch)
+    assert trained.steps == 12
+    assert trained.weights.startswith("the weights of step 6, PGD-10 accuracy 33.33% on 6 held-out")
+
+
+@pytest.mark.parametrize("stop", [3, 4, 5, 7])
+def test_a_run_in_rounds_resumes_with_the_same_best(tmp_path, monkeypatch, stop):
+    whole = train_in_rounds("pgd_mtl_ibp", monkeypatch)
+
+    def interrupt(step):
+        if step == stop:
+            raise KeyboardInterrupt
+
+    saved = {"checkpoint_dir": str(tmp_path), "checkpoint_seconds": 0}
+    events = mmtf.training.callbacks.Callbacks(on_evaluation=interrupt, evaluate_every=stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_in_rounds("pgd_mtl_ibp", monkeypatch, events=events, **saved)
+    again = train_in_rounds("pgd_mtl_ibp", monkeypatch, measured=stop // 2, **saved)
+    assert (again.weights, again.checks) == (whole.weights, whole.checks)
+    tiny.assert_same(again.model.get_weights(), whole.model.get_weights())
+
+
+@pytest.mark.parametrize("game, steps", [("lwa", 8), ("pgd_mtl_ibp", 4)])
+def test_what_an_older_version_has_kept_is_not_taken_for_a_later_round(game, steps):
+    """Its measurements do not say whose weights were stored: the best of all rounds."""
+    schedule = Schedule(steps=steps, batch_size=8, holdout=6, check_every=2)
+    trainer = tiny.make_trainer(game, steps=steps)
+    held = tiny.tiny_data().holdout(6)
+    kept = monitor.make_monitor(trainer, held, held, schedule=schedule, seed=0)
+    points = [Point(2, 0.5, 0.5), Point(4, 0.5, 0.4), Point(6, 0.5, 0.3)]
+    kept.history.assign(json.dumps([dataclasses.asdict(one) for one in points]))
+    kept.resume()
+    assert kept.watch.best == (points[0] if game == "lwa" else None)
 
 
 def test_what_is_held_out_is_not_trained_on():
