@@ -93,7 +93,7 @@ def chosen_config(
     given = given_settings(values)
     _require_names(given)
     if values.epsilon is not None:
-        pixels = not is_standardized(given["dataset"])
+        pixels = given["dataset"] is None or not is_standardized(given["dataset"])
         require(
             pixels,
             "--epsilon with a dataset whose pixels are only scaled; for images that are "
