@@ -39,8 +39,9 @@ class TrainOptions:
       jit_compile: whether XLA compiles the steps; None: for a long run on a single GPU
         (`mmtf.runtime.devices.resolve_jit`).
       checkpoint_dir: folder where checkpoints are saved. If it has checkpoints of the same game,
-        schedule, seed, model and data, training resumes from the newest. None: no checkpoints.
-        With several workers, all read them, and only the chief writes them.
+        with the same given networks, schedule, seed, model, pixel range, data and weights of
+        examples, training resumes from the newest. None: no checkpoints. With several workers, all
+        read them, and only the chief writes them.
       checkpoint_seconds: time between two checkpoints in seconds, >= 0; the last step is always
         saved.
       events: `mmtf.training.callbacks.Callbacks`, or a function that makes them from the Trainer;
