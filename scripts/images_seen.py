@@ -97,10 +97,10 @@ def _sentences(record: dict[str, Any]) -> str:
     printed = paper_figure("cifar10", record["config"]["eta"], game, "none")
     if printed is not None:
         best = lowest(record, "none")
-        low, _ = wilson(round(best["none"] * best["n"]), best["n"])
+        low, high = wilson(round(best["none"] * best["n"]), best["n"])
+        place = "below" if printed < low else "above" if printed > high else "within"
         told += (
-            f"The paper's clean error, {printed:.3f}, "
-            f"{'is below the interval of every point' if printed < low else 'is reached'}. "
+            f"The paper's clean error, {printed:.3f}, is {place} the interval of the lowest one. "
         )
     per_step = record["training"]["processor_seconds_per_step"]
     if per_step is None:  # too few steps were timed
