@@ -181,13 +181,15 @@ class RunConfig:
         return cls(**{**values, "schedule": schedule, "attacks": tuple(values["attacks"])})
 
 
-def is_standardized(dataset: str) -> bool:
-    """Whether `mmtf.load_data` standardizes the images of a dataset one by one, by its name.
+def is_standardized(dataset: str, preprocess: str | None = None) -> bool:
+    """Whether `mmtf.load_data(dataset, preprocess=preprocess)` standardizes images one by one.
 
     Example:
       >>> [is_standardized(name) for name in ("cifar10", "cifar10:3.0.2", "mine:cifar10", "mnist")]
       [True, True, False, False]
     """
+    if preprocess is not None:
+        return preprocess == "per_image"
     return not is_place(dataset) and base_name(dataset) in STANDARDIZED
 
 

@@ -26,6 +26,23 @@ def accuracy(
     return None if found is None else 1.0 - found[kind]["error"]
 
 
+def lines(cells: Sequence[Cell], attack: str, defense: str) -> dict[float | None, list[tuple]]:
+    """The points (attacker's radius, robust accuracy) of a chart's lines, ascending.
+
+    Returns:
+      None -> the points; or the defender's radius -> its own, where an attacker's radius meets
+      several.
+    """
+    apart = len({cell["eta_attack"] for cell in cells}) < len(cells)
+    found: dict[float | None, list[tuple]] = {}
+    for cell in sorted(cells, key=lambda cell: (cell["eta_attack"], cell["eta_defense"])):
+        value = accuracy(cell, attack, defense)
+        if value is not None:
+            line = found.setdefault(cell["eta_defense"] if apart else None, [])
+            line.append((cell["eta_attack"], value))
+    return found
+
+
 def radii_text(cell: Cell) -> str:
     """Both radii on both scales, as `eta 2 / 2 (eps 1 / 1)`.
 
@@ -159,9 +176,9 @@ def draw(record: dict[str, Any], path: str) -> None:
         groups.setdefault(cell["pair"], []).append(cell)
     shown = list(groups)[:6]
     columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
+    rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(4 * columns + 1, 3.4 * lines), sharey=True, squeeze=False
+        rows, columns, figsize=(4 * columns + 1, 3.4 * rows), sharey=True, squeeze=False
     )
     series = (
         ("no defense, PGD", "pgd", "none", "-"),
@@ -171,11 +188,10 @@ def draw(record: dict[str, Any], path: str) -> None:
     )
     for panel, name in zip(axes.flat, shown, strict=False):
         for count, (label, attack, defense, dash) in enumerate(series):
-            points = [(c["eta_attack"], accuracy(c, attack, defense)) for c in groups[name]]
-            points = [one for one in points if one[1] is not None]
-            if points:
-                look = {"color": COLORS[count], "marker": MARKERS[count]}
-                panel.plot(*zip(*points, strict=True), dash, label=label, **look)
+            look = {"color": COLORS[count], "marker": MARKERS[count]}
+            for eta, points in lines(groups[name], attack, defense).items():
+                own = label if eta is None else f"{label}, defender's eta {eta:g}"
+                panel.plot(*zip(*points, strict=True), dash, label=own, **look)
         panel.axhline(0.5, color=GRAY, linestyle=":", linewidth=1)
         panel.set_title(f"classes {name}")
         same = all(c["eta_attack"] == c["eta_defense"] for c in groups[name])

@@ -1,5 +1,6 @@
 """Translates Keras layers to affine operations and activations."""
 
+import dataclasses
 import functools
 import operator
 from typing import Any
@@ -105,7 +106,20 @@ def _merge(kind, layer=None):
 
 
 def _merging(layer, shapes, dtype):
-    return [_merge(type(layer).__name__, layer)]
+    merged, rank = _merge(type(layer).__name__, layer), max(map(len, shapes))
+    if all(len(shape) == rank for shape in shapes):
+        return [merged]
+
+    def of_one_rank(combine):
+        def combined(*xs):
+            # Keras' merging layers put missing axes behind that of the examples.
+            whole = [[*[1] * (rank - len(shape)), *shape] for shape in shapes]
+            return combine(*(tf.reshape(x, [-1, *one]) for x, one in zip(xs, whole, strict=True)))
+
+        return combined
+
+    absolute = merged.absolute and of_one_rank(merged.absolute)
+    return [dataclasses.replace(merged, linear=of_one_rank(merged.linear), absolute=absolute)]
 
 
 def _pooling(layer, shapes, dtype):

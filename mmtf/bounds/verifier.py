@@ -10,7 +10,7 @@ import numpy as np
 from mmtf.bounds.balls import Ball, as_ball
 from mmtf.bounds.graph import Graph
 from mmtf.bounds.interval import row_norms
-from mmtf.bounds.problem import Problem, default_chunk
+from mmtf.bounds.problem import Problem, default_chunk, require_examples
 from mmtf.errors import require_int
 
 # Examples whose bounds are kept in memory together.
@@ -66,6 +66,7 @@ class Verifier:
         """
         ball, found = as_ball(threat), []
         self.supports(ball)
+        x, y = require_examples(self.graph, x, y)
         norms = row_norms(self.graph, ball.norm, self.chunk)
         for i in range(0, max(len(x), 1), self.batch_size):
             rows = slice(i, i + self.batch_size)

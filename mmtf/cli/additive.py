@@ -17,6 +17,7 @@ from absl import flags
 from mmtf.cli.defining import Definer
 from mmtf.cli.errors import about, in_one_line, says_kept
 from mmtf.cli.evaluate_flags import pixel_range
+from mmtf.cli.flags import require_used
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
 from mmtf.errors import require
@@ -80,6 +81,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 def main(argv: list[str]) -> int:
     """Solves and measures the games that the flags describe; returns the exit status."""
     radii = _radii()
+    given, trained = FLAGS.model is not None, FLAGS.model is None
+    uses = dict.fromkeys(("net", "epochs"), (trained, "a classifier that is trained"))
+    uses |= dict.fromkeys(("bounds", "trust_saved_models"), (given, "--model"))
+    strongest = "autoattack" in FLAGS.attacks, "autoattack among --attacks"
+    require_used(FLAGS, uses | dict.fromkeys(("queries", "strongest_examples"), strongest))
     startup.import_tensorflow()
     from mmtf.additive.cell import Settings
     from mmtf.additive.pairs import all_pairs

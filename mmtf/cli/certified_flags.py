@@ -1,5 +1,7 @@
 """The flags of `python -m mmtf.evaluate` on certificates and unions. Imports no TensorFlow."""
 
+from collections.abc import Sequence
+
 from absl import flags
 
 from mmtf.bounds.verifiers import BOUNDS
@@ -80,8 +82,12 @@ def require_verifiers(values: flags.FlagValues) -> None:
     require_used(values, dict.fromkeys(of_certified, needed) | {"radius_tolerance": bisected})
 
 
-def other_radii(values: flags.FlagValues) -> dict[str, list[float]]:
+def other_radii(values: flags.FlagValues, order: Sequence[int]) -> dict[str, list[float]]:
     """Returns norm -> the radii of --eta_l2 and --eta_l1, those that are given.
+
+    Args:
+      values: `flags.FLAGS`.
+      order: `radius_order` of the same values; as many radii as it has places are put in it.
 
     Raises:
       ConfigError: a radius is no number > 0, or the norm is that of --norm.
@@ -99,5 +105,6 @@ def other_radii(values: flags.FlagValues) -> dict[str, list[float]]:
         numbers = [one for one in given if isinstance(one, float)]
         good = 0 < len(numbers) == len(texts)
         require(good, f"--eta_{norm} of numbers > 0, separated by commas", ",".join(texts))
-        found[norm] = numbers
+        paired = len(numbers) == len(order)
+        found[norm] = [numbers[place] for place in order] if paired else numbers
     return found

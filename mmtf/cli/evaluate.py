@@ -24,6 +24,7 @@ from mmtf.cli.evaluate_flags import (
     path_and_name,
     pixel_ranges,
     radii,
+    radius_order,
 )
 from mmtf.cli.models import by_name, given_models, load_model
 from mmtf.cli.output_folder import claimed
@@ -83,7 +84,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     from mmtf.smoothing.settings import Settings
 
     attacks = attack_options(FLAGS, names)
-    others = other_radii(FLAGS)
+    others = other_radii(FLAGS, radius_order(FLAGS))
     paths = [path_and_name(given)[0] for given in FLAGS.model]
     sigmas = noise_of(FLAGS.sigma, paths) if smooths(FLAGS) else []
     for balls in balls_of(etas, FLAGS.norm, others).values():
@@ -96,7 +97,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     sources = by_name("transfer_from", surrogates)
     name = chosen_dataset(FLAGS.dataset, paths, classifiers.values())
     require(
-        FLAGS.epsilon is None or FLAGS.preprocess == "box" or not is_standardized(name),
+        FLAGS.epsilon is None or not is_standardized(name, FLAGS.preprocess),
         "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
         "radius on their scale by --eta",
         name,

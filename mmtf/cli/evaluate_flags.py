@@ -230,6 +230,17 @@ def _parameters(kind: Callable[..., Any]) -> Any:
 
 def radii(values: flags.FlagValues) -> list[Radius]:
     """Returns the radii of --eta or --epsilon, ascending, on the scale of [-1, 1]."""
+    given = _radii_as_given(values)
+    return [given[place] for place in radius_order(values)]
+
+
+def radius_order(values: flags.FlagValues) -> list[int]:
+    """The places in which --eta or --epsilon has the ascending radii."""
+    given = _radii_as_given(values)
+    return sorted(range(len(given)), key=lambda at: (largest(given[at]), radius_text(given[at])))
+
+
+def _radii_as_given(values):
     require_one_radius(values)
     flag = "eta" if values.epsilon is None else "epsilon"
     texts: list[str] = values[flag].value or []
@@ -241,8 +252,7 @@ def radii(values: flags.FlagValues) -> list[Radius]:
     require(bool(found), wanted, ",".join(texts))
     different = len(set(found)) == len(found)
     require(different, f"--{flag} of different radii", ",".join(texts))
-    chosen = {radius if flag == "eta" else eta_of(radius) for radius in found}
-    return sorted(chosen, key=lambda eta: (largest(eta), radius_text(eta)))
+    return [radius if flag == "eta" else eta_of(radius) for radius in found]
 
 
 def path_and_name(given: str) -> tuple[str, str | None]:

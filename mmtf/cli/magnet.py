@@ -18,7 +18,7 @@ from absl import flags
 
 from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_flags import path_and_name
-from mmtf.cli.flags import chosen_radius
+from mmtf.cli.flags import chosen_radius, require_used
 from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import CELLS, claimed
 from mmtf.cli.results import Results
@@ -31,6 +31,8 @@ __all__ = ["define_flags", "main"]
 
 FLAGS = flags.FLAGS
 NAME, PACK = "magnet", "pack"
+OF_PACKS = ("pack_steps", "pack_attack_steps")
+OF_TRAINING = ("net", "classifier_steps")
 FILES = ("record.json", "table.csv", "table.md", "guard.json", "classifier.keras")
 
 
@@ -39,6 +41,9 @@ def main(argv: list[str]) -> int:
     """Trains and measures MagNet as the flags say; returns the exit status."""
     require_seed(FLAGS.seed)
     NETS.require_known(FLAGS.net)
+    uses = dict.fromkeys(OF_TRAINING, (FLAGS.model is None, "a classifier that is trained"))
+    uses |= dict.fromkeys(OF_PACKS, (FLAGS.pack > 0, "--pack > 0"))
+    require_used(FLAGS, uses)
     beside = [path_and_name(given) for given in FLAGS.beside]
     names = [NAME, "classifier", PACK, *(name or path for path, name in beside)]
     require_names("models", names)
@@ -141,7 +146,8 @@ def _classifier(split: Any, threat: Any, cells: str) -> Any:
 
     if FLAGS.model is not None:
         path = path_and_name(FLAGS.model)[0]
-        loaded = load_classifier(path, "classifier")
+        trusted = FLAGS.trust_saved_models
+        loaded = load_classifier(path, "classifier", trust_saved_models=trusted)
         require(not loaded.rejects, "a classifier that does not reject yet, for --model", path)
         require_keras(loaded, "MagNet")
         logits_on(loaded, split.test(50)[0], split.num_classes)
@@ -182,8 +188,9 @@ def _packs(classifier: Any, images: tuple, recipe: Any, cells: str) -> list[Any]
 
 
 def _settings() -> dict[str, Any]:
-    whole = ("held_out", "autoencoder_steps", "net", "classifier_steps", "pack", "pack_steps")
-    attacks = ("max_examples", "pgd_steps", "pgd_restarts", "selective_steps", "pack_attack_steps")
+    own = OF_TRAINING if FLAGS.model is None else ("model",)
+    whole = ("held_out", "autoencoder_steps", *own, "pack", *(OF_PACKS if FLAGS.pack else ()))
+    attacks = ("max_examples", "pgd_steps", "pgd_restarts", "selective_steps")
     return {name: getattr(FLAGS, name) for name in (*whole, *attacks, "seed")}
 
 

@@ -31,7 +31,8 @@ from mmtf.cli.mixture_nets import (
 from mmtf.cli.models import given_models
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
-from mmtf.errors import ConfigError, require_names
+from mmtf.config import is_standardized
+from mmtf.errors import ConfigError, require, require_names
 from mmtf.radius import Radius
 from mmtf.runtime import startup
 from mmtf.runtime.console import say
@@ -69,7 +70,14 @@ def _mix(eta: Radius, cells: str | None) -> int:
     start = first_models(FLAGS, names)
     paths = [path_and_name(one)[0] for one in FLAGS.model]
     name = chosen_dataset(FLAGS.dataset, paths, given.values()) if given else FLAGS.dataset
-    whole = load_data(name or "mnist", FLAGS.data_dir, preprocess=FLAGS.preprocess)
+    name = name or "mnist"
+    require(
+        FLAGS.epsilon is None or not is_standardized(name, FLAGS.preprocess),
+        "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
+        "radius on their scale by --eta",
+        name,
+    )
+    whole = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     data = whole.holdout(FLAGS.selection, FLAGS.seed)
     if given:
         say("Models given by --model may have seen the held-out images in training.")

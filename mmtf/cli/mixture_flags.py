@@ -78,6 +78,8 @@ def checked_flags(values: flags.FlagValues) -> Radius:
     for name in values.train:
         GAMES.require_known(name)
     require_number("alpha", values.alpha, at_least=0, at_most=1)
+    zero_sum = not values.grow or values.alpha == 1
+    require(zero_sum, "--grow with --alpha=1, as growing plays the zero-sum game", values.alpha)
     require_number("gap", values.gap, at_least=0)
     if values.grow_seconds is not None:
         require_number("grow_seconds", values.grow_seconds, above=0)

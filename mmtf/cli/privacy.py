@@ -16,6 +16,7 @@ from absl import flags
 
 from mmtf.cli.defining import Definer, numbers
 from mmtf.cli.errors import in_one_line, says_kept
+from mmtf.cli.flags import require_used
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
 from mmtf.errors import require, require_choice
@@ -70,6 +71,7 @@ def main(argv: list[str]) -> int:
     """Plays and measures the games that the flags describe; returns the exit status."""
     weights = numbers("curve", FLAGS.curve) or [FLAGS.rho]
     seeds = numbers("seeds", FLAGS.seeds, int)
+    require_used(FLAGS, {"rho": (not FLAGS.curve, "one game (no --curve)")})
     require(all(0 < one < float("inf") for one in weights), "--rho and --curve > 0", weights)
     require(bool(seeds) and min(seeds) >= 0, "--seeds of whole numbers >= 0", FLAGS.seeds)
     startup.import_tensorflow()

@@ -80,23 +80,29 @@ def _smooth(radii: tuple[float, ...], sigmas: list[float], cells: str | None) ->
         for one, how in zip(models, settings, strict=True)
     ]
     entries = [report.summary(one) for one in measured]
-    both = not is_standardized(name) or FLAGS.preprocess == "box"
+    both = not is_standardized(name, FLAGS.preprocess)
     given = {"n": FLAGS.n, "n0": FLAGS.n0, "alpha": FLAGS.alpha, "seed": FLAGS.seed}
     given |= {"attack_steps": FLAGS.attack_steps, "attack_draws": FLAGS.attack_draws}
     values = examples.x[:1].size
-    lines = [line for entry in entries for line in report.sentences(entry, given, values)]
+    lines = [line for one in entries for line in report.sentences(one, given, values, both)]
     text = "\n".join(lines) + "\n\n" + report.table(entries, both)
     print(text)
     if FLAGS.output:
         results = Results(FLAGS.output)
-        _write(results, measured, entries, dataset, given, text)
+        _write(results, measured, entries, dataset, given, text, both)
         _export(results, models, settings, dataset)
         results.tell()
     return 0
 
 
 def _write(
-    results: Results, measured: list, entries: list, dataset: Any, given: dict, text: str
+    results: Results,
+    measured: list,
+    entries: list,
+    dataset: Any,
+    given: dict,
+    text: str,
+    both_scales: bool,
 ) -> None:
     """Writes the files but the SavedModels."""
     import json
@@ -113,7 +119,7 @@ def _write(
     flat = [{"model": one["model"], **point} for one in entries for point in one["points"]]
     results.text("table.csv", pd.json_normalize(flat, sep="_").to_csv(index=False))
     results.text("table.md", text + "\n")
-    results.figure("curve.png", lambda path: report.curve(measured, path))
+    results.figure("curve.png", lambda path: report.curve(measured, path, both_scales))
     logs = results.add("logs")
     for entry in entries:
         _log(os.path.join(logs, _file_name(entry["model"])), entry, given)

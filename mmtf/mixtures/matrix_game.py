@@ -86,8 +86,9 @@ def solve_bayesian(payoffs: Any, clean: Any, alpha: float) -> Solution:
     low = matrix.min()
     # In [0, 1], where the solver's absolute tolerances are meant to be used.
     span = (matrix.max() - low) or 1.0
+    costs = np.append((1 - alpha) * (clean - clean.min()), alpha * span)
     program = scipy.optimize.linprog(
-        np.append((1 - alpha) * clean, alpha * span),
+        costs / (costs.max() or 1.0),
         A_ub=np.hstack([(matrix.T - low) / span, -np.ones((columns, 1))]),
         b_ub=np.zeros(columns),
         A_eq=[[1.0] * rows + [0.0]],

@@ -4,7 +4,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from mmtf.reports.markup import element, table
-from mmtf.reports.measured import interval_text, percent
+from mmtf.reports.measured import interval_text, is_standardized, percent
 
 ABOUT = (
     "The smoothed model g answers with the class that the model f predicts most often under "
@@ -27,8 +27,13 @@ def smoothed_lines(record: dict[str, Any]) -> list[str]:
       'net smoothed (noise of deviation 1 for pixels in [-1, 1], '
     """
     return [
-        f"{one['defense']} smoothed (noise of deviation {one['sigma']:g} for pixels in [-1, 1], "
-        f"{one['sigma_01']:g} for [0, 1]): the vote is right on {_share(one['vote'])} of "
+        f"{one['defense']} smoothed (noise of deviation {one['sigma']:g} for "
+        + (
+            "standardized images): "
+            if is_standardized(record)
+            else f"pixels in [-1, 1], {one['sigma_01']:g} for [0, 1]): "
+        )
+        + f"the vote is right on {_share(one['vote'])} of "
         f"{one['n']:,} images and abstains on {percent(one['vote_abstains'])}; certification "
         f"abstains on {percent(one['abstains'])}; certified for the true class within l2 "
         f"{_radii(one)}; average certified radius {one['average_radius']:.3g}, at most "
@@ -41,11 +46,12 @@ def smoothed_lines(record: dict[str, Any]) -> list[str]:
 
 def smoothed_table(record: dict[str, Any]) -> ET.Element | None:
     """A row per smoothed model and radius; None if none was measured."""
+    both = not is_standardized(record)
     rows = [
         [
             element("th", one["defense"]),
-            element("td", f"{one['sigma']:g} ({one['sigma_01']:g})"),
-            element("td", f"{at['radius']:g} ({at['radius'] / 2:g})"),
+            element("td", f"{one['sigma']:g}" + (f" ({one['sigma_01']:g})" if both else "")),
+            element("td", f"{at['radius']:g}" + (f" ({at['radius'] / 2:g})" if both else "")),
             element("td", _share(at["certified"])),
             element("td", _share(one["vote"])),
             element("td", percent(one["vote_abstains"])),
@@ -58,7 +64,8 @@ def smoothed_table(record: dict[str, Any]) -> ET.Element | None:
     ]
     if not rows:
         return None
-    header = ["model", "sigma (on [0, 1])", "l2 radius (on [0, 1])", "certified accuracy"]
+    also = " (on [0, 1])" if both else ""
+    header = ["model", f"sigma{also}", f"l2 radius{also}", "certified accuracy"]
     header += ["accuracy of the vote", "vote abstains", "certification abstains"]
     header += ["average certified radius", "images"]
     return table(header, rows, caption="Smoothed models", class_="compact cols-l")

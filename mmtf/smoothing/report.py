@@ -97,8 +97,8 @@ def table(entries: Sequence[dict[str, Any]], both_scales: bool = True) -> str:
       entries: of `summary`.
       both_scales: False for images whose pixels are not only scaled; then there is no [0, 1].
     """
-    header = ["model", "l2 radius", "on [0, 1]", "certified", "not broken by PGD", "abstains"]
-    header += ["without noise, PGD"]
+    header = ["model", "l2 radius", *(["on [0, 1]"] if both_scales else []), "certified"]
+    header += ["not broken by PGD", "abstains", "without noise, PGD"]
     rows = []
     for entry in entries:
         for point in entry["points"]:
@@ -107,7 +107,7 @@ def table(entries: Sequence[dict[str, Any]], both_scales: bool = True) -> str:
                 [
                     entry["model"],
                     f"{point['radius']:g}",
-                    f"{point['radius_01']:g}" if both_scales else "",
+                    *([f"{point['radius_01']:g}"] if both_scales else []),
                     _percent(point["certified"]),
                     _percent(point["attacked"]) if tried else "",
                     f"{point['attacked_abstains']:.1%}" if tried else "",
@@ -117,28 +117,38 @@ def table(entries: Sequence[dict[str, Any]], both_scales: bool = True) -> str:
     return markdown_table(header, rows)
 
 
-def sentences(entry: dict[str, Any], settings: dict[str, Any], values: int) -> list[str]:
+def sentences(
+    entry: dict[str, Any], settings: dict[str, Any], values: int, both_scales: bool = True
+) -> list[str]:
     """What the table does not say, in sentences.
 
     Args:
       entry: of `summary`.
       settings: the entries n, n0 and alpha of `Settings`.
       values: number of values of an image.
+      both_scales: whether there is a scale of [0, 1]; False for images standardized one by one.
     """
     largest = entry["largest_radius"]
     linf = largest / math.sqrt(values)
+
+    def also(text: str) -> str:
+        return f" ({text})" if both_scales else ""
+
+    scale = "pixels in [-1, 1]" if both_scales else "standardized images"
     lines = [
-        f"{entry['model']}: noise of deviation {entry['sigma']:g} for pixels in [-1, 1] "
-        f"({entry['sigma_01']:g} for pixels in [0, 1]), {entry['n_images']:,} images, "
+        f"{entry['model']}: noise of deviation {entry['sigma']:g} for {scale}"
+        f"{also(format(entry['sigma_01'], 'g') + ' for pixels in [0, 1]')}, "
+        f"{entry['n_images']:,} images, "
         f"n = {settings['n']:,}, n0 = {settings['n0']:,}, "
         f"alpha = {settings['alpha']:g}.",
         f"The vote is right on {_percent(entry['predicted'])} and abstains on "
         f"{entry['abstains']:.1%}; an abstention counts as an error.",
-        f"Average certified radius {entry['average_radius']:.3f} ({entry['average_radius_01']:.3f} "
-        f"on [0, 1]), where the class is wrong 0; no image can exceed {largest:.3f} "
-        f"({largest / 2:.3f}) with these draws.",
+        f"Average certified radius {entry['average_radius']:.3f}"
+        f"{also(format(entry['average_radius_01'], '.3f') + ' on [0, 1]')}, where the class is "
+        f"wrong 0; no image can exceed {largest:.3f}{also(format(largest / 2, '.3f'))} with these "
+        "draws.",
         f"An l2 ball of radius r contains the l-infinity ball of radius r / sqrt({values}): here "
-        f"at most {linf:.4f} ({linf / 2:.4f} on [0, 1]).",
+        f"at most {linf:.4f}{also(format(linf / 2, '.4f') + ' on [0, 1]')}.",
     ]
     if entry["images_per_second"]:
         lines.append(
@@ -153,12 +163,13 @@ def sentences(entry: dict[str, Any], settings: dict[str, Any], values: int) -> l
     return lines
 
 
-def curve(all_measured: Sequence[Measured], path: str) -> None:
+def curve(all_measured: Sequence[Measured], path: str, both_scales: bool = True) -> None:
     """Draws certified accuracy against the radius with its band, and the attacks as points.
 
     Args:
       all_measured: a line for each.
       path: of the figure, .png or .svg.
+      both_scales: see `sentences`.
     """
     plt = pyplot()
     figure, axes = plt.subplots(figsize=(9, 6))
@@ -179,12 +190,15 @@ def curve(all_measured: Sequence[Measured], path: str) -> None:
             label = f"{measured.name}, {what} by PGD" if key == "attacked" else None
             label = label or f"{measured.name} {what}, PGD"
             axes.plot(where, values, line, color=color, marker=marker, label=label)
-    axes.set_xlabel("l2 radius for pixels in [-1, 1]")
+    axes.set_xlabel(
+        f"l2 radius for {'pixels in [-1, 1]' if both_scales else 'standardized images'}"
+    )
     axes.set_ylabel(f"accuracy ({len(all_measured[0].labels):,} images)")
     axes.set_ylim(0, 1.01)
     axes.set_xlim(left=0)
-    top = axes.secondary_xaxis("top", functions=(lambda r: r / 2, lambda r: 2 * r))
-    top.set_xlabel("for pixels in [0, 1]")
+    if both_scales:
+        top = axes.secondary_xaxis("top", functions=(lambda r: r / 2, lambda r: 2 * r))
+        top.set_xlabel("for pixels in [0, 1]")
     axes.legend(fontsize=10)
     save(figure, path)
     plt.close(figure)

@@ -20,8 +20,8 @@ SMALL = [
     "--pgd_steps=2",
     "--search_steps=10",
     "--draws=2",
-    "--epochs=2",
 ]
+BRIEF = [*SMALL, "--epochs=2"]  # with a classifier that is trained
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def run(in_process):
 
 
 def test_files_and_resuming(run, tmp_path):
-    asked = [*SMALL, "--pairs=0-1,3-5", "--eta_attack=2", "--eta_defense=3", "--output=out"]
+    asked = [*BRIEF, "--pairs=0-1,3-5", "--eta_attack=2", "--eta_defense=3", "--output=out"]
     asked += ["--attacks=none,fgm,pgd", "--defenses=none,smooth,best_vector"]
     status, printed, said = run(*asked)
     assert status == 0
@@ -98,6 +98,9 @@ def test_a_model_of_all_classes_is_restricted_to_the_pair(run, tmp_path):
         (["--label=guess"], "label to be one of"),
         (["--net=vit"], "net to be one of mlp"),
         (["--model=nothing.keras"], "nothing.keras"),
+        (["--net=mlp", "--model=nothing.keras"], "--net with a classifier that is trained"),
+        (["--trust_saved_models"], "--trust_saved_models with --model"),
+        (["--attacks=pgd", "--queries=5"], "--queries with autoattack among --attacks"),
         (["--bounds=0", "--model=nothing.keras"], "--bounds=LOW,HIGH"),
     ],
 )
@@ -147,6 +150,17 @@ def test_a_class_without_test_images_has_an_answer():
     cell |= {"cells": [one("none", 0.0), one("best_vector", 0.5)]}
     (ask,) = (ask for question, ask in QUESTIONS.items() if "harm benign" in question)
     assert "in 0 of them at the cost of one class alone" in ask([cell])
+
+
+def test_lines_ascend_and_are_of_one_defender():
+    def cell(attack, defense):
+        one = {"attack": "none", "defense": "none", "box": False, "true": {"error": attack / 10}}
+        return {"pair": "0-1", "eta_attack": attack, "eta_defense": defense, "cells": [one]}
+
+    found = report.lines([cell(6.0, 6.0), cell(2.0, 2.0)], "none", "none")
+    assert found == {None: [(2.0, 0.8), (6.0, 0.4)]}
+    found = report.lines([cell(4.0, 4.0), cell(4.0, 2.0), cell(2.0, 2.0)], "none", "none")
+    assert found == {2.0: [(2.0, 0.8), (4.0, 0.6)], 4.0: [(4.0, 0.6)]}
 
 
 @pytest.mark.parametrize(("eta", "who"), [(2.0, "both players"), (3.0, "the attacker")])

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from mmtf.bounds import BOUNDS
+from mmtf.bounds.balls import Ball
 from mmtf.bounds.graph import Graph
 from mmtf.classifiers.classifier import Classifier
 from mmtf.classifiers.smoothed import Smoothed
@@ -32,6 +34,23 @@ def test_nested_and_residual_models(rng):
     assert [graph.nodes[i].inputs for i in (3, 7)] == [(0, 2), (4, 6)]
     assert graph.num_classes == 3 and graph.activations() == [2, 4, 6, 8]
     assert graph.mixed()[:3] == [0, 1, None] and graph.ancestors(2) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("merge", [L.Add, L.Average, L.Subtract])
+@pytest.mark.parametrize("count", [2, 3])
+def test_inputs_of_another_rank_are_merged_as_keras_does(merge, count, rng):
+    inputs = keras.Input((2, 3))
+    shift = L.Dense(3)(L.Flatten()(inputs))
+    model = keras.Model(inputs, L.Dense(4)(L.Flatten()(L.ReLU()(merge()([inputs, shift])))))
+    x = np.float32(rng.uniform(-1, 1, (count, 2, 3)))
+    graph = Graph(model)
+    np.testing.assert_allclose(graph.forward(x), model(x), atol=1e-5)
+    y, eta = np.zeros(count, int), 0.2
+    near = np.clip(x + np.float32(rng.uniform(-eta, eta, (200, *x.shape))), -1, 1)
+    logits = np.stack([model(one) for one in near])
+    margins = (logits[..., :1] - logits)[..., 1:].min(0)
+    for name in ("ibp", "crown"):
+        assert (BOUNDS[name](graph)(x, y, Ball(eta=eta))[:, 1:] <= margins + 1e-5).all()
 
 
 def test_the_pixel_range_of_a_classifier_counts(rng):

@@ -228,10 +228,11 @@ def test_row_norms_are_those_of_the_matrix(rich):
 
 def test_wrong_arguments(tiny, rich):
     x, y = examples(tiny)
-    verifier = BOUNDS["ibp"](tiny)
+    verifier = BOUNDS["ibp"](tiny, batch_size=4)
     for arguments, message in (
         ((x[:, :2], y, BALLS[0]), r"images \(3,\)"),
         ((x, y[:2], BALLS[0]), "4 labels"),
+        ((x, np.append(y, y), BALLS[0]), "4 labels"),
         ((x, y + 9, BALLS[0]), "labels from 0 to 2"),
         ((x, y, 0.3), "Expected threat="),
         ((x[:0], y[:0], BALLS[0]), "at least one image"),

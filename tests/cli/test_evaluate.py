@@ -12,15 +12,19 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from absl import flags
 from commands import ROOT, call
 
 from mmtf.classifiers.export import save_serving
 from mmtf.classifiers.loading import load_classifier
+from mmtf.cli.certified_flags import other_radii
+from mmtf.cli.evaluate_flags import define_flags, radii, radius_order
 from mmtf.data import load_digits
 from mmtf.errors import ConfigError
 from mmtf.evaluation import cells, payoff
 from mmtf.evaluation.admission import attack_precision, validate_classifier
 from mmtf.evaluation.options import EvalOptions
+from mmtf.evaluation.unions import balls_of
 from mmtf.nets import NETS
 from mmtf.reports import write_html
 from mmtf.stats.intervals import wilson
@@ -285,6 +289,18 @@ def test_an_output_is_chosen_by_the_flag(tmp_path):
     few = ["--attacks=none", "--max_examples=20", "--model_output=logits"]
     done = evaluate(f"--model={path}", *few)
     assert done.returncode == 0, done.stderr
+
+
+def test_radii_of_further_balls_stay_with_those_they_are_given_with():
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["mmtf.evaluate", "--eta=0.3,0.1", "--eta_l2=3.0,1.0", "--eta_l1=9"])
+    others = other_radii(values, radius_order(values))
+    found = balls_of(radii(values), "linf", others)
+    assert {eta: [ball.eta for ball in balls[1:]] for eta, balls in found.items()} == {
+        0.1: [1.0, 9.0],
+        0.3: [3.0, 9.0],
+    }
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,16 @@ def test_scale_and_shift_change_the_value_alone(scale):
     assert moved.value == pytest.approx(scale * plain.value - 3.0, abs=1e-9 * max(scale, 1))
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e6])
+def test_the_certificate_is_as_narrow_as_the_payoffs(scale, rng):
+    for _ in range(20):
+        errors, clean = rng.uniform(size=(4, 5)), rng.uniform(size=4)
+        expected, found = solve(errors), solve(scale * errors)  # RunError with a wide certificate
+        assert found.value == pytest.approx(scale * expected.value, abs=1e-8 * scale)
+        rare = solve_bayesian(errors, clean, alpha=min(scale, 1.0))
+        assert rare.value >= (1 - min(scale, 1.0)) * clean.min() - 1e-9
+
+
 def test_duplicated_columns_and_rows_leave_the_value():
     twice = np.repeat(np.repeat(MTD, 2, 0), 3, 1)
     plain, many = solve(MTD), solve(twice)

@@ -1,6 +1,7 @@
 """`python -m mmtf.smooth` from flags to files."""
 
 import json
+from xml.etree import ElementTree as ET
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import mmtf
 from mmtf.cli import smooth as command
+from mmtf.reports.smoothed import smoothed_lines, smoothed_table
 from mmtf.smoothing import measuring
 
 SMALL = ["--dataset=digits", "--sigma=0.5", "--n=300", "--n0=50", "--radii=0.5,1"]
@@ -108,6 +110,20 @@ def test_sigma_is_that_of_the_training(run, model_file, tmp_path):
         f"--model={workdir}", "--n=20", "--max_examples=2", "--attack_steps=0", "--radii=1"
     )
     assert status == 0 and "noise of deviation 0.7 for pixels in [-1, 1]" in printed
+
+
+def test_standardized_images_have_one_scale(run, model_file, tmp_path):
+    given = [f"--model={model_file}", "--sigma=1", "--n=20", "--max_examples=2", "--radii=1"]
+    status, printed, _ = run(*given, "--attack_steps=0", "--preprocess=per_image", "--output=one")
+    assert status == 0 and "for standardized images" in printed and "[0, 1]" not in printed
+    share = {"value": 0.9, "ci_low": 0.8, "ci_high": 1.0}
+    one = {"defense": "net", "sigma": 1.0, "sigma_01": 0.5, "draws": 20, "vote": share, "n": 2}
+    one |= {"selection_draws": 10, "alpha": 0.1, "vote_abstains": 0.0, "abstains": 0.0}
+    one |= {"average_radius": 1.0, "largest_radius": 2.0}
+    one["radii"] = [{"eta": 1.0, "radius": 1.0, "certified": share}]
+    record = {"smoothed": [one], "preprocess": "standardize_per_image"}
+    told = smoothed_lines(record)[0] + ET.tostring(smoothed_table(record), "unicode")
+    assert "standardized images" in told and "[0, 1]" not in told
 
 
 @pytest.mark.parametrize(
