@@ -399,15 +399,16 @@ def test_flags():
 
 
 def test_radii_of_further_balls():
-    assert other_radii(parsed()) == {}
-    assert other_radii(parsed("--eta_l2=2,5/2", "--eta_l1=10")) == {"l2": [2.0, 2.5], "l1": [10.0]}
+    assert other_radii(parsed(), [0]) == {}
+    given = parsed("--eta_l2=2,5/2", "--eta_l1=10")
+    assert other_radii(given, [0]) == {"l2": [2.0, 2.5], "l1": [10.0]}
     for given, message in (
         (["--eta_l2=0"], "--eta_l2 of numbers > 0"),
         (["--eta_l2=1:2"], "--eta_l2 of numbers > 0"),
         (["--eta_l2=1", "--norm=l2"], "--eta_l2 with another --norm"),
     ):
         with pytest.raises(ConfigError, match=message):
-            other_radii(parsed(*given))
+            other_radii(parsed(*given), [0])
 
 
 def test_the_command_prints_the_bracket(net, tmp_path):
