@@ -17,7 +17,7 @@ from mmtf.attacks.criteria import (
     require_restarts,
     wrong_classes_fn,
 )
-from mmtf.attacks.queries import gradient_of, per_example, program, where_per_example
+from mmtf.attacks.queries import gradient_of, margin_fn, per_example, program, where_per_example
 from mmtf.classifiers.classifier import Classifier
 from mmtf.errors import require_choice, require_int, require_number
 from mmtf.threat import ThreatModel
@@ -276,7 +276,7 @@ class APGDTargeted(APGD):
         if self.stop_early:
             return loop.restarted(self, classifier, x, labels, seed, count, start)
         # The losses of two targets are not of one measure: the margin compares their images.
-        margin = program(classifier, "margin", _margin)
+        margin = margin_fn(classifier)
         z, most = x, tf.fill(tf.shape(labels), -math.inf)
         for number in range(count):
             own, points = loop.restart_seed(seed, number), start(number, None)
@@ -298,7 +298,3 @@ class APGDTargeted(APGD):
     def maximized(self, logits: Tensor, *labels: Tensor) -> Tensor:
         """Targeted DLR loss [N]; `labels` are the true labels and the targets."""
         return losses.targeted_dlr(logits, *labels)
-
-
-def _margin(classifier, z, labels):
-    return losses.margin(classifier(z, training=False), labels)

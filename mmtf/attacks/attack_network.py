@@ -1,6 +1,7 @@
 """Attack by a trained attack network: one forward pass per image (section 4.1)."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from tensorflow import Tensor
 
 from mmtf.attacks.base import Attack
 from mmtf.config import NORMS
+from mmtf.errors import require
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -23,5 +25,23 @@ class LearnedAttack(Attack):
     queries_model = False
     network: keras.Model
 
+    def supports(self, classifier: Any, x: Any) -> None:
+        require_images(self.network, x.shape[1:])
+
     def run(self, classifier: Any, x: Tensor, labels: Tensor, seed: Tensor) -> Tensor:
         return self.network([x, labels], training=False)
+
+
+def require_images(network: keras.Model, image_shape: Sequence[int | None]) -> None:
+    """Raises ConfigError if an attack network takes images of another shape; subclasses pass.
+
+    Args:
+      network: Keras model [images, labels] -> perturbed images.
+      image_shape: (H, W, C).
+    """
+    for images in (network.inputs or [])[:1]:
+        sizes = zip(images.shape[1:], image_shape, strict=False)
+        fits = len(images.shape) == len(image_shape) + 1
+        fits = fits and all(None in pair or pair[0] == pair[1] for pair in sizes)
+        told = f"images of the shape {tuple(images.shape[1:])}, as the attack network takes them"
+        require(fits, told, tuple(image_shape))

@@ -36,6 +36,15 @@ def misclassified_fn(classifier: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return program(as_classifier(classifier), "errors", errors_at)
 
 
+def margin_fn(classifier: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns (z, y) -> the margin loss [N] at `z` (`mmtf.losses.margin`); compiled if eager."""
+    return program(as_classifier(classifier), "margin", _margin_at)
+
+
+def _margin_at(classifier, z, y):
+    return losses.margin(classifier(z, training=False), y)
+
+
 def errors_at(classifier: Callable, z: Tensor, y: Tensor) -> Tensor:
     """float32 [N]: 1 where `classifier` misclassifies `z`, else 0."""
     return losses.errors(classifier(z, training=False), y)

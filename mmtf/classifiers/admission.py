@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.logits import require_logits
-from mmtf.errors import ConfigError, reason_of
+from mmtf.errors import ConfigError, reason_of, require
 from mmtf.kernels.keras_internals import layers_of
 from mmtf.runtime.console import say
 from mmtf.runtime.devices import full_float32
@@ -91,6 +91,12 @@ def logits_on(
         raise ConfigError("Expected finite logits from the classifier. Received: NaN or infinity.")
     require_logits(classifier, logits)
     return logits
+
+
+def require_no_rejection(classifier: Classifier, purpose: str) -> None:
+    """Raises ConfigError if a classifier rejects images, which `purpose` would not count."""
+    told = f"a classifier that never rejects an image, for {purpose}"
+    require(not classifier.rejects, told, f"{classifier.name}, a {type(classifier).__name__}")
 
 
 def tell(classifier: Classifier) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -54,8 +55,11 @@ def parts_of(model: keras.Model) -> list[Any]:
 def own_fingerprint(function: Any) -> Any:
     """The attribute `fingerprint` of a function; None if it has none of its own.
 
-    `functools.wraps` copies that of the function within it, which tells nothing of the new one.
+    `functools.wraps` copies that of the function within it, which tells nothing of the new one. A
+    bound method has that of its object: its function's is the same for all objects.
     """
+    if isinstance(function, types.MethodType):
+        return getattr(function.__self__, "fingerprint", None)
     own = getattr(function, "fingerprint", None)
     inner = getattr(function, "__wrapped__", None)
     return None if inner is not None and own == getattr(inner, "fingerprint", None) else own

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtf.classifiers.admission import require_no_rejection
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.errors import ConfigError, require_int, require_number, require_seed
@@ -43,6 +44,7 @@ class Smoothed(Classifier):
         require_int("samples", samples)
         require_seed(seed)
         base = as_classifier(classifier)
+        require_no_rejection(base, "smoothing")
         super().__init__(
             base.model,
             name=f"smoothed {base.name}",

@@ -26,11 +26,10 @@ from mmtf.cli.evaluate_flags import (
     radii,
     radius_order,
 )
+from mmtf.cli.flags import require_pixel_scale
 from mmtf.cli.models import by_name, given_models, load_model
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.smoothed_flags import noise_of, smooths
-from mmtf.config import is_standardized
-from mmtf.errors import require
 from mmtf.radius import Radius, radius_entry
 from mmtf.runtime import startup
 from mmtf.runtime.console import say
@@ -96,12 +95,7 @@ def _evaluate(names: list[str], etas: list[Radius]) -> int:
     surrogates = [load_model(FLAGS, one, shared, chosen) for one in FLAGS.transfer_from]
     sources = by_name("transfer_from", surrogates)
     name = chosen_dataset(FLAGS.dataset, paths, classifiers.values())
-    require(
-        FLAGS.epsilon is None or not is_standardized(name, FLAGS.preprocess),
-        "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
-        "radius on their scale by --eta",
-        name,
-    )
+    require_pixel_scale(FLAGS, name, FLAGS.preprocess)
     dataset = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     attacks = attack_options(FLAGS, names, dataset.class_names)
     precision = attack_precision(FLAGS.attack_precision, list(classifiers.values()))

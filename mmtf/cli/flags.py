@@ -7,6 +7,7 @@ from absl import flags
 
 from mmtf.arguments import keyword_options
 from mmtf.cli.settings import SETTINGS, Setting
+from mmtf.config import is_standardized
 from mmtf.errors import ConfigError, require
 from mmtf.games import GAMES
 from mmtf.nets import NETS, RUN_ARGUMENTS
@@ -119,6 +120,22 @@ def require_one_radius(values: flags.FlagValues) -> None:
     """Raises ConfigError if both `--eta` and `--epsilon` are given."""
     both = values["eta"].present and values["epsilon"].present
     require(not both, "--eta or --epsilon, one of them", "both")
+
+
+def require_pixel_scale(
+    values: flags.FlagValues, dataset: str, preprocess: str | None = None
+) -> None:
+    """Raises ConfigError for --epsilon with images that are standardized one by one.
+
+    Args:
+      values: `flags.FLAGS`.
+      dataset, preprocess: as in `mmtf.load_data`.
+    """
+    good = values.epsilon is None or not is_standardized(dataset, preprocess)
+    told = "--epsilon with a dataset whose pixels are only scaled"
+    told += " (--preprocess=box)" if "preprocess" in values else ""
+    told += "; for images that are standardized one by one, give the radius on their scale by --eta"
+    require(good, told, dataset)
 
 
 def origins(values: flags.FlagValues, arguments: Sequence[str]) -> dict[str, str]:

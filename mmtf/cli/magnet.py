@@ -23,7 +23,7 @@ from mmtf.cli.magnet_flags import define_flags
 from mmtf.cli.output_folder import CELLS, claimed
 from mmtf.cli.results import Results
 from mmtf.config import is_standardized
-from mmtf.errors import require, require_names, require_seed
+from mmtf.errors import require_names, require_seed
 from mmtf.nets import NETS
 from mmtf.runtime import startup
 
@@ -137,7 +137,7 @@ def _run(output: str, cells: str, beside: list[tuple[str, str | None]]) -> int:
 
 def _classifier(split: Any, threat: Any, cells: str) -> Any:
     """The classifier of --model, or one trained without a defense on the split."""
-    from mmtf.classifiers.admission import logits_on
+    from mmtf.classifiers.admission import logits_on, require_no_rejection
     from mmtf.classifiers.classifier import Classifier
     from mmtf.classifiers.loading import load_classifier, require_keras
     from mmtf.games import GAMES
@@ -148,7 +148,7 @@ def _classifier(split: Any, threat: Any, cells: str) -> Any:
         path = path_and_name(FLAGS.model)[0]
         trusted = FLAGS.trust_saved_models
         loaded = load_classifier(path, "classifier", trust_saved_models=trusted)
-        require(not loaded.rejects, "a classifier that does not reject yet, for --model", path)
+        require_no_rejection(loaded, "MagNet")
         require_keras(loaded, "MagNet")
         logits_on(loaded, split.test(50)[0], split.num_classes)
         return loaded

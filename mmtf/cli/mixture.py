@@ -20,6 +20,7 @@ from absl import flags
 from mmtf.cli.errors import in_one_line, says_kept
 from mmtf.cli.evaluate_data import chosen_dataset, workdir_of
 from mmtf.cli.evaluate_flags import path_and_name
+from mmtf.cli.flags import require_pixel_scale
 from mmtf.cli.mixture_flags import checked_flags, define_flags
 from mmtf.cli.mixture_nets import (
     Trained,
@@ -31,8 +32,7 @@ from mmtf.cli.mixture_nets import (
 from mmtf.cli.models import given_models
 from mmtf.cli.output_folder import claimed
 from mmtf.cli.results import Results
-from mmtf.config import is_standardized
-from mmtf.errors import ConfigError, require, require_names
+from mmtf.errors import ConfigError, require_names
 from mmtf.radius import Radius
 from mmtf.runtime import startup
 from mmtf.runtime.console import say
@@ -71,12 +71,7 @@ def _mix(eta: Radius, cells: str | None) -> int:
     paths = [path_and_name(one)[0] for one in FLAGS.model]
     name = chosen_dataset(FLAGS.dataset, paths, given.values()) if given else FLAGS.dataset
     name = name or "mnist"
-    require(
-        FLAGS.epsilon is None or not is_standardized(name, FLAGS.preprocess),
-        "--epsilon with --preprocess=box; for images that are standardized one by one, give the "
-        "radius on their scale by --eta",
-        name,
-    )
+    require_pixel_scale(FLAGS, name, FLAGS.preprocess)
     whole = load_data(name, FLAGS.data_dir, preprocess=FLAGS.preprocess)
     data = whole.holdout(FLAGS.selection, FLAGS.seed)
     if given:

@@ -7,9 +7,16 @@ from absl import flags
 
 from mmtf.attacks import ATTACKS, NETWORK_ATTACKS
 from mmtf.cli.defining import Definer
-from mmtf.cli.flags import define_settings, given_settings, origins, require_options, require_used
-from mmtf.config import CLUSTERS, DISTRIBUTIONS, RunConfig, is_standardized
-from mmtf.errors import ConfigError, require, require_choice
+from mmtf.cli.flags import (
+    define_settings,
+    given_settings,
+    origins,
+    require_options,
+    require_pixel_scale,
+    require_used,
+)
+from mmtf.config import CLUSTERS, DISTRIBUTIONS, RunConfig
+from mmtf.errors import ConfigError, require_choice
 from mmtf.games import GAMES
 from mmtf.nets import NETS
 from mmtf.runtime import startup
@@ -92,14 +99,8 @@ def chosen_config(
     """
     given = given_settings(values)
     _require_names(given)
-    if values.epsilon is not None:
-        pixels = given["dataset"] is None or not is_standardized(given["dataset"])
-        require(
-            pixels,
-            "--epsilon with a dataset whose pixels are only scaled; for images that are "
-            "standardized one by one, give the radius on their scale by --eta",
-            given["dataset"],
-        )
+    if given["dataset"] is not None:  # the default is only scaled
+        require_pixel_scale(values, given["dataset"])
     startup.import_tensorflow()
     from mmtf.presets import merged_config
 

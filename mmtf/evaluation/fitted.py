@@ -2,13 +2,13 @@
 
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from mmtf.arguments import kept_arguments
-from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.attacks.base import Attack
 from mmtf.attacks.transfer import Transfer
-from mmtf.attacks.universal import UniversalPerturbation
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.fingerprint import parts_of
 from mmtf.data.dataset import Dataset
@@ -107,12 +107,12 @@ def _identity(attack: Attack) -> str:
     if isinstance(attack, Transfer):
         source = as_classifier(attack.source).fingerprint
         return f"Transfer({source}, {_identity(attack.attack)})"
-    kept_arguments(attack)  # all of them are in its text
     told = repr(attack) + source_of(type(attack))
-    # The text of a network or of a large array does not tell its values.
-    if isinstance(attack, LearnedAttack):
-        told += sha256(*parts_of(attack.network))
-    if isinstance(attack, UniversalPerturbation):
-        told += sha256(attack.perturbation)
+    for value in kept_arguments(attack).values():  # all of them are in its text
+        # The text of a network or of a large array does not tell its values.
+        if isinstance(value, keras.Layer):
+            told += sha256(*parts_of(value))
+        elif isinstance(value, np.ndarray | tf.Tensor | tf.Variable):
+            told += sha256(np.asarray(value))
     inner = getattr(attack, "attack", None)
     return told + _identity(inner) if isinstance(inner, Attack) else told

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtf import losses
 from mmtf.attacks.iterated import PGD
-from mmtf.attacks.queries import input_gradient
+from mmtf.attacks.queries import input_gradient, margin_fn
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size
@@ -194,7 +194,7 @@ def _findings_of_pgd(name, classifier, x, y, threat, seed, size, progress) -> It
 
 def _rough_share(classifier, x, y, threat, seed, size) -> float:
     """Share of examples on which a random step raises the margin more than a gradient step."""
-    margin = classifier.compiled("margin", _margin)
+    margin = margin_fn(classifier)
 
     def rough(x, y, start):
         def after(direction):
@@ -279,10 +279,6 @@ def masking_in_table(
 
 def _logits(classifier: Classifier, x):
     return classifier(x, training=False)
-
-
-def _margin(classifier: Classifier, x, y):
-    return losses.margin(classifier(x, training=False), y)
 
 
 def _beats(a, b):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtf.attacks.queries import misclassified_fn
+from mmtf.attacks.queries import misclassified_fn, require_labels
 from mmtf.classifiers.classifier import as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.evaluation.batching import default_batch_size
@@ -27,8 +27,12 @@ def misclassified(
 
     Returns:
       bool [N].
+
+    Raises:
+      ConfigError: a label is no class.
     """
     classifier = as_classifier(classifier)
+    require_labels(y, classifier.num_classes)
     wrong = misclassified_fn(classifier.at("float32"))
     size = batch_size or default_batch_size(tuple(z.shape[1:]))
     with full_float32():

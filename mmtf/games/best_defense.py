@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from mmtf.attacks.attack_network import require_images
 from mmtf.classifiers.classifier import Classifier
 from mmtf.games.base import Game
 from mmtf.games.players import Batch, Players, StepContext
@@ -17,6 +18,9 @@ class BestDefense(Game):
     Args:
       threat: the constraint that the images of `attacker` satisfy.
       attacker: Keras model [images, labels] -> perturbed images; its weights are not updated.
+
+    Raises:
+      ConfigError: once the image size is known: `attacker` takes other images.
     """
 
     input_gradients = False
@@ -33,6 +37,7 @@ class BestDefense(Game):
         num_classes: int,
         seed: int = 0,
     ) -> Players:
+        require_images(self.attacker, image_shape)
         players = super().make_players(classifier, make_optimizer, image_shape, num_classes, seed)
         players.models["attacker"] = self.attacker
         return players

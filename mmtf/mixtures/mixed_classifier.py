@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtf.classifiers.admission import require_no_rejection
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.classifiers.fingerprint import subclass_parts
 from mmtf.errors import require, require_names, require_seed
@@ -65,6 +66,8 @@ class Mixture(Classifier):
         require_names("models", list(models))
         require_seed(seed)
         self.nets = {key: as_classifier(one).at(precision) for key, one in models.items()}
+        for one in self.nets.values():
+            require_no_rejection(one, "a mixture")
         self.p = _probabilities(p, len(self.nets))
         self.seed = seed
         self._used = [

@@ -85,14 +85,14 @@ def is_certified(column: str) -> bool:
     return column in (CERTIFIED, SMOOTHED, VOTE) or column.startswith(f"{CERTIFIED}_")
 
 
-def is_standardized(record: dict[str, Any]) -> bool:
+def of_standardized_images(record: dict[str, Any]) -> bool:
     """Whether the images of a record were standardized one by one: [0, 1] is no scale of theirs."""
     return record.get("preprocess") == "standardize_per_image"
 
 
 def record_radius(record: dict[str, Any], eta: Any) -> str:
     """One radius of a record on both scales, for a title; of a union also its other balls."""
-    told = radius_title(eta, record["norm"], standardized=is_standardized(record))
+    told = radius_title(eta, record["norm"], standardized=of_standardized_images(record))
     others = record.get("unions", {}).get(str(eta), {})
     return " or ".join([told, *(f"{norm} {radius:g}" for norm, radius in others.items())])
 

@@ -4,7 +4,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from mmtf.reports.markup import element, table
-from mmtf.reports.measured import interval_text, is_standardized, percent
+from mmtf.reports.measured import interval_text, of_standardized_images, percent
 
 ABOUT = (
     "The smoothed model g answers with the class that the model f predicts most often under "
@@ -30,7 +30,7 @@ def smoothed_lines(record: dict[str, Any]) -> list[str]:
         f"{one['defense']} smoothed (noise of deviation {one['sigma']:g} for "
         + (
             "standardized images): "
-            if is_standardized(record)
+            if of_standardized_images(record)
             else f"pixels in [-1, 1], {one['sigma_01']:g} for [0, 1]): "
         )
         + f"the vote is right on {_share(one['vote'])} of "
@@ -46,7 +46,7 @@ def smoothed_lines(record: dict[str, Any]) -> list[str]:
 
 def smoothed_table(record: dict[str, Any]) -> ET.Element | None:
     """A row per smoothed model and radius; None if none was measured."""
-    both = not is_standardized(record)
+    both = not of_standardized_images(record)
     rows = [
         [
             element("th", one["defense"]),

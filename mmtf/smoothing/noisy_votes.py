@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmtf.classifiers.admission import require_no_rejection
 from mmtf.classifiers.classifier import Classifier, as_classifier
 from mmtf.data.sources import ImageSource
 from mmtf.errors import RunError, require, require_int, require_number, require_seed
@@ -50,6 +51,7 @@ def counts(
       int64 [N, classes]; each row adds up to n.
 
     Raises:
+      ConfigError: the classifier rejects images.
       RunError: a logit is NaN.
 
     Example:
@@ -64,6 +66,7 @@ def counts(
     indices = range(len(x)) if indices is None else [int(one) for one in indices]
     require(len(indices) == len(x), "an index for each image", (len(indices), len(x)))
     classifier = as_classifier(classifier).at("float32")
+    require_no_rejection(classifier, "smoothing")
     found = []
     with full_float32():
         for number, index in enumerate(indices):

@@ -14,7 +14,7 @@ from mmtf.errors import ConfigError, RunError, reason_of
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Players
 from mmtf.storage.files import read_json, write_json
-from mmtf.storage.plain_json import plain_json as plain_json
+from mmtf.storage.plain_json import plain_json
 
 RUN = "run.json"
 NOT_RECORDED = "not recorded"

@@ -137,6 +137,19 @@ def test_a_wrapper_does_not_pass_for_what_it_wraps():
     assert as_classifier(defended).model is defended
     assert as_classifier(defended) is as_classifier(defended)
     np.testing.assert_array_equal(as_classifier(defended)(X), -plain(X))
+
+    class Defense:
+        def logits(self, x, training=False):
+            return x
+
+        logits.fingerprint = "of the function, the same for all objects"
+
+    one, other = Defense(), Defense()
+    with pytest.raises(ConfigError, match="attribute `fingerprint`"):
+        _ = as_classifier(one.logits).fingerprint
+    one.fingerprint, other.fingerprint = "one", "other"
+    prints = {as_classifier(each.logits).fingerprint for each in (one, other, one)}
+    assert len(prints) == 2
     with pytest.raises(ConfigError, match="attribute `fingerprint`"):
         _ = as_classifier(defended).fingerprint  # it is a copy of that of `plain`
     defended.fingerprint = "defended"

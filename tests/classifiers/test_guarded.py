@@ -18,8 +18,11 @@ from mmtf.classifiers.detectors import (
 )
 from mmtf.classifiers.export import save_keras, save_serving
 from mmtf.classifiers.guarded import Guarded
+from mmtf.classifiers.smoothed import Smoothed
 from mmtf.data import to_unit_box
 from mmtf.errors import ConfigError
+from mmtf.mixtures import Mixture
+from mmtf.smoothing import counts
 
 SHAPE = (4, 4, 1)
 
@@ -160,3 +163,15 @@ def test_nothing_takes_the_model_inside_for_the_guarded_one(tmp_path):
         save_keras(guarded, str(tmp_path / "net.keras"))
     with pytest.raises(ConfigError, match="a Keras model to save"):
         save_serving(guarded, to_unit_box, SHAPE, str(tmp_path / "served"))
+
+
+def test_what_does_not_count_rejections_refuses_a_classifier_that_rejects(smooth, x):
+    rule = ReconstructionDetector(autoencoder=scaling(0.5), p=1.0, threshold=0.1)
+    guarded = Guarded(smooth, detectors=[rule])
+    for make in (
+        lambda: Smoothed(guarded, sigma=0.5),
+        lambda: Mixture([guarded, smooth], [0.5, 0.5]),
+        lambda: counts(guarded, x.numpy(), 0.5, 10),
+    ):
+        with pytest.raises(ConfigError, match="a classifier that never rejects an image, for"):
+            make()

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mmtf.attacks import (
     PGD,
@@ -11,6 +12,7 @@ from mmtf.attacks import (
     Transfer,
     UniversalPerturbation,
 )
+from mmtf.attacks.base import Attack
 from mmtf.data import Dataset
 from mmtf.errors import ConfigError
 from mmtf.evaluation.attack_specs import make_attacks
@@ -134,7 +136,15 @@ def test_values_that_a_text_does_not_show_are_part_of_an_identity(rng):
     attacks = [LearnedAttack(THREAT, network(seed)) for seed in (0, 1)]
     attacks += [UniversalPerturbation(THREAT, one) for one in (v, other)]
     attacks += [ExpectationOverTransformation(one, samples=2) for one in attacks[2:]]
-    assert len({as_fitted(one).identity() for one in attacks}) == 6
+
+    class Own(Attack):
+        def __init__(self, threat, mask):
+            super().__init__(threat)
+            self.mask = mask
+
+    attacks += [Own(THREAT, mask=one) for one in (v, other, tf.constant(v), tf.constant(other))]
+    told = [as_fitted(one).identity() for one in attacks]
+    assert len(set(told[:8])) == 8 and told[8] != told[9]
 
 
 def test_a_target_is_seen_within_another_attack():

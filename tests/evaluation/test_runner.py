@@ -149,6 +149,8 @@ def test_labels_that_are_no_classes_are_refused(label):
             named = {"name": "none"} if measured is measure else {}
             with pytest.raises(ConfigError, match=f"Received: .labels from .*{label}"):
                 measured(net, attack, x, np.sort(y) if label < 0 else y, **named)
+    with pytest.raises(ConfigError, match=f"Received: .labels from .*{label}"):
+        misclassified(net, x, np.sort(y) if label < 0 else y)
     if label < 0:  # what a function has for classes is not known
         with pytest.raises(ConfigError, match="Expected labels >= 0"):
             attacks[2](lambda x, training=False: net(x), x, y)

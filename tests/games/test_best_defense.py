@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import mmtf
+from mmtf.attacks.attack_network import LearnedAttack
 from mmtf.config import Schedule
 from mmtf.defenses.awp import AWP
 from mmtf.errors import ConfigError
@@ -12,6 +13,17 @@ from mmtf.games.best_defense import BestDefense
 from mmtf.nets import ATTACK_NETS
 
 THREAT = mmtf.ThreatModel(eta=0.4)
+
+
+def test_an_attacker_of_other_images_is_refused():
+    attacker = ATTACK_NETS["universal"](THREAT, image_shape=(8, 8, 3), num_classes=10)
+    told = r"images of the shape \(8, 8, 3\), as the attack network takes them. Received: \(28, 28"
+    game, data = BestDefense(THREAT, attacker=attacker), mmtf.load_data("digits")
+    with pytest.raises(ConfigError, match=told):
+        mmtf.train(game, data, schedule=Schedule(steps=1))
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+    with pytest.raises(ConfigError, match=told):
+        LearnedAttack(THREAT, attacker)(model, np.zeros([2, 28, 28, 1], np.float32), [0, 1])
 
 
 def test_it_learns_to_read_the_attacked_images_and_leaves_the_attacker_alone():

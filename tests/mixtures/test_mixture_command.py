@@ -105,7 +105,7 @@ def test_nets_are_trained_grown_and_kept(run, tmp_path):
         (["--train=lwa", "--adaptive_steps=2"], "--adaptive_steps with --adaptive"),
         (["--train=lwa", "--gap=0.1"], "--gap with --grow"),
         (["--train=lwa", "--grow=1", "--alpha=0.1"], "--grow with --alpha=1"),
-        (["--train=lwa", "--epsilon=8/255", "--dataset=cifar10"], "--epsilon with --preprocess"),
+        (["--train=lwa", "--epsilon=8/255", "--dataset=cifar10"], "only scaled (--preprocess=box)"),
         (["--train=lwa", "--eta=0"], "eta"),
         (["--train=lwa", "--eta=0.1", "--epsilon=0.1"], "--eta or --epsilon"),
         (["--train=lwa", "--grow=1", "--grow_from=other"], "--grow_from"),
