@@ -42,7 +42,7 @@ def linear_of(layer: Any, shapes: Shapes, dtype: str = "float64") -> Affine:
     def apply(change: Callable, x: tf.Tensor) -> tf.Tensor:
         values = [change(tf.cast(kernel.value, dtype)) for kernel in kernels]
         # Bounds in float32 are those of training, whose gradients pass through the inputs.
-        with optimized(twin, "inference") if dtype == "float32" else contextlib.nullcontext():
+        with optimized(twin, "bounds") if dtype == "float32" else contextlib.nullcontext():
             return _in_channels_last(first, lambda z: twin.stateless_call(values, [], z)[0], x)
 
     def bias():

@@ -9,14 +9,16 @@ import tensorflow as tf
 
 from mmtf.errors import require_choice
 from mmtf.kernels.conv_blocks import block_convolutions
+from mmtf.kernels.conv_fourier import fourier_convolutions
 from mmtf.kernels.conv_rows import fast_input_gradients
 from mmtf.kernels.dense import narrow_dense_layers
 from mmtf.kernels.second_derivatives import cpu_second_derivatives, xla_second_derivatives
 
 BACKENDS: dict[str, tuple[Callable[[Any], AbstractContextManager], ...]] = {
-    "cpu": (fast_input_gradients, cpu_second_derivatives),
+    "cpu": (fast_input_gradients, fourier_convolutions, cpu_second_derivatives),
     "xla": (block_convolutions, narrow_dense_layers, xla_second_derivatives),
-    "inference": (fast_input_gradients,),
+    "inference": (fast_input_gradients, fourier_convolutions),
+    "bounds": (fast_input_gradients,),
 }
 
 
@@ -29,8 +31,9 @@ def optimized(model: Any, backend: str) -> Iterator[None]:
 
     Args:
       model: a built Keras model. Other callables are not changed.
-      backend: `cpu` for training steps and `inference` for attacks and evaluations, both for
-        TensorFlow's kernels on CPUs and without effect on a machine with a GPU; `xla` for training
+      backend: `cpu` for training steps, `inference` for attacks and evaluations and `bounds` for
+        bounds, whose sums of few or nonnegative terms keep their own rounding; these three are for
+        TensorFlow's kernels on CPUs and without effect on a machine with a GPU. `xla` for training
         steps that XLA compiles, on any device.
 
     Raises:

@@ -29,6 +29,7 @@ EXPECTED = {
     "cpu": {("Conv2D", "convolution_op"), ("MaxPooling2D", "call"), ("ReLU", "call")},
     "xla": {("Conv2D", "convolution_op"), ("MaxPooling2D", "call"), ("Dense", "call")},
     "inference": {("Conv2D", "convolution_op")},
+    "bounds": {("Conv2D", "convolution_op")},
 }
 
 
