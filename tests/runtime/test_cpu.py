@@ -16,6 +16,26 @@ from mmtf.runtime import cpu
     ],
 )
 def test_the_widest_instructions_count(monkeypatch, flags, widest, bfloat16):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setattr(cpu, "_of_cpuinfo", lambda field: flags)
     assert cpu.instruction_set() == widest
     assert cpu.has_bfloat16() is bfloat16
+
+
+@pytest.mark.parametrize(
+    "limit, widest",
+    [
+        ("sse41", ""),
+        ("AVX2", "avx2"),
+        ("avx512_core_vnni", "avx512f"),
+        ("AVX512_CORE_FP16", "avx512_bf16"),
+        ("AVX10_1_512_AMX", "amx_bf16"),
+        ("DEFAULT", "amx_bf16"),
+        ("", "amx_bf16"),
+    ],
+)
+def test_what_onednn_may_not_use_does_not_count(monkeypatch, limit, widest):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    monkeypatch.setattr(cpu, "_of_cpuinfo", lambda field: "avx2 avx512f avx512_bf16 amx_bf16")
+    assert cpu.instruction_set() == widest
+    assert cpu.has_bfloat16() == (widest in cpu.BFLOAT16_SETS)
