@@ -99,8 +99,10 @@ def section(kind: str, record: dict, figure: str) -> str:
         f"blocks; blocks of the libraries alternate{alone}. Peak rate of 2,048 x 2,048 matrix "
         f"products, GFLOP/s: {peaks}. {where(record)}. Compared libraries: {versions}."
     ]
-    arguments = " ".join(record["command"][1:])
-    notes.append(f"Made by `python -m benchmarks.peers.speed {arguments}`.")
+    held = record.get("environment", {}).get("ONEDNN_MAX_CPU_ISA")
+    command = [f"ONEDNN_MAX_CPU_ISA={held}"] if held else []
+    command += ["python -m benchmarks.peers.speed", *record["command"][1:]]
+    notes.append(f"Made by `{' '.join(command)}`.")
     notes += prices(record["rows"])
     errors = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
     if errors:

@@ -21,15 +21,21 @@ INSTRUCTIONS = {
 }
 
 
-def cpu_name(hardware: dict) -> str:
-    """The CPU's product name and its vector instructions.
+def cpu_name(record: dict) -> str:
+    """The CPU's product name and the vector instructions that were used.
 
     Example:
-      >>> cpu_name({"cpu": "Intel(R) Xeon(R) Processor", "instructions": "amx_bf16"})
+      >>> hardware = {"cpu": "Intel(R) Xeon(R) Processor", "instructions": "amx_bf16"}
+      >>> cpu_name({"hardware": hardware})
       'Intel Xeon, AMX'
+      >>> hardware |= {"instructions": "avx2"}
+      >>> cpu_name({"hardware": hardware, "environment": {"ONEDNN_MAX_CPU_ISA": "AVX2"}})
+      'Intel Xeon held to AVX2'
     """
+    hardware = record["hardware"]
     product = re.sub(r"\(R\)| Processor", "", hardware["cpu"]).strip()
-    return f"{product}, {INSTRUCTIONS[hardware['instructions']]}"
+    held = record.get("environment", {}).get("ONEDNN_MAX_CPU_ISA")
+    return f"{product}{' held to' if held else ','} {INSTRUCTIONS[hardware['instructions']]}"
 
 
 def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[str, float]:
@@ -44,7 +50,7 @@ def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[s
     for record in records.values():
         against = peers.fastest(record["rows"], work, ours, "float32")
         if against:
-            found[cpu_name(record["hardware"])] = against[0]
+            found[cpu_name(record)] = against[0]
     return found
 
 
@@ -104,7 +110,7 @@ def _robustness(records: list[dict]) -> list[str]:
     """Seconds to the paper's errors: by the default schedule, and beside ART."""
     default_lines, beside_art = [], []
     for record in records:
-        cpu = cpu_name(record["hardware"])
+        cpu = cpu_name(record)
         ours = [run for run in record["runs"] if run["who"] == "mmtf"]
         default = [run for run in ours if robust.penalty_every(run) == 2]
         if default:

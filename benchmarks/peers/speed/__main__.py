@@ -6,6 +6,7 @@
 Every variant runs in its own process; blocks of one work alternate between its variants, so that
 other load affects all of them alike. Medians are reported. Variants whose library is not installed
 are left out, which the record states; so is bfloat16 on a CPU without such instructions.
+With ONEDNN_MAX_CPU_ISA=AVX2 in the environment, mmtf and its peers use AVX2 on a wider CPU.
 Writes results/benchmarks/peers-INSTRUCTIONS.json, one record for each kind of CPU, e.g. peers-avx2;
 `python -m scripts.performance` renders docs/performance.md from them.
 """
@@ -131,6 +132,26 @@ def time_work(
     return rows
 
 
+def limits_of_pytorch(instructions: str) -> dict[str, str]:
+    """Environment variables with which PyTorch uses the same vector instructions as TensorFlow.
+
+    ONEDNN_MAX_CPU_ISA holds the oneDNN of both to them, but PyTorch also has kernels of its own and
+    MKL's.
+
+    Args:
+      instructions: see `mmtf.runtime.cpu.instruction_set`.
+
+    Example:
+      >>> limits_of_pytorch("avx2")
+      {'ATEN_CPU_CAPABILITY': 'avx2', 'MKL_ENABLE_INSTRUCTIONS': 'AVX2'}
+      >>> limits_of_pytorch("avx512f")
+      {}
+    """
+    if instructions != "avx2":
+        return {}
+    return {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+
+
 def missing() -> dict[str, list[str]]:
     """Returns variant -> its packages that are not installed."""
     return {name: _lacks(name) for name in NEEDS if _lacks(name)}
@@ -212,6 +233,7 @@ def main(_: list[str]) -> None:
     startup.import_tensorflow()
     from mmtf.storage.provenance import provenance
 
+    os.environ.update(limits_of_pytorch(cpu.instruction_set()))  # of the workers
     rows, peaks, counts = [], {}, counts_of(FLAGS.counts)
     precisions = ["float32", *(["bfloat16"] if cpu.has_bfloat16() else [])]
     output = FLAGS.output or OUTPUT.format(instructions=cpu.instruction_set() or "other")
