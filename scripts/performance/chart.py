@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.peers.speed.works import BATCH
 from mmtf.reports import plots
 from scripts.performance.peers import OURS, rate
-from scripts.performance.summary import COMPARED, ratios
+from scripts.performance.summary import COMPARED, cpu_name, ratios
 
 LABELS = {
     "mmtf": "mmtf",
@@ -79,10 +79,9 @@ def draw(record: dict, path: pathlib.Path) -> None:
         axes.set_title(TITLES[work].format(count=rows[0]["count"]), loc="left")
     panels[0, 0].margins(x=0.2)
     panels[-1, 0].set_xlabel("time / mmtf's in the same precision (lower is faster)")
-    cpu = record["hardware"]
-    instructions = f" ({cpu['instructions']})" if cpu.get("instructions") else ""
+    cores = record["hardware"]["cores"]
     figure.suptitle(
-        f"Time relative to mmtf on {cpu['cores']} cores of\n{cpu['cpu']}{instructions}\n"
+        f"Time relative to mmtf on {cores} cores of\n{cpu_name(record)}\n"
         f"MNIST's network, medians of {record['blocks']} timed blocks"
     )
     precisions = dict.fromkeys(row["precision"] for rows in works.values() for row in rows)
@@ -120,7 +119,7 @@ def draw_summary(records: dict[str, dict], path: pathlib.Path) -> None:
         axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=4, fontsize=12)
     axes.axvline(1, color="black", lw=1)
     axes.grid(visible=False)
-    axes.set_xticks([0, 0.5, 1, 1.5])
+    axes.xaxis.set_major_locator(plt.MultipleLocator(0.5))
     axes.tick_params(axis="y", length=0)
     axes.set_yticks(range(len(found)), [title.replace(" of ", "\nof ") for title in found])
     axes.invert_yaxis()
