@@ -177,6 +177,30 @@ def test_a_batch_of_unknown_size_is_computed_either_way(layer, rng):
     )
 
 
+def test_a_batch_of_unknown_size_has_the_gradients_of_a_convolution_up_to_the_second(layer, rng):
+    """As attacks, which drop images from the batch, take them."""
+    x = rng.uniform(-1, 1, (MIN_BATCH, 14, 14, 32)).astype("float32")
+
+    def gradients(x):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                total = tf.reduce_sum(tf.sin(layer.convolution_op(x, layer.kernel)))
+            first = inner.gradient(total, x)
+            penalty = tf.reduce_mean(tf.square(first))
+        return first, outer.gradient(penalty, layer.kernel)
+
+    traced = tf.function(gradients, autograph=False)
+    with fourier_convolutions(keras.Sequential([layer])):
+        traced = traced.get_concrete_function(tf.TensorSpec((None, 14, 14, 32), tf.float32))
+    for batch in (MIN_BATCH, 2):
+        ours, exact = traced(tf.constant(x[:batch])), gradients(tf.constant(x[:batch]))
+        for found, expected in zip(ours, exact, strict=True):
+            expected = tf.convert_to_tensor(expected)
+            atol = 1e-5 * float(tf.reduce_max(tf.abs(expected)))
+            np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+
+
 @pytest.mark.parametrize(
     "options",
     [
