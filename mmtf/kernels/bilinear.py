@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from mmtf.kernels.patching import kernel_tensor
+
 
 @dataclasses.dataclass(frozen=True)
 class Bilinear:
@@ -91,6 +93,24 @@ def conv2d_of(
             input=x, filter_sizes=kernel_shape, out_backprop=upstream, **window
         ),
     )
+
+
+def convolution_by(product: Callable[..., Bilinear], padding: str) -> Callable:
+    """A `convolution_op` for a Conv2D layer of stride 1, by `product` for images of known size.
+
+    Args:
+      product: (size, kernel_shape) as of `conv2d_of` -> Bilinear; it becomes an attribute.
+      padding: `SAME` or `VALID`.
+    """
+
+    def convolution_op(inputs, kernel):
+        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
+        if None in inputs.shape[1:]:
+            return tf.nn.conv2d(inputs, kernel, 1, padding)
+        return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
+
+    convolution_op.product = product  # type: ignore[attr-defined]
+    return convolution_op
 
 
 MATMUL = Bilinear(

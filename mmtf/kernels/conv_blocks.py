@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtf.kernels.bilinear import Bilinear
+from mmtf.kernels.bilinear import Bilinear, convolution_by
 from mmtf.kernels.conv_rows import from_blocks, has_few_channels
 from mmtf.kernels.keras_internals import layers_of
-from mmtf.kernels.patching import kernel_tensor, patched
+from mmtf.kernels.patching import patched
 
 # The matrix grows with the fourth power of the kernel's width.
 MAX_KERNEL_SIZE = 7
@@ -48,14 +48,7 @@ def _operation(layer: keras.layers.Conv2D) -> Callable:
     def product(size, kernel_shape):
         return block_conv(size, kernel_shape, padding)
 
-    def convolution_op(inputs, kernel):
-        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
-        if None in inputs.shape[1:]:
-            return tf.nn.conv2d(inputs, kernel, 1, padding)
-        return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
-
-    convolution_op.product = product  # type: ignore[attr-defined]
-    return convolution_op
+    return convolution_by(product, padding)
 
 
 def block_conv(size: Sequence[int], kernel_shape: Sequence[int], padding: str) -> Bilinear:

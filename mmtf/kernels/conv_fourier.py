@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.kernels.bilinear import Bilinear, conv2d_of
+from mmtf.kernels.bilinear import Bilinear, conv2d_of, convolution_by
+from mmtf.kernels.conv_rows import is_plain_conv
 from mmtf.kernels.keras_internals import layers_of
-from mmtf.kernels.patching import kernel_tensor, patched
+from mmtf.kernels.patching import patched
 
 # Factor by which the products of the transforms must take fewer multiplications; the transforms
 # themselves cost about half as much again. Below it, a convolution is as fast.
@@ -39,22 +40,14 @@ def fourier_convolutions(model: Any) -> AbstractContextManager[None]:
     """
     changes = []
     for layer in layers_of(model):
-        if _is_plain(layer) and "convolution_op" not in vars(layer):
+        if (
+            is_plain_conv(layer)
+            and layer.strides == (1, 1)
+            and min(layer.kernel.shape[2:]) >= MIN_CHANNELS
+            and "convolution_op" not in vars(layer)
+        ):
             changes.append((layer, "convolution_op", _operation(layer)))
     return patched(changes)
-
-
-def _is_plain(layer: Any) -> bool:
-    return (
-        type(layer) is keras.layers.Conv2D
-        and layer.built
-        and layer.strides == (1, 1)
-        and layer.dilation_rate == (1, 1)
-        and layer.groups == 1
-        and layer.data_format == "channels_last"
-        and layer.padding in ("same", "valid")
-        and min(layer.kernel.shape[2:]) >= MIN_CHANNELS
-    )
 
 
 def _operation(layer: keras.layers.Conv2D) -> Callable:
@@ -71,14 +64,7 @@ def _operation(layer: keras.layers.Conv2D) -> Callable:
             _for_batches(fourier.to_kernel, direct.to_kernel),
         )
 
-    def convolution_op(inputs, kernel):
-        inputs, kernel = tf.convert_to_tensor(inputs), kernel_tensor(kernel)
-        if None in inputs.shape[1:]:
-            return tf.nn.conv2d(inputs, kernel, 1, padding)
-        return product(inputs.shape[1:], kernel.shape)(inputs, kernel)
-
-    convolution_op.product = product  # type: ignore[attr-defined]
-    return convolution_op
+    return convolution_by(product, padding)
 
 
 def _for_batches(fourier: Callable, direct: Callable) -> Callable:

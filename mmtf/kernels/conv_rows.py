@@ -49,10 +49,14 @@ def has_few_channels(layer: Any) -> bool:
       >>> has_few_channels(layer)
       True
     """
+    return is_plain_conv(layer) and layer.kernel.shape[2] <= FEW_CHANNELS
+
+
+def is_plain_conv(layer: Any) -> bool:
+    """Whether `layer` is a built channels-last Conv2D, not of a subclass, dilated or in groups."""
     return (
         type(layer) is keras.layers.Conv2D
         and layer.built
-        and layer.kernel.shape[2] <= FEW_CHANNELS
         and layer.dilation_rate == (1, 1)
         and layer.groups == 1
         and layer.data_format == "channels_last"
