@@ -155,9 +155,11 @@ def _single_step(record: dict) -> list[str]:
     if run := record["runs"].get(run_of(*LONG)):
         last = run["curve"][-1]
         seen = "is seen" if last["pgd_curr"] - last["fgsm_curr"] > 0.5 else "is not seen"
+        steps = f"{run['training']['steps']:,} of the 100,000 steps"
+        steps = steps.replace("100,000 of the 100,000", "all 100,000")
         told.append(
-            f"Overfitting to FGSM {seen} in {run['training']['steps']:,} of the 100,000 steps of "
-            f"LWA without dropout at eta 0.4: at the end FGSM errs on {last['fgsm_curr']:.3f} and "
+            f"Overfitting to FGSM {seen} in {steps} of LWA without dropout at eta 0.4: at the end "
+            f"FGSM errs on {last['fgsm_curr']:.3f} and "
             f"PGD-10 on {last['pgd_curr']:.3f} of the same {last['n']} test images."
         )
         told += _broken(record["cells"])

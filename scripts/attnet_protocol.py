@@ -45,7 +45,7 @@ FLAGS_OF = {
     "undefended-dropout": f"--game=undefended --schedule=brief {TUTORIAL} --dropout=0.5",
     "minimax_grad": f"--game=minimax_grad --schedule=fast {TUTORIAL} --steps=800",
     "minimax_attnet": f"--game=minimax_attnet --schedule=brief {TUTORIAL} --steps=1500",
-    "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=20000 --curve_every=1000",
+    "lwa": f"--game=lwa --schedule=brief {TUTORIAL} --steps=100000 --curve_every=1000",
 }
 FLAGS = flags.FLAGS
 

@@ -6,6 +6,7 @@ Reads results/section4/attnet_protocol.json; rewrites the blocks `attnet ...` of
 docs/reproduction.md. Every verdict follows from the record. Imports no TensorFlow.
 """
 
+import math
 import os
 
 from mmtf.errors import require
@@ -30,6 +31,8 @@ RECORD = RESULTS / "section4" / "attnet_protocol.json"
 PAGE = DOCS / "reproduction.md"
 # Not by its name, which tools that read imports would take for one: it imports this module.
 MEASURED_BY = __name__.removesuffix("_page")
+# Points of a training that the page shows, beside its last.
+SHOWN = 26
 FIGURES = [f"{TITLES[net]}, {eta:g}" for net in NETS for eta in ETAS]
 
 
@@ -118,9 +121,12 @@ def _training(record: dict) -> str:
     run = record["runs"].get(run_of(*LONG))
     if run is None:
         return "Not run."
+    curve = run["curve"]
+    shown = curve[:: math.ceil(len(curve) / SHOWN)]
+    shown += [] if shown[-1] is curve[-1] else curve[-1:]
     rows = [
         [f"{one['step']:,}", *(f"{one[name]:.3f}" for name in ("none", "fgsm_curr", "pgd_curr"))]
-        for one in run["curve"]
+        for one in shown
     ]
     return markdown_table(["step", "no attack", "FGSM", "PGD-10"], rows)
 

@@ -204,6 +204,30 @@ def test_the_page_says_what_a_small_record_has():
         assert one.did in blocks["attnet hypotheses"]
 
 
+def test_a_long_training_is_shown_at_some_of_its_points_and_its_end():
+    errors = {"n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": 0.1}
+    curve = [{"step": 1000 * one, **errors} for one in range(101)]
+    run = {"training": {"steps": 100_000}, "curve": curve, "command": ["mmtf.run", "--game=lwa"]}
+    blocks = page.blocks(record_of([], **{"lwa-eta0.4": run}))
+    rows = [line.split(" | ")[0] for line in blocks["attnet training"].splitlines()[2:]]
+    assert rows == [f"| {step:,}" for step in range(0, 100_001, 4000)]
+    longer = {**run, "curve": [*curve, {"step": 100_500, **errors}]}
+    blocks = page.blocks(record_of([], **{"lwa-eta0.4": longer}))
+    assert "| 100,000 |" in blocks["attnet training"]
+    assert "| 100,500 |" in blocks["attnet training"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"), [(20_000, "20,000 of the 100,000 steps"), (100_000, "all 100,000 steps")]
+)
+def test_the_page_says_how_much_of_a_long_training_was_run(steps, said):
+    curve = [{"step": steps, "n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": 0.1}]
+    run = {"training": {"steps": steps}, "curve": curve, "command": ["mmtf.run", "--game=lwa"]}
+    cell = {**key_of(run_of("minimax_grad", 0.1), 0.1, Protocol(), "attnet"), "error": 0.1}
+    blocks = page.blocks(record_of([cell], **{"lwa-eta0.4": run}))
+    assert f"Overfitting to FGSM is not seen in {said} of LWA" in blocks["attnet conclusion"]
+
+
 def test_a_record_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match="a record of `python -m scripts.attnet_protocol`"):
         page.write(tmp_path / "nothing.json")
