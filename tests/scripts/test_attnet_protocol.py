@@ -198,7 +198,8 @@ def test_the_page_says_what_a_small_record_has():
         in (blocks["attnet figures"])
     )
     assert "| 2 |  |  |  |  | 0.450 / 0.500 / 0.600 |  |  |  |" in blocks["attnet bounds"]
-    assert "Overfitting to FGSM is seen in 8,000 of the 100,000" in blocks["attnet conclusion"]
+    said = "In 8,000 of the 100,000 steps of LWA without dropout at eta 0.4 overfitting to FGSM is"
+    assert f"{said} seen: at the end FGSM errs on 0.050" in blocks["attnet conclusion"]
     assert "| 8,000 | 0.010 | 0.050 | 0.900 |" in blocks["attnet training"]
     for one in HYPOTHESES:
         assert one.did in blocks["attnet hypotheses"]
@@ -218,14 +219,23 @@ def test_a_long_training_is_shown_at_some_of_its_points_and_its_end():
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"), [(20_000, "20,000 of the 100,000 steps"), (100_000, "all 100,000 steps")]
+    ("pgd", "said"),
+    [
+        ((0.9, 0.3, 0.8), "overfitting to FGSM is seen"),
+        ((0.9, 0.3, 0.45), "overfitting to FGSM begins"),
+        ((0.9, 0.3, 0.35), "overfitting to FGSM is not seen"),
+    ],
 )
-def test_the_page_says_how_much_of_a_long_training_was_run(steps, said):
-    curve = [{"step": steps, "n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": 0.1}]
-    run = {"training": {"steps": steps}, "curve": curve, "command": ["mmtf.run", "--game=lwa"]}
+def test_overfitting_is_an_error_under_pgd_that_parts_from_that_under_fgsm(pgd, said):
+    curve = [
+        {"step": 50_000 * one, "n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": error}
+        for one, error in enumerate(pgd)
+    ]
+    run = {"training": {"steps": 100_000}, "curve": curve, "command": ["mmtf.run", "--game=lwa"]}
     cell = {**key_of(run_of("minimax_grad", 0.1), 0.1, Protocol(), "attnet"), "error": 0.1}
-    blocks = page.blocks(record_of([cell], **{"lwa-eta0.4": run}))
-    assert f"Overfitting to FGSM is not seen in {said} of LWA" in blocks["attnet conclusion"]
+    told = page.blocks(record_of([cell], **{"lwa-eta0.4": run}))["attnet conclusion"]
+    assert f"(d) In all 100,000 steps of LWA without dropout at eta 0.4 {said}" in told
+    assert "PGD-10 erred least, on 0.300, after 50,000 steps." in told
 
 
 def test_a_record_that_is_not_there_is_named(tmp_path):
