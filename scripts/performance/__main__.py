@@ -2,10 +2,10 @@
 
     python -m scripts.performance
 
-Reads peers-*.json, time_to_robust*.json, gpu.json and fit_step.json of results/benchmarks, which
-`python -m benchmarks.peers.speed`, `benchmarks.time_to_robust`, `benchmarks.gpu` and
-`benchmarks.fit_step` write. Imports no
-TensorFlow.
+Reads peers-*.json, autoattack-*.json, time_to_robust*.json, gpu.json and fit_step.json of
+results/benchmarks, which `python -m benchmarks.peers.speed` (the first two),
+`benchmarks.time_to_robust`, `benchmarks.gpu` and `benchmarks.fit_step` write.
+Imports no TensorFlow.
 """
 
 from absl import app

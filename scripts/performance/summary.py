@@ -1,6 +1,7 @@
 """The conclusions at the top of docs/performance.md, from the committed records."""
 
 import re
+from collections.abc import Iterable
 
 from scripts.performance import peers, robust
 
@@ -10,7 +11,7 @@ COMPARED = {
     "minimax_grad_step": "Training step of Minimax-Grad",
     "pgd": "PGD, 40 steps",
     "apgd": "APGD, 50 steps",
-    "autoattack": "AutoAttack",
+    "autoattack": "AutoAttack, 100 images",
 }
 INSTRUCTIONS = {
     "amx_bf16": "AMX",
@@ -54,17 +55,39 @@ def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[s
     return found
 
 
-def block(records: dict[str, dict], robustness: list[dict], gpu: dict) -> str:
+def block(
+    records: dict[str, dict], robustness: list[dict], gpu: dict, attacks: Iterable[dict]
+) -> str:
     """Markdown: a list, one conclusion a line.
 
     Args:
       records: of the peers, by kind of CPU.
       robustness: as `benchmarks.time_to_robust` writes them.
       gpu: as `benchmarks.gpu` writes it.
+      attacks: as `benchmarks.peers.speed --works=autoattack` writes them.
     """
     lines = [_work(records, work, title) for work, title in COMPARED.items()]
+    lines += [attacked(record) for record in attacks]
     lines += [_bfloat16(records), _start(records), *_robustness(robustness), _gpu(gpu)]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def attacked(record: dict) -> str:
+    """AutoAttack on many images: how fast, and on how many images it succeeds."""
+    rows = record["rows"]
+    found = {
+        name: peers.fastest(rows, "autoattack", name, "float32") for name in record["precisions"]
+    }
+    said = [f"{one[0]:.2f} times as fast in {name}" for name, one in found.items() if one]
+    broken = [
+        f"{peers.short_name(one['variant'])} in {one['precision']} "
+        f"{round(one['error'] * one['count'])}"
+        for one in rows
+    ]
+    return (
+        f"**AutoAttack, {rows[0]['count']:,} images**: {', '.join(said)} as the original in "
+        f"float32 ({cpu_name(record)}). Misclassified then: {', '.join(broken)}."
+    )
 
 
 def _span(values: list[float], digits: int = 2) -> str:

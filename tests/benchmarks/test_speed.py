@@ -23,7 +23,7 @@ from mmtf.nets import NETS
 from mmtf.runtime import cpu
 from mmtf.threat import ThreatModel
 from mmtf.training.trainer import Trainer
-from scripts.performance import chart, peers, summary
+from scripts.performance import autoattack, chart, peers, summary
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 THREAT = ThreatModel(eta=works.ETA)
@@ -283,6 +283,33 @@ def test_the_summary_has_the_ratio_on_each_cpu():
     assert set(summary.INSTRUCTIONS) == {*cpu.INSTRUCTION_SETS, ""}
     assert len(set(summary.INSTRUCTIONS.values())) == len(summary.INSTRUCTIONS)
     assert set(summary.COMPARED) <= set(works.WORKS)
+
+
+def test_a_long_attack_is_shown_beside_the_original():
+    runs = (("mmtf", "float32", 500.0, 0.051), ("autoattack", "float32", 1000.0, 0.051))
+    runs += (("mmtf", "bfloat16", 250.0, 0.05),)
+    row = {"work": "autoattack", "count": 1000, "cpu": 900.0, "unit": "image"}
+    rows = [
+        row
+        | {"variant": who, "precision": precision, "wall": [wall], "per_second": 1000 / wall}
+        | {"error": error}
+        for who, precision, wall, error in runs
+    ]
+    record = {"rows": rows, "eta": 0.3, "precisions": ["float32", "bfloat16"], "commit": "abc"}
+    record |= {"hardware": {"cpu": "AMD EPYC", "cores": 2, "instructions": "avx512_bf16"}}
+    record |= {"versions": {"tensorflow": "2", "keras": "3"}, "peers": {"torch": "9"}}
+    record |= {"command": ["__main__.py", "--works=autoattack"]}
+    text = autoattack.section(record)
+    assert "| mmtf | float32 | 500 | 900 | 5.1% | 2.00 |" in text
+    assert "| AutoAttack (PyTorch) | float32 | 1,000 | 900 | 5.1% | 1.00 |" in text
+    assert "| mmtf | bfloat16 | 250 | 900 | 5.0% | 4.00 |" in text
+    assert "first 1,000 test images" in text and "torch 9" in text
+    assert "`python -m benchmarks.peers.speed --works=autoattack`" in text
+    assert summary.attacked(record) == (
+        "**AutoAttack, 1,000 images**: 2.00 times as fast in float32, 4.00 times as fast in "
+        "bfloat16 as the original in float32 (AMD EPYC, AVX-512). Misclassified then: mmtf in "
+        "float32 51, AutoAttack in float32 51, mmtf in bfloat16 50."
+    )
 
 
 def test_a_minimax_step_is_priced_in_steps_with_fgsm():
