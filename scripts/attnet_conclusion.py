@@ -6,15 +6,13 @@ have. Imports no TensorFlow.
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from mmtf.reports import read_json
 from scripts.attnet_fit import error_of, fit_of, in_common, nearest, needed, verdict_of
 from scripts.attnet_hypotheses import (
     ETAS,
     HYPOTHESES,
     KS,
-    LONG,
     LONGER,
     NETS,
     TOLERANCE,
@@ -25,22 +23,21 @@ from scripts.attnet_hypotheses import (
     printed,
     run_of,
 )
+from scripts.attnet_overfitting import single_step
 from scripts.blocks import RESULTS
 from scripts.paper.cells import Track
 from scripts.paper.records import Results
 
 TITLES = {"undefended": "undefended", "minimax_grad": "Minimax-Grad"}
 GAME = "minimax_attnet"
-# The paper's schedule, and what cat and mouse makes.
-HARDENED = RESULTS / "section4" / "hardened_minimax_grad.json"
 CELLS, KERAS = RESULTS / "cells", Track("mnist", "keras", "fast")
-CAT_AND_MOUSE = Track("mnist", "tutorial", "fast")
 BRIEF = Track("mnist", "tutorial", "brief")
 # Share of MNIST's 10,000 test images that are not of the class 8, of which there are 974.
 EIGHTS = 0.9026
 VERDICTS = {
     "fits": "Of the other hypotheses these fit",
-    "does not fit": "An error is further than that from the printed one under",
+    "does not fit": f"These do not fit, as an error is further than {TOLERANCE:g} from the printed "
+    "one",
     "does not fit, by PGD-40": "PGD-40 falls short of a printed error in a ball at least as large, "
     "and no attack network can be expected to pass it, under",
     "cannot fit": "With one error of the undefended net for all radii, where the printed ones "
@@ -98,28 +95,35 @@ def conclusion(record: dict) -> list[str]:
     for verdict, text in VERDICTS.items():
         if names := [title for title, one in others.items() if one == verdict]:
             said.append(f"{text}: {'; '.join(names)}.")
-    said += [*_game_text(cells), *_single_step(record)]
+    said += [*_game_text(cells), *single_step(record)]
     said += [*_training_mode(cells), *_steps(cells), *_classifiers(cells)]
     return said
 
 
 def _common(cells: list[dict]) -> str:
     wanted = [needed(cells, net, eta) for net in NETS for eta in ETAS]
-    low, high = in_common(wanted)
-    if low.k < high.k:
+    possible = [one for one in wanted if one.low.k < math.inf]
+    told = []
+    if possible:
+        low, high = in_common(possible)
         above = f"k > {low.k:g}" if high.k == math.inf else f"{low.k:g} < k < {high.k:g}"
-        return f"If AttNet's error grows with k, the measured errors leave {above}."
-    if low.k == math.inf:
-        whole = math.ceil(WIDTH / low.eta)
-        return (
-            f"No k fits {TITLES[low.net]} at {low.eta:g}: the ball is the whole box from "
-            f"k = {whole} on, and AttNet's error is not the printed one there."
+        told = [f"If AttNet's error grows with k, the measured errors leave {above}."]
+        if low.k >= high.k:
+            told = [
+                "If AttNet's error grows with k, no k between the measured ones does either: "
+                f"{TITLES[low.net]} at {low.eta:g} asks for k > {low.k:g}, {TITLES[high.net]} at "
+                f"{high.eta:g} for k < {high.k:g}."
+            ]
+    for one in (one.low for one in wanted if one.low.k == math.inf):
+        whole = math.ceil(WIDTH / one.eta)
+        errors = (error_of(cells, one.net, one.eta, Protocol(k=k)) for k in KS if k >= whole)
+        reached = next(error for error in errors if error is not None)
+        told.append(
+            f"AttNet errs on {reached:.4f} of {TITLES[one.net]} at {one.eta:g} (printed: "
+            f"{printed(one.net, one.eta):.3f}) from k = {whole} on, where the ball is the whole "
+            "box."
         )
-    return (
-        "If AttNet's error grows with k, no k between the measured ones does either: "
-        f"{TITLES[low.net]} at {low.eta:g} asks for k > {low.k:g}, {TITLES[high.net]} at "
-        f"{high.eta:g} for k < {high.k:g}."
-    )
+    return " ".join(told)
 
 
 def _game_text(cells: list[dict]) -> list[str]:
@@ -135,6 +139,7 @@ def _game_text(cells: list[dict]) -> list[str]:
         errors = {eta: error for eta, error in given.items() if error is not None}
         if errors:
             told.append(_game_sentence(f"k = {k}", errors))
+            told += _unattacked(cells, Protocol(k=k))
     if len(told) == 1:
         told.append("Other balls were not tried.")
     return [f"Network games: Minimax-AttNet, trained and attacked in one ball. {' '.join(told)}"]
@@ -149,63 +154,17 @@ def _game_sentence(name: str, errors: dict[float, float]) -> str:
     return f"At {name}: {pairs}; {verdict}."
 
 
-def _single_step(record: dict) -> list[str]:
-    """What the runs say on overfitting to FGSM: this record's, and two that other pages have."""
-    told = []
-    if run := record["runs"].get(run_of(*LONG)):
-        told.append(_overfitting(run))
-        told += _broken(record["cells"])
-    else:
-        told.append("Training without dropout, as the hypothesis has it, was not run.")
-    full = {one["attack"]: one["error"] for one in read_json(HARDENED)["results"]}
-    rounds = {
-        attack: Results(str(CELLS)).of(CAT_AND_MOUSE, 0.3, "adv_fgsm80", attack)[0]["error"]
-        for attack in ("fgsm80", "fgsm_curr", "pgd_curr", "attnet_paper_curr")
-    }
-    told.append(
-        "Minimax-Grad by the paper's schedule, all 100,000 steps at eta 0.3 with dropout, does not "
-        f"overfit: FGSM {full['fgsm_curr']:.3f}, PGD-40 {full['pgd_curr']:.3f}, the paper's AttNet "
-        f"{full['attnet_paper_curr']:.3f}. Cat and mouse does: Adv FGSM80 (tutorial's initializer, "
-        f"fast schedule, eta 0.3) errs on {rounds['fgsm80']:.3f} under FGSM80, "
-        f"{rounds['fgsm_curr']:.3f} under FGSM-curr, {rounds['pgd_curr']:.3f} under PGD-40, and "
-        f"{rounds['attnet_paper_curr']:.3f} under the paper's AttNet at k = 1 (the paper: "
-        f"{printed('adv_fgsm80', 0.3):.3f})."
-    )
-    return [f"(d) {' '.join(told)}"]
-
-
-def _overfitting(run: dict) -> str:
-    """Whether PGD's error parts from FGSM's in the long single-step training."""
-    last = run["curve"][-1]
-    lowest = min(run["curve"], key=lambda point: point["pgd_curr"])
-    seen = "is not seen"
-    if last["pgd_curr"] - last["fgsm_curr"] > 0.5:
-        seen = "is seen"
-    elif last["pgd_curr"] - lowest["pgd_curr"] > TOLERANCE:
-        seen = "begins"
-    steps = f"{run['training']['steps']:,} of the 100,000 steps"
-    steps = steps.replace("100,000 of the 100,000", "all 100,000")
-    return (
-        f"In {steps} of LWA without dropout at eta 0.4 overfitting to FGSM {seen}: at the end FGSM "
-        f"errs on {last['fgsm_curr']:.3f} and PGD-10 on {last['pgd_curr']:.3f} of the same "
-        f"{last['n']} test images; PGD-10 erred least, on {lowest['pgd_curr']:.3f}, after "
-        f"{lowest['step']:,} steps."
-    )
-
-
-def _broken(cells: list[dict]) -> list[str]:
-    """The final errors of the long single-step training, beside the printed one of AttNet."""
-    names = {"fgsm": "FGSM", "pgd": "PGD-40", "attnet": "AttNet"}
-    keys = {one: key_of(run_of(*LONG), LONG[1], Protocol(), one) for one in names}
-    errors = {one: cell["error"] for one, key in keys.items() if (cell := found(cells, key))}
-    if len(errors) < len(names):
+def _unattacked(cells: list[dict], protocol: Protocol) -> list[str]:
+    """Whether the games' own classifiers classify at all."""
+    given = {eta: error_of(cells, GAME, eta, protocol, "none") for eta in ETAS}
+    errors = {eta: error for eta, error in given.items() if error is not None}
+    if not errors:
         return []
-    told = ", ".join(f"{names[one]} {error:.3f}" for one, error in errors.items())
-    near = abs(errors["attnet"] - printed(NETS[1], LONG[1])) <= TOLERANCE
-    return [
-        f"In float32 on more images: {told}. The printed {printed(NETS[1], LONG[1]):.3f} of AttNet "
-        f"on Minimax-Grad is {'' if near else 'not '}explained by it."
-    ]
+    listed = " / ".join(f"{error:.3f}" for error in errors.values())
+    told = f"These nets err on {listed} of clean images at {_listed(errors)}"
+    if lost := [eta for eta, error in errors.items() if error > 0.5]:
+        told += f": at {_listed(lost)} the game leaves no classifier to attack"
+    return [f"{told}."]
 
 
 def _steps(cells: list[dict]) -> list[str]:
@@ -272,13 +231,29 @@ def _classifiers(cells: list[dict]) -> list[str]:
         return []
     text = f"The classifiers at eta {_listed(ETAS)}, the paper's errors in parentheses: "
     text += f"{'; '.join(told)}."
-    fragile = found(cells, key_of(NETS[0], ETAS[0], Protocol(), "fgsm"))
-    if fragile and fragile["ci_high"] < printed(NETS[0], ETAS[0], "fgsm_curr"):
-        text += (
-            " The paper's undefended net is more fragile than the one here: for it AttNet's "
-            "printed error would ask for a smaller k."
-        )
+    more = _further(cells, "ci_high", lambda end, paper: end < paper)
+    less = _further(cells, "ci_low", lambda end, paper: end > paper)
+    for places, word, k in ((more, "more", "smaller"), (less, "fewer", "larger")):
+        if places:
+            text += (
+                f" FGSM breaks {word} images of the paper's nets than of these: {_and(places)}. "
+                f"AttNet's printed errors there may ask for a {k} k on the paper's nets."
+            )
     return [text]
+
+
+def _further(cells: list[dict], end: str, beyond: Callable[[float, float], bool]) -> list[str]:
+    """The nets whose interval under FGSM is on one side of the paper's error, by their radii."""
+    said = []
+    for net in NETS:
+        keys = {eta: key_of(run_of(net, eta), eta, Protocol(), "fgsm") for eta in ETAS}
+        etas = [
+            eta
+            for eta, key in keys.items()
+            if (cell := found(cells, key)) and beyond(cell[end], printed(net, eta, "fgsm_curr"))
+        ]
+        said += [f"{TITLES[net]} at {_listed(etas)}"] if etas else []
+    return said
 
 
 def _and(names: list[str]) -> str:

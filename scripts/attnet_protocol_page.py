@@ -146,8 +146,11 @@ def _claims(cells: list[dict]) -> str:
             ]
             if any(texts):
                 paper = [f"{printed(net, eta, one):.3f}" for one in ("fgsm_curr", "attnet_curr")]
-                rows.append([TITLES.get(net, "Minimax-AttNet"), f"{eta:g}", *paper, *texts])
-    header = ["defense", "eta", "paper: FGSM", "paper: AttNet", "FGSM, eta", "AttNet, eta"]
+                own = Protocol(k=best) if net == GAME else Protocol()
+                clean = _error(cells, net, eta, own, "none")
+                rows.append([TITLES.get(net, "Minimax-AttNet"), f"{eta:g}", *paper, clean, *texts])
+    header = ["defense", "eta", "paper: FGSM", "paper: AttNet", "no attack"]
+    header += ["FGSM, eta", "AttNet, eta"]
     header += [f"FGSM, {best} eta", f"AttNet, {best} eta"]
     return markdown_table(header, rows)
 

@@ -90,10 +90,14 @@ def _sentences(record: dict[str, Any]) -> str:
         for attack, title in ATTACKS.items()
         for point in [lowest(record, attack)]
     ]
-    told = (
-        f"**{TITLES[game]}** after {steps:,} steps, with 95 % intervals: {', '.join(ends)}. "
-        f"Lowest on the way: {', '.join(least)}. "
-    )
+    told = f"**{TITLES[game]}** after {steps:,} steps, with 95 % intervals: {', '.join(ends)}. "
+    if checks := record["training"].get("checks"):
+        end = 1.0 - checks["points"][-1]["pgd"]
+        told += (
+            f"PGD-{checks['pgd_steps']} at the end: {end:.3f} of {checks['images']} training "
+            "images. "
+        )
+    told += f"Lowest on the way: {', '.join(least)}. "
     printed = paper_figure("cifar10", record["config"]["eta"], game, "none")
     if printed is not None:
         best = lowest(record, "none")

@@ -2,7 +2,8 @@
 
 from mmtf.reports.markdown import markdown_table
 from scripts.blocks import where
-from scripts.performance.peers import NAMES
+from scripts.performance.peers import NAMES, made_by
+from scripts.performance.summary import cpu_name
 
 
 def section(record: dict) -> str:
@@ -25,12 +26,12 @@ def section(record: dict) -> str:
         for one in rows
     ]
     header = ["library", "precision", "s", "CPU s", "misclassified", "original's time / its own"]
-    versions = ", ".join(f"{name} {version}" for name, version in record["peers"].items())
-    command = " ".join(["python -m benchmarks.peers.speed", *record["command"][1:]])
-    return (
-        f"{markdown_table(header, lines)}\n\nStandard AutoAttack, 5,000 queries, on the first "
-        f"{rows[0]['count']:,} test images, eta {record['eta']:g}, one run each; mmtf judges its "
-        "images in float32. A time is that of the attack in a new process, compilation included, "
-        f"imports and loading not. {where(record)}. Compared libraries: {versions}.\n\n"
-        f"Made by `{command}`."
+    peers = ", ".join(f"{name} {record['peers'][name]}" for name in ("autoattack", "torch"))
+    table = markdown_table(header, lines)
+    note = (
+        f"Standard AutoAttack, 5,000 queries, on the first {rows[0]['count']:,} test images, eta "
+        f"{record['eta']:g}, one run each; mmtf judges its images in float32. A time is that of "
+        "the attack in a new process, compilation included, imports and loading not. "
+        f"{where(record)}. Compared: {peers}."
     )
+    return "\n\n".join([f"**{cpu_name(record)}**", table, note, made_by(record)])

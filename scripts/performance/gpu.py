@@ -36,11 +36,11 @@ def _paper_run(paper: dict | None, first: dict | None) -> str:
     compiling = (
         ""
         if paper.get("steps_per_second") is None
-        else (f", {_beside_steps(paper):.1f} s of them for tracing and compilation")
+        else (f", {beside_steps(paper):.1f} s of them for tracing and compilation")
     )
     if first and first["steps_per_second"] is not None:
         compiling += (
-            f" ({_beside_steps(first):.1f} s in the first process on that machine, with an empty "
+            f" ({beside_steps(first):.1f} s in the first process on that machine, with an empty "
             "cache of XLA's autotuning)"
         )
     return (
@@ -50,6 +50,6 @@ def _paper_run(paper: dict | None, first: dict | None) -> str:
     )
 
 
-def _beside_steps(run: dict) -> float:
+def beside_steps(run: dict) -> float:
     """Returns the seconds of a run beyond those of its steps at the measured rate."""
     return run["seconds"] - run["steps"] / run["steps_per_second"]

@@ -99,10 +99,7 @@ def section(kind: str, record: dict, figure: str) -> str:
         f"blocks; blocks of the libraries alternate{alone}. Peak rate of 2,048 x 2,048 matrix "
         f"products, GFLOP/s: {peaks}. {where(record)}. Compared libraries: {versions}."
     ]
-    held = record.get("environment", {}).get("ONEDNN_MAX_CPU_ISA")
-    command = [f"ONEDNN_MAX_CPU_ISA={held}"] if held else []
-    command += ["python -m benchmarks.peers.speed", *record["command"][1:]]
-    notes.append(f"Made by `{' '.join(command)}`.")
+    notes.append(made_by(record))
     notes += prices(record["rows"])
     errors = [one["error"] for one in record["rows"] if (one["work"], one["variant"]) == OUR_PGD]
     if errors:
@@ -118,6 +115,23 @@ def section(kind: str, record: dict, figure: str) -> str:
     image = f"![Time relative to mmtf's]({figure})"
     title = f"### On a CPU with {kind}"
     return "\n\n".join([title, image, table(record["rows"]), *notes])
+
+
+def made_by(record: dict) -> str:
+    """The command of a record.
+
+    Args:
+      record: as `benchmarks.peers.speed` writes it.
+
+    Example:
+      >>> record = {"command": ["__main__.py", "--blocks=3"]}
+      >>> made_by(record | {"environment": {"ONEDNN_MAX_CPU_ISA": "AVX2"}})
+      'Made by `ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.peers.speed --blocks=3`.'
+    """
+    held = record.get("environment", {}).get("ONEDNN_MAX_CPU_ISA")
+    command = [f"ONEDNN_MAX_CPU_ISA={held}"] if held else []
+    command += ["python -m benchmarks.peers.speed", *record["command"][1:]]
+    return f"Made by `{' '.join(command)}`."
 
 
 def ratios(records: dict[str, dict]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from scripts.performance import peers, robust
+from scripts.performance import gpu, peers, robust
 
 # What users compare, with the works' names for readers.
 COMPARED = {
@@ -39,36 +39,39 @@ def cpu_name(record: dict) -> str:
     return f"{product}{' held to' if held else ','} {INSTRUCTIONS[hardware['instructions']]}"
 
 
-def ratios(records: dict[str, dict], work: str, ours: str = "float32") -> dict[str, float]:
-    """mmtf's speed over the fastest peer's in float32, by the name of the CPU.
+def ratios(
+    records: dict[str, dict], work: str, ours: str = "float32", theirs: str = "float32"
+) -> dict[str, float]:
+    """mmtf's speed over the fastest peer's, by the name of the CPU.
 
     Args:
       records: by kind of CPU, as `benchmarks.peers.speed` writes them.
       work: of WORKS.
       ours: the precision in which mmtf computes.
+      theirs: the precision in which the peers compute.
     """
     found = {}
     for record in records.values():
-        against = peers.fastest(record["rows"], work, ours, "float32")
+        against = peers.fastest(record["rows"], work, ours, theirs)
         if against:
             found[cpu_name(record)] = against[0]
     return found
 
 
 def block(
-    records: dict[str, dict], robustness: list[dict], gpu: dict, attacks: Iterable[dict]
+    records: dict[str, dict], robustness: list[dict], gpu_record: dict, attacks: Iterable[dict]
 ) -> str:
     """Markdown: a list, one conclusion a line.
 
     Args:
       records: of the peers, by kind of CPU.
       robustness: as `benchmarks.time_to_robust` writes them.
-      gpu: as `benchmarks.gpu` writes it.
+      gpu_record: as `benchmarks.gpu` writes it.
       attacks: as `benchmarks.peers.speed --works=autoattack` writes them.
     """
     lines = [_work(records, work, title) for work, title in COMPARED.items()]
     lines += [attacked(record) for record in attacks]
-    lines += [_bfloat16(records), _start(records), *_robustness(robustness), _gpu(gpu)]
+    lines += [_bfloat16(records), _start(records), *_robustness(robustness), _gpu(gpu_record)]
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -109,10 +112,14 @@ def _bfloat16(records: dict[str, dict]) -> str:
     for work in ("fgsm_step", "pgd", "apgd", "autoattack"):
         if found := ratios(records, work, "bfloat16"):
             said.append(f"{COMPARED[work]} {_span(list(found.values()))}")
+    alike = []
+    for work in ("fgsm_step", "minimax_grad_step"):
+        if found := ratios(records, work, "bfloat16", "bfloat16"):
+            alike.append(f"{COMPARED[work]} {_span(list(found.values()))}")
     return (
         "**bfloat16** on CPUs with bfloat16 instructions, compared with the fastest other library "
-        "in float32: "
-        f"{'; '.join(said)} times as fast."
+        f"in float32: {'; '.join(said)} times as fast. Compared with the fastest in bfloat16: "
+        f"{'; '.join(alike)}."
     )
 
 
@@ -161,9 +168,10 @@ def _robustness(records: list[dict]) -> list[str]:
 
 
 def _gpu(record: dict) -> str:
-    run = record["paper"]
+    run, first = record["paper"], record["first"]
     return (
         f"**GPU**: the paper's {run['steps']:,} Minimax-Grad steps of 128 images take "
-        f"{run['seconds']:.1f} s on one {record['device']} ({run['precision']}, XLA; tracing and "
-        "compiling included)."
+        f"{run['seconds']:.1f} s on one {record['device']} ({run['precision']}, XLA), "
+        f"{gpu.beside_steps(run):.1f} s of them for tracing and compiling; these take "
+        f"{gpu.beside_steps(first):.1f} s in the first process on a machine."
     )

@@ -297,13 +297,17 @@ def test_a_long_attack_is_shown_beside_the_original():
     ]
     record = {"rows": rows, "eta": 0.3, "precisions": ["float32", "bfloat16"], "commit": "abc"}
     record |= {"hardware": {"cpu": "AMD EPYC", "cores": 2, "instructions": "avx512_bf16"}}
-    record |= {"versions": {"tensorflow": "2", "keras": "3"}, "peers": {"torch": "9"}}
+    record |= {
+        "versions": {"tensorflow": "2", "keras": "3"},
+        "peers": {"torch": "9", "autoattack": "2", "foolbox": "3"},
+    }
     record |= {"command": ["__main__.py", "--works=autoattack"]}
     text = autoattack.section(record)
+    assert text.startswith("**AMD EPYC, AVX-512**\n\n| library |")
     assert "| mmtf | float32 | 500 | 900 | 5.1% | 2.00 |" in text
     assert "| AutoAttack (PyTorch) | float32 | 1,000 | 900 | 5.1% | 1.00 |" in text
     assert "| mmtf | bfloat16 | 250 | 900 | 5.0% | 4.00 |" in text
-    assert "first 1,000 test images" in text and "torch 9" in text
+    assert "first 1,000 test images" in text and "Compared: autoattack 2, torch 9." in text
     assert "`python -m benchmarks.peers.speed --works=autoattack`" in text
     assert summary.attacked(record) == (
         "**AutoAttack, 1,000 images**: 2.00 times as fast in float32, 4.00 times as fast in "
