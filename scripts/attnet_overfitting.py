@@ -19,6 +19,8 @@ from scripts.blocks import RESULTS
 from scripts.paper.cells import Track
 from scripts.paper.records import Results
 
+# Of the hypothesis, which are the paper's.
+STEPS = 100_000
 # The paper's schedule, and what cat and mouse makes.
 HARDENED = RESULTS / "section4" / "hardened_minimax_grad.json"
 CELLS, CAT_AND_MOUSE = RESULTS / "cells", Track("mnist", "tutorial", "fast")
@@ -67,8 +69,8 @@ def _overfitting(run: dict, cells: list[dict]) -> str:
         seen = "is seen"
     elif last["pgd_curr"] - lowest["pgd_curr"] > TOLERANCE:
         seen = "begins"
-    steps = f"{run['training']['steps']:,} of the 100,000 steps"
-    steps = steps.replace("100,000 of the 100,000", "all 100,000")
+    taken = run["training"]["steps"]
+    steps = f"{'all' if taken == STEPS else f'{taken:,} of the'} {STEPS:,} steps"
     told = (
         f"Overfitting to FGSM {seen} with LWA without dropout at eta 0.4, trained for {steps}. "
         f"PGD-10 errs least, on {lowest['pgd_curr']:.3f} of {last['n']} test images, after "

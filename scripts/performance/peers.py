@@ -118,7 +118,7 @@ def section(kind: str, record: dict, figure: str) -> str:
 
 
 def made_by(record: dict) -> str:
-    """The command of a record.
+    """The command of a record, which does not hold the path that it was written to.
 
     Args:
       record: as `benchmarks.peers.speed` writes it.
@@ -131,6 +131,8 @@ def made_by(record: dict) -> str:
     held = record.get("environment", {}).get("ONEDNN_MAX_CPU_ISA")
     command = [f"ONEDNN_MAX_CPU_ISA={held}"] if held else []
     command += ["python -m benchmarks.peers.speed", *record["command"][1:]]
+    if any(one.startswith("--works") for one in command):  # refused without a path
+        command.append("--output=FILE")
     return f"Made by `{' '.join(command)}`."
 
 

@@ -116,11 +116,11 @@ def _bfloat16(records: dict[str, dict]) -> str:
     for work in ("fgsm_step", "minimax_grad_step"):
         if found := ratios(records, work, "bfloat16", "bfloat16"):
             alike.append(f"{COMPARED[work]} {_span(list(found.values()))}")
-    return (
+    text = (
         "**bfloat16** on CPUs with bfloat16 instructions, compared with the fastest other library "
-        f"in float32: {'; '.join(said)} times as fast. Compared with the fastest in bfloat16: "
-        f"{'; '.join(alike)}."
+        f"in float32: {'; '.join(said)} times as fast."
     )
+    return f"{text} Compared with the fastest in bfloat16: {'; '.join(alike)}." if alike else text
 
 
 def _start(records: dict[str, dict]) -> str:

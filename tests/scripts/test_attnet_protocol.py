@@ -23,6 +23,7 @@ from scripts.attnet_hypotheses import (
     printed,
     run_of,
 )
+from scripts.attnet_overfitting import single_step
 from scripts.attnet_protocol import Task, in_training_mode, measured, tasks
 from scripts.blocks import rendered
 
@@ -236,6 +237,49 @@ def test_overfitting_is_an_error_under_pgd_that_parts_from_that_under_fgsm(pgd, 
     told = page.blocks(record_of([cell], **{"lwa-eta0.4": run}))["attnet conclusion"]
     assert f"(d) Overfitting to FGSM {said} with LWA" in told
     assert "trained for all 100,000 steps. PGD-10 errs least, on 0.300 of 500" in told
+
+
+def test_the_final_errors_decide_on_overfitting_and_on_the_printed_error():
+    point = {"step": 100_000, "n": 500, "none": 0.01, "fgsm_curr": 0.05, "pgd_curr": 0.3}
+    run = {"training": {"steps": 100_000}, "curve": [point], "command": ["mmtf.run"]}
+    ends = {"fgsm": (0.05, 1000), "pgd": (0.7, 500), "attnet": (0.2, 10_000)}
+
+    def told(attnet):
+        cells = [
+            {**key_of(run_of("lwa", 0.4), 0.4, Protocol(), one), "error": error, "n": n}
+            for one, (error, n) in {**ends, "attnet": (attnet, 10_000)}.items()
+        ]
+        return single_step(record_of(cells, **{"lwa-eta0.4": run}))[0]
+
+    assert "(d) Overfitting to FGSM is seen with LWA" in told(0.2)
+    assert "PGD-40 errs on 0.700 of 500, AttNet errs on 0.200 of 10,000. That does not" in told(0.2)
+    assert "That may explain the printed 1.000 of AttNet" in told(0.95)
+
+
+def test_network_games_that_leave_no_classifier_are_named():
+    protocol, cells = Protocol(k=7), []
+    for eta, clean in zip(ETAS, (0.01, 0.2, 0.6, 0.9), strict=True):
+        run = run_of("minimax_attnet", eta, protocol)
+        for attack, error in (("none", clean), ("attnet", 0.9)):
+            cells.append({**key_of(run, eta, protocol, attack), "error": error})
+    cells.append({**key_of("undefended", 0.1, Protocol(), "attnet"), "error": 0.1})
+    text = "\n".join(page.conclusion(record_of(cells)))
+    assert "err on 0.010 / 0.200 / 0.600 / 0.900 of clean images" in text
+    assert ": at 0.3, 0.4 the game leaves no classifier to attack." in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.2, 0.3, "FGSM breaks more"), (0.6, 0.7, "FGSM breaks fewer"), (0.4, 0.5, None)],
+)
+def test_fgsm_tells_whose_nets_are_more_fragile(low, high, said):
+    ends = {"error": (low + high) / 2, "ci_low": low, "ci_high": high}  # the paper: 0.446
+    cells = [{**key_of("undefended", 0.1, Protocol(), one), **ends} for one in ("fgsm", "attnet")]
+    text = "\n".join(page.conclusion(record_of(cells)))
+    if said is None:
+        assert "FGSM breaks" not in text
+    else:
+        assert f"{said} images of the paper's nets than of these: undefended at 0.1." in text
 
 
 def test_a_record_that_is_not_there_is_named(tmp_path):
