@@ -1,27 +1,20 @@
 """`PrivacyGame`: the objective of the minimax filter, played by the solvers of `mmtf.solvers`."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from mmtf.errors import (
-    RunError,
-    reason_of,
-    require,
-    require_choice,
-    require_int,
-    require_number,
-    require_seed,
-)
+from mmtf.errors import require, require_choice, require_int, require_number, require_seed
 from mmtf.functional import call
 from mmtf.privacy.examples import PrivacyData
 from mmtf.privacy.filters import standardized
+from mmtf.runtime.console import say
 from mmtf.solvers import SOLVERS
 from mmtf.solvers.base import Objective, Solver, Tensors
 from mmtf.solvers.solving import switched
+from mmtf.storage.checkpoint_files import checkpoint_manager, restore_newest, saving
 
 ORDERS = ("minimax", "maximin")
 ADVERSARIES = ("softmax", "mlp")
@@ -163,8 +156,9 @@ class PrivacyGame:
           log: called with every new entry of the history.
 
         Raises:
-          ConfigError: an unknown solver, or values that are not finite.
-          RunError: a checkpoint cannot be read or written.
+          ConfigError: an unknown solver, values that are not finite, or a folder with another
+            program's checkpoints.
+          CheckpointError: a checkpoint cannot be written, or none can be read.
         """
         require_int("steps", steps)
         require_int("log_every", log_every)
@@ -181,10 +175,11 @@ class PrivacyGame:
             classifier=self.classifier,
             adversary=self.adversary,
         )
-        manager = folder and tf.train.CheckpointManager(saved, folder, max_to_keep=2)
-        if manager:
-            with _about_checkpoints(folder):
-                saved.restore(manager.latest_checkpoint)
+        manager = checkpoint_manager(saved, folder) if folder else None
+        if folder:
+            restore_newest(
+                folder, lambda path: saved.restore(path).assert_existing_objects_matched(), say
+            )
         run, history = self._loop(rule, step, batch_size), []
         while int(step) < steps:
             value = run(tf.minimum(tf.constant(steps, tf.int64), step + log_every))
@@ -193,7 +188,7 @@ class PrivacyGame:
             if log is not None:
                 log(history[-1])
             if manager:
-                with _about_checkpoints(folder):
+                with saving(int(step), manager.directory):
                     manager.save(checkpoint_number=int(step))
         return Solved(standardized(self.filter, self.data.x_train), history)
 
@@ -253,17 +248,6 @@ def standardize(z: tf.Tensor) -> tf.Tensor:
     """
     mean, variance = tf.nn.moments(z, 0)
     return (z - mean) * tf.math.rsqrt(variance + 1e-8)
-
-
-@contextlib.contextmanager
-def _about_checkpoints(folder):
-    try:
-        yield
-    except (tf.errors.OpError, OSError, ValueError, IndexError) as error:
-        raise RunError(
-            f"Expected checkpoints in {folder} that can be read and written. Received: "
-            f"{reason_of(error)}. Make room, or give another folder."
-        ) from error
 
 
 def _head(shape, classes, kind, name):

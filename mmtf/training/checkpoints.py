@@ -1,8 +1,6 @@
 """Checkpoints of a run: written atomically; restoring skips damaged ones."""
 
-import glob
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,9 +8,15 @@ import tensorflow as tf
 
 from mmtf.classifiers.state import derive
 from mmtf.config import differences, flat
-from mmtf.errors import ConfigError, RunError, reason_of
+from mmtf.errors import ConfigError
 from mmtf.games.frozen import FrozenClassifier
 from mmtf.games.players import Players
+from mmtf.storage.checkpoint_files import (
+    checkpoint_manager,
+    checkpoint_paths,
+    restore_newest,
+    saving,
+)
 from mmtf.storage.files import read_json, write_json
 from mmtf.storage.plain_json import plain_json
 
@@ -20,10 +24,6 @@ RUN = "run.json"
 NOT_RECORDED = "not recorded"
 # What an older mmtf recorded for any function or class: which one cannot be told.
 NAMELESS = ("function", "builtin_function_or_method", "type")
-
-
-class CheckpointError(RunError):
-    """A checkpoint cannot be written or read; the message says why and what to do."""
 
 
 class Checkpoints:
@@ -75,8 +75,7 @@ class Checkpoints:
         self._models = players.networks
         self._manager = None
         if writes:
-            self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
-            _refuse_others(folder, self._manager.checkpoints)
+            self._manager = checkpoint_manager(self._checkpoint, folder, keep)
 
     def save(self, step: int, seconds: float) -> str | None:
         """Writes a checkpoint; earlier ones stay valid until it is complete.
@@ -98,17 +97,11 @@ class Checkpoints:
             return None
         self.step.assign(step)
         self.seconds.assign(seconds)
-        try:
+        with saving(step, self.folder):
             if self.precisions != known or not os.path.exists(self._run_path):
                 os.makedirs(self.folder, exist_ok=True)
                 write_json(self._run_path, {"run": self._run, "precisions": self.precisions})
             return self._manager.save(checkpoint_number=step)
-        except (tf.errors.OpError, OSError) as error:
-            raise CheckpointError(
-                f"Step {step} could not be saved in {self.folder} ({reason_of(error)}). Make room "
-                "or mend the folder and start the same command again: it goes on from the "
-                "checkpoint before."
-            ) from error
 
     def restore(self, report: Callable[[str], None]) -> int:
         """Loads the newest readable checkpoint and returns its step; 0 without checkpoints.
@@ -117,34 +110,22 @@ class Checkpoints:
           report: called with a line of text for every checkpoint that is skipped.
 
         Raises:
-          CheckpointError: there are checkpoints, and none can be read.
+          CheckpointError: there are complete checkpoints, and none can be read.
           ConfigError: they belong to another run.
         """
-        paths = self._paths()
-        if paths:
+        if checkpoint_paths(self.folder):
             self._read_run(report)
-        for path in reversed(paths):
-            try:
-                names = [name for name, _ in tf.train.list_variables(path)]
-                known = any(name.startswith("history/") for name in names)
-                status = (self._checkpoint if known else self._older).restore(path)
-                status.assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError, IndexError, OSError) as error:
-                reason = reason_of(error)[:160]
-                report(
-                    f"WARNING: checkpoint {path} cannot be read ({type(error).__name__}: {reason});"
-                    f" trying the one before."
-                )
-                continue
-            for model in self._models:
-                derive(model)
-            return int(self.step.numpy())
-        if paths:
-            raise CheckpointError(
-                f"None of the checkpoints in {self.folder} can be read. Delete that folder to "
-                "start from step 0, or use another one."
-            )
-        return 0
+        if not restore_newest(self.folder, self._restore, report):
+            return 0
+        for model in self._models:
+            derive(model)
+        return int(self.step.numpy())
+
+    def _restore(self, path):
+        names = [name for name, _ in tf.train.list_variables(path)]
+        known = any(name.startswith("history/") for name in names)
+        status = (self._checkpoint if known else self._older).restore(path)
+        status.assert_existing_objects_matched()
 
     @property
     def _run_path(self) -> str:
@@ -171,26 +152,6 @@ class Checkpoints:
                 f"Expected checkpoints of this run in {self.folder}. Received those of another: "
                 f"{'; '.join(changed)}. Give another folder, or delete this one."
             )
-
-    def _paths(self) -> list[str]:
-        # From the files, not from the manager's list, which may itself be damaged.
-        found = {}
-        for index in glob.glob(os.path.join(glob.escape(self.folder), "ckpt-*.index")):
-            match = re.fullmatch(r"ckpt-(\d+)\.index", os.path.basename(index))
-            if match:
-                found[int(match.group(1))] = index.removesuffix(".index")
-        return [found[number] for number in sorted(found)]
-
-
-def _refuse_others(folder: str, kept: list[str]) -> None:
-    """Raises ConfigError for checkpoints of another program, which a CheckpointManager deletes."""
-    names = [os.path.basename(path) for path in kept]
-    others = [name for name in names if not re.fullmatch(r"ckpt-\d+", name)]
-    if others:
-        raise ConfigError(
-            f"Expected a checkpoint folder that is new or was written by mmtf. Received: {folder} "
-            f"with {', '.join(others)}. Give another folder."
-        )
 
 
 def trackables(players: Players) -> dict[str, Any]:

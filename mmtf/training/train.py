@@ -13,6 +13,7 @@ from mmtf.data.dataset import Dataset, require_dataset
 from mmtf.distributed.workers import Workers
 from mmtf.errors import require
 from mmtf.games.base import Game
+from mmtf.runtime.console import say
 from mmtf.runtime.devices import default_strategy, resolve_jit
 from mmtf.storage.plain_json import plain_json
 from mmtf.training.admission import (
@@ -218,7 +219,7 @@ def _checkpoints(trainer, monitor, identity, options, workers):
             also=also,
             history=monitor and monitor.history,
         )
-        first = checkpoints.restore(print)
+        first = checkpoints.restore(say)
         if monitor:
             monitor.resume()
     if workers.count > 1:

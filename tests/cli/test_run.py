@@ -22,6 +22,7 @@ from mmtf.cli.run_flags import chosen_config
 from mmtf.data import load_digits
 from mmtf.evaluation import misclassified
 from mmtf.reports import read_json
+from mmtf.storage.checkpoint_files import STATE
 from mmtf.storage.lock import InUse, hold
 from mmtf.threat import ThreatModel
 
@@ -121,7 +122,7 @@ def test_kill_minus_nine_costs_nothing(finished, tmp_path):
         command(workdir, *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not glob.glob(os.path.join(workdir, "checkpoints", "ckpt-*.index")):
+    while not os.path.exists(os.path.join(workdir, "checkpoints", STATE)):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     with pytest.raises(InUse, match="which another run holds"):

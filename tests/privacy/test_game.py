@@ -143,12 +143,42 @@ def test_a_stopped_game_resumes_with_the_same_result(orthogonal, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_damaged_checkpoint_is_told_in_one_line(orthogonal, tmp_path):
+def test_checkpoints_none_of_which_can_be_read_are_told_in_one_line(orthogonal, tmp_path):
     PrivacyGame(orthogonal, linear(orthogonal, 1)).play(steps=1, folder=str(tmp_path))
     for path in tmp_path.glob("ckpt-1.*"):
         path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(RunError, match="Expected checkpoints in .* Received: .+"):
+    with pytest.raises(RunError, match="None of the checkpoints in .* can be read. Delete"):
         PrivacyGame(orthogonal, linear(orthogonal, 1)).play(steps=2, folder=str(tmp_path))
+
+
+def test_a_damaged_newest_checkpoint_costs_the_steps_since_the_one_before(
+    orthogonal, tmp_path, capsys
+):
+    def play(folder):
+        game = PrivacyGame(orthogonal, linear(orthogonal, 1))
+        game.play(steps=4, log_every=2, folder=str(folder))
+        return [np.array(v) for v in (*game.leader, *game.follower)]
+
+    whole = play(tmp_path)
+    (tmp_path / "ckpt-4.index").write_bytes(b"")
+    for a, b in zip(whole, play(tmp_path), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "ckpt-4 cannot be read" in capsys.readouterr().err
+
+
+def test_checkpoints_of_another_program_or_game_are_refused_and_kept(orthogonal, tmp_path):
+    theirs = tf.train.Checkpoint(weight=tf.Variable(1.0))
+    manager = tf.train.CheckpointManager(theirs, tmp_path / "theirs", 5, checkpoint_name="model")
+    manager.save()
+    with pytest.raises(ConfigError, match="with model-1. Give another folder"):
+        PrivacyGame(orthogonal, linear(orthogonal, 1)).play(
+            steps=1, folder=str(tmp_path / "theirs")
+        )
+    assert manager.latest_checkpoint == tf.train.latest_checkpoint(tmp_path / "theirs")
+    other = PrivacyGame(orthogonal, linear(orthogonal, 1), adversary="softmax")
+    other.play(steps=1, folder=str(tmp_path / "other"))
+    with pytest.raises(RunError, match="None of the checkpoints"):
+        PrivacyGame(orthogonal, linear(orthogonal, 1)).play(steps=2, folder=str(tmp_path / "other"))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ import tiny
 from mmtf.config import Schedule
 from mmtf.errors import ConfigError
 from mmtf.runtime import devices
+from mmtf.storage.checkpoint_files import CheckpointError
 from mmtf.training.callbacks import Callbacks
-from mmtf.training.checkpoints import CheckpointError, Checkpoints
+from mmtf.training.checkpoints import Checkpoints
 from mmtf.training.learning_rate import WarmupCosine
 from mmtf.training.loop import Interrupted, RiskNotFinite, fit
 from mmtf.training.progress import Progress
@@ -98,7 +99,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, damage):
     trainer = tiny.make_trainer()
     said = []
     assert Checkpoints(str(tmp_path), trainer.players).restore(said.append) == 3
-    assert len(said) == 1 and "ckpt-6" in said[0] and "trying the one before" in said[0]
+    assert len(said) == 1 and "ckpt-6" in said[0] and "is skipped" in said[0]
     reference = tiny.make_trainer()
     reference.run(0, 3)
     for ours, theirs in zip(state(trainer), state(reference), strict=True):
@@ -113,6 +114,72 @@ def test_no_readable_checkpoint_is_an_error_and_none_at_all_is_step_zero(tmp_pat
         pathlib.Path(data).write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="Delete that folder"):
         Checkpoints(str(tmp_path), trainer.players).restore(lambda line: None)
+
+
+def cut_save(folder, stage):
+    """A folder as kill -9 leaves it within the first save, which is TensorFlow's in these steps."""
+    trainer = tiny.make_trainer()
+    checkpoints = Checkpoints(folder, trainer.players, run={"seed": 0})
+    trainer.run(0, 3)
+    checkpoints.save(3, seconds=3.0)
+    place = pathlib.Path(folder)
+    index = place / "ckpt-3.index"
+    (data,) = place.glob("ckpt-3.data*")
+    (place / "checkpoint").unlink()
+    if stage == "parts":
+        (place / "ckpt-3_temp").mkdir()
+        data.rename(place / "ckpt-3_temp" / f"part-00000-of-00001.{data.suffix}")
+        index.unlink()
+    elif stage == "data":
+        index.unlink()
+    elif stage == "part of the index":
+        index.write_bytes(index.read_bytes()[:100])
+    elif stage == "empty index":
+        index.write_bytes(b"")
+    elif stage == "data not on the disk":  # after the power went
+        data.write_bytes(bytes(data.stat().st_size))
+    elif stage == "half of the data on the disk":
+        content = data.read_bytes()
+        data.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    else:
+        assert stage == "whole"
+    return trainer
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "parts",
+        "data",
+        "empty index",
+        "part of the index",
+        "data not on the disk",
+        "half of the data on the disk",
+    ],
+)
+def test_a_kill_within_the_first_save_costs_that_save_alone(tmp_path, stage):
+    cut_save(str(tmp_path), stage)
+    trainer, said = tiny.make_trainer(), []
+    before = state(trainer)
+    checkpoints = Checkpoints(str(tmp_path), trainer.players, run={"seed": 0})
+    assert checkpoints.restore(said.append) == 0
+    # Without an index TensorFlow sees no checkpoint.
+    assert len(said) == (0 if stage in ("parts", "data") else 2)
+    assert not said or said[1].endswith("was completed: starting from step 0.")
+    for ours, theirs in zip(state(trainer), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    fit(trainer, checkpoints=checkpoints)
+    again = tiny.make_trainer()
+    kept = Checkpoints(str(tmp_path), again.players, run={"seed": 0})
+    assert kept.restore(said.append) == trainer.total_steps
+
+
+def test_a_kill_after_the_first_save_before_its_name_is_listed_costs_nothing(tmp_path):
+    killed = cut_save(str(tmp_path), "whole")
+    trainer = tiny.make_trainer()
+    assert Checkpoints(str(tmp_path), trainer.players).restore(pytest.fail) == 3
+    for ours, theirs in zip(state(trainer), state(killed), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_checkpoint_that_cannot_be_written_says_what_to_do(tmp_path):

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from addresses import environment, free_addresses
 
+from mmtf.storage.checkpoint_files import STATE
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Without dropout: its masks are those of the replica.
 GAMES = {
@@ -126,7 +128,7 @@ def test_workers_started_again_end_as_if_none_had_been_killed(tmp_path, victim):
     addresses = free_addresses(2)
     workers = [start_worker(addresses, index, killed, *flags) for index in range(2)]
     deadline = time.monotonic() + 120
-    while not glob.glob(os.path.join(killed, "checkpoints", "ckpt-*.index")):
+    while not os.path.exists(os.path.join(killed, "checkpoints", STATE)):
         assert workers[victim].poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     workers[victim].send_signal(signal.SIGKILL)
