@@ -123,6 +123,7 @@ solvers.functional -> functional
 summary -> cli.summary
 threat L2_SLACK@norms.sizes ROUNDS@norms.l2 TINY@norms.l2
 training.adam -> kernels.adam
+training.checkpoints CheckpointError@storage.checkpoint_files
 training.clusters -> distributed.clusters
 training.devices -> runtime.devices
 training.distribution -> distributed.strategy

@@ -1,5 +1,6 @@
 """`PrivacyGame`: the objective of the minimax filter, played by the solvers of `mmtf.solvers`."""
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,11 +16,13 @@ from mmtf.solvers import SOLVERS
 from mmtf.solvers.base import Objective, Solver, Tensors
 from mmtf.solvers.solving import switched
 from mmtf.storage.checkpoint_files import checkpoint_manager, restore_newest, saving
+from mmtf.storage.files import UNREADABLE, read_json, write_json
 
 ORDERS = ("minimax", "maximin")
 ADVERSARIES = ("softmax", "mlp")
 LEADER_RATE, FOLLOWER_RATE = 1e-2, 5e-2
 FULL_BATCH = 5_000
+HISTORY = "history.json"  # beside the checkpoints
 DEFAULTS: dict[str, dict[str, Any]] = {"k_beam": {"beams": 4}}
 
 
@@ -151,8 +154,8 @@ class PrivacyGame:
           batch_size: examples in a step, drawn at random; None: all of them, or 512 where there are
             more than 5,000.
           log_every: steps between two entries of the history and two checkpoints, > 0.
-          folder: folder of checkpoints, from which a stopped game resumes with the same result;
-            None: no checkpoints.
+          folder: folder of checkpoints, from which a stopped game resumes with the same result
+            and the whole history; None: no checkpoints.
           log: called with every new entry of the history.
 
         Raises:
@@ -180,7 +183,8 @@ class PrivacyGame:
             restore_newest(
                 folder, lambda path: saved.restore(path).assert_existing_objects_matched(), say
             )
-        run, history = self._loop(rule, step, batch_size), []
+        run = self._loop(rule, step, batch_size)
+        history = _history(folder, int(step)) if folder else []
         while int(step) < steps:
             value = run(tf.minimum(tf.constant(steps, tf.int64), step + log_every))
             require(bool(tf.math.is_finite(value)), "a finite value of F", float(value))
@@ -189,6 +193,9 @@ class PrivacyGame:
                 log(history[-1])
             if manager:
                 with saving(int(step), manager.directory):
+                    # First, so that a kill in between leaves no checkpoint without its history.
+                    os.makedirs(manager.directory, exist_ok=True)
+                    write_json(os.path.join(manager.directory, HISTORY), history)
                     manager.save(checkpoint_number=int(step))
         return Solved(standardized(self.filter, self.data.x_train), history)
 
@@ -248,6 +255,16 @@ def standardize(z: tf.Tensor) -> tf.Tensor:
     """
     mean, variance = tf.nn.moments(z, 0)
     return (z - mean) * tf.math.rsqrt(variance + 1e-8)
+
+
+def _history(folder, step):
+    """The points up to a checkpoint's step that earlier calls logged; [] if they cannot be read."""
+    try:
+        return [
+            point for point in read_json(os.path.join(folder, HISTORY)) if point["step"] <= step
+        ]
+    except UNREADABLE + (TypeError,):
+        return []
 
 
 def _head(shape, classes, kind, name):

@@ -131,16 +131,20 @@ def test_every_solver_plays_both_orders(orthogonal, solver, order):
 
 
 def test_a_stopped_game_resumes_with_the_same_result(orthogonal, tmp_path):
-    def weights(folder, *parts):
+    def play(folder, *parts):
         for steps in parts:
             game = PrivacyGame(orthogonal, linear(orthogonal, 1))
-            game.play(steps=steps, log_every=3, folder=folder, batch_size=64)
-        return [np.array(v) for v in (*game.leader, *game.follower)]
+            solved = game.play(steps=steps, log_every=3, folder=folder, batch_size=64)
+        return solved.history, [np.array(v) for v in (*game.leader, *game.follower)]
 
-    whole = weights(str(tmp_path / "whole"), 9)
-    resumed = weights(str(tmp_path / "parts"), 3, 9)
+    history, whole = play(str(tmp_path / "whole"), 9)
+    again, resumed = play(str(tmp_path / "parts"), 3, 9)
     for a, b in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(a, b)
+    assert [point["step"] for point in history] == [3, 6, 9]
+    assert again == history == play(str(tmp_path / "whole"), 9)[0]
+    (tmp_path / "parts" / "history.json").write_text("[{")
+    assert play(str(tmp_path / "parts"), 9, 12)[0][0]["step"] == 12
 
 
 def test_checkpoints_none_of_which_can_be_read_are_told_in_one_line(orthogonal, tmp_path):
