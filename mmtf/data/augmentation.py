@@ -90,33 +90,38 @@ def warped(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
       [0.5, 2.5, 4.0]
     """
     _, height, width, channels = images.shape
-    center = tf.constant([(height - 1) / 2, (width - 1) / 2])
-    grid = tf.stack(tf.meshgrid(tf.range(height), tf.range(width), indexing="ij"), -1)
-    points = tf.reshape(tf.cast(grid, tf.float32) - center, [-1, 2])
-    # Not a matrix product, whose rounding depends on the number of images.
-    places = points[:, :1] * maps[:, None, :, 0] + points[:, 1:] * maps[:, None, :, 1]
-    places += maps[:, None, :, 2] + center
-    last = tf.constant([height - 1, width - 1])
-    places = tf.clip_by_value(places, 0.0, tf.cast(last, tf.float32))
-    first = tf.cast(tf.floor(places), tf.int32)
-    share = tf.cast(places - tf.cast(first, tf.float32), images.dtype)[..., None]
-    second = tf.minimum(first + 1, last)
-    flat = tf.reshape(images, [-1, height * width, channels])
-
-    def pixels(rows, columns):
-        return tf.gather(flat, rows * width + columns, axis=1, batch_dims=1)
+    grid = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
+    sides = ((grid[0], height), (grid[1], width))
+    p = [tf.cast(tf.reshape(one, [1, -1]), tf.float32) - (side - 1) / 2 for one, side in sides]
+    # Rows and columns apart, each [n, HW]: TensorFlow is slow where the last dimension is 2 or 1.
+    first, second, shares = [], [], []
+    for axis, side in enumerate((height, width)):
+        by = maps[:, axis]
+        # Not a matrix product, whose rounding depends on the number of images.
+        places = p[0] * by[:, :1] + p[1] * by[:, 1:2]
+        places += by[:, 2:] + (side - 1) / 2
+        places = tf.clip_by_value(places, 0.0, float(side - 1))
+        whole = tf.floor(places)
+        share = tf.cast(places - whole, images.dtype)
+        shares.append(share if channels == 1 else share[..., None])
+        first.append(tf.cast(whole, tf.int32))
+        second.append(tf.minimum(first[-1] + 1, side - 1))
+    flat = tf.reshape(images, [-1] if channels == 1 else [-1, channels])
+    begin = tf.range(tf.shape(images)[0])[:, None] * (height * width)
 
     def between(one, other, part):
         return one + (other - one) * part
 
-    upper, lower = (
-        between(pixels(rows, first[..., 1]), pixels(rows, second[..., 1]), share[:, :, 1])
-        for rows in (first[..., 0], second[..., 0])
-    )
-    found = tf.reshape(between(upper, lower, share[:, :, 0]), tf.shape(images))
+    def row(number):
+        start = begin + number * width
+        left, right = (tf.gather(flat, start + columns[1]) for columns in (first, second))
+        return between(left, right, shares[1])
+
+    found = between(row(first[0]), row(second[0]), shares[0])
+    found, given = (tf.reshape(one, [-1, height * width * channels]) for one in (found, images))
     # Rounding must not leave the box.
-    low, high = (reduce(images, [1, 2, 3], True) for reduce in (tf.reduce_min, tf.reduce_max))
-    return tf.clip_by_value(found, low, high)
+    low, high = (reduce(given, 1, True) for reduce in (tf.reduce_min, tf.reduce_max))
+    return tf.reshape(tf.clip_by_value(found, low, high), tf.shape(images))
 
 
 def _affine(drawn: tf.Tensor, height: int, width: int) -> tf.Tensor:

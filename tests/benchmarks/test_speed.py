@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import torch_game
 
 from benchmarks.peers.speed import __main__ as speed
 from benchmarks.peers.speed import worker, works
@@ -110,11 +111,8 @@ def test_counts_are_read_or_refused():
         assert speed.counts_of([wrong]) is None
 
 
-class Steep(worker.Task):
-    """With weights twice as large, which make the penalty a notable part of the game."""
-
-    def weights(self):
-        return [2 * one for one in super().weights()]
+class Steep(torch_game.Steep):
+    """The same weights in the Keras classifier, without dropout."""
 
     def classifier(self):
         model = super().classifier()
@@ -156,21 +154,20 @@ def test_the_game_of_networks_is_the_same_in_pytorch(folder):
 
     Adam's epsilon is next to nothing here: Keras and PyTorch add it at different places.
     """
-    torch = pytest.importorskip("torch")
-    from benchmarks.peers.speed import torch_peer
-    from benchmarks.peers.speed.torch_net import net_of
-
-    task, epsilon = Steep(folder, "float32", 1), 1e-12
+    if speed._lacks("torch"):
+        pytest.skip("torch not installed")
+    task, epsilon, steps = Steep(folder, "float32", 1), 1e-12, 6
     trainer = our_game(task, 1.0, epsilon)
-    attacker = torch_peer.AttackNet(dropout=0.0)
-    with torch.no_grad():
-        values = trainer.players.models["attacker"].get_weights()
-        for mine, theirs in zip(attacker.parameters(), values, strict=True):
-            mine.copy_(torch.from_numpy(theirs.T.copy()))
-    block = torch_peer.attnet_game(net_of(task, dropout=0.0), attacker, task, epsilon=epsilon)
-    theirs = [block() for _ in range(6)]
+    values = trainer.players.models["attacker"].get_weights()
+    np.savez(os.path.join(folder, "attacker.npz"), *values)
+    command = [sys.executable, torch_game.__file__, folder, str(epsilon), str(steps)]
+    path = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    theirs = json.loads(done.stdout)
     ours, unpenalized = (
-        [float(one.run(i, 1)["risk"]) for i in range(6)]
+        [float(one.run(i, 1)["risk"]) for i in range(steps)]
         for one in (trainer, our_game(task, 0.0, epsilon))
     )
     np.testing.assert_allclose(theirs, ours, rtol=2e-5)
