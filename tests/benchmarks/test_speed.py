@@ -9,11 +9,11 @@ import sys
 import time
 
 import forked
+import in_torch
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch_game
 
 from benchmarks.peers.speed import __main__ as speed
 from benchmarks.peers.speed import worker, works
@@ -111,7 +111,7 @@ def test_counts_are_read_or_refused():
         assert speed.counts_of([wrong]) is None
 
 
-class Steep(torch_game.Steep):
+class Steep(in_torch.Steep):
     """The same weights in the Keras classifier, without dropout."""
 
     def classifier(self):
@@ -160,12 +160,7 @@ def test_the_game_of_networks_is_the_same_in_pytorch(folder):
     trainer = our_game(task, 1.0, epsilon)
     values = trainer.players.models["attacker"].get_weights()
     np.savez(os.path.join(folder, "attacker.npz"), *values)
-    command = [sys.executable, torch_game.__file__, folder, str(epsilon), str(steps)]
-    path = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
-    )
-    theirs = json.loads(done.stdout)
+    theirs = in_torch.ask("risks", folder, epsilon, steps)
     ours, unpenalized = (
         [float(one.run(i, 1)["risk"]) for i in range(steps)]
         for one in (trainer, our_game(task, 0.0, epsilon))
@@ -330,28 +325,9 @@ def test_a_minimax_step_is_priced_in_steps_with_fgsm():
 @pytest.mark.parametrize("work", ["fgsm_step", "minimax_grad_step", "attnet_step"])
 def test_the_arithmetic_of_a_step_is_what_pytorch_counts(folder, work):
     """Within 5 %: the attack network, and the first layer, which needs no gradient everywhere."""
-    pytest.importorskip("torch")
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils.flop_counter import flop_registry
-
-    from benchmarks.peers.speed import torch_peer
-
-    total = [0]
-
-    class Counter(TorchDispatchMode):
-        """FlopCounterMode refuses gradients with respect to a leaf."""
-
-        def __torch_dispatch__(self, function, kinds, arguments=(), options=None):
-            found = function(*arguments, **(options or {}))
-            count = flop_registry.get(function._overloadpacket)
-            if count is not None:
-                total[0] += count(*arguments, **(options or {}), out_val=found)
-            return found
-
-    block = getattr(torch_peer, f"prepare_{work}")(worker.Task(folder, "float32", 1))
-    with Counter():
-        block()
-    passes = total[0] / (speed.FORWARD_FLOPS * works.BATCH)
+    if speed._lacks("torch"):
+        pytest.skip("torch not installed")
+    passes = in_torch.ask("operations", folder, work) / (speed.FORWARD_FLOPS * works.BATCH)
     assert passes == pytest.approx(works.WORKS[work].forwards, rel=0.05)
 
 
