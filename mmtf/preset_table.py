@@ -193,7 +193,7 @@ _PRESETS = (
         {"net_options.width": 32, "net_options.hidden": 256},
         {"net": "clipped_cnn"},
     ),
-    Preset("fast", ANY, "strongest", _steps(12_000)),
+    Preset("fast", ANY, "strongest", _steps(30_000)),
     # Chosen on 5,000 held-out training images, with a net of half the width.
     *(
         Preset(ANY, dataset, "strongest", {"schedule.augment": ("affine",)})
