@@ -178,14 +178,14 @@ LONGER = Hypothesis(
 )
 
 
-def printed(net: str, eta: float, attack: str = "attnet_curr") -> float:
-    """The paper's error on MNIST.
+def printed(net: str, eta: float, attack: str = "attnet_curr", table: int | None = None) -> float:
+    """The paper's error on MNIST, of the first table that has it or of the given one.
 
     Example:
       >>> printed("undefended", 0.1), printed("minimax_grad", 0.2)
       (0.697, 0.956)
     """
-    found = paper_figure("mnist", eta, net, attack)
+    found = paper_figure("mnist", eta, net, attack, table)
     assert found is not None, (net, eta, attack)
     return found
 

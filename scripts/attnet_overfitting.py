@@ -45,9 +45,10 @@ def single_step(record: dict) -> list[str]:
     told.append(
         "Minimax-Grad by the paper's schedule, all 100,000 steps at eta 0.3 with dropout, does not "
         f"overfit: FGSM {full['fgsm_curr']:.3f}, PGD-40 {full['pgd_curr']:.3f}, the paper's AttNet "
-        f"{full['attnet_paper_curr']:.3f}. Cat and mouse does: Adv FGSM80 (tutorial's initializer, "
-        f"fast schedule, eta 0.3) errs on {rounds['fgsm80']:.3f} under FGSM80, "
-        f"{rounds['fgsm_curr']:.3f} under FGSM-curr, {rounds['pgd_curr']:.3f} under PGD-40, and "
+        f"{full['attnet_paper_curr']:.3f}. Cat and mouse fits the attacks that it trained on: Adv "
+        "FGSM80 (tutorial's initializer, fast schedule, eta 0.3) errs on "
+        f"{rounds['fgsm80']:.3f} under FGSM80, {rounds['fgsm_curr']:.3f} under FGSM-curr, "
+        f"{rounds['pgd_curr']:.3f} under PGD-40, and "
         f"{rounds['attnet_paper_curr']:.3f} under the paper's AttNet at k = 1 (the paper: "
         f"{printed('adv_fgsm80', 0.3):.3f})."
     )
@@ -86,6 +87,6 @@ def _overfitting(run: dict, cells: list[dict]) -> str:
     explains = "may explain" if near else "does not explain"
     return (
         f"{told} In float32, at the end, {errors}. That {explains} the printed "
-        f"{printed(NETS[1], LONG[1]):.3f} of AttNet on Minimax-Grad, which was not trained "
-        "without dropout."
+        f"{printed(NETS[1], LONG[1]):.3f} of AttNet on Minimax-Grad; Minimax-Grad itself was not "
+        "trained without dropout here."
     )

@@ -67,7 +67,7 @@ def answers(groups: dict[tuple[str, float], list[Defense]]) -> list[str]:
             if fast is not best:
                 least = "" if fast in met else "at least "
                 text += f" For little time, `{fast.name}` takes 1/{best.cost / fast.cost:.1f} of "
-                text += f"its training time and errs on {least}{percent(fast.worst)}."
+                text += f"its processor time and errs on {least}{percent(fast.worst)}."
         proved = [one for one in group if one.certified is not None]
         if proved:
             sure = min(proved, key=lambda one: one.certified)
@@ -97,6 +97,8 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
     attacks = ", ".join(attack_title(name) for name in first["attacks"] if name != CLEAN)
     steps = {one.steps for group in groups.values() for one in group}
     own = "" if len(steps) == 1 else ", each game by its own preset"
+    commits = {one.record["commit"] for group in groups.values() for one in group}
+    code = "" if len(commits) == 1 else "The commits below differ in speed. "
     parts = [
         f"# {TITLE}",
         "\n\n".join(answers(groups)),
@@ -105,7 +107,7 @@ def page_text(groups: dict[tuple[str, float], list[Defense]]) -> str:
         "CROWN-IBP; -: bounds do not support the net. `p`: McNemar's test "
         "against the first row, corrected by Holm; below 0.05 the two differ. `core s`: the "
         "processor seconds of a step times the number of steps; where a training was not timed, "
-        "those of a step of the same game and net at another radius. For little time: the "
+        f"those of a step of the same game and net at another radius. {code}For little time: the "
         f"cheapest defense at most {100 * NEAR:g} points above the best. `steps`: of the "
         f"training{own}. Each net was trained once. Nets and steps differ between rows: the "
         f"ranking is of trained nets, not of objectives alone. {not_met(groups)}".rstrip(),

@@ -21,6 +21,7 @@ RECORDS = RESULTS / "strongest"
 PAGE = DOCS / "strongest.md"
 CERTIFIED = "certified"
 REPORT, TRAINING = "report", "training"
+COUNTEREXAMPLES = "bab"  # the verifier that finds images on which the net errs
 
 
 def table(record: dict[str, Any]) -> str:
@@ -57,18 +58,20 @@ def block(report: dict[str, Any], run: dict[str, Any]) -> str:
       run: the record of its training.
     """
     training, pgd = run["training"], report["attacks"]["pgd"]
-    per_step = training.get("processor_seconds_per_step")
-    cost = f", {training['steps'] * per_step / 60:.0f} minutes of one core" if per_step else ""
     about = (
-        f"Trained at eta {run['config']['eta']:g}, once: {training['steps']:,} steps{cost}. Test "
+        f"Trained at eta {run['config']['eta']:g}, once: {training['steps']:,} steps in "
+        f"{training['seconds'] / 60:.1f} minutes on {run['hardware']['cores']} cores. Test "
         f"errors in percent on {report['n']:,} images of {report['dataset']}; `proved`: no attack "
         f"within eta can make the error larger. PGD has {pgd['steps']} steps and "
         f"{pgd['restarts']} random starts. Images proved robust by cheap bounds were not attacked."
     )
+    if COUNTEREXAMPLES in report["verifiers"]:
+        about += f" `{attack_title(WORST)}` counts the counterexamples of branch and bound as well."
     # Without the net's name, which each begins with.
     signs = [sign["text"].partition(": ")[2] for sign in report["signs"]]
     signs = [f"`mmtf.evaluate` warns of gradient masking, {text}" for text in signs]
-    trained = f"`{command(run)}`: {where(run)}."
+    (model,) = report["models"].values()
+    trained = f"`{command(run)} --workdir={model['path']}`: {where(run)}."
     return "\n\n".join([table(report), about, *signs, trained, made_by(report)])
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import mmtf
+from mmtf.reports import read_json
 from scripts import (
     attack_comparison,
     brackets_page,
@@ -56,6 +57,14 @@ def test_the_strength_tables_are_those_of_their_records():
 
 def test_the_table_of_the_strongest_defense_is_that_of_its_records():
     assert strongest.PAGE.read_text() == rendered(strongest.PAGE, strongest.blocks())
+
+
+def test_the_readme_has_the_proved_and_the_known_error_of_the_strongest_defense():
+    report = read_json(strongest.RECORDS / "eta0.3-report.json")
+    (found,) = [one for one in report["certified"] if one["eta"] == 0.3]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"proved to err on at most {100 * found['certified']:.2f}% of" in text
+    assert f"known to err on {100 * found['worst']:.2f}%: [the strongest" in text
 
 
 def test_the_comparison_of_verifiers_is_that_of_its_record():

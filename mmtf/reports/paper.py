@@ -9,25 +9,30 @@ from typing import Any
 _DEFENSES = {"undefended": "no_defense"}
 
 
-def paper_figure(dataset: str, eta: Any, defense: str, attack: str) -> float | None:
+def paper_figure(
+    dataset: str, eta: Any, defense: str, attack: str, table: int | None = None
+) -> float | None:
     """The error that the paper reports, or None where it has no such cell.
 
-    Tables 4 and 5 repeat the column `worst` of Table 3 as FGSM-curr. Where several tables have the
-    cell, the value of the first table is returned.
+    Tables 4 and 5 repeat the column `worst` of Table 3 as FGSM-curr.
 
     Args:
       dataset: `mnist` or `cifar10`.
       eta: the radius; no array has a cell. Without effect for the undefended net's clean error.
       defense: a game of `mmtf.games`, or `adv_fgsm80` and the like.
-      attack: `none`, `fgsm_curr`, `fgsm1`, ..., `attnet_curr`, `worst`.
+      attack: `none`, `fgsm_curr`, `fgsm1`, `attnet_curr`, `worst` and the like.
+      table: the table's number; None: the first table that has the cell.
 
     Example:
       >>> paper_figure("mnist", 0.3, "minimax_grad", "fgsm_curr")
       0.036
+      >>> paper_figure("mnist", 0.3, "minimax_grad", "fgsm_curr", table=4)
+      0.144
     """
     defense = _DEFENSES.get(defense, defense)
     for row in _rows():
         same = (row["dataset"], row["defense"], row["attack"]) == (dataset, defense, attack)
+        same = same and table in (None, int(row["table"]))
         known = isinstance(eta, float | int)
         if same and (not row["eta"] or (known and abs(float(row["eta"]) - eta) < 1e-9)):
             return float(row["error"])

@@ -4,7 +4,7 @@ import pathlib
 
 from mmtf.reports import read_json
 from mmtf.reports.markdown import replace_block
-from scripts.performance import autoattack, fit, gpu, peers, robust, summary
+from scripts.performance import autoattack, fit, gpu, main_job, peers, robust, summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "results" / "benchmarks"
@@ -41,7 +41,9 @@ def rendered() -> str:
     runs = [read_json(path) for path in sorted(RECORDS.glob("time_to_robust*.json"))]
     attacks = [read_json(path) for path in sorted(RECORDS.glob("autoattack-*.json"))]
     gpu_record = read_json(RECORDS / "gpu.json")
-    generated["summary"] = summary.block(records, runs, gpu_record, attacks)
+    jobs = [read_json(path) for path in sorted(RECORDS.glob("main_job-*.json"))]
+    lines = [summary.block(records, runs, gpu_record, attacks), f"- {main_job.line(jobs)}"]
+    generated |= {"summary": "\n".join(lines), "main job": main_job.section(jobs)}
     for name, pattern, of in (
         ("autoattack", "autoattack-*", autoattack),
         ("robust", "time_to_robust*", robust),

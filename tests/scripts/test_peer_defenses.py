@@ -62,7 +62,7 @@ def test_the_answer_follows_from_the_records(folder):
     (answer,) = page.answers(defenses_in(folder))
     assert "`slow` errs on the fewest of 200 images" in answer and "5.0 % (95 %" in answer
     assert "`near` is not distinguishable" in answer
-    assert "`near` takes 1/25.0 of its training time and errs on 6.5 %" in answer
+    assert "`near` takes 1/25.0 of its processor time and errs on 6.5 %" in answer
     assert "For a guarantee, `near`: at most 20.0 %" in answer
     assert "Do not judge `far` by FGSM" in answer
     assert answer.count(". ") <= 7
