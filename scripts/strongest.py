@@ -20,6 +20,8 @@ from scripts.strength import made_by
 RECORDS = RESULTS / "strongest"
 PAGE = DOCS / "strongest.md"
 CERTIFIED = "certified"
+# Columns of what verifiers prove; the cheap ones alone where the others had few images.
+PROVED = {CERTIFIED: "proved", "certified_cheap": "proved by cheap bounds"}
 REPORT, TRAINING = "report", "training"
 COUNTEREXAMPLES = "bab"  # the verifier that finds images on which the net errs
 
@@ -29,7 +31,7 @@ def table(record: dict[str, Any]) -> str:
 
     Example:
       >>> cells = [{"attack": "none", "eta": 0.1, "error": 0.01, "ci_low": 0.0, "ci_high": 0.02}]
-      >>> print(table({"cells": cells}))
+      >>> print(table({"cells": cells, "n": 1000}))
       | eta | no attack |
       | --- | --- |
       | 0.1 | 1.00 |
@@ -44,9 +46,11 @@ def table(record: dict[str, Any]) -> str:
             text = f"{100 * cell['error']:.2f}"
             if attack == WORST:
                 text += f" [{100 * cell['ci_low']:.2f}, {100 * cell['ci_high']:.2f}]"
+            if attack == CERTIFIED and cell["n"] < record["n"]:
+                text += f" of {cell['n']:,}"
             row.append(text)
         rows.append(row)
-    names = ["proved" if one == CERTIFIED else attack_title(one) for one in attacks]
+    names = [PROVED.get(one, attack_title(one)) for one in attacks]
     return markdown_table(["eta", *names], rows)
 
 
@@ -59,13 +63,17 @@ def block(report: dict[str, Any], run: dict[str, Any]) -> str:
     """
     training, pgd = run["training"], report["attacks"]["pgd"]
     about = (
-        f"Trained at eta {run['config']['eta']:g}, once: {training['steps']:,} steps in "
+        f"Trained at eta {run['config']['eta']:g} with alpha "
+        f"{run['config']['game_options']['alpha']:g}, once: {training['steps']:,} steps in "
         f"{training['seconds'] / 60:.1f} minutes on {run['hardware']['cores']} cores. Test "
         f"errors in percent on {report['n']:,} images of {report['dataset']}; `proved`: no attack "
         f"within eta can make the error larger. PGD has {pgd['steps']} steps and "
         f"{pgd['restarts']} random starts. Images proved robust by cheap bounds were not attacked."
     )
-    if COUNTEREXAMPLES in report["verifiers"]:
+    counts = {one["n"] for one in report["cells"] if one["attack"] == CERTIFIED}
+    if fewer := counts - {report["n"]}:
+        about += f" Branch and bound had the first {max(fewer):,} images."
+    elif COUNTEREXAMPLES in report["verifiers"]:
         about += f" `{attack_title(WORST)}` counts the counterexamples of branch and bound as well."
     # Without the net's name, which each begins with.
     signs = [sign["text"].partition(": ")[2] for sign in report["signs"]]

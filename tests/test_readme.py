@@ -67,6 +67,27 @@ def test_the_readme_has_the_proved_and_the_known_error_of_the_strongest_defense(
     assert f"known to err on {100 * found['worst']:.2f}%: [the strongest" in text
 
 
+def test_the_page_of_the_strongest_defense_says_what_its_records_have():
+    reports = {
+        path.stem.removesuffix("-report"): read_json(path)
+        for path in strongest.RECORDS.glob("*-report.json")
+    }
+    errors = {
+        (name, one["eta"], one["attack"]): f"{100 * one['error']:.2f}"
+        for name, report in reports.items()
+        for one in report["cells"]
+    }
+    proved = [errors["eta0.3", eta, "certified"] for eta in (0.1, 0.2, 0.3)]
+    small = {attack: one for (name, _, attack), one in errors.items() if "alpha" in name}
+    text = " ".join(strongest.PAGE.read_text().split())
+    assert f"errs on at most {proved[0]}, {proved[1]} and {proved[2]} % of MNIST's" in text
+    assert f"trained at 0.4 on at most {errors['eta0.4', 0.4, 'certified']} %" in text
+    assert f"0.003 errs on {small['worst']} % under all attacks (0.03: " in text
+    assert f"(0.03: {errors['eta0.4', 0.4, 'autoattack']} % under the same attacks)" in text
+    assert f"{small['none']} % of clean images" in text
+    assert f"prove only that the error is at most {small['certified_cheap']} %" in text
+
+
 def test_the_comparison_of_verifiers_is_that_of_its_record():
     assert verifiers.PAGE.read_text() == rendered(verifiers.PAGE, verifiers.blocks())
 
