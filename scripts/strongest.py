@@ -6,6 +6,7 @@ Reads results/strongest: NET-report.json, the record.json of `python -m mmtf.eva
 NET-training.json, the record.json of the net's training. Imports no TensorFlow.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from absl import app
@@ -19,82 +20,108 @@ from scripts.strength import made_by
 
 RECORDS = RESULTS / "strongest"
 PAGE = DOCS / "strongest.md"
-CERTIFIED = "certified"
-# Columns of what verifiers prove; the cheap ones alone where the others had few images.
-PROVED = {CERTIFIED: "proved", "certified_cheap": "proved by cheap bounds"}
+CERTIFIED, CHEAP = "certified", "certified_cheap"
 REPORT, TRAINING = "report", "training"
-COUNTEREXAMPLES = "bab"  # the verifier that finds images on which the net errs
 
 
-def table(record: dict[str, Any]) -> str:
-    """Returns a Markdown table, radii x attacks: errors in percent, `worst` with its 95 % interval.
+def table(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """Returns a Markdown table, nets and radii x attacks: errors in percent.
+
+    Args:
+      pairs: for each net the records of its evaluation and of its training. All were attacked by
+        the same attacks.
 
     Example:
-      >>> cells = [{"attack": "none", "eta": 0.1, "error": 0.01, "ci_low": 0.0, "ci_high": 0.02}]
-      >>> print(table({"cells": cells, "n": 1000}))
-      | eta | no attack |
-      | --- | --- |
-      | 0.1 | 1.00 |
+      >>> pair = {"attack": "worst", "eta": 0.1, "error": 0.01, "ci_low": 0.0, "ci_high": 0.02}
+      >>> report = {"cells": [pair, {**pair, "attack": "certified", "n": 500}], "n": 500}
+      >>> print(table([(report, {"config": {"eta": 0.3, "game_options": {"alpha": 0.03}}})]))
+      | eta | worst of all | proved | trained at | alpha |
+      | --- | --- | --- | --- | --- |
+      | 0.1 | 1.00 [0.00, 2.00] | 1.00 | 0.3 | 0.03 |
     """
-    cells = {(cell["eta"], cell["attack"]): cell for cell in record["cells"]}
-    attacks = list(dict.fromkeys(attack for _, attack in cells))
-    rows = []
-    for eta in dict.fromkeys(eta for eta, _ in cells):
-        row = [f"{eta:g}"]
-        for attack in attacks:
-            cell = cells[eta, attack]
-            text = f"{100 * cell['error']:.2f}"
-            if attack == WORST:
-                text += f" [{100 * cell['ci_low']:.2f}, {100 * cell['ci_high']:.2f}]"
-            if attack == CERTIFIED and cell["n"] < record["n"]:
-                text += f" of {cell['n']:,}"
-            row.append(text)
-        rows.append(row)
-    names = [PROVED.get(one, attack_title(one)) for one in attacks]
-    return markdown_table(["eta", *names], rows)
+    rows, shown = [], []
+    for report, run in pairs:
+        cells = {(cell["eta"], cell["attack"]): cell for cell in report["cells"]}
+        attacks = dict.fromkeys(attack for _, attack in cells)
+        shown = [one for one in attacks if one not in (WORST, CERTIFIED, CHEAP)]
+        for eta in dict.fromkeys(eta for eta, _ in cells):
+            worst = cells[eta, WORST]
+            ends = ", ".join(_percent(worst[end]) for end in ("ci_low", "ci_high"))
+            proved = cells[eta, CERTIFIED]
+            if proved["n"] < report["n"]:  # the dear verifiers had a part of the images
+                proved = cells[eta, CHEAP]
+            config = run["config"]
+            rows.append(
+                [
+                    f"{eta:g}",
+                    f"{_percent(worst['error'])} [{ends}]",
+                    _percent(proved["error"]),
+                    *(_percent(cells[eta, one]["error"]) for one in shown),
+                    f"{config['eta']:g}",
+                    f"{config['game_options']['alpha']:g}",
+                ]
+            )
+    titles = [attack_title(one) for one in shown]
+    header = ["eta", attack_title(WORST), "proved", *titles, "trained at", "alpha"]
+    return markdown_table(header, rows)
 
 
-def block(report: dict[str, Any], run: dict[str, Any]) -> str:
-    """Returns Markdown on one net: its table and the commands that made it.
+def _percent(error: float) -> str:
+    return f"{100 * error:.2f}"
+
+
+def about(report: dict[str, Any], run: dict[str, Any]) -> str:
+    """Returns Markdown on one net: its training, what was found, and the commands.
 
     Args:
       report: the record of its evaluation.
       run: the record of its training.
     """
-    training, pgd = run["training"], report["attacks"]["pgd"]
-    about = (
-        f"Trained at eta {run['config']['eta']:g} with alpha "
-        f"{run['config']['game_options']['alpha']:g}, once: {training['steps']:,} steps in "
-        f"{training['seconds'] / 60:.1f} minutes on {run['hardware']['cores']} cores. Test "
-        f"errors in percent on {report['n']:,} images of {report['dataset']}; `proved`: no attack "
-        f"within eta can make the error larger. PGD has {pgd['steps']} steps and "
-        f"{pgd['restarts']} random starts. Images proved robust by cheap bounds were not attacked."
+    training, config = run["training"], run["config"]
+    told = (
+        f"**Trained at eta {config['eta']:g} with alpha {config['game_options']['alpha']:g}**, "
+        f"once: {training['steps']:,} steps in {training['seconds'] / 60:.1f} minutes on "
+        f"{run['hardware']['cores']} cores."
     )
-    counts = {one["n"] for one in report["cells"] if one["attack"] == CERTIFIED}
-    if fewer := counts - {report["n"]}:
-        about += f" Branch and bound had the first {max(fewer):,} images."
-    elif COUNTEREXAMPLES in report["verifiers"]:
-        about += f" `{attack_title(WORST)}` counts the counterexamples of branch and bound as well."
+    for cell in report["cells"]:
+        if cell["attack"] == CERTIFIED and cell["n"] < report["n"]:
+            told += (
+                f" Branch and bound had the first {cell['n']:,} images: at most "
+                f"{_percent(cell['error'])} % of them. The table has what cheap bounds prove of "
+                "all."
+            )
     # Without the net's name, which each begins with.
     signs = [sign["text"].partition(": ")[2] for sign in report["signs"]]
     signs = [f"`mmtf.evaluate` warns of gradient masking, {text}" for text in signs]
     (model,) = report["models"].values()
     trained = f"`{command(run)} --workdir={model['path']}`: {where(run)}."
-    return "\n\n".join([table(report), about, *signs, trained, made_by(report)])
+    return "\n\n".join([told, *signs, trained, made_by(report)])
 
 
 def blocks() -> dict[str, str]:
-    """Returns name -> Markdown of the block of the page."""
-    texts = []
+    """Returns name -> Markdown of the blocks of the page."""
+    pairs = []
     for path in sorted(RECORDS.glob(f"*-{REPORT}.json")):
         run = read_json(path.with_name(path.name.replace(REPORT, TRAINING)))
-        texts.append(block(read_json(path), run))
-    return {"strongest": "\n\n".join(texts)}
+        pairs.append((read_json(path), run))
+    report = pairs[0][0]
+    pgd = report["attacks"]["pgd"]
+    note = (
+        f"Test errors in percent on {report['n']:,} images of {report['dataset']}. "
+        f"`{attack_title(WORST)}`: an attack, or branch and bound where it had all images, found "
+        "an adversarial example within eta; in brackets 95 % intervals. `proved`: no attack within "
+        f"eta can make the error larger. PGD has {pgd['steps']} steps and {pgd['restarts']} random "
+        "starts. Images proved robust by cheap bounds were not attacked."
+    )
+    return {
+        "strongest": f"{table(pairs)}\n\n{note}",
+        "strongest nets": "\n\n".join(about(*pair) for pair in pairs),
+    }
 
 
 @in_one_line("scripts.strongest")
 def main(_: list[str]) -> int:
-    """Rewrites the block; returns the exit status."""
+    """Rewrites the blocks; returns the exit status."""
     rewrite(PAGE, blocks())
     return 0
 
