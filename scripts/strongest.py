@@ -35,9 +35,9 @@ def table(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> str:
       >>> pair = {"attack": "worst", "eta": 0.1, "error": 0.01, "ci_low": 0.0, "ci_high": 0.02}
       >>> report = {"cells": [pair, {**pair, "attack": "certified", "n": 500}], "n": 500}
       >>> print(table([(report, {"config": {"eta": 0.3, "game_options": {"alpha": 0.03}}})]))
-      | eta | worst of all | proved | trained at | alpha |
+      | eta | trained at | alpha | worst of all | proved |
       | --- | --- | --- | --- | --- |
-      | 0.1 | 1.00 [0.00, 2.00] | 1.00 | 0.3 | 0.03 |
+      | 0.1 | 0.3 | 0.03 | 1.00 [0.00, 2.00] | 1.00 |
     """
     rows, shown = [], []
     for report, run in pairs:
@@ -54,15 +54,15 @@ def table(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> str:
             rows.append(
                 [
                     f"{eta:g}",
+                    f"{config['eta']:g}",
+                    f"{config['game_options']['alpha']:g}",
                     f"{_percent(worst['error'])} [{ends}]",
                     _percent(proved["error"]),
                     *(_percent(cells[eta, one]["error"]) for one in shown),
-                    f"{config['eta']:g}",
-                    f"{config['game_options']['alpha']:g}",
                 ]
             )
     titles = [attack_title(one) for one in shown]
-    header = ["eta", attack_title(WORST), "proved", *titles, "trained at", "alpha"]
+    header = ["eta", "trained at", "alpha", attack_title(WORST), "proved", *titles]
     return markdown_table(header, rows)
 
 
