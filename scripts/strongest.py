@@ -16,12 +16,14 @@ from mmtf.reports import read_json
 from mmtf.reports.markdown import markdown_table
 from mmtf.reports.measured import WORST, attack_title
 from scripts.blocks import DOCS, RESULTS, command, rewrite, where
+from scripts.performance.summary import cpu_name
 from scripts.strength import made_by
 
 RECORDS = RESULTS / "strongest"
 PAGE = DOCS / "strongest.md"
 CERTIFIED, CHEAP = "certified", "certified_cheap"
 REPORT, TRAINING = "report", "training"
+SLOWER = RECORDS / "steps-avx2.json"  # a training's first steps on a CPU without bfloat16
 
 
 def table(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> str:
@@ -112,6 +114,15 @@ def blocks() -> dict[str, str]:
         "an adversarial example within eta; in brackets 95 % intervals. `proved`: no attack within "
         f"eta can make the error larger. PGD has {pgd['steps']} steps and {pgd['restarts']} random "
         "starts. Images proved robust by cheap bounds were not attacked."
+    )
+    slower = read_json(SLOWER)
+    taken, steps = slower["training"], pairs[0][1]["training"]["steps"]
+    minutes = steps * taken["seconds"] / taken["steps"] / 60
+    note += (
+        f"\n\nAt the speed of {taken['steps']} steps, training takes {minutes:.0f} minutes on "
+        f"{slower['hardware']['cores']} cores of {cpu_name(slower)}, in "
+        f"{slower['precision']['training']}: `ONEDNN_MAX_CPU_ISA=AVX2 {command(slower)}`, "
+        f"{where(slower)}."
     )
     return {
         "strongest": f"{table(pairs)}\n\n{note}",
